@@ -1,0 +1,247 @@
+"""The configuration file as types. Defaults, units and what is allowed stand here and nowhere else.
+
+A file is read and judged by :func:`core.load.load_config`, which names all its faults at once.
+"""
+
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from core.assets import Battery, Capability
+from core.config_devices import Device
+from core.config_fields import (
+    Constant,
+    Count,
+    Currency,
+    Day,
+    Expected,
+    FilePath,
+    Kva,
+    LoadFile,
+    Minutes,
+    Name,
+    NotNegative,
+    Number,
+    Positive,
+    PositiveShare,
+    Seconds,
+    Section,
+    Series,
+    SeriesFile,
+    Share,
+    Text,
+    TimeOfDay,
+    TimeZone,
+    Variant,
+    VoltagePu,
+    Whole,
+    lower_case,
+)
+from core.network import GridLimits, Line, Network
+
+
+class HorizonConfig(Section):
+    """The day that is planned; days of 23 and 25 hours are honoured."""
+
+    date: Day
+    timezone: TimeZone
+    step_min: Minutes = 10
+
+
+class LineConfig(Section):
+    """A line; ``b_us`` is its total shunt susceptance in µS."""
+
+    from_node: Name = Field(alias="from")
+    to_node: Name = Field(alias="to")
+    r_mohm: Annotated[NotNegative, Field(description="a number ≥ 0 mΩ")]
+    x_mohm: Annotated[NotNegative, Field(description="a number ≥ 0 mΩ")]
+    i_max_a: Annotated[Positive, Field(description="a number > 0 A")] | None = None
+    b_us: Annotated[NotNegative, Field(description="a number ≥ 0 µS")] = 0.0
+
+    def line(self) -> Line:
+        """The line in ohm."""
+        return Line(
+            from_node=self.from_node,
+            to_node=self.to_node,
+            r_ohm=self.r_mohm / 1000,
+            x_ohm=self.x_mohm / 1000,
+            b_us=self.b_us,
+            i_max_a=self.i_max_a,
+        )
+
+
+class GridConfig(Section):
+    """The radial grid and the voltage that supplies it."""
+
+    voltage_v: Annotated[Positive, Field(description="a line-to-line voltage > 0 V")]
+    slack: Name
+    slack_voltage_pu: Annotated[
+        Expected[Series] | Series,
+        Field(description="a number (p.u.), a section {file, column, …}, or a section {forecast, realised} of these"),
+    ] = 1.0
+    lines: Annotated[tuple[LineConfig, ...], Field(description="a list of lines {from, to, r_mohm, x_mohm}")]
+
+    def slack_voltage(self, variant: Variant) -> SeriesFile | Constant | float:
+        """The series of the supply voltage; one serves both variants unless two are given."""
+        given = self.slack_voltage_pu
+        return given.of(variant) if isinstance(given, Expected) else given
+
+    def network(self) -> Network:
+        """The grid as a tree of lines.
+
+        Raises:
+            ValueError: it is no tree; a configuration from ``load_config`` is one.
+        """
+        return Network(self.slack, self.voltage_v, tuple(line.line() for line in self.lines))
+
+
+class LimitsConfig(Section):
+    """Operating limits; ``margin`` (p.u.) narrows the voltage band for the MPC only."""
+
+    v_min_pu: VoltagePu
+    v_max_pu: VoltagePu
+    slack_s_max_kva: Kva
+    slack_pf_min: Share
+    margin: Annotated[
+        Literal["auto", "off"] | Annotated[NotNegative, Field(le=0.1)],
+        Field(description="auto, off, or a number from 0 to 0.1 p.u."),
+    ] = "auto"
+
+    def limits(self) -> GridLimits:
+        """The limits without margin."""
+        return GridLimits(self.v_min_pu, self.v_max_pu, self.slack_s_max_kva, self.slack_pf_min)
+
+
+class FileTariff(SeriesFile):
+    """Retail price per kWh from a file, and the remuneration of feed-in where it is lower."""
+
+    feed_in: Series | None = None
+
+
+class ConstantTariff(Constant):
+    """One retail price per kWh, and the remuneration of feed-in where it is lower."""
+
+    feed_in: Series | None = None
+
+
+class BatteryConfig(Section):
+    """A battery; ``capability`` is the box inside the converter's disc, or the disc itself."""
+
+    s_max_kva: Kva
+    energy_kwh: Annotated[Positive, Field(description="a number > 0 kWh")]
+    soc_initial: Share = 0.5
+    soc_min: Share = 0.1
+    soc_max: Share = 0.9
+    soc_final_min: Share | None = None
+    efficiency: PositiveShare = 1.0
+    capability: Annotated[Capability, Field(description="box or disc")] = Capability.BOX
+
+    def battery(self) -> Battery:
+        """The battery as the optimisation knows it."""
+        return Battery(
+            s_max_kva=self.s_max_kva,
+            energy_kwh=self.energy_kwh,
+            soc_initial=self.soc_initial,
+            soc_min=self.soc_min,
+            soc_max=self.soc_max,
+            soc_final_min=self.soc_final_min,
+            efficiency=self.efficiency,
+            capability=self.capability,
+        )
+
+
+class PvConfig(Expected[Series]):
+    """A PV plant; its series are the available kW per kWp."""
+
+    peak_kw: Annotated[Positive, Field(description="a number > 0 kW")]
+
+
+class ProsumerConfig(Section):
+    """Who is connected where; ``converter`` names the device that reproduces it in the laboratory."""
+
+    name: Name
+    node: Name
+    battery: BatteryConfig | None = None
+    pv: PvConfig | None = None
+    load: Expected[LoadFile]
+    converter: Name | None = None
+
+
+class ScheduleConfig(Section):
+    """When what is done; times of day in the horizon's zone."""
+
+    day_ahead_at: TimeOfDay = time(23)
+    mpc_every_min: Minutes = 10
+    realtime_s: Seconds = 30.0
+    mpc_budget_s: Seconds = 60.0
+
+
+class CoordinationConfig(Section):
+    """How prices are agreed, and when that ends (docs of ``mpc.coordination``)."""
+
+    splitting: Annotated[Literal["profile", "constraint"], Field(description="profile or constraint")] = "profile"
+    relaxation: Annotated[Number, Field(ge=1, le=1.9, description="a number from 1 to 1.9")] = 1.6
+    rho: Annotated[Literal["auto"] | Positive, Field(description="auto, or a number > 0 CHF/kW²")] = "auto"
+    adaptive: Annotated[bool, Field(strict=True, description="true or false")] = True
+    stop: Annotated[Literal["certificate", "residual"], Field(description="certificate or residual")] = "certificate"
+    gap_tol: Positive = 1e-3
+    violation_tol_pu: Annotated[Positive, Field(description="a number > 0 p.u.")] = 2e-4
+    linearisation_tol_pu: Annotated[Positive, Field(description="a number > 0 p.u.")] = 1e-5
+    max_iterations: Count = 500
+    budget_s: Seconds = 60.0
+    violation_price_chf_per_kwh: Annotated[
+        Literal["auto"] | Positive, Field(description="auto, or a number > 0 CHF/kWh")
+    ] = "auto"
+
+
+SolverName = Annotated[
+    Literal["piqp", "clarabel", "osqp", "proxqp", "daqp", "highs", "scs", "gurobi", "mosek", "cplex", "copt", "xpress"],
+    BeforeValidator(lower_case),
+    Field(description="piqp, clarabel, osqp, proxqp, daqp, highs, scs, gurobi, mosek, cplex, copt or xpress"),
+]
+
+
+class SolverConfig(Section):
+    """Solvers by the names of cvxpy; ``piqp`` for prosumers is called directly."""
+
+    prosumer: SolverName = "piqp"
+    reference: SolverName = "clarabel"
+
+
+class InfluxConfig(Section):
+    """An InfluxDB that receives the points; the token stands in a file of its own."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", description="an address such as http://127.0.0.1:8086")]
+    org: Text
+    bucket: Text
+    token_file: FilePath
+
+
+class TelemetryConfig(Section):
+    """Where points go; ``sqlite`` is relative to the run directory."""
+
+    sqlite: FilePath = Path("telemetry.sqlite")
+    influx: InfluxConfig | None = None
+
+
+class Config(Section):
+    """The whole file."""
+
+    schema_version: Annotated[Whole, Field(ge=1, le=1, description="1")]
+    name: Name
+    horizon: HorizonConfig
+    grid: GridConfig
+    limits: LimitsConfig
+    currency: Currency = "CHF"
+    tariff: Annotated[
+        FileTariff | ConstantTariff,
+        Field(description="a section {file, column, …} or {constant: …} in currency per kWh, optionally with feed_in"),
+    ]
+    prosumers: Annotated[tuple[ProsumerConfig, ...], Field(description="a list of prosumers {name, node, load, …}")]
+    devices: Annotated[tuple[Device, ...], Field(description="a list of devices {name, kind, …}")] = ()
+    schedule: ScheduleConfig = ScheduleConfig()
+    coordination: CoordinationConfig = CoordinationConfig()
+    solver: SolverConfig = SolverConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()

@@ -1,0 +1,138 @@
+"""All faults of a configuration at once: field by field first, then by rules on whatever fields are valid.
+
+pydantic stops at a faulty field; here a section lives on without it, so that the rules that compare fields and
+sections (:mod:`core.config_rules`) still judge the rest.
+"""
+
+from difflib import get_close_matches
+from functools import cache
+from typing import Annotated, Any, cast, get_args, get_origin
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from core.config import Config
+from core.config_fields import Section
+from core.config_rules import FileExists, broken_rules
+from core.errors import Fault, shown
+
+
+def check_config(data: object, file: str, exists: FileExists) -> tuple[Config | None, list[Fault]]:
+    """The configuration in ``data``, or None and its faults; ``file`` names it in them.
+
+    Args:
+        data: what a YAML parser returned.
+        exists: tells of a path of the configuration whether such a file is there.
+    """
+    reading = _Reading(file)
+    partial = cast(Config, reading.section(Config, data, ""))
+    reading.faults += [Fault(file, rule.key, rule.got, rule.allowed) for rule in broken_rules(partial, exists)]
+    return (None if reading.faults else Config.model_validate(data)), reading.faults
+
+
+class _Reading:
+    """Collects the faults of one file; ``key`` is the path of a value, such as ``prosumers[0].battery``."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.faults: list[Fault] = []
+
+    def section(self, model: type[Section], data: object, key: str) -> Section:
+        """The section without its faulty fields: they are no attributes of it."""
+        if not isinstance(data, dict):
+            self._fault(key, shown(data), _keys_text(model))
+            return _partial(model, {})
+        fields = _fields(model)
+        for name in data:
+            if name not in fields:
+                self._fault(_join(key, name), "an unknown key", _closest(str(name), model))
+        values: dict[str, object] = {}
+        for name, (attribute, field) in fields.items():
+            if name in data:
+                values |= self._value(model, attribute, data[name], _join(key, name))
+            elif field.is_required():
+                self._fault(_join(key, name), "nothing", f"{_allowed(field)}; it is required")
+            else:
+                values[attribute] = field.get_default()
+        return _partial(model, values)
+
+    def _value(self, model: type[Section], attribute: str, data: object, key: str) -> dict[str, object]:
+        """The field as {attribute: value}, or {} where it is faulty."""
+        field = model.model_fields[attribute]
+        sections = _sections(field.annotation)
+        if isinstance(data, list) and get_origin(field.annotation) is tuple:
+            items = enumerate(data)
+            return {attribute: tuple(self.section(_fitting(sections, x), x, f"{key}[{k}]") for k, x in items)}
+        if isinstance(data, dict) and sections and get_origin(field.annotation) is not tuple:
+            return {attribute: self.section(_fitting(sections, data), data, key)}
+        try:
+            return {attribute: _adapter(model, attribute).validate_python(data)}
+        except ValidationError:
+            self._fault(key, shown(data), _allowed(field))
+            return {}
+
+    def _fault(self, key: str, got: str, allowed: str) -> None:
+        self.faults.append(Fault(self.file, key, got, allowed))
+
+
+def _partial(model: type[Section], values: dict[str, object]) -> Section:
+    section = model.model_construct()
+    section.__dict__.clear()
+    section.__dict__.update(values)
+    return section
+
+
+def _join(path: str, name: object) -> str:
+    text = name if isinstance(name, str) and name.isprintable() else shown(name)
+    return f"{path}.{text}" if path else text
+
+
+@cache
+def _fields(model: type[Section]) -> dict[object, tuple[str, FieldInfo]]:
+    """Key in the file → (attribute, field)."""
+    return {field.alias or name: (name, field) for name, field in model.model_fields.items()}
+
+
+@cache
+def _adapter(model: type[Section], attribute: str) -> TypeAdapter[Any]:
+    field = model.model_fields[attribute]
+    annotation: Any = Annotated[(field.annotation, attribute, *field.metadata)]
+    return TypeAdapter(annotation)
+
+
+def _sections(annotation: object) -> list[type[Section]]:
+    """The sections among which a field's type lets choose."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections(part)]
+
+
+def _fitting(sections: list[type[Section]], data: object) -> type[Section]:
+    """The section that ``data`` means: the one of its ``kind``, else the one that shares most keys with it."""
+    if not isinstance(data, dict):
+        return sections[0]
+
+    def fit(section: type[Section]) -> tuple[bool, int]:
+        kind = section.model_fields.get("kind")
+        return bool(kind and data.get("kind") in get_args(kind.annotation)), len(data.keys() & _fields(section).keys())
+
+    return max(sections, key=fit)
+
+
+def _allowed(field: FieldInfo) -> str:
+    """What the user may write, in the words of the field's type."""
+    parts = (field, *(note for part in get_args(field.annotation) for note in getattr(part, "__metadata__", ())))
+    words = [part.description for part in parts if isinstance(part, FieldInfo) and part.description]
+    if words:
+        return words[0] if field.description else words[-1]
+    return _keys_text(_sections(field.annotation)[0])
+
+
+def _keys_text(model: type[Section]) -> str:
+    return f"a section with the keys {', '.join(map(str, _fields(model)))}"
+
+
+def _closest(name: str, model: type[Section]) -> str:
+    close = get_close_matches(name, map(str, _fields(model)), 1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"the keys {', '.join(map(str, _fields(model)))}{hint}"

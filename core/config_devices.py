@@ -1,0 +1,80 @@
+"""Devices of the configuration, told apart by ``kind``. A new kind is a class here and one place in ``Device``."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from core.config_fields import FilePath, Kva, Name, Port, Positive, Section, Text, Unit
+
+_KIND = Field(description="modbus_converter, sunspec_converter, opcua_converter or modbus_meter")
+
+
+class ModbusAddress(Section):
+    """Where a Modbus TCP device listens."""
+
+    host: Annotated[Text, Field(description="a host name or address")] = "127.0.0.1"
+    port: Port
+    unit: Unit = 1
+
+
+class Rating(Section):
+    """What a converter can do: apparent power, and how fast it may change."""
+
+    s_max_kva: Kva
+    ramp_kva_per_s: Annotated[Positive, Field(description="a number > 0 kVA/s")]
+
+
+class MappedModbus(ModbusAddress):
+    """A Modbus device with a register map of its own, a YAML file."""
+
+    registers: FilePath
+
+
+class ModbusConverter(MappedModbus, Rating):
+    """A converter by its register map."""
+
+    kind: Annotated[Literal["modbus_converter"], _KIND]
+    name: Name
+
+
+class SunspecConverter(ModbusAddress, Rating):
+    """A converter with SunSpec models 1, 701, 704 and 715."""
+
+    kind: Annotated[Literal["sunspec_converter"], _KIND]
+    name: Name
+
+
+class OpcUaSecurity(Section):
+    """SignAndEncrypt with pinned certificates. ``user_file`` holds user name and password, one a line."""
+
+    policy: Annotated[
+        Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"],
+        Field(description="Basic256Sha256, Aes128Sha256RsaOaep or Aes256Sha256RsaPss"),
+    ]
+    certificate: FilePath
+    key: FilePath
+    server_certificate: FilePath
+    user_file: FilePath | None = None
+
+
+class OpcUaConverter(Rating):
+    """A converter behind an OPC UA server; without ``security`` only on loopback."""
+
+    kind: Annotated[Literal["opcua_converter"], _KIND]
+    name: Name
+    url: Annotated[
+        str, Field(pattern=r"^opc\.tcp://[^\s/]+", description="an address such as opc.tcp://127.0.0.1:14847/")
+    ]
+    security: OpcUaSecurity | None = None
+
+
+class ModbusMeter(MappedModbus):
+    """A meter at ``node`` of the grid, by its register map."""
+
+    kind: Annotated[Literal["modbus_meter"], _KIND]
+    name: Name
+    node: Name
+
+
+Converter = ModbusConverter | SunspecConverter | OpcUaConverter
+Device = Annotated[Converter | ModbusMeter, Field(discriminator="kind")]

@@ -1,0 +1,135 @@
+"""Words of the configuration: the base of all sections, and types that say what they allow, with its unit.
+
+The ``description`` of a type or field is what the user reads after "allowed:".
+"""
+
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Annotated, Generic, Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+Variant = Literal["forecast", "realised"]
+T = TypeVar("T")
+
+
+class Section(BaseModel):
+    """A mapping of the configuration file: immutable, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _day(value: object) -> object:
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _time_of_day(value: object) -> object:
+    return datetime.strptime(value, "%H:%M").time() if isinstance(value, str) else value
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError) as error:
+        raise ValueError(name) from error
+    return name
+
+
+def lower_case(value: object) -> object:
+    """Text in lower case; anything else as it is."""
+    return value.lower() if isinstance(value, str) else value
+
+
+Name = Annotated[
+    str,
+    Field(pattern=r"^[\w.-]{1,64}$", description="a name of at most 64 letters, digits, '_', '-' and '.', no spaces"),
+]
+Text = Annotated[str, Field(pattern=r"^\S(.*\S)?$", max_length=1000, description="a text")]
+FilePath = Annotated[Path, Field(description="the path of a file, relative to this one")]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", description="a currency code of three letters such as CHF")]
+TimeZone = Annotated[str, AfterValidator(_zone), Field(description="a time zone such as Europe/Zurich")]
+Day = Annotated[
+    date,
+    BeforeValidator(_day),
+    Field(strict=True, ge=date(1970, 1, 1), lt=date(2200, 1, 1), description="a date such as 2018-06-21"),
+]
+TimeOfDay = Annotated[
+    time, BeforeValidator(_time_of_day), Field(strict=True, description='a local time such as "23:00"')
+]
+
+Whole = Annotated[int, Field(strict=True)]
+Count = Annotated[Whole, Field(ge=1, le=1_000_000, description="a whole number ≥ 1")]
+Minutes = Annotated[Whole, Field(ge=1, le=1440, description="a whole number of minutes, 1 to 1440")]
+Port = Annotated[Whole, Field(ge=1, le=65535, description="a port, 1 to 65535")]
+Unit = Annotated[Whole, Field(ge=0, le=255, description="a Modbus unit, 0 to 255")]
+
+Number = Annotated[float, Field(strict=True, ge=-1e9, le=1e9, description="a number, at most 1e9 in size")]
+NotNegative = Annotated[Number, Field(ge=0, description="a number ≥ 0")]
+Positive = Annotated[Number, Field(gt=0, description="a number > 0")]
+Share = Annotated[NotNegative, Field(le=1, description="a number from 0 to 1")]
+PositiveShare = Annotated[Share, Field(gt=0, description="a number > 0, at most 1")]
+VoltagePu = Annotated[Number, Field(ge=0.5, le=1.5, description="a voltage from 0.5 to 1.5 p.u.")]
+Kva = Annotated[Positive, Field(description="a number > 0 kVA")]
+Seconds = Annotated[Positive, Field(description="a number > 0 s")]
+
+
+class Constant(Section):
+    """A series that does not change."""
+
+    constant: Number
+
+
+class DayFile(Section):
+    """A CSV file of series. ``date`` takes that day of it for the horizon's; ``{date}`` in its name becomes the day."""
+
+    file: FilePath
+    date: Day | None = None
+
+    def on(self, day: Day) -> Path:
+        """The path of the file for the horizon's ``day``."""
+        return Path(str(self.file).replace("{date}", (self.date or day).isoformat()))
+
+
+class SeriesFile(DayFile):
+    """One column: offset + scale × value."""
+
+    column: Text
+    scale: Number = 1.0
+    offset: Number = 0.0
+
+
+Series = Annotated[
+    SeriesFile | Constant | Number, Field(description="a number, or a section {file, column, scale, offset, date}")
+]
+
+
+class LoadFile(DayFile):
+    """Active and reactive column, each times ``scale``; without ``q`` the load has none."""
+
+    p: Text
+    q: Text | None = None
+    scale: Number = 1.0
+
+    @property
+    def active_kw(self) -> SeriesFile:
+        """Column ``p``."""
+        return SeriesFile(file=self.file, column=self.p, scale=self.scale, date=self.date)
+
+    @property
+    def reactive_kvar(self) -> SeriesFile | float:
+        """Column ``q``, or zero."""
+        if self.q is None:
+            return 0.0
+        return SeriesFile(file=self.file, column=self.q, scale=self.scale, date=self.date)
+
+
+class Expected(Section, Generic[T]):
+    """What is expected, and what then happens; the forecast serves for both where nothing else is given."""
+
+    forecast: T
+    realised: T | None = None
+
+    def of(self, variant: Variant) -> T:
+        """The forecast, or what was realised."""
+        return self.forecast if variant == "forecast" or self.realised is None else self.realised

@@ -1,0 +1,216 @@
+"""Rules that compare fields and sections of a configuration.
+
+The configuration may be partial: a faulty field is no attribute of its section (:func:`known` asks for it), and a
+rule that needs it stays silent.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from core.config import BatteryConfig, Config, GridConfig, HorizonConfig, LimitsConfig, ScheduleConfig
+from core.config_devices import (
+    Converter,
+    MappedModbus,
+    ModbusConverter,
+    ModbusMeter,
+    OpcUaConverter,
+    SunspecConverter,
+)
+from core.config_fields import Constant, Expected, Section
+from core.errors import shown
+from core.network import Line, topology_faults
+from core.time import TimeAxis
+
+FileExists = Callable[[Path], bool]
+SLACK_BAND_PU = (0.8, 1.2)
+"""A supply voltage beyond it is taken for an error of unit or scale."""
+
+
+class Broken(NamedTuple):
+    """A rule that does not hold: at which key, what is there, what would be right."""
+
+    key: str
+    got: str
+    allowed: str
+
+
+def known(section: Section, *names: str) -> bool:
+    """Whether none of these fields is faulty."""
+    return all(hasattr(section, name) for name in names)
+
+
+def broken_rules(config: Config, exists: FileExists) -> Iterator[Broken]:
+    """Every rule that the configuration breaks; ``exists`` tells whether a file of that path is there."""
+    if known(config, "horizon"):
+        yield from _horizon(config.horizon)
+    if known(config, "limits"):
+        yield from _limits(config.limits)
+    if known(config, "schedule"):
+        yield from _schedule(config.schedule)
+    if known(config, "grid"):
+        yield from _slack_voltage(config.grid)
+        yield from _topology(config.grid)
+    yield from _prosumers(config)
+    yield from _places(config)
+    yield from _converters(config)
+    yield from _devices(config, exists)
+
+
+def _horizon(horizon: HorizonConfig) -> Iterator[Broken]:
+    if not known(horizon, "date", "timezone"):
+        return
+    minutes = TimeAxis.day(horizon.date, horizon.timezone, step_min=1).n_steps
+    day = f"{horizon.date} in {horizon.timezone}"
+    if minutes == 0:
+        yield Broken("horizon.date", f"{horizon.date}", f"a day that exists; {day} does not")
+    elif known(horizon, "step_min") and minutes % horizon.step_min:
+        yield Broken("horizon.step_min", f"{horizon.step_min}", f"a divisor of {minutes}, the minutes of {day}")
+
+
+def _limits(limits: LimitsConfig) -> Iterator[Broken]:
+    if known(limits, "v_min_pu", "v_max_pu") and limits.v_min_pu >= limits.v_max_pu:
+        yield Broken("limits.v_min_pu", f"{limits.v_min_pu:g}", f"less than v_max_pu, {limits.v_max_pu:g} p.u.")
+
+
+def _schedule(schedule: ScheduleConfig) -> Iterator[Broken]:
+    if not known(schedule, "mpc_every_min"):
+        return
+    period_s = 60 * schedule.mpc_every_min
+    if known(schedule, "realtime_s") and period_s % schedule.realtime_s:
+        allowed = f"a divisor of mpc_every_min, {period_s} s"
+        yield Broken("schedule.realtime_s", f"{schedule.realtime_s:g}", allowed)
+    if known(schedule, "mpc_budget_s") and schedule.mpc_budget_s > period_s:
+        allowed = f"at most mpc_every_min, {period_s} s"
+        yield Broken("schedule.mpc_budget_s", f"{schedule.mpc_budget_s:g}", allowed)
+
+
+def _slack_voltage(grid: GridConfig) -> Iterator[Broken]:
+    low, high = SLACK_BAND_PU
+    for key, v_pu in _constants("grid.slack_voltage_pu", getattr(grid, "slack_voltage_pu", None)):
+        if not low <= v_pu <= high:
+            yield Broken(key, f"{v_pu:g}", f"{low:g} to {high:g} p.u.")
+
+
+def _constants(key: str, series: object) -> Iterator[tuple[str, float]]:
+    """The numbers that stand in the configuration in place of files."""
+    match series:
+        case float():
+            yield key, series
+        case Constant() if known(series, "constant"):
+            yield f"{key}.constant", series.constant
+        case Expected():
+            for variant in ("forecast", "realised"):
+                yield from _constants(f"{key}.{variant}", getattr(series, variant, None))
+
+
+def _topology(grid: GridConfig) -> Iterator[Broken]:
+    lines = {
+        k: Line(line.from_node, line.to_node, getattr(line, "r_mohm", 1), getattr(line, "x_mohm", 1))
+        for k, line in enumerate(getattr(grid, "lines", ()))
+        if known(line, "from_node", "to_node")
+    }
+    places = list(lines)
+    for k, text in topology_faults(getattr(grid, "slack", ""), list(lines.values())):
+        if k is not None:
+            allowed = "each line once, with an impedance above zero, without loops"
+            yield Broken(f"grid.lines[{places[k]}]", text, allowed)
+        elif _nodes(grid) is not None:
+            yield Broken("grid.lines", text, "lines that connect every node with the slack node")
+
+
+def _nodes(grid: GridConfig) -> list[str] | None:
+    """The slack node, then the others; None where a fault leaves it open which there are."""
+    if not known(grid, "slack", "lines") or not all(known(line, "from_node", "to_node") for line in grid.lines):
+        return None
+    return list(dict.fromkeys((grid.slack, *(node for line in grid.lines for node in (line.from_node, line.to_node)))))
+
+
+def _prosumers(config: Config) -> Iterator[Broken]:
+    if known(config, "prosumers") and not config.prosumers:
+        yield Broken("prosumers", "an empty list", "at least one prosumer")
+    for k, prosumer in enumerate(getattr(config, "prosumers", ())):
+        key = f"prosumers[{k}]"
+        if battery := getattr(prosumer, "battery", None):
+            yield from _battery(f"{key}.battery", battery)
+        for place, kw_per_kwp in _constants(f"{key}.pv", getattr(prosumer, "pv", None)):
+            if kw_per_kwp < 0:
+                yield Broken(place, f"{kw_per_kwp:g}", "an available power ≥ 0 kW per kWp")
+
+
+def _battery(key: str, battery: BatteryConfig) -> Iterator[Broken]:
+    if not known(battery, "soc_min", "soc_max"):
+        return
+    low, high = battery.soc_min, battery.soc_max
+    if low >= high:
+        yield Broken(f"{key}.soc_min", f"{low:g}", f"less than soc_max, {high:g}")
+        return
+    for name in ("soc_initial", "soc_final_min"):
+        soc = getattr(battery, name, None)
+        if soc is not None and not low <= soc <= high:
+            yield Broken(f"{key}.{name}", f"{soc:g}", f"from soc_min to soc_max, {low:g} to {high:g}")
+
+
+def _places(config: Config) -> Iterator[Broken]:
+    """Prosumers and meters stand at nodes of the grid; the slack node is the supply and has no prosumer."""
+    nodes = _nodes(config.grid) if known(config, "grid") else None
+    if nodes is None:
+        return
+    for k, prosumer in enumerate(getattr(config, "prosumers", ())):
+        if known(prosumer, "node") and prosumer.node not in nodes[1:]:
+            allowed = f"a node of the grid other than the slack: {', '.join(nodes[1:])}"
+            yield Broken(f"prosumers[{k}].node", shown(prosumer.node), allowed)
+    for k, device in enumerate(getattr(config, "devices", ())):
+        if isinstance(device, ModbusMeter) and known(device, "node") and device.node not in nodes:
+            yield Broken(f"devices[{k}].node", shown(device.node), f"a node of the grid: {', '.join(nodes)}")
+
+
+def _converters(config: Config) -> Iterator[Broken]:
+    """Names are unique, and each converter of a prosumer is a device of its own."""
+    prosumers, devices = getattr(config, "prosumers", ()), getattr(config, "devices", ())
+    yield from _twice("prosumers", "name", prosumers)
+    yield from _twice("devices", "name", devices)
+    yield from _twice("prosumers", "converter", prosumers)
+    if not known(config, "devices") or not all(known(device, "name") for device in devices):
+        return
+    names = [device.name for device in devices if isinstance(device, Converter)]
+    for k, prosumer in enumerate(prosumers):
+        name = getattr(prosumer, "converter", None)
+        if name is not None and name not in names:
+            allowed = f"a converter among the devices: {', '.join(names) or 'there is none'}"
+            yield Broken(f"prosumers[{k}].converter", shown(name), allowed)
+
+
+def _twice(path: str, field: str, sections: Iterable[Section]) -> Iterator[Broken]:
+    first: dict[str, int] = {}
+    for k, section in enumerate(sections):
+        name = getattr(section, field, None)
+        if name is not None and first.setdefault(name, k) != k:
+            yield Broken(f"{path}[{k}].{field}", shown(name), f"a {field} that {path}[{first[name]}] does not have")
+
+
+def _devices(config: Config, exists: FileExists) -> Iterator[Broken]:
+    """Register maps exist, addresses of converters differ, and OPC UA without security stays on this machine."""
+    taken: dict[tuple[str, int, int], str] = {}
+    for k, device in enumerate(getattr(config, "devices", ())):
+        key = f"devices[{k}]"
+        if isinstance(device, MappedModbus) and known(device, "registers") and not exists(device.registers):
+            yield Broken(f"{key}.registers", shown(str(device.registers)), "an existing file")
+        if isinstance(device, ModbusConverter | SunspecConverter) and known(device, "host", "port", "unit"):
+            other = taken.setdefault((device.host, device.port, device.unit), key)
+            if other != key:
+                yield Broken(f"{key}.port", f"{device.port}", f"host, port and unit that {other} does not have")
+        if isinstance(device, OpcUaConverter) and known(device, "url", "security"):
+            yield from _security(key, device)
+
+
+def _security(key: str, device: OpcUaConverter) -> Iterator[Broken]:
+    try:
+        host = urlsplit(device.url).hostname or ""
+        local = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if device.security is None and not local:
+        yield Broken(f"{key}.security", "nothing", f"security, as {device.url} is not on this machine")

@@ -1,0 +1,157 @@
+"""The one module of core that touches files: YAML configurations and the CSV series they name."""
+
+from collections.abc import Iterator
+from datetime import date
+from hashlib import sha256
+from math import inf
+from pathlib import Path
+
+import numpy as np
+
+from core.assets import Outlook, Prosumer, Pv
+from core.config import Config, ProsumerConfig
+from core.config_check import check_config
+from core.config_devices import MappedModbus
+from core.config_fields import DayFile, Section, Variant
+from core.config_rules import SLACK_BAND_PU
+from core.errors import Fault, InputError, shown
+from core.prices import Tariff
+from core.profiles import Profiles, Range
+from core.scenario import Scenario, Site
+from core.table import Table, parse_table
+from core.time import TimeAxis
+from core.yaml_text import parse_yaml
+
+_ANY = Range(-inf, inf, "any number")
+_LOAD = Range(0, inf, "a load ≥ 0 kW (generation is `pv`)")
+_PV = Range(0, inf, "an available power ≥ 0 kW per kWp")
+_SLACK = Range(*SLACK_BAND_PU, "a supply voltage of {:g} to {:g} p.u.".format(*SLACK_BAND_PU))
+
+
+def load_yaml(path: Path) -> object:
+    """The document as dict, list, str, int, float, bool or None.
+
+    Raises:
+        InputError: the file cannot be read or is no YAML.
+    """
+    data, faults = _read_yaml(path)
+    if faults:
+        raise InputError(faults)
+    return data
+
+
+def load_config(path: Path) -> Config:
+    """The configuration, every field and rule checked.
+
+    Raises:
+        InputError: with all faults of the file.
+    """
+    data, faults = _read_yaml(path)
+    if data is None and faults:
+        raise InputError(faults)
+    config, more = check_config(data, str(path), lambda file: (path.parent / file).is_file())
+    if config is None or faults:
+        raise InputError([*faults, *more])
+    return config
+
+
+def load_scenario(config: Config, path: Path, variant: Variant = "forecast") -> Scenario:
+    """Everything that a price computation needs, with the series of the horizon's day.
+
+    Args:
+        path: where ``config`` was read from; the paths in it are relative to this file.
+        variant: what was expected, or what then happened; one series serves both where only one is given.
+
+    Raises:
+        InputError: with all faults of all files of the series.
+    """
+    horizon, grid, tariff = config.horizon, config.grid, config.tariff
+    axis = TimeAxis.day(horizon.date, horizon.timezone, horizon.step_min)
+    profiles = Profiles(axis, horizon.date, lambda file: _read_table(path.parent / file))
+    slack_voltage_pu = profiles.means(grid.slack_voltage(variant), _SLACK)
+    buy = profiles.means(tariff, _ANY)
+    sell = buy if tariff.feed_in is None else profiles.means(tariff.feed_in, _ANY)
+    sites = tuple(_site(prosumer, profiles, variant) for prosumer in config.prosumers)
+    if faults := [*profiles.faults, *_feed_in_faults(Tariff(buy, sell), axis, path)]:
+        raise InputError(faults)
+    return Scenario(
+        name=config.name,
+        axis=axis,
+        network=grid.network(),
+        limits=config.limits.limits(),
+        slack_voltage_pu=slack_voltage_pu,
+        tariff=Tariff(buy, sell),
+        sites=sites,
+    )
+
+
+def fingerprint(path: Path, config: Config) -> str:
+    """SHA-256, hexadecimal, of the configuration file and of every file of series and registers that it names.
+
+    Raises:
+        InputError: one of them cannot be read.
+    """
+    files = sorted({path.parent / file for file in _data_files(config, config.horizon.date)})
+    contents = [_read_bytes(file) for file in (path, *files)]
+    if faults := [content for content in contents if isinstance(content, Fault)]:
+        raise InputError(faults)
+    return sha256(b"".join(sha256(content).digest() for content in contents if isinstance(content, bytes))).hexdigest()
+
+
+def _site(config: ProsumerConfig, profiles: Profiles, variant: Variant) -> Site:
+    load = config.load.of(variant)
+    pv_per_kwp = profiles.means(config.pv.of(variant) if config.pv else 0.0, _PV)
+    outlook = Outlook(
+        load_kw=profiles.means(load.active_kw, _LOAD),
+        load_kvar=profiles.means(load.reactive_kvar, _ANY),
+        pv_available_kw=pv_per_kwp * config.pv.peak_kw if config.pv else pv_per_kwp,
+    )
+    battery = config.battery.battery() if config.battery else None
+    pv = Pv(config.pv.peak_kw) if config.pv else None
+    return Site(Prosumer(config.name, config.node, battery, pv), outlook)
+
+
+def _feed_in_faults(tariff: Tariff, axis: TimeAxis, path: Path) -> Iterator[Fault]:
+    above = np.flatnonzero(tariff.sell_chf_per_kwh > tariff.buy_chf_per_kwh)
+    if len(above):
+        t = above[0]
+        buy, sell = tariff.buy_chf_per_kwh[t], tariff.sell_chf_per_kwh[t]
+        got = f"{sell:g} per kWh at {axis.times[t].isoformat()}"
+        yield Fault(str(path), "tariff.feed_in", got, f"at most the retail price then, {buy:g} per kWh")
+
+
+def _data_files(section: Section, day: date) -> Iterator[Path]:
+    match section:
+        case DayFile():
+            yield section.on(day)
+        case MappedModbus():
+            yield section.registers
+    for _, value in section:
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Section):
+                yield from _data_files(part, day)
+
+
+def _read_yaml(path: Path) -> tuple[object, list[Fault]]:
+    text = _read_text(path)
+    return (None, [text]) if isinstance(text, Fault) else parse_yaml(text, str(path))
+
+
+def _read_table(path: Path) -> Table | Fault:
+    text = _read_text(path)
+    return text if isinstance(text, Fault) else parse_table(text, str(path))
+
+
+def _read_text(path: Path) -> str | Fault:
+    content = _read_bytes(path)
+    try:
+        return content if isinstance(content, Fault) else content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return Fault(str(path), "", "a file that is no text", "text in UTF-8")
+
+
+def _read_bytes(path: Path) -> bytes | Fault:
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        return Fault(str(path), "", shown(getattr(error, "strerror", None) or str(error)), "a readable file")

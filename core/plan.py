@@ -1,0 +1,39 @@
+"""What coordination leaves behind: prices, profiles, and how well both are known to be."""
+
+from dataclasses import dataclass
+
+from core.assets import FloatArray
+from core.prices import DemandProfile, PriceSignal
+from core.time import TimeAxis
+
+
+@dataclass(frozen=True)
+class ProsumerPlan:
+    """One prosumer's own plan; arrays [T]. ``soc`` is at the END of each step, None without a battery."""
+
+    p_kw: FloatArray
+    q_kvar: FloatArray
+    battery_kw: FloatArray
+    battery_kvar: FloatArray
+    pv_kw: FloatArray
+    pv_available_kw: FloatArray
+    load_kw: FloatArray
+    load_kvar: FloatArray
+    soc: FloatArray | None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The signal that was sent, with the profile that answered it."""
+
+    signal: PriceSignal
+    profile: DemandProfile
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Prices and plans of all prosumers by name, over ``axis``."""
+
+    axis: TimeAxis
+    agreements: dict[str, Agreement]
+    prosumers: dict[str, ProsumerPlan]

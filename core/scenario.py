@@ -1,0 +1,29 @@
+"""A scenario: everything a price computation needs, as numbers on one time axis."""
+
+from dataclasses import dataclass
+
+from core.assets import FloatArray, Outlook, Prosumer
+from core.network import GridLimits, Network
+from core.prices import Tariff
+from core.time import TimeAxis
+
+
+@dataclass(frozen=True)
+class Site:
+    """A prosumer with what it expects over the horizon."""
+
+    prosumer: Prosumer
+    outlook: Outlook
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Grid, limits, tariff and prosumers over ``axis``; ``slack_voltage_pu`` is [T]."""
+
+    name: str
+    axis: TimeAxis
+    network: Network
+    limits: GridLimits
+    slack_voltage_pu: FloatArray
+    tariff: Tariff
+    sites: tuple[Site, ...]

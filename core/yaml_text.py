@@ -1,0 +1,64 @@
+"""YAML by the core schema of YAML 1.2, in which people write today; PyYAML alone reads the traps of 1.1.
+
+``1e-3`` is a number; ``23:00``, ``off`` and ``2018-06-21`` are text. A key given twice is a fault, and so is any tag
+beyond the plain types. There are no merge keys (``<<``).
+"""
+
+import re
+
+import yaml
+
+from core.errors import Fault, shown
+
+_SCALARS = (
+    ("null", r"~|null|Null|NULL|", [*"~nN", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
+    ("int", r"[-+]?[0-9]{1,18}|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,15}", [*"-+0123456789"]),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", [*"-+.0123456789"]),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", [*"-+."]),
+)
+_TAG = "tag:yaml.org,2002:"
+_TAGS = [_TAG + name for name in ("map", "seq", "str", "null", "bool", "float")]
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with the scalars of YAML 1.2; ``repeated`` holds each key given twice with its line."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.repeated: list[tuple[int, str]] = []
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
+        """The mapping, its last value where a key is given twice."""
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                self.repeated.append((key.start_mark.line + 1, key.value))
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+    def construct_whole(self, node: yaml.ScalarNode) -> int:
+        """An integer: decimal (leading zeros mean nothing), 0o octal or 0x hexadecimal."""
+        text = self.construct_scalar(node)
+        return int(text, 0 if text[:2] in ("0o", "0x") else 10)
+
+
+_Loader.yaml_implicit_resolvers = {}
+_Loader.yaml_constructors = {tag: _Loader.yaml_constructors[tag] for tag in (*_TAGS, None)}
+for _name, _pattern, _first in _SCALARS:
+    _Loader.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), _first)
+_Loader.add_constructor(_TAG + "int", _Loader.construct_whole)
+
+
+def parse_yaml(text: str, file: str) -> tuple[object, list[Fault]]:
+    """The document as dict, list, str, int, float, bool or None, and its faults; ``file`` names it in them."""
+    try:
+        loader = _Loader(text)
+        data = loader.get_single_data()
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        return None, [Fault(file, f"line {line}", error.problem or "a syntax error", "a YAML document")]
+    except (yaml.YAMLError, ValueError, KeyError, RecursionError) as error:
+        return None, [Fault(file, "", shown(str(error)), "a YAML document of text, numbers, lists and sections")]
+    repeated = [(f"line {line}", f"the key {shown(key)} again") for line, key in loader.repeated]
+    return data, [Fault(file, line, got, "each key once") for line, got in repeated]

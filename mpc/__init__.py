@@ -1,0 +1,1 @@
+"""Price computation: pure mathematics. No sockets, files or wall clock; arrays and frozen dataclasses in and out."""

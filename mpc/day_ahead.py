@@ -1,0 +1,101 @@
+"""Day-ahead planning: one coordination over the whole day, from forecasts (paper A, section 4.3)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.config import CoordinationConfig
+from core.plan import Agreement, Plan
+from core.scenario import Scenario
+from core.time import Clock
+from mpc.coordination import rounds
+from mpc.coordination.nodes import ProsumerNode
+from mpc.coordination.operator import GridOperator
+from mpc.coordination.outcome import Iteration, Outcome
+from mpc.coordination.splitting import Splitting
+from mpc.grid_rows import GridModel, Violation
+from mpc.power_flow import Flow
+from mpc.price import compensation_chf, violation_price_chf_per_kwh
+from mpc.prosumer import Prosumer
+from mpc.quadratic_program import PIQP
+
+
+@dataclass(frozen=True)
+class Bill:
+    """A prosumer's day under the retail tariff, CHF."""
+
+    uncoordinated_chf: float
+    coordinated_chf: float
+    compensation_chf: float
+
+
+@dataclass(frozen=True)
+class DayAhead:
+    """Plan, bills and grid state of a day. ``outcome`` is None where nobody coordinated."""
+
+    scenario: Scenario
+    plan: Plan
+    bills: dict[str, Bill]
+    flow: Flow
+    violation: Violation
+    outcome: Outcome | None
+
+
+def coordinate(
+    scenario: Scenario,
+    settings: CoordinationConfig,
+    clock: Clock,
+    solver: str = PIQP,
+    warm_start: Splitting | None = None,
+    observer: Callable[[Iteration], None] | None = None,
+) -> DayAhead:
+    """Agree on prices under which every selfish plan respects the grid.
+
+    Raises:
+        SolverError, SolverLicenceError: a prosumer's solver gave no answer.
+    """
+    prosumers = _prosumers(scenario, solver)
+    grid = GridModel(scenario, violation_price_chf_per_kwh(settings, scenario.tariff))
+    operator = GridOperator(grid, settings, clock, warm_start, observer)
+    rounds.run([operator, *map(ProsumerNode, prosumers)])
+    outcome = operator.outcome
+    assert outcome is not None, "the operator ends every coordination with an outcome"
+    own = {name: profile.x for name, profile in outcome.uncoordinated.items()}
+    return _day(scenario, prosumers, outcome.best.agreements, own, grid, outcome)
+
+
+def uncoordinated(scenario: Scenario, settings: CoordinationConfig, solver: str = PIQP) -> DayAhead:
+    """Everybody's own optimum under the tariff alone: the baseline.
+
+    Raises:
+        SolverError, SolverLicenceError: a prosumer's solver gave no answer.
+    """
+    prosumers = _prosumers(scenario, solver)
+    grid = GridModel(scenario, violation_price_chf_per_kwh(settings, scenario.tariff))
+    signals = [prosumer.retail_signal() for prosumer in prosumers]
+    agreements = {p.name: Agreement(signal, p.respond(signal)) for p, signal in zip(prosumers, signals, strict=True)}
+    own = {name: agreement.profile.x for name, agreement in agreements.items()}
+    return _day(scenario, prosumers, agreements, own, grid, None)
+
+
+def _prosumers(scenario: Scenario, solver: str) -> list[Prosumer]:
+    return [Prosumer(site, scenario.tariff, scenario.axis.dt_h, solver) for site in scenario.sites]
+
+
+def _day(
+    scenario: Scenario,
+    prosumers: list[Prosumer],
+    agreements: dict[str, Agreement],
+    own: dict[str, np.ndarray],
+    grid: GridModel,
+    outcome: Outcome | None,
+) -> DayAhead:
+    bills = {}
+    for prosumer in prosumers:
+        x, x_own = agreements[prosumer.name].profile.x, own[prosumer.name]
+        compensation = compensation_chf(scenario.tariff, x, x_own, scenario.axis.dt_h)
+        bills[prosumer.name] = Bill(prosumer.retail_cost_chf(x_own), prosumer.retail_cost_chf(x), compensation)
+    plans = {prosumer.name: prosumer.plan(agreements[prosumer.name].signal) for prosumer in prosumers}
+    flow = grid.flow(np.stack([agreement.profile.x for agreement in agreements.values()]))
+    return DayAhead(scenario, Plan(scenario.axis, agreements, plans), bills, flow, grid.violation(flow), outcome)

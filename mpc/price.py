@@ -1,0 +1,41 @@
+"""Reading a price signal: what a kWh costs, and what flexibility earns (paper A, eq. 13–16).
+
+A signal advertises C(x) = Σ_t [½ x_t'H_t x_t + g_t'x_t] + fee. Of the two readings of its slope, the marginal price
+is the one that figures show: it equals tariff plus grid component, follows the tariff where no limit binds and does
+not depend on ρ. The paper's consumption-dependent tariff (14) is the average price; it is off by ½ρp/Δt everywhere.
+"""
+
+import numpy as np
+
+from core.assets import FloatArray
+from core.config import CoordinationConfig
+from core.prices import PriceSignal, Tariff
+
+VIOLATION_PRICE_REL = 10.0
+"""Price of an unheld limit relative to the mean tariff, where the config says ``auto``."""
+
+
+def marginal_price_chf_per_kwh(signal: PriceSignal, x: FloatArray, dt_h: float) -> FloatArray:
+    """(H_t x_t + g_t)_p / Δt at the profile x [T, 2]: what one more kWh costs, [T]."""
+    return signal.gradient(x)[:, 0] / dt_h
+
+
+def average_price_chf_per_kwh(signal: PriceSignal, x: FloatArray, dt_h: float) -> FloatArray:
+    """(14): (½ H_t x_t + g_t)_p / Δt, [T]; times the energy it gives the consumption-dependent cost."""
+    return signal.gradient(x / 2)[:, 0] / dt_h
+
+
+def compensation_chf(tariff: Tariff, x: FloatArray, x_own: FloatArray, dt_h: float) -> float:
+    """(16): retail cost of the coordinated profile less that of the prosumer's own optimum; ≥ 0 by optimality."""
+    return tariff.cost_chf(x[:, 0], dt_h) - tariff.cost_chf(x_own[:, 0], dt_h)
+
+
+def violation_price_chf_per_kwh(settings: CoordinationConfig, tariff: Tariff) -> float:
+    """What a kWh beyond a limit that nobody can hold is priced at: configured, or in proportion to the tariff."""
+    if settings.violation_price_chf_per_kwh != "auto":
+        return settings.violation_price_chf_per_kwh
+    return VIOLATION_PRICE_REL * max(float(np.abs(tariff.buy_chf_per_kwh).mean()), SMALLEST_TARIFF)
+
+
+SMALLEST_TARIFF = 0.01
+"""CHF/kWh; even where energy is free, an unheld limit must cost something."""

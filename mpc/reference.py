@@ -1,0 +1,141 @@
+"""The optimum with all data on one desk: what a distributed result is measured against. Never used for control.
+
+    min  Σ_i f_i(x_i) + κ'e   s.t. every prosumer's constraints (paper A, 20–22),  l − e ≤ A x ≤ u + e
+
+in cvxpy, written independently of :mod:`mpc.prosumer`. For one linearisation this is a linear program. Its solutions
+jump between vertices from one linearisation to the next, so the AC-consistent optimum is a sequence of programs with
+a proximal term γ/2 ‖x − x_k‖², each linearised around the last answer, until linearisation and cost stand still.
+"""
+
+from dataclasses import dataclass
+
+import cvxpy as cp
+import numpy as np
+import scipy.sparse as sp
+
+from core.assets import Capability, FloatArray
+from core.errors import SolverError
+from core.scenario import Scenario, Site
+from mpc.convex import solve
+from mpc.grid_rows import GridModel, Rows, Violation, by_step
+from mpc.power_flow import Flow
+
+AC_TOLERANCE_PU = 1e-5
+COST_TOLERANCE_REL = 1e-5
+PROXIMAL_REL = 0.02
+"""γ relative to (mean |tariff| Δt) per kW."""
+MAX_ROUNDS = 50
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """A centralised optimum: profiles x [N, T, 2], retail cost, and what limits nobody can hold (CHF)."""
+
+    x: FloatArray
+    cost_chf: float
+    unheld_chf: float
+    rounds: int
+
+
+@dataclass(frozen=True)
+class AcOptimum(Optimum):
+    """An optimum that the AC power flow confirms; ``rows`` is its own linearisation."""
+
+    rows: Rows
+    flow: Flow
+    violation: Violation
+
+
+class CentralisedProblem:
+    """All prosumers and the grid in one program."""
+
+    def __init__(self, scenario: Scenario, solver: str = "clarabel") -> None:
+        self.scenario = scenario
+        self._solver = solver
+        self._constraints: list[cp.Constraint] = []
+        profiles = [self._profile(site) for site in scenario.sites]
+        self._x_by_step = cp.vstack([part for profile in profiles for part in profile]).T
+        dt_h, tariff = scenario.axis.dt_h, scenario.tariff
+        p = sum(p for p, _ in profiles)
+        export = sum(cp.neg(p) for p, _ in profiles)
+        cost = tariff.buy_chf_per_kwh @ p
+        if np.any(tariff.export_spread_chf_per_kwh > 0):
+            cost = cost + tariff.export_spread_chf_per_kwh @ export
+        self._cost = cost * dt_h
+
+    def uncoordinated(self) -> Optimum:
+        """Everybody's selfish optimum; the grid is ignored."""
+        return self._solve(self._cost, [], 0.0)
+
+    def optimum(self, rows: Rows, around: FloatArray | None = None, gamma: float = 0.0) -> Optimum:
+        """Optimum under one linearisation, with a proximal term around profiles [N, T, 2] if ``gamma`` > 0.
+
+        Raises:
+            SolverError: the solver found none.
+        """
+        ax = sp.block_diag(list(rows.a), format="csr") @ cp.vec(self._x_by_step, order="C")
+        e = cp.Variable(rows.lower.size, nonneg=True)
+        unheld = rows.kappa.ravel() @ e
+        objective = self._cost + unheld
+        if around is not None and gamma > 0:
+            objective += gamma / 2 * cp.sum_squares(self._x_by_step - by_step(around))
+        return self._solve(objective, [ax <= rows.upper.ravel() + e, ax >= rows.lower.ravel() - e], unheld)
+
+    def ac_optimum(self, grid: GridModel, gamma: float | None = None) -> AcOptimum:
+        """Successive linear programs with a proximal term, until the AC power flow agrees.
+
+        Raises:
+            SolverError: a program was not solved, or the sequence did not come to rest.
+        """
+        price = float(np.abs(self.scenario.tariff.buy_chf_per_kwh).mean()) * self.scenario.axis.dt_h
+        gamma = PROXIMAL_REL * price if gamma is None else gamma
+        best = self.uncoordinated()
+        for k in range(1, MAX_ROUNDS + 1):
+            rows = grid.linearise(best.x)
+            before, best = best, self.optimum(rows, best.x, gamma)
+            flow = grid.flow(best.x)
+            error = grid.linearisation_error_pu(rows, best.x, flow)
+            moved = abs(best.cost_chf - before.cost_chf) / max(abs(best.cost_chf), price)
+            if error < AC_TOLERANCE_PU and moved < COST_TOLERANCE_REL:
+                return AcOptimum(best.x, best.cost_chf, best.unheld_chf, k, rows, flow, grid.violation(flow))
+        raise SolverError(f"the AC-consistent reference did not come to rest in {MAX_ROUNDS} linearisations")
+
+    def _solve(
+        self, objective: cp.Expression, constraints: list[cp.Constraint], unheld: cp.Expression | float
+    ) -> Optimum:
+        problem = cp.Problem(cp.Minimize(objective), self._constraints + constraints)
+        solve(problem, self._solver)
+        x = np.asarray(self._x_by_step.value).reshape(self.scenario.axis.n_steps, -1, 2).swapaxes(0, 1)
+        unheld_chf = float(unheld.value) if isinstance(unheld, cp.Expression) else unheld
+        return Optimum(x, float(self._cost.value), unheld_chf, 1)
+
+    def _profile(self, site: Site) -> tuple[cp.Expression, cp.Expression]:
+        """Demand (p, q) of a site, each [T]; its constraints are collected on the way."""
+        steps, dt_h = self.scenario.axis.n_steps, self.scenario.axis.dt_h
+        p, q = cp.Constant(site.outlook.load_kw), cp.Constant(site.outlook.load_kvar)
+        if site.prosumer.pv is not None:
+            g = cp.Variable(steps)
+            self._constraints += [g >= 0, g <= site.outlook.pv_available_kw]
+            p = p - g
+        battery = site.prosumer.battery
+        if battery is not None:
+            charge, discharge = cp.Variable(steps, nonneg=True), cp.Variable(steps, nonneg=True)
+            beta = cp.Variable(steps)
+            eta, per_kw = battery.efficiency, dt_h / battery.energy_kwh
+            soc = cp.Variable(steps)
+            before = cp.hstack([battery.soc_initial, soc[:-1]])
+            self._constraints += [
+                charge <= battery.power_box_kw,
+                discharge <= battery.power_box_kw,
+                cp.abs(beta) <= battery.power_box_kw,
+                soc == before + (eta * charge - discharge / eta) * per_kw,
+                soc >= battery.soc_min,
+                soc <= battery.soc_max,
+            ]
+            if battery.soc_final_min is not None:
+                self._constraints.append(soc[-1] >= battery.soc_final_min)
+            if battery.capability is Capability.DISC:
+                normals, offset = battery.disc_halfplanes()
+                self._constraints.append(normals @ cp.vstack([discharge - charge, beta]) <= offset)
+            p, q = p - discharge + charge, q - beta
+        return p, q

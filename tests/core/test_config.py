@@ -1,0 +1,188 @@
+"""The configuration: what a good one holds, and that every fault of a bad one is named."""
+
+from collections.abc import Callable
+from datetime import date, time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.assets import Capability
+from core.config import Config
+from core.config_devices import ModbusConverter, ModbusMeter, OpcUaConverter, SunspecConverter
+from core.errors import InputError
+from core.load import load_config, load_yaml
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+BAD_INPUT = Path(__file__).parents[1] / "cases" / "bad_input"
+Write = Callable[[dict[str, Any]], Path]
+
+
+def cases(file: str) -> Any:
+    loaded: Any = load_yaml(BAD_INPUT / file)
+    return [pytest.param(case, id=case["name"]) for case in loaded]
+
+
+def test_all_sections_and_kinds_of_devices() -> None:
+    config = load_config(BAD_INPUT / "good.yaml")
+    kinds = [type(device) for device in config.devices]
+    assert kinds == [ModbusConverter, SunspecConverter, OpcUaConverter, ModbusMeter]
+    assert config.horizon.date == date(2018, 6, 21)
+    assert config.limits.margin == "off"
+    assert config.schedule.day_ahead_at == time(23)
+    assert config.coordination.rho == 0.01
+    assert config.solver.reference == "gurobi"
+    assert config.prosumers[0].battery is not None
+    assert config.prosumers[0].battery.battery().capability is Capability.DISC
+
+
+def test_defaults(write: Write) -> None:
+    optional = ["devices", "schedule", "coordination", "solver", "telemetry", "currency", "limits.margin"]
+    inner = ["horizon.step_min", "prosumers[0].battery", "prosumers[0].pv"]
+    inner += ["prosumers[0].converter", "prosumers[1].converter"]
+    config = load_config(write({"drop": optional + inner}))
+    assert config.devices == ()
+    assert (config.currency, config.horizon.step_min, config.limits.margin) == ("CHF", 10, "auto")
+    assert (config.schedule.day_ahead_at, config.schedule.realtime_s) == (time(23), 30)
+    assert (config.coordination.splitting, config.coordination.relaxation) == ("profile", 1.6)
+    assert (config.coordination.stop, config.coordination.gap_tol) == ("certificate", 1e-3)
+    assert (config.coordination.rho, config.coordination.violation_price_chf_per_kwh) == ("auto", "auto")
+    assert (config.solver.prosumer, config.solver.reference) == ("piqp", "clarabel")
+    assert config.telemetry.influx is None
+
+
+def test_configuration_is_immutable() -> None:
+    config = load_config(BAD_INPUT / "good.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        config.name = "other"
+
+
+@pytest.mark.parametrize("name", ["gridlab9", "gridlab9-household"])
+def test_configurations_of_the_repository(name: str) -> None:
+    config = load_config(CONFIGS / f"{name}.yaml")
+    assert config.name == name
+    assert config.grid.network().nodes == tuple(f"N{n}" for n in range(1, 10))
+    assert [prosumer.node for prosumer in config.prosumers] == ["N3", "N4", "N5", "N7", "N9"]
+
+
+@pytest.mark.parametrize("case", cases("fields.yaml"))
+def test_faulty_fields_and_rules(case: dict[str, Any], write: Write) -> None:
+    path = write(case)
+    with pytest.raises(InputError) as caught:
+        load_config(path)
+    faults = {fault.key: str(fault) for fault in caught.value.faults}
+    assert faults.keys() == case["faults"].keys()
+    assert len(caught.value.faults) == len(faults)
+    for key, words in case["faults"].items():
+        assert faults[key].startswith(f"{path}: {key}: got ")
+        assert "\n" not in faults[key]
+        assert all(word in faults[key] for word in words), faults[key]
+
+
+@pytest.mark.parametrize("case", cases("texts.yaml"))
+def test_texts_that_are_no_configuration(case: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(case["text"], encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_config(path)
+    [fault] = caught.value.faults
+    assert fault.key == case["key"]
+    assert all(word in str(fault) for word in case["says"]), str(fault)
+    assert "\n" not in str(fault)
+
+
+def test_key_given_twice_is_named_with_the_other_faults(write: Write) -> None:
+    path = write({"set": {"limits.margin": "no"}})
+    path.write_text(path.read_text() + "currency: EUR\n")
+    with pytest.raises(InputError) as caught:
+        load_config(path)
+    line = len(path.read_text().splitlines())
+    assert [fault.key for fault in caught.value.faults] == [f"line {line}", "limits.margin"]
+    assert 'the key "currency" again' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "No such file"), ("folder", "directory"), (b"\xff\xfe\x00\x01", "text in UTF-8"), (b"[" * 5000, "YAML")],
+)
+def test_files_that_cannot_be_read(content: bytes | str | None, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        path.mkdir()
+    with pytest.raises(InputError) as caught:
+        load_config(path)
+    [fault] = caught.value.faults
+    assert fault.file == str(path)
+    assert words in str(fault)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 1e-3),
+        ("23:00", "23:00"),
+        ("off", "off"),
+        ("no", "no"),
+        ("2018-06-21", "2018-06-21"),
+        ("010", 10),
+        ("0x10", 16),
+        ("0o10", 8),
+        ("1_000", "1_000"),
+        ("True", True),
+        ("~", None),
+        ("", None),
+        ("+.5", 0.5),
+        ("9" * 5000, float("inf")),
+    ],
+)
+def test_scalars_of_yaml_1_2(text: str, value: object, tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text(f"key: {text}\n")
+    assert load_yaml(path) == {"key": value}
+
+
+def test_references_to_oneself_are_faults(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("grid: &grid\n  lines: [*grid]\n  slack: *grid\n")
+    with pytest.raises(InputError, match=r"grid\.lines\[0\]\.from"):
+        load_config(path)
+
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.sampled_from(["auto", "off", "N1", "N2", "2018-03-25", "Europe/Zurich", "modbus_meter", "day.csv", "."]),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=3) | st.integers(), st.integers(), max_size=2),
+)
+
+
+def places(data: object) -> list[tuple[Any, Any]]:
+    """Every (container, key) of nested data."""
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else []
+    return [place for key, value in items for place in ((data, key), *places(value))]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_is_wrong_is_an_input_error(tmp_path: Path, data: st.DataObject) -> None:
+    config: Any = load_yaml(BAD_INPUT / "good.yaml")
+    for _ in range(data.draw(st.integers(1, 4))):
+        container, key = data.draw(st.sampled_from(places(config)))
+        if key in container or isinstance(container, list):
+            container[key] = data.draw(JUNK)
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    try:
+        assert isinstance(load_config(path), Config)
+    except InputError as error:
+        assert error.faults
+        assert str(error).count("\n") == len(error.faults) - 1
