@@ -9,7 +9,11 @@ from core.time import TimeAxis
 
 @dataclass(frozen=True)
 class ProsumerPlan:
-    """One prosumer's own plan; arrays [T]. ``soc`` is at the END of each step, None without a battery."""
+    """One prosumer's own plan; arrays [T]. ``soc`` is at the END of each step, None without a battery.
+
+    ``simultaneous_kw`` is the largest power that the battery charges and discharges at once: an efficiency below 1
+    turns that into waste heat, which a negative price can reward. No real battery does it; 0 in a sound plan.
+    """
 
     p_kw: FloatArray
     q_kvar: FloatArray
@@ -20,6 +24,7 @@ class ProsumerPlan:
     load_kw: FloatArray
     load_kvar: FloatArray
     soc: FloatArray | None
+    simultaneous_kw: float
 
 
 @dataclass(frozen=True)

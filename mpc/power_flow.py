@@ -86,19 +86,19 @@ class PowerFlow:
 
         self.network = network
         self._z = np.linalg.inv(ybus[1:, 1:])
-        self._w = -self._z @ ybus[1:, 0]
+        self._w: ComplexArray = -self._z @ ybus[1:, 0]
         self._y_slack = ybus[0]
         self._y_line_a = at_begin * (1e3 / (sqrt(3) * network.voltage_v))
 
     def solve(self, p_kw: FloatArray, q_kvar: FloatArray, v_slack_pu: FloatArray) -> Flow:
         """Solve (F) for nodal demands p, q [T, n] and slack voltages [T]."""
         s = -(p_kw + 1j * q_kvar)
-        no_load = v_slack_pu[:, None].astype(complex) * self._w
+        no_load = np.multiply(v_slack_pu[:, None], self._w, dtype=complex)
         v: ComplexArray = no_load
         step = np.full(len(s), np.inf)
         with np.errstate(all="ignore"):
             for _ in range(MAX_SWEEPS):
-                v_next: ComplexArray = no_load + np.conj(s / v) @ self._z.T
+                v_next: ComplexArray = np.add(no_load, np.conj(s / v) @ self._z.T, dtype=complex)
                 step = np.abs(v_next - v).max(axis=1)
                 v = v_next
                 if not np.any(step > TOLERANCE_PU):

@@ -81,14 +81,16 @@ class Prosumer:
         x = self._demand(y)
         of = dict(zip(self._variables, y.T, strict=True))
         zero = np.zeros(len(x))
+        charge, discharge = of.get("charge", zero), of.get("discharge", zero)
         return ProsumerPlan(
             p_kw=x[:, 0], q_kvar=x[:, 1],
-            battery_kw=of.get("discharge", zero) - of.get("charge", zero),
+            battery_kw=discharge - charge,
             battery_kvar=of.get("reactive", zero),
             pv_kw=of.get("pv", zero),
             pv_available_kw=self.site.outlook.pv_available_kw,
             load_kw=self.site.outlook.load_kw, load_kvar=self.site.outlook.load_kvar,
             soc=of.get("soc"),
+            simultaneous_kw=float(np.minimum(charge, discharge).max()) if "charge" in of else 0.0,
         )  # fmt: skip
 
     def retail_cost_chf(self, x: FloatArray) -> float:

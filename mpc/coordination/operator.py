@@ -89,7 +89,7 @@ class GridOperator:
             self._uncoordinated = dict(zip(self._names, answers, strict=True))
             if self._splitting is None:
                 rows = self._linearise(x)
-                rho = start_penalty(self._settings, self._tariff, x)
+                rho = start_penalty(self._settings, self._tariff[:, 0], x)
                 kind = ProfileSplitting if self._settings.splitting == "profile" else ConstraintSplitting
                 self._splitting = kind.start(x, rows, rho).update(x, rows, alpha=1.0)
             return self._next_round(self._splitting, certify=True)

@@ -12,7 +12,7 @@ from core.assets import FloatArray
 from core.config import CoordinationConfig
 from mpc.coordination.splitting import Residuals
 
-RHO_REL = {"profile": 1.0, "constraint": 1.0}
+RHO_REL = {"profile": 1.0, "constraint": 2.0}
 """ρ_rel, the useful start in natural units (docs/benchmarks.md)."""
 NU, TAU = 2.0, 1.2
 SMALLEST = 1e-3
@@ -20,14 +20,14 @@ SMALLEST = 1e-3
 
 
 def natural_penalty(tariff_chf_per_kw: FloatArray, x: FloatArray) -> float:
-    """Mean tariff per step over the RMS swing of the active power of uncoordinated profiles x [N, T, 2], CHF/kW²."""
-    price = float(np.abs(tariff_chf_per_kw[:, 0]).mean())
+    """Mean tariff [T] of a step over the RMS swing of the active power of uncoordinated profiles x [N, T, 2], CHF/kW²."""
+    price = float(np.abs(tariff_chf_per_kw).mean())
     swing = float(np.sqrt(np.mean(np.var(x[:, :, 0], axis=1))))
     return max(price, SMALLEST) / max(swing, SMALLEST)
 
 
 def start_penalty(settings: CoordinationConfig, tariff_chf_per_kw: FloatArray, x: FloatArray) -> float:
-    """ρ⁰ of a cold start, CHF/kW²: the configured one, or the natural one."""
+    """ρ⁰ of a cold start, CHF/kW²: the configured one, or ρ_rel times the natural one."""
     if settings.rho != "auto":
         return settings.rho
     return RHO_REL[settings.splitting] * natural_penalty(tariff_chf_per_kw, x)

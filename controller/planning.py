@@ -1,0 +1,133 @@
+"""``gridlab plan``: prices and plans of a day, recorded as a run."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from controller import tables
+from controller.report import write_report
+from controller.run_directory import write_summary, write_table, written
+from core.config import Config
+from core.load import fingerprint, load_scenario
+from core.time import Clock
+from mpc import day_ahead
+from mpc.coordination.outcome import Iteration
+from mpc.day_ahead import DayAhead
+
+UNCOORDINATED = "uncoordinated"
+"""Status of a run in which nobody coordinated."""
+
+
+def plan(
+    config: Config,
+    config_path: Path,
+    run_path: Path,
+    clock: Clock,
+    coordinate: bool = True,
+    observer: Callable[[Iteration], None] | None = None,
+) -> dict[str, Any]:
+    """Compute the day, write its run directory, and return its summary.
+
+    Raises:
+        InputError: a profile is faulty.
+        SolverError, SolverLicenceError: a solver gave no answer.
+    """
+    scenario = load_scenario(config, config_path)
+    began_s = clock.monotonic_s()
+    baseline = day_ahead.uncoordinated(scenario, config.coordination, config.solver.prosumer)
+    day = baseline
+    if coordinate:
+        began_s = clock.monotonic_s()
+        day = day_ahead.coordinate(scenario, config.coordination, clock, config.solver.prosumer, observer=observer)
+    wall_s = clock.monotonic_s() - began_s
+    summary = {
+        "command": "plan",
+        "name": config.name,
+        "created_at": clock.now().isoformat(timespec="seconds"),
+        "config_sha256": fingerprint(config_path, config),
+        "version": version("gridlab"),
+        "seed": None,
+        "wall_s": round(wall_s, 4),
+        **summarised(day),
+        "scenario": described(config),
+    }
+    with written(run_path) as folder:
+        _write_day(folder, day, prefix="")
+        if day is not baseline:
+            _write_day(folder, baseline, prefix="uncoordinated_")
+        iterations = day.outcome.iterations if day.outcome else ()
+        write_table(folder / "iterations.csv", tables.iterations_frame(iterations))
+        write_summary(folder, summary)
+        write_report(folder)
+    return summary
+
+
+def summarised(day: DayAhead) -> dict[str, Any]:
+    """The result of a day in the keys of summary.json."""
+    outcome, bills, v = day.outcome, day.bills, np.abs(day.flow.v)
+    curtailed = {
+        name: float(np.sum(plan.pv_available_kw - plan.pv_kw)) * day.scenario.axis.dt_h
+        for name, plan in day.plan.prosumers.items()
+    }
+    return {
+        "status": str(outcome.status) if outcome else UNCOORDINATED,
+        "iterations": len(outcome.iterations) if outcome else 0,
+        "relinearisations": outcome.relinearisations if outcome else 0,
+        "cost_chf": {
+            name: {
+                "uncoordinated": bill.uncoordinated_chf,
+                "coordinated": bill.coordinated_chf,
+                "compensation": bill.compensation_chf,
+            }
+            for name, bill in bills.items()
+        },
+        "total_cost_chf": {
+            "uncoordinated": sum(bill.uncoordinated_chf for bill in bills.values()),
+            "coordinated": sum(bill.coordinated_chf for bill in bills.values()),
+        },
+        "fee_chf": {name: agreement.signal.fee_chf for name, agreement in day.plan.agreements.items()},
+        "lower_bound_chf": outcome.lower_bound_chf if outcome else None,
+        "gap_rel": outcome.gap_rel if outcome else None,
+        "unheld": {
+            "violation_pu": outcome.best.unheld_pu if outcome else 0.0,
+            "cost_chf": outcome.best.unheld_chf if outcome else 0.0,
+        },
+        "ac": {
+            "v_min_pu": float(v.min()),
+            "v_max_pu": float(v.max()),
+            "violation_max_pu": day.violation.v_pu,
+            "slack_q_violation_kvar": day.violation.slack_q_kvar,
+            "slack_p_violation_kw": day.violation.slack_p_kw,
+            "line_overload_a": day.violation.line_a,
+        },
+        "curtailed_kwh": curtailed,
+        "simultaneous_kw": {name: plan.simultaneous_kw for name, plan in day.plan.prosumers.items()},
+    }
+
+
+def described(config: Config) -> dict[str, Any]:
+    """What a reader of the run needs to know of its configuration."""
+    limits = config.limits
+    return {
+        "date": config.horizon.date.isoformat(),
+        "timezone": config.horizon.timezone,
+        "step_min": config.horizon.step_min,
+        "currency": config.currency,
+        "slack": config.grid.slack,
+        "v_min_pu": limits.v_min_pu,
+        "v_max_pu": limits.v_max_pu,
+        "splitting": config.coordination.splitting,
+        "gap_tol": config.coordination.gap_tol,
+        "violation_tol_pu": config.coordination.violation_tol_pu,
+        "nodes": {prosumer.name: prosumer.node for prosumer in config.prosumers},
+    }
+
+
+def _write_day(folder: Path, day: DayAhead, prefix: str) -> None:
+    write_table(folder / f"{prefix}plan.csv", tables.plan_frame(day))
+    write_table(folder / f"{prefix}prices.csv", tables.prices_frame(day))
+    write_table(folder / f"{prefix}nodes.csv", tables.nodes_frame(day))
+    write_table(folder / f"{prefix}lines.csv", tables.lines_frame(day))

@@ -1,0 +1,90 @@
+"""One recorded execution on disk: written once and whole, never over an older one."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from core.errors import Fault, InputError
+
+SCHEMA_VERSION = 1
+DIGITS = "%.12g"
+
+
+def choose(out: Path | None, name: str, now: datetime) -> Path:
+    """The directory of a new run: ``out``, or runs/<UTC time>-<name>.
+
+    Raises:
+        InputError: ``out`` already holds something, or cannot be made.
+    """
+    path = out or Path("runs") / f"{now:%Y%m%dT%H%M%SZ}-{name}"
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError([Fault("--out", "", str(path), "a folder that does not exist yet, or an empty one")])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError([Fault("--out", "", str(path), f"a folder that can be made ({error.strerror})")]) from error
+    return path
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A folder to fill; it takes its place at ``path`` when the block ends, and vanishes if the block fails."""
+    draft = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        if path.exists():
+            path.rmdir()
+        draft.rename(path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """A CSV file; its last column is the schema version."""
+    frame.assign(schema_version=SCHEMA_VERSION).to_csv(path, index=False, float_format=DIGITS)
+
+
+def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
+    """summary.json of the run folder ``path``."""
+    text = json.dumps({"schema_version": SCHEMA_VERSION, **summary}, indent=2, ensure_ascii=False, allow_nan=False)
+    (path / "summary.json").write_text(text + "\n", encoding="utf-8")
+
+
+class Run:
+    """A run read back from disk.
+
+    Raises:
+        InputError: there is no readable run of a known schema.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.summary: dict[str, Any] = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+            version = self.summary["schema_version"]
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise InputError([Fault(str(path), "summary.json", "no readable summary", "a run directory")]) from error
+        if version != SCHEMA_VERSION:
+            raise InputError([Fault(str(path), "schema_version", str(version), str(SCHEMA_VERSION))])
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A CSV file of the run by name, ``time`` parsed (UTC).
+
+        Raises:
+            InputError: the file is missing or unreadable.
+        """
+        try:
+            frame = pd.read_csv(self.path / name)
+        except (OSError, ValueError) as error:
+            raise InputError([Fault(str(self.path), name, "no readable table", "a complete run")]) from error
+        if "time" in frame:
+            frame["time"] = pd.to_datetime(frame["time"], utc=True)
+        return frame

@@ -1,0 +1,99 @@
+"""What the terminal shows: progress while a coordination runs, then the result."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from core.config import Config, CoordinationConfig
+from mpc.coordination.outcome import Iteration
+
+VISIBLE_KW = 1e-3
+"""Charging and discharging at once by more than this is worth a warning."""
+
+console = Console(highlight=False)
+
+
+@contextmanager
+def progress(settings: CoordinationConfig, quiet: bool) -> Iterator[Callable[[Iteration], None]]:
+    """A bar over the rounds with residuals, gap and violation; yields what is to be called after each round."""
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn()
+    with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
+        task = bar.add_task("coordinating", total=settings.max_iterations, state="")
+
+        def observe(i: Iteration) -> None:
+            gap = "gap      – " if i.gap_rel is None else f"gap {i.gap_rel:8.1e}"
+            state = f"round {i.iteration:3d}  primal {i.primal:7.3f} kW  {gap}  violation {i.violation_pu:.1e} p.u."
+            bar.update(task, completed=i.iteration, state=state)
+
+        yield observe
+
+
+@contextmanager
+def steps(name: str, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """A bar that is told the share done, in [0, 1]."""
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
+        task = bar.add_task(name, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
+def print_result(summary: dict[str, Any], run_path: Path) -> None:
+    """The counterpart of the paper's Table 3, the state of the grid, and where the files are."""
+    currency = summary["scenario"]["currency"]
+    table = Table(title=f"{summary['name']}, {summary['scenario']['date']}: cost of the day in {currency}")
+    table.add_column("prosumer")
+    for heading in ("without coord.", "with coord.", "difference", "curtailed kWh"):
+        table.add_column(heading, justify="right")
+    for name, cost in summary["cost_chf"].items():
+        table.add_row(name, *_amounts(cost), f"{summary['curtailed_kwh'][name]:.2f}")
+    table.add_section()
+    curtailed = sum(summary["curtailed_kwh"].values())
+    table.add_row("total", *_amounts(summary["total_cost_chf"]), f"{curtailed:.2f}")
+    console.print(table)
+    console.print(_verdict(summary))
+    for name, power_kw in summary["simultaneous_kw"].items():
+        if power_kw > VISIBLE_KW:
+            console.print(f"[yellow]{name}: the plan charges and discharges {power_kw:.2f} kW at once (negative price)")
+    print_path("report", run_path / "report.html")
+
+
+def print_checked(config: Config, path: Path) -> None:
+    """What a valid scenario contains."""
+    nodes = {node for line in config.grid.lines for node in (line.from_node, line.to_node)}
+    console.print(
+        f"{path}: valid; {len(nodes)} nodes, {len(config.prosumers)} prosumers, {len(config.devices)} devices, "
+        f"{config.horizon.date} in steps of {config.horizon.step_min} min"
+    )
+
+
+def print_path(what: str, path: Path) -> None:
+    """Where something was written, alone on its line so that it can be copied."""
+    console.print(f"{what}: {path}", soft_wrap=True)
+
+
+def _amounts(cost: dict[str, float]) -> list[str]:
+    without, with_ = cost["uncoordinated"], cost["coordinated"]
+    return [f"{amount:.3f}" for amount in (without, with_, with_ - without)]
+
+
+def _verdict(summary: dict[str, Any]) -> str:
+    ac, unheld = summary["ac"], summary["unheld"]
+    gap = "no certificate" if summary["gap_rel"] is None else f"certified gap {summary['gap_rel']:.1e}"
+    rounds = f"after {summary['iterations']} rounds in {summary['wall_s']:.2f} s"
+    lines = [
+        f"[bold]{summary['status']}[/bold] {rounds}; {gap}",
+        f"voltages {ac['v_min_pu']:.4f} … {ac['v_max_pu']:.4f} p.u., beyond limits by {ac['violation_max_pu']:.1e} p.u.",
+        f"slack beyond limits by {ac['slack_q_violation_kvar']:.3f} kvar and {ac['slack_p_violation_kw']:.3f} kW, "
+        f"lines by {ac['line_overload_a']:.2f} A",
+    ]
+    if summary["status"] == "infeasible":
+        lines.append(
+            f"[yellow]limits that nobody can hold: {unheld['violation_pu']:.4f} p.u., "
+            f"priced at {unheld['cost_chf']:.2f} {summary['scenario']['currency']}"
+        )
+    return "\n".join(lines)
