@@ -15,7 +15,7 @@ from core.load import fingerprint, load_scenario
 from core.time import Clock
 from mpc import day_ahead
 from mpc.coordination.outcome import Iteration
-from mpc.day_ahead import DayAhead
+from mpc.day_ahead import CoordinatedDay, DayAhead
 
 UNCOORDINATED = "uncoordinated"
 """Status of a run in which nobody coordinated."""
@@ -38,7 +38,7 @@ def plan(
     scenario = load_scenario(config, config_path)
     began_s = clock.monotonic_s()
     baseline = day_ahead.uncoordinated(scenario, config.coordination, config.solver.prosumer)
-    day = baseline
+    day: DayAhead = baseline
     if coordinate:
         began_s = clock.monotonic_s()
         day = day_ahead.coordinate(scenario, config.coordination, clock, config.solver.prosumer, observer=observer)
@@ -58,7 +58,7 @@ def plan(
         _write_day(folder, day, prefix="")
         if day is not baseline:
             _write_day(folder, baseline, prefix="uncoordinated_")
-        iterations = day.outcome.iterations if day.outcome else ()
+        iterations = day.outcome.iterations if isinstance(day, CoordinatedDay) else ()
         write_table(folder / "iterations.csv", tables.iterations_frame(iterations))
         write_summary(folder, summary)
         write_report(folder)
@@ -67,7 +67,8 @@ def plan(
 
 def summarised(day: DayAhead) -> dict[str, Any]:
     """The result of a day in the keys of summary.json."""
-    outcome, bills, v = day.outcome, day.bills, np.abs(day.flow.v)
+    outcome = day.outcome if isinstance(day, CoordinatedDay) else None
+    bills, v = day.bills, np.abs(day.flow.v)
     curtailed = {
         name: float(np.sum(plan.pv_available_kw - plan.pv_kw)) * day.scenario.axis.dt_h
         for name, plan in day.plan.prosumers.items()

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def choose(out: Path | None, name: str, now: datetime) -> Path:
     Raises:
         InputError: ``out`` already holds something, or cannot be made.
     """
-    path = out or Path("runs") / f"{now:%Y%m%dT%H%M%SZ}-{name}"
+    path = out or _first_free(Path("runs") / f"{now:%Y%m%dT%H%M%SZ}-{name}")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError([Fault("--out", "", str(path), "a folder that does not exist yet, or an empty one")])
     try:
@@ -30,6 +31,12 @@ def choose(out: Path | None, name: str, now: datetime) -> Path:
     except OSError as error:
         raise InputError([Fault("--out", "", str(path), f"a folder that can be made ({error.strerror})")]) from error
     return path
+
+
+def _first_free(path: Path) -> Path:
+    """The path itself, or with the first number that nobody has."""
+    numbered = (path.with_name(f"{path.name}-{k}") for k in count(2))
+    return next(p for p in chain([path], numbered) if not p.exists())
 
 
 @contextmanager

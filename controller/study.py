@@ -19,7 +19,7 @@ from core.scenario import Scenario
 from core.time import Clock
 from mpc import day_ahead
 from mpc.coordination.penalty import natural_penalty
-from mpc.day_ahead import DayAhead
+from mpc.day_ahead import CoordinatedDay
 from mpc.grid_rows import GridModel
 from mpc.price import violation_price_chf_per_kwh
 from mpc.prosumer import Prosumer
@@ -111,7 +111,7 @@ def _natural_penalty(config: Config, scenario: Scenario) -> float:
     return natural_penalty(scenario.tariff.buy_chf_per_kwh * scenario.axis.dt_h, x)
 
 
-def _respond(config: Config, day: DayAhead, rho: float) -> tuple[float, float]:
+def _respond(config: Config, day: CoordinatedDay, rho: float) -> tuple[float, float]:
     """Retail cost and worst AC violation (comparable p.u.) of the answers to the agreed signals under ``rho``."""
     scenario = day.scenario
     splitting = day.outcome.splitting.with_rho(rho)

@@ -1,5 +1,6 @@
 """What coordination leaves behind: prices, profiles, and how well both are known to be."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.assets import FloatArray
@@ -40,5 +41,5 @@ class Plan:
     """Prices and plans of all prosumers by name, over ``axis``."""
 
     axis: TimeAxis
-    agreements: dict[str, Agreement]
-    prosumers: dict[str, ProsumerPlan]
+    agreements: Mapping[str, Agreement]
+    prosumers: Mapping[str, ProsumerPlan]

@@ -1,10 +1,11 @@
 """Day-ahead planning: one coordination over the whole day, from forecasts (paper A, section 4.3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from core.assets import FloatArray
 from core.config import CoordinationConfig
 from core.plan import Agreement, Plan
 from core.scenario import Scenario
@@ -32,14 +33,20 @@ class Bill:
 
 @dataclass(frozen=True)
 class DayAhead:
-    """Plan, bills and grid state of a day. ``outcome`` is None where nobody coordinated."""
+    """Plan, bills and grid state of a day."""
 
     scenario: Scenario
     plan: Plan
     bills: dict[str, Bill]
     flow: Flow
     violation: Violation
-    outcome: Outcome | None
+
+
+@dataclass(frozen=True)
+class CoordinatedDay(DayAhead):
+    """A day whose prices were agreed on, with how that went."""
+
+    outcome: Outcome
 
 
 def coordinate(
@@ -49,7 +56,7 @@ def coordinate(
     solver: str = PIQP,
     warm_start: Splitting | None = None,
     observer: Callable[[Iteration], None] | None = None,
-) -> DayAhead:
+) -> CoordinatedDay:
     """Agree on prices under which every selfish plan respects the grid.
 
     Raises:
@@ -62,7 +69,8 @@ def coordinate(
     outcome = operator.outcome
     assert outcome is not None, "the operator ends every coordination with an outcome"
     own = {name: profile.x for name, profile in outcome.uncoordinated.items()}
-    return _day(scenario, prosumers, outcome.best.agreements, own, grid, outcome)
+    day = _day(scenario, prosumers, outcome.best.agreements, own, grid)
+    return CoordinatedDay(**vars(day), outcome=outcome)
 
 
 def uncoordinated(scenario: Scenario, settings: CoordinationConfig, solver: str = PIQP) -> DayAhead:
@@ -76,7 +84,7 @@ def uncoordinated(scenario: Scenario, settings: CoordinationConfig, solver: str 
     signals = [prosumer.retail_signal() for prosumer in prosumers]
     agreements = {p.name: Agreement(signal, p.respond(signal)) for p, signal in zip(prosumers, signals, strict=True)}
     own = {name: agreement.profile.x for name, agreement in agreements.items()}
-    return _day(scenario, prosumers, agreements, own, grid, None)
+    return _day(scenario, prosumers, agreements, own, grid)
 
 
 def _prosumers(scenario: Scenario, solver: str) -> list[Prosumer]:
@@ -86,10 +94,9 @@ def _prosumers(scenario: Scenario, solver: str) -> list[Prosumer]:
 def _day(
     scenario: Scenario,
     prosumers: list[Prosumer],
-    agreements: dict[str, Agreement],
-    own: dict[str, np.ndarray],
+    agreements: Mapping[str, Agreement],
+    own: dict[str, FloatArray],
     grid: GridModel,
-    outcome: Outcome | None,
 ) -> DayAhead:
     bills = {}
     for prosumer in prosumers:
@@ -98,4 +105,4 @@ def _day(
         bills[prosumer.name] = Bill(prosumer.retail_cost_chf(x_own), prosumer.retail_cost_chf(x), compensation)
     plans = {prosumer.name: prosumer.plan(agreements[prosumer.name].signal) for prosumer in prosumers}
     flow = grid.flow(np.stack([agreement.profile.x for agreement in agreements.values()]))
-    return DayAhead(scenario, Plan(scenario.axis, agreements, plans), bills, flow, grid.violation(flow), outcome)
+    return DayAhead(scenario, Plan(scenario.axis, agreements, plans), bills, flow, grid.violation(flow))

@@ -21,7 +21,7 @@ import numpy as np
 
 from core.assets import FloatArray
 from core.scenario import Scenario
-from mpc.power_flow import Flow, PowerFlow, Sensitivities
+from mpc.power_flow import ComplexArray, Flow, PowerFlow, Sensitivities
 
 PU_PER_RATING = 0.1
 DIRECTIONS = np.exp(1j * np.pi * np.arange(8) / 8)
@@ -101,35 +101,33 @@ class GridModel:
         network, limits = scenario.network, scenario.limits
         n_nodes = len(network.nodes) - 1
         at = np.array([network.index(site.prosumer.node) - 1 for site in scenario.sites])
+        limited = [(k, line.i_max_a) for k, line in enumerate(network.lines) if line.i_max_a is not None]
         self.scenario = scenario
-        self._price_cap = violation_price_chf_per_kwh * scenario.axis.dt_h
         self.power_flow = PowerFlow(network)
+        self._price_cap = violation_price_chf_per_kwh * scenario.axis.dt_h
         self._nodes, self._column = np.unique(at, return_inverse=True)
         self._incidence = np.eye(n_nodes)[at]
-        limited = [k for k, line in enumerate(network.lines) if line.i_max_a is not None]
-        self._limited = np.repeat(limited, len(DIRECTIONS)).astype(int)
-        self._direction = np.tile(DIRECTIONS, len(limited))
-        i_max = np.array([network.lines[k].i_max_a for k in self._limited], float)
-        i_row = INSIDE_DISC * i_max
-        slack = np.array([limits.slack_p_max_kw, limits.slack_q_max_kvar])
+        self._limited = np.array([k for k, _ in limited], int)
+        self._i_max = np.array([i_max_a for _, i_max_a in limited])
+
+        i_max = np.repeat(self._i_max, len(DIRECTIONS))
         per_kva = np.full(2, PU_PER_RATING / limits.slack_s_max_kva)
         self._per_unit = np.concatenate([np.ones(n_nodes), per_kva, PU_PER_RATING / i_max])
-        self._upper_pu = np.concatenate([np.full(n_nodes, limits.v_max_pu), slack, i_row]) * self._per_unit
-        self._lower_pu = np.concatenate([np.full(n_nodes, limits.v_min_pu), -slack, -i_row]) * self._per_unit
+        bounds = np.concatenate([[limits.slack_p_max_kw, limits.slack_q_max_kvar], INSIDE_DISC * i_max])
+        self._upper_pu = np.concatenate([np.full(n_nodes, limits.v_max_pu), bounds]) * self._per_unit
+        self._lower_pu = np.concatenate([np.full(n_nodes, limits.v_min_pu), -bounds]) * self._per_unit
 
     def flow(self, x: FloatArray) -> Flow:
         """AC power flow of the profiles x [N, T, 2]."""
-        return self.power_flow.solve(*self._nodal(x), self.scenario.slack_voltage_pu)
+        return self.power_flow.solve(self._injections(x), self.scenario.slack_voltage_pu)
 
     def linearise(self, x: FloatArray) -> Rows:
         """Rows around the power flow of x; in steps where that has collapsed, around a part of x that has not."""
-        v_slack = self.scenario.slack_voltage_pu
         flow = self.flow(x)
         while not flow.solved.all():
             x = np.where(flow.solved[None, :, None], x, x / 2)
             flow = self.flow(x)
-        sensitivities = self.power_flow.sensitivities(*self._nodal(x), v_slack, flow, self._nodes)
-        a = self._jacobian(sensitivities)
+        a = self._jacobian(self.power_flow.sensitivities(self._injections(x), flow, self._nodes, self._limited))
         norm = np.linalg.norm(a, axis=2)
         idle = norm < NO_INFLUENCE
         norm[idle] = 1.0
@@ -151,38 +149,43 @@ class GridModel:
 
     def violation(self, flow: Flow) -> Violation:
         """Worst violation of each kind of limit."""
-        n_nodes = flow.v.shape[1]
-        power = np.abs(np.column_stack([flow.s_slack.real, flow.s_slack.imag]))
-        value = np.hstack([np.abs(flow.v), power, np.abs(flow.i[:, self._limited])]) * self._per_unit
-        upper = self._upper_pu.copy()
-        upper[n_nodes + 2 :] = PU_PER_RATING
-        excess = np.maximum(np.maximum(self._lower_pu - value, value - upper), 0).max(axis=0)
-        own_unit = excess / self._per_unit
+        limits, v, slack = self.scenario.limits, np.abs(flow.v), flow.s_slack
+        v_pu = np.maximum(limits.v_min_pu - v, v - limits.v_max_pu).max()
+        slack_p_kw = (np.abs(slack.real) - limits.slack_p_max_kw).max()
+        slack_q_kvar = (np.abs(slack.imag) - limits.slack_q_max_kvar).max()
+        overload_a = np.abs(flow.i[:, self._limited]) - self._i_max
+        slack_pu = PU_PER_RATING * max(slack_p_kw, slack_q_kvar) / limits.slack_s_max_kva
+        line_pu = PU_PER_RATING * (overload_a / self._i_max).max(initial=0)
         return Violation(
-            v_pu=float(own_unit[:n_nodes].max()),
-            slack_p_kw=float(own_unit[n_nodes]),
-            slack_q_kvar=float(own_unit[n_nodes + 1]),
-            line_a=float(own_unit[n_nodes + 2 :].max(initial=0)),
-            worst_pu=float(excess.max()),
+            v_pu=max(float(v_pu), 0.0),
+            slack_p_kw=max(float(slack_p_kw), 0.0),
+            slack_q_kvar=max(float(slack_q_kvar), 0.0),
+            line_a=float(overload_a.max(initial=0)),
+            worst_pu=max(float(v_pu), float(slack_pu), float(line_pu), 0.0),
         )
 
-    def _nodal(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Nodal demand (p, q), each [T, nodes]; several prosumers may share a node."""
-        return x[:, :, 0].T @ self._incidence, x[:, :, 1].T @ self._incidence
+    def _injections(self, x: FloatArray) -> ComplexArray:
+        """Nodal injections [T, nodes] of the demands x; several prosumers may share a node."""
+        return np.asarray(-(x[:, :, 0] + 1j * x[:, :, 1]).T @ self._incidence)
 
     def _quantities(self, flow: Flow) -> FloatArray:
         """Constrained quantities in comparable p.u., in the order of the rows, [T, R]."""
-        current = (np.conj(self._direction) * flow.i[:, self._limited]).real
         power = np.column_stack([flow.s_slack.real, flow.s_slack.imag])
-        quantities: FloatArray = np.hstack([np.abs(flow.v), power, current]) * self._per_unit
-        return quantities
+        quantities = np.hstack([np.abs(flow.v), power, along_directions(flow.i[:, self._limited])])
+        return np.asarray(quantities * self._per_unit)
 
     def _jacobian(self, s: Sensitivities) -> FloatArray:
         """∂ quantities / ∂ x, [T, R, 2N]."""
-        current = (np.conj(self._direction)[:, None, None] * s.i[:, self._limited]).real
         power = np.stack([s.s_slack.real, s.s_slack.imag], axis=1)
-        nodal: FloatArray = np.concatenate([s.v, power, current], axis=1) * self._per_unit[:, None, None]
-        return nodal[:, :, self._column].reshape(*nodal.shape[:2], -1)
+        nodal = np.concatenate([s.v, power, along_directions(s.i)], axis=1) * self._per_unit[:, None, None]
+        a: FloatArray = nodal[:, :, self._column].reshape(*nodal.shape[:2], -1)
+        return a
+
+
+def along_directions(current: ComplexArray) -> FloatArray:
+    """Components of phasors [T, L, …] along the eight directions, [T, 8 L, …]."""
+    parts: FloatArray = np.moveaxis(np.multiply.outer(current, np.conj(DIRECTIONS)).real, -1, 2)
+    return parts.reshape(len(current), -1, *current.shape[2:])
 
 
 def by_step(x: FloatArray) -> FloatArray:

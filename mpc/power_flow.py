@@ -25,9 +25,12 @@ from core.assets import FloatArray
 from core.network import Network
 
 ComplexArray = NDArray[np.complex128]
+IndexArray = NDArray[np.intp]
 
 TOLERANCE_PU = 1e-12
 MAX_SWEEPS = 200
+BLOCK_BYTES = 32 * 2**20
+"""Size of the systems (S) that are set up at once; more would leave the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,12 @@ class Flow:
         v: complex voltages of the non-slack nodes, [T, n], p.u.
         i: complex currents at the from-end of each line, [T, L], A.
         s_slack: power drawn from the upper grid, [T], kVA (P + jQ; P > 0 imports).
+        v_slack: voltage of the slack node, [T], p.u., real.
         solved: [T], False where (F) has no solution.
     """
 
     v: ComplexArray
+    v_slack: FloatArray
     i: ComplexArray
     s_slack: ComplexArray
     solved: NDArray[np.bool_]
@@ -53,7 +58,7 @@ class Sensitivities:
 
     Attributes:
         v: of |V|, [T, n, m, 2], p.u.
-        i: of the complex line current at the from-end, [T, L, m, 2], A.
+        i: of the complex currents at the from-end of the L lines asked for, [T, L, m, 2], A.
         s_slack: of P + jQ at the slack, [T, m, 2], kVA.
     """
 
@@ -85,14 +90,13 @@ class PowerFlow:
         np.add.at(ybus, end, at_end)
 
         self.network = network
-        self._z = np.linalg.inv(ybus[1:, 1:])
-        self._w: ComplexArray = -self._z @ ybus[1:, 0]
+        self._z = np.linalg.inv(ybus[1:, 1:]).astype(complex)
+        self._w = -self._z @ ybus[1:, 0]
         self._y_slack = ybus[0]
         self._y_line_a = at_begin * (1e3 / (sqrt(3) * network.voltage_v))
 
-    def solve(self, p_kw: FloatArray, q_kvar: FloatArray, v_slack_pu: FloatArray) -> Flow:
-        """Solve (F) for nodal demands p, q [T, n] and slack voltages [T]."""
-        s = -(p_kw + 1j * q_kvar)
+    def solve(self, s: ComplexArray, v_slack_pu: FloatArray) -> Flow:
+        """Solve (F) for the injections s [T, n] (kVA, the negative of the demand) and slack voltages [T]."""
         no_load = np.multiply(v_slack_pu[:, None], self._w, dtype=complex)
         v: ComplexArray = no_load
         step = np.full(len(s), np.inf)
@@ -107,37 +111,45 @@ class PowerFlow:
         v[~solved] = 0
         v_all: ComplexArray = np.column_stack([v_slack_pu, v])
         s_slack = v_slack_pu * np.conj(v_all @ self._y_slack)
-        return Flow(v=v, i=v_all @ self._y_line_a.T, s_slack=s_slack, solved=solved)
+        return Flow(v=v, v_slack=v_slack_pu, i=v_all @ self._y_line_a.T, s_slack=s_slack, solved=solved)
 
-    def sensitivities(
-        self, p_kw: FloatArray, q_kvar: FloatArray, v_slack_pu: FloatArray, flow: Flow, columns: NDArray[np.intp]
-    ) -> Sensitivities:
-        """Solve (S) at a solved ``flow``, for demands at the non-slack nodes ``columns`` (0 … n−1), m of them.
+    def sensitivities(self, s_kva: ComplexArray, flow: Flow, columns: IndexArray, lines: IndexArray) -> Sensitivities:
+        """Solve (S) at a solved ``flow`` of the injections ``s_kva`` [T, n].
+
+        Args:
+            columns: the m nodes (0 … n−1, without the slack) with respect to whose demands is differentiated.
+            lines: the L lines whose currents are wanted.
 
         Raises:
             ValueError: ``flow`` has steps without a solution.
         """
         if not flow.solved.all():
             raise ValueError("no sensitivities where the power flow has no solution")
-        s, v = -(p_kw + 1j * q_kvar), flow.v
-        n, m = v.shape[1], len(columns)
-        coupling = self._z * (np.conj(s) / np.conj(v) ** 2)[:, None, :]
-        per_p = -self._z[:, columns] / np.conj(v[:, None, columns])
-        rhs = np.concatenate([per_p, -1j * per_p], axis=2)
+        n, m = len(self._z), len(columns)
+        blocks = np.array_split(np.arange(len(s_kva)), -(-len(s_kva) * 8 * (2 * n) ** 2 // BLOCK_BYTES))
+        dv = np.concatenate([self._voltage_derivative(s_kva[t], flow.v[t], columns) for t in blocks])
+        direction = np.conj(flow.v) / np.abs(flow.v)
+        flat = dv.reshape(len(dv), n, 2 * m)
+        return Sensitivities(
+            v=direction.real[:, :, None, None] * dv.real - direction.imag[:, :, None, None] * dv.imag,
+            i=(self._y_line_a[lines, 1:] @ flat).reshape(len(dv), len(lines), m, 2),
+            s_slack=flow.v_slack[:, None, None] * np.conj(self._y_slack[1:] @ flat).reshape(len(dv), m, 2),
+        )
 
+    def _voltage_derivative(self, s: ComplexArray, v: ComplexArray, columns: IndexArray) -> ComplexArray:
+        """dV/d(p, q), [T, n, m, 2], from the real form of (S)."""
+        n, m = len(self._z), len(columns)
+        coupling = self._z * (np.conj(s) / np.conj(v) ** 2)[:, None, :]
         system = np.empty((len(s), 2 * n, 2 * n))
         identity = np.eye(n)
         system[:, :n, :n] = identity + coupling.real
-        system[:, :n, n:] = coupling.imag
-        system[:, n:, :n] = coupling.imag
+        system[:, :n, n:] = system[:, n:, :n] = coupling.imag
         system[:, n:, n:] = identity - coupling.real
-        parts = np.linalg.solve(system, np.concatenate([rhs.real, rhs.imag], axis=1))
-        dv = (parts[:, :n] + 1j * parts[:, n:]).reshape(len(s), n, 2, m).swapaxes(2, 3)
-
-        direction = np.conj(v) / np.abs(v)
-        flat = dv.reshape(len(s), n, 2 * m)
-        return Sensitivities(
-            v=(direction[:, :, None, None] * dv).real,
-            i=(self._y_line_a[:, 1:] @ flat).reshape(len(s), -1, m, 2),
-            s_slack=v_slack_pu[:, None, None] * np.conj(self._y_slack[1:] @ flat).reshape(len(s), m, 2),
-        )
+        per_p = -self._z[:, columns] / np.conj(v[:, None, columns])
+        rhs = np.empty((len(s), 2 * n, m, 2))
+        rhs[:, :n, :, 0], rhs[:, n:, :, 0] = per_p.real, per_p.imag
+        rhs[:, :n, :, 1], rhs[:, n:, :, 1] = per_p.imag, -per_p.real
+        solution = np.linalg.solve(system, rhs.reshape(len(s), 2 * n, 2 * m)).reshape(rhs.shape)
+        dv = np.empty((len(s), n, m, 2), complex)
+        dv.real, dv.imag = solution[:, :n], solution[:, n:]
+        return dv

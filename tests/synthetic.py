@@ -1,5 +1,6 @@
 """Random but plausible scenarios for tests and benchmarks: radial feeders of any size, seeded."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -53,7 +54,7 @@ def scenario(
     peak_kw = total_pv_kw / n_prosumers
     share = 5 / n_prosumers
     if battery is not None:
-        battery = Battery(battery.s_max_kva * share, battery.energy_kwh * share)
+        battery = replace(battery, s_max_kva=battery.s_max_kva * share, energy_kwh=battery.energy_kwh * share)
     sites = []
     for k, node in enumerate(nodes):
         expected = outlook(axis, rng, peak_kw)
@@ -64,3 +65,40 @@ def scenario(
     buy = 0.15 + 0.05 * np.sin((hour - 6) / 24 * 4 * np.pi)
     limits = GridLimits(1 - band_pu, 1 + band_pu, slack_s_max_kva, 0.95)
     return Scenario("synthetic", axis, network, limits, np.ones(axis.n_steps), Tariff(buy, buy), tuple(sites))
+
+
+def turned_lines(network: Network) -> Network:
+    """The same grid with every other line given from its far end: directions of lines must not matter."""
+    lines = tuple(
+        replace(line, from_node=line.to_node, to_node=line.from_node) if k % 2 else line
+        for k, line in enumerate(network.lines)
+    )
+    return replace(network, lines=lines)
+
+
+def random_demand(scenario: Scenario, seed: int, p_kw: float, q_kvar: float) -> FloatArray:
+    """Profiles [N, T, 2] without any structure, uniform in ±p_kw and ±q_kvar."""
+    rng = np.random.default_rng(seed)
+    size = (len(scenario.sites), scenario.axis.n_steps)
+    return np.stack([rng.uniform(-p_kw, p_kw, size), rng.uniform(-q_kvar, q_kvar, size)], axis=2)
+
+
+def with_slack_voltage(scenario: Scenario, v_pu: float) -> Scenario:
+    """The same scenario under another supply voltage."""
+    return replace(scenario, slack_voltage_pu=np.full(scenario.axis.n_steps, v_pu))
+
+
+def with_load_factor(scenario: Scenario, factor: float) -> Scenario:
+    """The same scenario with all loads multiplied."""
+    sites = tuple(
+        replace(
+            site,
+            outlook=replace(
+                site.outlook,
+                load_kw=factor * site.outlook.load_kw,
+                load_kvar=factor * site.outlook.load_kvar,
+            ),
+        )
+        for site in scenario.sites
+    )
+    return replace(scenario, sites=sites)

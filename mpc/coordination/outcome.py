@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.plan import Agreement
 from core.prices import DemandProfile
+from mpc.coordination.judge import Candidate
 from mpc.coordination.splitting import Splitting
-from mpc.grid_rows import Violation
-from mpc.power_flow import Flow
 
 
 class Status(StrEnum):
-    """Why the coordination stopped."""
+    """Why the coordination stopped; ``infeasible``: the best compromise where limits cannot be held."""
 
     CONVERGED = "converged"
     BUDGET = "budget"
@@ -21,7 +19,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Iteration:
-    """One round, as in iterations.csv. ``bound_chf`` and ``gap_rel`` are None until the first bound was asked for."""
+    """One round, as in iterations.csv. ``bound_chf`` and ``gap_rel`` are None until a bound was asked for."""
 
     iteration: int
     primal: float
@@ -33,29 +31,6 @@ class Iteration:
     violation_pu: float
     linearisation_pu: float
     wall_ms: float
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """Signals that were sent, the profiles that answered them, and what the AC power flow says of these.
-
-    ``unheld_pu`` is by how much the operator's own copy leaves limits that nobody can hold, ``unheld_chf`` the price
-    of that; both 0 where limits can be held. ``merit_chf`` is the cost plus the priced violation of the profiles
-    themselves beyond the tolerance.
-    """
-
-    agreements: dict[str, Agreement]
-    cost_chf: float
-    flow: Flow
-    violation: Violation
-    unheld_pu: float
-    unheld_chf: float
-    merit_chf: float
-
-    @property
-    def avoidable_pu(self) -> float:
-        """Violation beyond what nobody can hold."""
-        return max(0.0, self.violation.worst_pu - self.unheld_pu)
 
 
 @dataclass(frozen=True)

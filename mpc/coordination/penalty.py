@@ -20,7 +20,7 @@ SMALLEST = 1e-3
 
 
 def natural_penalty(tariff_chf_per_kw: FloatArray, x: FloatArray) -> float:
-    """Mean tariff [T] of a step over the RMS swing of the active power of uncoordinated profiles x [N, T, 2], CHF/kW²."""
+    """Mean tariff [T] of a step over the RMS swing of the power of uncoordinated profiles x [N, T, 2], CHF/kW²."""
     price = float(np.abs(tariff_chf_per_kw).mean())
     swing = float(np.sqrt(np.mean(np.var(x[:, :, 0], axis=1))))
     return max(price, SMALLEST) / max(swing, SMALLEST)
