@@ -88,10 +88,11 @@ class Run:
         Raises:
             InputError: the file is missing or unreadable.
         """
+        names = {"prosumer": str, "node": str, "line": str}
         try:
-            frame = pd.read_csv(self.path / name)
+            frame = pd.read_csv(self.path / name, dtype=names, keep_default_na=False, na_values=[""])
+            if "time" in frame:
+                frame["time"] = pd.to_datetime(frame["time"], utc=True)
         except (OSError, ValueError) as error:
             raise InputError([Fault(str(self.path), name, "no readable table", "a complete run")]) from error
-        if "time" in frame:
-            frame["time"] = pd.to_datetime(frame["time"], utc=True)
         return frame

@@ -1,0 +1,40 @@
+# Everything runs in .venv, installed from pyproject.toml at the exact versions of constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+.PHONY: demo test lint types contracts bench figures clean
+
+demo: .venv/.run  ## day-ahead prices of the nine-node grid, with a report
+	$(BIN)/gridlab plan configs/gridlab9.yaml
+
+test: .venv/.dev  ## all tests
+	$(BIN)/pytest --numprocesses auto
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+contracts: .venv/.dev  ## who may import whom
+	$(BIN)/lint-imports
+
+bench: .venv/.dev  ## measured comparisons; rewrites docs/benchmarks.md
+	$(BIN)/python -m benchmarks --write
+
+figures: .venv/.dev  ## rewrites docs/figures
+	$(BIN)/python -m benchmarks.figures
+
+clean:
+	rm -rf .venv
+
+.venv/.run: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP_INSTALL) .
+	touch $@
+
+.venv/.dev: .venv/.run
+	$(PIP_INSTALL) ".[dev]"
+	touch $@
