@@ -22,7 +22,7 @@ from mpc.power_flow import Flow
 
 AC_TOLERANCE_PU = 1e-5
 COST_TOLERANCE_REL = 1e-5
-PROXIMAL_REL = 0.02
+PROXIMAL_REL = 0.003
 """γ relative to (mean |tariff| Δt) per kW."""
 MAX_ROUNDS = 50
 

@@ -83,7 +83,7 @@ def pandapower_flow(network: Network, p_kw: FloatArray, q_kvar: FloatArray, v_sl
     steps = []
     for p, q, v_slack in zip(p_kw, q_kvar, v_slack_pu, strict=True):
         net.load["p_mw"], net.load["q_mvar"], net.ext_grid["vm_pu"] = p / 1e3, q / 1e3, v_slack
-        pp.runpp(net, tolerance_mva=1e-12, numba=False, calculate_voltage_angles=True, init="flat")
+        pp.runpp(net, tolerance_mva=1e-10, numba=False, calculate_voltage_angles=True, init="flat")
         v = net.res_bus["vm_pu"].to_numpy() * np.exp(1j * np.radians(net.res_bus["va_degree"].to_numpy()))
         s_mva = net.res_line["p_from_mw"].to_numpy() + 1j * net.res_line["q_from_mvar"].to_numpy()
         i = np.conj(1e6 * s_mva / (np.sqrt(3) * network.voltage_v * v[begin]))
