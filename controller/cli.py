@@ -129,3 +129,7 @@ def fail(code: int, message: object) -> int:
     if text := str(message):
         print(text, file=sys.stderr)  # noqa: T201
     return code
+
+
+if __name__ == "__main__":
+    main()

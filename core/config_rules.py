@@ -27,6 +27,7 @@ from core.time import TimeAxis
 FileExists = Callable[[Path], bool]
 SLACK_BAND_PU = (0.8, 1.2)
 """A supply voltage beyond it is taken for an error of unit or scale."""
+SHORTEST_DAY_H = 23
 
 
 class Broken(NamedTuple):
@@ -151,6 +152,12 @@ def _battery(key: str, battery: BatteryConfig) -> Iterator[Broken]:
         soc = getattr(battery, name, None)
         if soc is not None and not low <= soc <= high:
             yield Broken(f"{key}.{name}", f"{soc:g}", f"from soc_min to soc_max, {low:g} to {high:g}")
+    if all(known(battery, name) for name in BatteryConfig.model_fields) and battery.soc_final_min is not None:
+        per_hour = battery.efficiency * battery.battery().power_box_kw / battery.energy_kwh
+        reachable = battery.soc_initial + SHORTEST_DAY_H * per_hour
+        if battery.soc_final_min > reachable:
+            allowed = f"at most {reachable:.3g}, what charging all day reaches from soc_initial"
+            yield Broken(f"{key}.soc_final_min", f"{battery.soc_final_min:g}", allowed)
 
 
 def _places(config: Config) -> Iterator[Broken]:
