@@ -18,7 +18,11 @@ class Site:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Grid, limits, tariff and prosumers over ``axis``; ``slack_voltage_pu`` is [T]."""
+    """Grid, limits, tariff and prosumers over ``axis``; ``slack_voltage_pu`` is [T].
+
+    ``margin_pu`` narrows the voltage band on both sides: one number, or one per node besides the slack, in the order of
+    ``network.nodes``.
+    """
 
     name: str
     axis: TimeAxis
@@ -27,3 +31,4 @@ class Scenario:
     slack_voltage_pu: FloatArray
     tariff: Tariff
     sites: tuple[Site, ...]
+    margin_pu: float | FloatArray = 0.0

@@ -45,6 +45,11 @@ class TimeAxis:
             raise ValueError(f"a step of {step_min} min does not divide the day {day} of {timezone}")
         return cls(start, step_min, int(n_steps), timezone)
 
+    def after(self, steps: int) -> "TimeAxis":
+        """The axis that is left when ``steps`` steps have passed."""
+        start = self.start + timedelta(minutes=self.step_min * steps)
+        return TimeAxis(start, self.step_min, self.n_steps - steps, self.timezone)
+
     @property
     def dt_h(self) -> float:
         """Length of a step in hours."""

@@ -114,8 +114,10 @@ class GridModel:
         per_kva = np.full(2, PU_PER_RATING / limits.slack_s_max_kva)
         self._per_unit = np.concatenate([np.ones(n_nodes), per_kva, PU_PER_RATING / i_max])
         bounds = np.concatenate([[limits.slack_p_max_kw, limits.slack_q_max_kvar], INSIDE_DISC * i_max])
-        self._upper_pu = np.concatenate([np.full(n_nodes, limits.v_max_pu), bounds]) * self._per_unit
-        self._lower_pu = np.concatenate([np.full(n_nodes, limits.v_min_pu), -bounds]) * self._per_unit
+        self._v_max_pu = np.full(n_nodes, limits.v_max_pu) - scenario.margin_pu
+        self._v_min_pu = np.full(n_nodes, limits.v_min_pu) + scenario.margin_pu
+        self._upper_pu = np.concatenate([self._v_max_pu, bounds]) * self._per_unit
+        self._lower_pu = np.concatenate([self._v_min_pu, -bounds]) * self._per_unit
 
     def flow(self, x: FloatArray) -> Flow:
         """AC power flow of the profiles x [N, T, 2]."""
@@ -150,7 +152,7 @@ class GridModel:
     def violation(self, flow: Flow) -> Violation:
         """Worst violation of each kind of limit."""
         limits, v, slack = self.scenario.limits, np.abs(flow.v), flow.s_slack
-        v_pu = np.maximum(limits.v_min_pu - v, v - limits.v_max_pu).max()
+        v_pu = np.maximum(self._v_min_pu - v, v - self._v_max_pu).max()
         slack_p_kw = (np.abs(slack.real) - limits.slack_p_max_kw).max()
         slack_q_kvar = (np.abs(slack.imag) - limits.slack_q_max_kvar).max()
         overload_a = np.abs(flow.i[:, self._limited]) - self._i_max

@@ -1,0 +1,119 @@
+"""The shrinking horizon: what is left of the day, warm starts, and plans that never get worse."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core.config import CoordinationConfig
+from core.scenario import Scenario
+from mpc.coordination.outcome import Status
+from mpc.day_ahead import coordinate
+from mpc.forecast import Observed, remaining
+from mpc.intra_day import Running, replan
+from mpc.margin import COLD_START_PU, WINDOW, Margin
+from tests.mpc.virtual_clock import VirtualClock
+from tests.synthetic import scenario
+
+STEP = 20
+
+
+@pytest.fixture(scope="module")
+def day() -> Scenario:
+    return scenario(n_nodes=15, n_prosumers=5)
+
+
+@pytest.fixture(scope="module")
+def running(day: Scenario) -> Running:
+    plan = coordinate(day, CoordinationConfig(), VirtualClock())
+    return Running(0, plan, 0, plan)
+
+
+def as_planned(day: Scenario, running: Running, step: int, load_factor: float = 1.0) -> dict[str, Observed]:
+    """Everything came as forecast up to ``step``, but for the load of the last interval."""
+    seen = {}
+    for site in day.sites:
+        soc = running.plan.plan.prosumers[site.prosumer.name].soc
+        assert soc is not None
+        outlook = site.outlook
+        load_kw, load_kvar = load_factor * outlook.load_kw[step], load_factor * outlook.load_kvar[step]
+        pv_kw, soc_now = outlook.pv_available_kw[step], soc[step - 1]
+        seen[site.prosumer.name] = Observed(load_kw, load_kvar, pv_kw, float(soc_now))
+    return seen
+
+
+def test_what_is_left_begins_with_what_was_observed(day: Scenario, running: Running) -> None:
+    seen = as_planned(day, running, STEP, load_factor=1.5)
+    left = remaining(day, STEP, seen, 1.01)
+    assert left.axis.times == day.axis.times[STEP:]
+    assert (left.slack_voltage_pu == 1.01).all()
+    for before, after in zip(day.sites, left.sites, strict=True):
+        own = seen[before.prosumer.name]
+        assert after.outlook.load_kw[0] == own.load_kw
+        assert (after.outlook.load_kw[1:] == before.outlook.load_kw[STEP + 1 :]).all()
+        assert after.prosumer.battery is not None
+        assert after.prosumer.battery.soc_initial == own.soc
+
+
+def test_a_battery_beyond_its_band_is_planned_from_the_edge(day: Scenario, running: Running) -> None:
+    seen = {name: replace(own, soc=0.95) for name, own in as_planned(day, running, STEP).items()}
+    batteries = [site.prosumer.battery for site in remaining(day, STEP, seen, 1.0).sites]
+    assert [battery.soc_initial for battery in batteries if battery] == [0.9] * 5
+
+
+@pytest.mark.parametrize("step", [-1, 48])
+def test_a_step_outside_the_day_is_refused(day: Scenario, running: Running, step: int) -> None:
+    with pytest.raises(ValueError, match="not within the day of 48 steps"):
+        remaining(day, step, as_planned(day, running, STEP), 1.0)
+
+
+def test_when_all_comes_as_forecast_the_warm_start_has_little_left_to_do(day: Scenario, running: Running) -> None:
+    seen = as_planned(day, running, STEP)
+    warm = replan(day, STEP, seen, 1.0, running, CoordinationConfig(), VirtualClock())
+    cold = replan(day, STEP, seen, 1.0, None, CoordinationConfig(), VirtualClock())
+    assert warm.plan.outcome.status is cold.plan.outcome.status is Status.CONVERGED
+    assert len(warm.plan.outcome.iterations) < len(cold.plan.outcome.iterations)
+
+
+def test_a_plan_that_came_out_worse_does_not_replace_the_running_one(day: Scenario, running: Running) -> None:
+    hurried = CoordinationConfig(max_iterations=1)
+    seen = as_planned(day, running, STEP)
+    cold = Running(0, running.plan, 0, coordinate(day, hurried, VirtualClock()))
+    after = replan(day, STEP, seen, 1.0, cold, hurried, VirtualClock())
+    assert after.computed.outcome.status is Status.ITERATIONS
+    assert after.plan is running.plan
+    assert (after.profiles(STEP) == running.profiles(0)[:, STEP:]).all()
+
+
+def test_a_better_plan_replaces_it_even_if_the_budget_ended_first(day: Scenario, running: Running) -> None:
+    slack_pu = 1.03
+    few = CoordinationConfig(max_iterations=25, gap_tol=1e-9)
+    after = replan(day, STEP, as_planned(day, running, STEP), slack_pu, running, few, VirtualClock())
+    assert after.computed.outcome.status is Status.ITERATIONS
+    assert after.plan is after.computed
+
+
+def test_the_last_step_of_the_day(day: Scenario, running: Running) -> None:
+    last = day.axis.n_steps - 1
+    after = replan(day, last, as_planned(day, running, last), 1.0, running, CoordinationConfig(), VirtualClock())
+    assert after.profiles(last).shape == (5, 1, 2)
+
+
+def test_a_margin_narrows_the_band_that_the_plan_keeps(day: Scenario) -> None:
+    margin = np.linspace(0, 0.01, len(day.network.nodes) - 1)
+    plan = coordinate(replace(day, margin_pu=margin), CoordinationConfig(), VirtualClock())
+    assert plan.outcome.status is Status.CONVERGED
+    v = np.abs(plan.flow.v)
+    assert (v <= day.limits.v_max_pu - margin + 2e-4).all()
+    assert (v >= day.limits.v_min_pu + margin - 2e-4).all()
+
+
+def test_margin_begins_cold_and_ends_at_what_it_saw() -> None:
+    margin, predicted = Margin.unlearned(3), np.ones(3)
+    assert (margin.margin_pu == COLD_START_PU).all()
+    for _ in range(WINDOW):
+        margin = margin.after(predicted, predicted + np.array([0.0, 0.001, -0.002]))
+    assert margin.margin_pu == pytest.approx([0.0, 0.001, 0.002])
+    for _ in range(WINDOW):
+        margin = margin.after(predicted, predicted)
+    assert margin.margin_pu == pytest.approx(np.zeros(3))
