@@ -4,13 +4,14 @@ from functools import cache
 from typing import Any
 
 import cvxpy as cp
-import numpy as np
 
 from core.errors import SolverError, SolverLicenceError
 
 GUROBI = "GUROBI"
-QUADRATIC_LIMIT = 200
-"""Variables that the licence bundled with gurobipy allows as soon as the cost has a quadratic term (2000 without)."""
+QUADRATIC_VARIABLES = 200
+LINEAR_VARIABLES = 2000
+CONSTRAINTS = 2000
+"""Sizes that the licence bundled with gurobipy allows; cvxpy hides its refusal as "Solver 'GUROBI' failed"."""
 
 
 def solve(problem: cp.Problem, solver: str) -> None:
@@ -27,15 +28,25 @@ def solve(problem: cp.Problem, solver: str) -> None:
     try:
         problem.solve(solver=name, **options)
     except cp.SolverError as error:
-        variables = problem.size_metrics.num_scalar_variables
-        if name == GUROBI and not _licence_allows(variables):
+        if name == GUROBI and (size := _beyond_bundled_licence(problem)) and not _full_licence():
             raise SolverLicenceError(
-                f"solver gurobi needs a full Gurobi licence: {variables} variables, licence allows {QUADRATIC_LIMIT} "
-                "with a quadratic cost; without one, leave the solver at its default (piqp, clarabel)"
+                f"solver gurobi needs a full Gurobi licence: {size}; "
+                "without one, leave the solver at its default (piqp, clarabel)"
             ) from error
         raise SolverError(f"solver {solver} failed: {error}") from error
     if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
         raise SolverError(f"solver {solver} ended with status {problem.status}")
+
+
+def _beyond_bundled_licence(problem: cp.Problem) -> str:
+    """What of the problem the bundled licence does not allow; empty if it does."""
+    size, linear = problem.size_metrics, problem.is_lp()
+    constraints = size.num_scalar_eq_constr + size.num_scalar_leq_constr
+    allowed = LINEAR_VARIABLES if linear else QUADRATIC_VARIABLES
+    if size.num_scalar_variables > allowed:
+        cost = "linear" if linear else "quadratic"
+        return f"{size.num_scalar_variables} variables, licence allows {allowed} with a {cost} cost"
+    return f"{constraints} constraints, licence allows {CONSTRAINTS}" if constraints > CONSTRAINTS else ""
 
 
 @cache
@@ -49,13 +60,14 @@ def _quiet_environment() -> Any:
     return environment
 
 
-def _licence_allows(variables: int) -> bool:
-    """Whether Gurobi would optimise a quadratic cost over so many variables: cvxpy hides its answer, so ask again."""
+@cache
+def _full_licence() -> bool:
+    """Whether Gurobi optimises what the bundled licence would not allow."""
     import gurobipy
 
     with gurobipy.Model(env=_quiet_environment()) as model:
-        y = model.addMVar(variables)
-        model.setObjective(y @ np.eye(variables) @ y)
+        y = model.addMVar(QUADRATIC_VARIABLES + 1)
+        model.setObjective(y @ y)
         try:
             model.optimize()
         except gurobipy.GurobiError as error:

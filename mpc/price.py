@@ -11,6 +11,8 @@ from core.assets import FloatArray
 from core.config import CoordinationConfig
 from core.prices import PriceSignal, Tariff
 
+SMALLEST_TARIFF = 0.01
+"""CHF/kWh; even where energy is free, an unheld limit costs something, and a gap is relative to something."""
 VIOLATION_PRICE_REL = 10.0
 """Price of an unheld limit relative to the mean tariff, where the config says ``auto``."""
 
@@ -35,7 +37,3 @@ def violation_price_chf_per_kwh(settings: CoordinationConfig, tariff: Tariff) ->
     if settings.violation_price_chf_per_kwh != "auto":
         return settings.violation_price_chf_per_kwh
     return VIOLATION_PRICE_REL * max(float(np.abs(tariff.buy_chf_per_kwh).mean()), SMALLEST_TARIFF)
-
-
-SMALLEST_TARIFF = 0.01
-"""CHF/kWh; even where energy is free, an unheld limit must cost something."""

@@ -13,7 +13,7 @@ import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
 
-from core.assets import Capability, FloatArray
+from core.assets import Battery, Capability, FloatArray
 from core.errors import SolverError
 from core.scenario import Scenario, Site
 from mpc.convex import solve
@@ -111,31 +111,32 @@ class CentralisedProblem:
 
     def _profile(self, site: Site) -> tuple[cp.Expression, cp.Expression]:
         """Demand (p, q) of a site, each [T]; its constraints are collected on the way."""
-        steps, dt_h = self.scenario.axis.n_steps, self.scenario.axis.dt_h
+        steps = self.scenario.axis.n_steps
         p, q = cp.Constant(site.outlook.load_kw), cp.Constant(site.outlook.load_kvar)
         if site.prosumer.pv is not None:
-            g = cp.Variable(steps)
-            self._constraints += [g >= 0, g <= site.outlook.pv_available_kw]
-            p = p - g
-        battery = site.prosumer.battery
-        if battery is not None:
-            charge, discharge = cp.Variable(steps, nonneg=True), cp.Variable(steps, nonneg=True)
-            beta = cp.Variable(steps)
-            eta, per_kw = battery.efficiency, dt_h / battery.energy_kwh
-            soc = cp.Variable(steps)
-            before = cp.hstack([battery.soc_initial, soc[:-1]])
-            self._constraints += [
-                charge <= battery.power_box_kw,
-                discharge <= battery.power_box_kw,
-                cp.abs(beta) <= battery.power_box_kw,
-                soc == before + (eta * charge - discharge / eta) * per_kw,
-                soc >= battery.soc_min,
-                soc <= battery.soc_max,
-            ]
-            if battery.soc_final_min is not None:
-                self._constraints.append(soc[-1] >= battery.soc_final_min)
-            if battery.capability is Capability.DISC:
-                normals, offset = battery.disc_halfplanes()
-                self._constraints.append(normals @ cp.vstack([discharge - charge, beta]) <= offset)
-            p, q = p - discharge + charge, q - beta
+            p = p - cp.Variable(steps, bounds=[0, site.outlook.pv_available_kw])
+        if site.prosumer.battery is not None:
+            b, beta = self._battery(site.prosumer.battery)
+            p, q = p - b, q - beta
         return p, q
+
+    def _battery(self, battery: Battery) -> tuple[cp.Expression, cp.Expression]:
+        """Discharge b and reactive power β, each [T]."""
+        steps, box, eta = self.scenario.axis.n_steps, battery.power_box_kw, battery.efficiency
+        floor = np.full(steps, battery.soc_min)
+        if battery.soc_final_min is not None:
+            floor[-1] = max(battery.soc_min, battery.soc_final_min)
+        beta = cp.Variable(steps)  # bounded by constraints: without the grid it would drop out of the program
+        soc = cp.Variable(steps, bounds=[floor, battery.soc_max])
+        if eta == 1.0:
+            b = drawn = cp.Variable(steps, bounds=[-box, box])
+        else:
+            charge, discharge = cp.Variable(steps, bounds=[0, box]), cp.Variable(steps, bounds=[0, box])
+            b, drawn = discharge - charge, discharge / eta - eta * charge
+        before = cp.hstack([battery.soc_initial, soc[:-1]])
+        per_kw = self.scenario.axis.dt_h / battery.energy_kwh
+        self._constraints += [soc == before - per_kw * drawn, beta >= -box, beta <= box]
+        if battery.capability is Capability.DISC:
+            normals, offset = battery.disc_halfplanes()
+            self._constraints.append(normals @ cp.vstack([b, beta]) <= offset)
+        return b, beta

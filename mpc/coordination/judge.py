@@ -1,7 +1,7 @@
 """What a round is worth: its cost and violation under the AC power flow, its certificate, and whether it will do.
 
     bound = Σ_i min_x [f_i(x) + (A_i'λ)'x] − (u'λ⁺ − l'λ⁻)            ≤ optimum of the linearised problem
-    gap   = (cost + unheld − bound) / max(|bound|, Σ |c p| Δt)
+    gap   = (cost + unheld − bound) / max(|bound|, turnover Σ |c p| Δt)
 
 Converged means |gap| ≤ gap_tol and an AC violation ≤ violation_tol beyond what nobody can hold (method.md, section 3).
 """
@@ -18,6 +18,7 @@ from core.prices import DemandProfile
 from mpc.coordination.splitting import Residuals, Splitting
 from mpc.grid_rows import GridModel, Violation
 from mpc.power_flow import Flow
+from mpc.price import SMALLEST_TARIFF
 
 RESIDUAL_EPS = 1e-4
 """ε_abs (kW, CHF/kW) and ε_rel of the paper's stopping rule, the option ``stop: residual``."""
@@ -28,7 +29,8 @@ class Candidate:
     """Signals that were sent, the profiles that answered them, and what the AC power flow says of these.
 
     Attributes:
-        cost_chf: tariff and own costs of all prosumers; ``turnover_chf`` is Σ |c p| Δt.
+        cost_chf: tariff and own costs of all prosumers.
+        turnover_chf: Σ |c p| Δt, each price counted as at least SMALLEST_TARIFF.
         linearisation_pu: error of the rows at these profiles (19).
         unheld_pu: by how much the operator's own copy leaves limits that nobody can hold; ``unheld_chf`` its price.
             Both are 0 where limits can be held.
@@ -64,6 +66,7 @@ class Judge:
         self._grid = grid
         self._settings = settings
         self._tariff = tariff
+        self._price = np.maximum(np.abs(tariff[:, 0]), SMALLEST_TARIFF * grid.scenario.axis.dt_h)
 
     def candidate(self, agreements: Mapping[str, Agreement], splitting: Splitting) -> Candidate:
         """The agreements of a round under the rows and copies that their signals came from."""
@@ -77,7 +80,7 @@ class Judge:
             flow=flow,
             violation=self._grid.violation(flow),
             cost_chf=cost,
-            turnover_chf=float(np.sum(np.abs(self._tariff * x))),
+            turnover_chf=float(np.sum(self._price * np.abs(x[:, :, 0]))),
             linearisation_pu=self._grid.linearisation_error_pu(rows, x, flow),
             unheld_pu=rows.unheld_pu(splitting.unheld),
             unheld_chf=float(np.sum(rows.kappa * splitting.unheld)),
