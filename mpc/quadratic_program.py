@@ -6,6 +6,7 @@ Only the values of P and c change between solves; the pattern of P is fixed at c
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import cvxpy as cp
@@ -83,12 +84,14 @@ class PiqpSolver:
 
 
 class CvxpySolver:
-    """Any solver that cvxpy knows. Built anew when P changes; a new linear term is only a new parameter value."""
+    """Any solver that cvxpy knows. A new linear term is a new parameter value; a new P is a new problem.
+
+    Two problems are kept, as priced and plain signals (P = 0) take turns.
+    """
 
     def __init__(self, name: str, program: QuadraticProgram) -> None:
         self._name = name
         self._program = program
-        self._p_data = np.zeros(program.p.nnz)
         self._y = cp.Variable(len(program.lower), bounds=[program.lower, program.upper])
         self._c = cp.Parameter(len(program.lower))
         self._constraints: list[cp.Constraint] = []
@@ -96,21 +99,19 @@ class CvxpySolver:
             self._constraints.append(program.a @ self._y == program.b)
         if len(program.h):
             self._constraints.append(program.g @ self._y <= program.h)
-        self._problem = self._build()
+        self._problem = lru_cache(maxsize=2)(self._build)
 
     def solve(self, p_data: FloatArray, c: FloatArray) -> FloatArray:
         """See :class:`QpSolver`."""
-        if not np.array_equal(p_data, self._p_data):
-            self._p_data = p_data.copy()
-            self._problem = self._build()
         self._c.value = c
-        solve(self._problem, self._name)
+        solve(self._problem(p_data.tobytes()), self._name)
         return np.asarray(self._y.value)
 
-    def _build(self) -> cp.Problem:
-        upper = sp.csc_matrix((self._p_data, self._program.p.indices, self._program.p.indptr), self._program.p.shape)
+    def _build(self, p_bytes: bytes) -> cp.Problem:
+        p_data, pattern = np.frombuffer(p_bytes), self._program.p
+        upper = sp.csc_matrix((p_data, pattern.indices, pattern.indptr), pattern.shape)
         objective = self._c @ self._y
-        if np.any(self._p_data):
+        if np.any(p_data):
             p = upper + sp.triu(upper, 1).T
             objective += 0.5 * cp.quad_form(self._y, cp.psd_wrap(p))
         return cp.Problem(cp.Minimize(objective), self._constraints)
