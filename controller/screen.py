@@ -78,7 +78,7 @@ def print_path(what: str, path: Path) -> None:
 
 def _amounts(cost: dict[str, float]) -> list[str]:
     without, with_ = cost["uncoordinated"], cost["coordinated"]
-    return [f"{amount:.3f}" for amount in (without, with_, with_ - without)]
+    return [f"{round(amount, 3) + 0.0:.3f}" for amount in (without, with_, with_ - without)]  # no -0.000
 
 
 def _verdict(summary: dict[str, Any]) -> str:
