@@ -10,7 +10,7 @@ import numpy as np
 from controller import tables
 from controller.report import write_report
 from controller.run_directory import write_summary, write_table, written
-from core.config import Config
+from core.config import Config, LineConfig
 from core.load import fingerprint, load_scenario
 from core.time import Clock
 from mpc import day_ahead
@@ -111,7 +111,7 @@ def summarised(day: DayAhead) -> dict[str, Any]:
 
 def described(config: Config) -> dict[str, Any]:
     """What a reader of the run needs to know of its configuration."""
-    limits = config.limits
+    limits, lines = config.limits, config.grid.lines
     return {
         "date": config.horizon.date.isoformat(),
         "timezone": config.horizon.timezone,
@@ -120,6 +120,9 @@ def described(config: Config) -> dict[str, Any]:
         "slack": config.grid.slack,
         "v_min_pu": limits.v_min_pu,
         "v_max_pu": limits.v_max_pu,
+        "slack_s_max_kva": limits.slack_s_max_kva,
+        "slack_pf_min": limits.slack_pf_min,
+        "line_i_max_a": {line.name: line.i_max_a for line in map(LineConfig.line, lines) if line.i_max_a is not None},
         "splitting": config.coordination.splitting,
         "gap_tol": config.coordination.gap_tol,
         "violation_tol_pu": config.coordination.violation_tol_pu,
@@ -132,3 +135,4 @@ def _write_day(folder: Path, day: DayAhead, prefix: str) -> None:
     write_table(folder / f"{prefix}prices.csv", tables.prices_frame(day))
     write_table(folder / f"{prefix}nodes.csv", tables.nodes_frame(day))
     write_table(folder / f"{prefix}lines.csv", tables.lines_frame(day))
+    write_table(folder / f"{prefix}slack.csv", tables.slack_frame(day))

@@ -76,6 +76,11 @@ def lines_frame(day: DayAhead) -> pd.DataFrame:
     return _long(day, "line", names, "i_a", np.abs(day.flow.i))
 
 
+def slack_frame(day: DayAhead) -> pd.DataFrame:
+    """Power drawn from the upper grid."""
+    return pd.DataFrame({"time": times(day), "p_kw": day.flow.s_slack.real, "q_kvar": day.flow.s_slack.imag})
+
+
 def iterations_frame(iterations: tuple[Iteration, ...]) -> pd.DataFrame:
     """One row per round; bound and gap are empty until a bound was asked for."""
     return pd.DataFrame([asdict(i) for i in iterations], columns=list(Iteration.__dataclass_fields__))

@@ -29,6 +29,7 @@ COLUMNS = {
     "prices.csv": "time prosumer h_pp h_pq h_qq g_p g_q schema_version",
     "nodes.csv": "time node v_pu schema_version",
     "lines.csv": "time line i_a schema_version",
+    "slack.csv": "time p_kw q_kvar schema_version",
     "iterations.csv": "iteration primal dual rho cost_chf bound_chf gap_rel violation_pu linearisation_pu wall_ms "
     "schema_version",
 }

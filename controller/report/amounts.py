@@ -1,0 +1,40 @@
+"""Numbers as a reader expects them: true minus signs, powers of ten, no minus zero."""
+
+SMALL = 1e-4
+NOTHING = 1e-6
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A fixed number of decimals."""
+    text = f"{value:.{digits}f}"
+    return _minus(text.removeprefix("-") if float(text) == 0 else text)
+
+
+def significant(value: float, digits: int = 4) -> str:
+    """As few decimals as ``digits`` significant ones need."""
+    return _minus(f"{value:.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}")
+
+
+def magnitude(value: float) -> str:
+    """Two significant digits; a power of ten below 0.0001."""
+    if value == 0 or abs(value) >= SMALL:
+        return significant(value, 2)
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{_minus(mantissa)} × {power_of_ten(int(exponent))}"
+
+
+def percent(share: float) -> str:
+    """A share with two significant digits, none where it is next to nothing."""
+    if 0 < abs(share) < NOTHING:
+        return "< 0.0001 %"
+    return f"{significant(100 * share, 2)} %"
+
+
+def power_of_ten(exponent: int) -> str:
+    """−3 → 10⁻³."""
+    return "10" + str(exponent).translate(SUPERSCRIPT)
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")

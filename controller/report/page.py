@@ -1,0 +1,20 @@
+"""The page: one HTML file without scripts, fonts or anything else from elsewhere."""
+
+from importlib.resources import files
+
+from controller.report.chapters import chapters
+from controller.report.header import header
+from controller.report.markup import Markup, joined, tag
+from controller.report.record import Record
+
+
+def page(record: Record) -> str:
+    """report.html of a run."""
+    css = files("controller.report").joinpath("page.css").read_text(encoding="utf-8")
+    head = joined(
+        Markup('<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'),
+        tag("title", f"{record.summary.name}, {record.summary.scenario.date}"),
+        Markup(f"\n<style>\n{css}</style>"),
+    )
+    body = tag("main", header(record), *chapters(record))
+    return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n'

@@ -1,0 +1,29 @@
+"""The default scenario, as every part of the suite needs it."""
+
+from pathlib import Path
+
+import pytest
+
+from core.config import Config
+from core.load import load_config, load_scenario
+from core.scenario import Scenario
+
+CONFIG = Path(__file__).parents[1] / "configs" / "gridlab9.yaml"
+
+
+@pytest.fixture(scope="session")
+def gridlab9_config() -> Config:
+    return load_config(CONFIG)
+
+
+@pytest.fixture(scope="session")
+def gridlab9(gridlab9_config: Config) -> Scenario:
+    """The default scenario: five prosumers, 144 steps of ten minutes, from forecasts."""
+    return load_scenario(gridlab9_config, CONFIG)
+
+
+@pytest.fixture(scope="session")
+def gridlab9_half_hours(gridlab9_config: Config) -> Scenario:
+    """The default scenario in 48 steps, small enough for the licence that comes with gurobipy."""
+    horizon = gridlab9_config.horizon.model_copy(update={"step_min": 30})
+    return load_scenario(gridlab9_config.model_copy(update={"horizon": horizon}), CONFIG)

@@ -1,0 +1,545 @@
+"""The report of real runs: complete, self-contained, the same every time, and legible whatever the grid is like."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from controller import planning
+from controller.report import svg, write_report
+from controller.report.amounts import magnitude, number, percent, significant
+from controller.report.cast import Cast
+from controller.report.chapters import cast_note
+from controller.report.figures import convergence_figure, day_figure, exchange_figure, extremes_figure
+from controller.report.header import header
+from controller.report.markup import row, tag
+from controller.report.record import Record, read_record
+from controller.report.style import COLOURS, decimal, short
+from controller.report.tables import excursion_table
+from controller.report.times import edge, ticks
+from controller.report.violations import excursions
+from controller.run_directory import Run
+from core.errors import InputError
+from core.load import load_config
+from core.time import TimeAxis
+from tests.controller.commands import CONFIGS, gridlab, scenario_file
+
+SVG = "{http://www.w3.org/2000/svg}"
+FIGURES = ("uncoordinated", "coordinated", "extremes", "exchange", "convergence")
+VOID = {"meta", "br"}
+MAX_BYTES = 1_500_000
+NOTHING = 3
+"""Paths of an axes with nothing drawn: its background and its spines."""
+
+
+class Clock:
+    """Time stands still: two runs are the same to the last byte."""
+
+    def now(self) -> Any:
+        return pd.Timestamp("2018-06-20T21:00:00Z").to_pydatetime()
+
+    def monotonic_s(self) -> float:
+        return 0.0
+
+
+class Page(HTMLParser):
+    """Elements, ids and visible text; fails on tags that do not match."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, name: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = {key: value or "" for key, value in attributes}
+        self.ids += [given["id"]] if "id" in given else []
+        self.links += [given[key] for key in ("href", "src", "xlink:href", "action", "srcset") if key in given]
+        if name not in VOID:
+            self._open.append(name)
+
+    def handle_startendtag(self, name: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(name, attributes)
+        if name not in VOID:
+            self._open.pop()
+
+    def handle_endtag(self, name: str) -> None:
+        assert self._open.pop() == name
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] not in ("style", "script"):
+            self.text += data + " "
+
+
+def planned(folder: Path, config_path: Path, coordinate: bool = True, **coordination: object) -> Path:
+    """A run of ``config_path`` in ``folder``."""
+    config = load_config(config_path)
+    settings = config.coordination.model_copy(update=coordination)
+    config = config.model_copy(update={"coordination": settings})
+    planning.plan(config, config_path, folder, Clock(), coordinate)
+    return folder
+
+
+def feeder(folder: Path, n_prosumers: int, **given: Any) -> Path:
+    """A configuration of a feeder with ``n_prosumers`` + 2 nodes; the last two prosumers share one."""
+    folder.mkdir(exist_ok=True)
+    hour = np.arange(24)
+    profile = {"time": [f"{h:02d}:00:00" for h in hour], "p": 0.3 + np.exp(-((hour - 19.0) ** 2) / 6)}
+    profile["pv"] = np.clip(np.cos((hour - 13) / 7 * np.pi / 2), 0, None)
+    pd.DataFrame(profile).to_csv(folder / "day.csv", index=False)
+    prosumers = []
+    for k in range(n_prosumers):
+        prosumer: dict[str, Any] = {"name": f"house_{k}", "node": f"B{min(k, n_prosumers - 2) + 1}"}
+        prosumer["load"] = {"forecast": {"file": "day.csv", "p": "p", "scale": given.get("load", 5 / n_prosumers)}}
+        if given.get("pv", True):
+            prosumer["pv"] = {
+                "peak_kw": given.get("pv_kw", 60) / n_prosumers,
+                "forecast": {"file": "day.csv", "column": "pv"},
+            }
+        if given.get("battery", True) and k % 2:
+            prosumer["battery"] = {"s_max_kva": 25 / n_prosumers, "energy_kwh": 50 / n_prosumers}
+        prosumers.append(prosumer)
+    ohms = {"r_mohm": 200, "x_mohm": 100}
+    config = {
+        "schema_version": 1,
+        "name": "feeder",
+        "horizon": {"date": given.get("date", "2018-06-21"), "timezone": "Europe/Zurich", "step_min": 60},
+        "grid": {
+            "voltage_v": 400,
+            "slack": "B0",
+            "lines": [{"from": f"B{k // 2}", "to": f"B{k + 1}", **ohms} for k in range(n_prosumers + 1)],
+        },
+        "limits": {"v_min_pu": 0.95, "v_max_pu": 1.05, "slack_s_max_kva": 100, "slack_pf_min": 0.9},
+        "currency": "EUR",
+        "tariff": {"constant": 0.2},
+        "prosumers": prosumers,
+    }
+    path = folder / "feeder.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return path
+
+
+def report(run: Path) -> str:
+    return (run / "report.html").read_text(encoding="utf-8")
+
+
+def drawings(html: str) -> dict[str, ElementTree.Element]:
+    """The figures by key, parsed as XML."""
+    found = [ElementTree.fromstring(text) for text in re.findall(r"<svg.*?</svg>", html, re.DOTALL)]
+    return {next(drawing.iter(f"{SVG}g")).attrib["id"].removesuffix("-figure_1"): drawing for drawing in found}
+
+
+def panels(drawing: ElementTree.Element) -> list[ElementTree.Element]:
+    return [g for g in drawing.iter(f"{SVG}g") if re.search(r"-axes_\d+$", g.attrib.get("id", ""))]
+
+
+def texts(element: ElementTree.Element) -> list[str]:
+    return ["".join(text.itertext()) for text in element.iter(f"{SVG}text")]
+
+
+def strokes(drawing: ElementTree.Element, color: str) -> int:
+    """Paths drawn in a colour."""
+    return sum(color.lower() in path.attrib.get("style", "").lower() for path in drawing.iter(f"{SVG}path"))
+
+
+def xs(path: str) -> list[float]:
+    """The x coordinates of path data, in its order."""
+    return [float(x) for x in re.findall(r"[MLH](-?[\d.]+)", path)]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default scenario."""
+    return planned(tmp_path_factory.mktemp("runs") / "default", CONFIGS / "gridlab9.yaml")
+
+
+@pytest.fixture(scope="module")
+def selfish(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default scenario with nobody coordinating."""
+    return planned(tmp_path_factory.mktemp("runs") / "selfish", CONFIGS / "gridlab9.yaml", coordinate=False)
+
+
+@pytest.fixture(scope="module")
+def infeasible(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Limits that nobody can hold."""
+    folder = tmp_path_factory.mktemp("infeasible")
+    config = scenario_file(folder, ("forecast: 1.0\n", "forecast: 1.09\n"))
+    return planned(folder / "run", config, max_iterations=15)
+
+
+@pytest.fixture
+def copy(run: Path, tmp_path: Path) -> Path:
+    """The default run, to be tampered with."""
+    return Path(shutil.copytree(run, tmp_path / "copy"))
+
+
+def summary(run: Path) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    return data
+
+
+def rewrite(run: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change summary.json."""
+    data = summary(run)
+    change(data)
+    (run / "summary.json").write_text(json.dumps(data), encoding="utf-8")
+
+
+def with_table(run: Path, name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    """Change a CSV file."""
+    change(pd.read_csv(run / name)).to_csv(run / name, index=False)
+
+
+def record(run: Path) -> Record:
+    return read_record(Run(run))
+
+
+# --- the default run
+
+
+def test_one_file_that_needs_nothing_from_elsewhere(run: Path) -> None:
+    html = report(run)
+    assert len(html.encode()) < MAX_BYTES
+    assert set(re.findall(r"\w+://[^\s\"'<)]*", html)) == {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert not re.search(r"<(script|link|img|iframe|object)\b|@import|@font-face", html)
+    page = Page(html)
+    assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
+    assert len(page.ids) == len(set(page.ids)), "ids of different figures must not meet"
+    assert all(target in page.ids for target in re.findall(r"url\(#([^)]+)\)", html))
+
+
+def test_says_what_summary_json_says(run: Path) -> None:
+    text, told = Page(report(run)).text, summary(run)
+    for name, cost in told["cost_chf"].items():
+        amounts = (cost["uncoordinated"], cost["coordinated"], cost["coordinated"] - cost["uncoordinated"])
+        cells = [name, name, *map(number, (*amounts, cost["compensation"], told["fee_chf"][name]))]
+        assert " ".join([*cells, number(told["curtailed_kwh"][name], 2)]) in text
+    total = told["total_cost_chf"]
+    assert f"total  {number(total['uncoordinated'])} {number(total['coordinated'])}".split() in [
+        text[at : at + 40].split()[:3] for at in [m.start() for m in re.finditer("total ", text)]
+    ]
+    for expected in (
+        told["name"], told["config_sha256"], told["version"], told["created_at"], "21 June 2018", "Converged",
+        percent(told["gap_rel"]), str(told["iterations"]), f"{told['wall_s']:.2f} s", "gridlab plan CONFIG --splitting",
+        f"{told['ac']['v_min_pu']:.4f} … {told['ac']['v_max_pu']:.4f}", magnitude(told["ac"]["violation_max_pu"]),
+    ):  # fmt: skip
+        assert expected in text
+
+
+def test_every_figure_shows_every_prosumer_in_its_colour(run: Path) -> None:
+    found = drawings(report(run))
+    assert tuple(found) == FIGURES
+    expected_panels = {"uncoordinated": 4, "coordinated": 5, "extremes": 2, "exchange": 3, "convergence": 4}
+    assert {key: len(panels(drawing)) for key, drawing in found.items()} == expected_panels
+    for drawing in found.values():
+        assert all(len(list(panel.iter(f"{SVG}path"))) > NOTHING for panel in panels(drawing))
+    for key in ("uncoordinated", "coordinated", "exchange"):
+        assert {"N3", "N4", "N5", "N7", "N9"} <= set(texts(found[key]))
+        for color in COLOURS[:5]:
+            assert strokes(found[key], color) >= 2, "legend and line"
+    assert {"00:00", "12:00", "24:00", "tariff", "limit", "curtailed"} <= set(texts(found["coordinated"]))
+
+
+def test_axes_have_units(run: Path) -> None:
+    found = drawings(report(run))
+    labels = " ".join(texts(found["coordinated"]))
+    for expected in ("(CHF/kWh)", "charge (%)", "battery (kW)", "PV (kW)", "voltage (p.u.)", "(Europe/Zurich)"):
+        assert expected in labels
+    assert "primal (kW)" in texts(found["convergence"])
+
+
+def test_state_of_charge_stands_at_the_end_of_its_step(run: Path) -> None:
+    """The first point is one step, 1/144 of the axis, to the right of its left end; the last is at the right end."""
+    soc = panels(drawings(report(run))["uncoordinated"])[0]
+    frame, *others = [path.attrib["d"] for path in soc.iter(f"{SVG}path")]
+    left, right = xs(frame)[0], max(xs(frame))
+    line = xs(max(others, key=len))
+    assert line[0] == pytest.approx(left + (right - left) / 144, abs=0.05)
+    assert line[-1] == pytest.approx(right, abs=0.05)
+
+
+def test_rebuilt_by_the_command_to_the_same_bytes(run: Path, copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (copy / "report.html").unlink()
+    ended = gridlab(capsys, "report", copy)
+    assert (ended.code, ended.err) == (0, "")
+    assert str(copy / "report.html") in ended.out
+    assert report(copy) == report(run)
+
+
+def test_what_was_violated_when(run: Path) -> None:
+    """The table against the CSV files, by an independent count."""
+    days = record(run)
+    nodes = pd.read_csv(run / "uncoordinated_nodes.csv")
+    outside = nodes[(nodes["v_pu"] > 1.05 + 2e-4) & (nodes["node"] != "N1")]
+    found = excursions(days, days.uncoordinated)
+    above = {what: excursion for (what, sign), excursion in found.items() if sign > 0 and what.startswith("N")}
+    assert {what: excursion.steps for what, excursion in above.items()} == outside.groupby("node").size().to_dict()
+    worst = outside.loc[outside["v_pu"].idxmax()]
+    assert f"{worst['v_pu']:.4f} at {worst['time'][11:16]}" in Page(report(run)).text
+    assert not excursions(days, days.result), "a converged day is within its tolerance"
+    assert "held" in Page(report(run)).text
+
+
+# --- other runs
+
+
+def test_uncoordinated_run(selfish: Path) -> None:
+    html = report(selfish)
+    assert tuple(drawings(html)) == ("uncoordinated", "extremes", "exchange")
+    text = Page(html).text
+    assert "Not coordinated" in text
+    assert "gridlab plan CONFIG --uncoordinated" in text
+    assert "compensation" not in text
+    assert "Certified gap" not in text
+
+
+def test_limits_that_nobody_can_hold(infeasible: Path) -> None:
+    told = summary(infeasible)
+    assert told["status"] == "infeasible"
+    text = Page(report(infeasible)).text
+    banner = text[text.index("Limits that nobody can hold") :][:900]
+    assert f"{told['unheld']['violation_pu']:.4f} p.u." in banner
+    assert f"{number(told['unheld']['cost_chf'], 2)} CHF" in banner
+    assert re.search(r"N\d above 1\.05 p\.u\. for .* worst 1\.\d{4} at \d\d:\d\d", banner)
+
+
+@pytest.mark.parametrize("status", ["iterations", "budget"])
+def test_not_converged_without_bound(copy: Path, status: str) -> None:
+    rewrite(copy, lambda data: data.update(status=status, gap_rel=None, lower_bound_chf=None))
+    text = Page(header(record(copy))).text
+    assert "Not converged" in text
+    assert "gap unknown" in text
+    assert "no lower bound" in text
+
+
+def test_a_single_round_without_a_bound(copy: Path) -> None:
+    with_table(copy, "iterations.csv", lambda table: table.assign(gap_rel=np.nan, linearisation_pu=0).head(1))
+    drawing = drawings(svg.inline(convergence_figure(record(copy)), "convergence", "…"))["convergence"]
+    assert len(panels(drawing)) == 4
+
+
+def test_batteries_that_charge_and_discharge_at_once(copy: Path) -> None:
+    rewrite(copy, lambda data: data["simultaneous_kw"].update(N5=0.75))
+    assert "N5: the plan charges and discharges 0.75 kW at once" in Page(header(record(copy))).text
+
+
+def test_everything_is_escaped(copy: Path) -> None:
+    evil = "<script>alert(1)</script>&\"'"
+    rewrite(copy, lambda data: data.update(name=evil, version=evil, config_sha256=evil))
+    html = write_report(copy).read_text(encoding="utf-8")
+    assert "<script" not in html
+    assert evil in Page(html).text
+
+
+def test_names_that_look_like_numbers_markup_or_nothing(copy: Path) -> None:
+    names = {"N3": "007", "N4": "NA", "N5": "$x_1$", "N7": "_<b>", "N9": "-"}
+    for file in copy.glob("*.csv"):
+        text = file.read_text(encoding="utf-8")
+        for old, new in names.items():
+            text = re.sub(rf"(?<=,){old}(?=,)", new, text)
+        file.write_text(text, encoding="utf-8")
+    text = (copy / "summary.json").read_text(encoding="utf-8")
+    for old, new in names.items():
+        text = text.replace(f'"{old}"', json.dumps(new))
+    (copy / "summary.json").write_text(text, encoding="utf-8")
+    found = drawings(write_report(copy).read_text(encoding="utf-8"))
+    assert set(names.values()) <= set(texts(found["coordinated"]))
+
+
+def test_limits_of_slack_and_lines(copy: Path) -> None:
+    rewrite(copy, lambda data: data["scenario"].update(line_i_max_a={"N1-N2": 25}))
+    days = record(copy)
+    found = excursions(days, days.uncoordinated)
+    q_kvar = pd.read_csv(copy / "uncoordinated_slack.csv")["q_kvar"]
+    q_max_kvar = 25 * np.sqrt(1 - 0.99**2)
+    assert found["upper grid, reactive power", 1].steps == (q_kvar > q_max_kvar + 0.05).sum() > 0
+    i_a = days.uncoordinated.i_a["N1-N2"]
+    assert found["line N1-N2", 1].steps == (i_a > 25 + 2e-4 / 0.1 * 25).sum() > 0
+    text = Page(excursion_table(days)).text
+    assert "upper grid, reactive power above 3.527 kvar" in text
+    assert "line N1-N2 above 25 A" in text
+
+
+def test_collapse_is_no_voltage(copy: Path) -> None:
+    noon = "2018-06-21T12:00:00+02:00"
+    with_table(
+        copy,
+        "uncoordinated_nodes.csv",
+        lambda t: t.assign(v_pu=t["v_pu"].where((t["time"] != noon) | (t["node"] == "N1"), 0)),
+    )
+    days = record(copy)
+    assert days.uncoordinated.v_pu.isna().any(axis=1).sum() == 1
+    found = excursions(days, days.uncoordinated)["N9", -1]
+    assert edge(days.axis, found.worst) == "12:00"
+    assert "collapse at 12:00" in Page(excursion_table(days)).text
+    cast = Cast(days)
+    assert "the grid would collapse" in cast_note(cast)
+    figures = (day_figure(cast, days.uncoordinated), exchange_figure(cast), extremes_figure(days))
+    assert all(figure.axes for figure in figures)
+
+
+# --- other grids
+
+
+def test_large_grid_shows_everybody_as_a_band_and_a_few_as_lines(tmp_path: Path) -> None:
+    run = planned(tmp_path / "run", feeder(tmp_path / "config", 30, pv_kw=150), max_iterations=12)
+    html = report(run)
+    assert len(html.encode()) < MAX_BYTES
+    page, found = Page(html), drawings(html)
+    assert all(f"house_{k} " in page.text for k in range(30)), "the table has everybody"
+    cast = Cast(record(run))
+    assert len(cast.shown) == 5
+    compensations = {name: cost["compensation"] for name, cost in summary(run)["cost_chf"].items()}
+    assert max(compensations.values()) > 0.01, "else the case shows nothing"
+    assert max(compensations, key=compensations.__getitem__) in cast.shown
+    for key in ("uncoordinated", "coordinated"):
+        labels = texts(found[key])
+        assert set(cast.shown) <= set(labels)
+        assert {"all 30", "middle 80 %", "median"} <= set(labels)
+        assert sum(label.startswith("house_") for label in labels) == 5
+        assert len(list(found[key].iter(f"{SVG}path"))) < 300
+
+
+@pytest.mark.parametrize(("date", "hours"), [("2018-03-25", 23), ("2018-10-28", 25)])
+def test_days_on_which_the_clocks_change(tmp_path: Path, date: str, hours: int) -> None:
+    run = planned(tmp_path / "run", feeder(tmp_path / "config", 4, date=date), max_iterations=5)
+    html = report(run)
+    drawing = drawings(html)["coordinated"]
+    assert f"local time (Europe/Zurich, a day of {hours} hours)" in texts(drawing)
+    assert [t for t in texts(drawing) if re.fullmatch(r"\d\d:00", t)] == [f"{h:02d}:00" for h in range(0, 25, 3)]
+    assert f"{hours} steps of 60 min" in html
+    assert " CE" in Page(html).text, "local times tell winter from summer"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected_panels"),
+    [({"battery": False}, 3), ({"pv": False}, 4), ({"battery": False, "pv": False}, 2)],
+)
+def test_prosumers_without_batteries_or_pv(tmp_path: Path, given: dict[str, bool], expected_panels: int) -> None:
+    run = planned(tmp_path / "run", feeder(tmp_path / "config", 3, **given), max_iterations=5)
+    found = drawings(report(run))
+    assert len(panels(found["coordinated"])) == expected_panels
+    assert len(panels(found["exchange"])) == (3 if given.get("battery", True) else 2)
+
+
+# --- what is no run
+
+
+def drop_column(run: Path) -> None:
+    with_table(run, "plan.csv", lambda table: table.drop(columns="soc"))
+
+
+def drop_row(run: Path) -> None:
+    with_table(run, "nodes.csv", lambda table: table.drop(index=17))
+
+
+def repeat_row(run: Path) -> None:
+    with_table(run, "uncoordinated_lines.csv", lambda table: pd.concat([table[:-1], table[:1]]))
+
+
+def word_in_a_number(run: Path) -> None:
+    with_table(run, "plan.csv", lambda table: table.astype({"p_kw": object}).replace({"p_kw": {table.p_kw[5]: "x"}}))
+
+
+def hole(run: Path) -> None:
+    with_table(run, "lines.csv", lambda table: table.assign(i_a=table["i_a"].where(table.index != 3)))
+
+
+def infinity(run: Path) -> None:
+    with_table(run, "lines.csv", lambda table: table.assign(i_a=table["i_a"].where(table.index != 3, np.inf)))
+
+
+def bad_time(run: Path) -> None:
+    with_table(run, "nodes.csv", lambda table: table.assign(time=table["time"].where(table.index != 3, "noon")))
+
+
+def empty_plan(run: Path) -> None:
+    with_table(run, "plan.csv", lambda table: table.head(0))
+
+
+def truncated_summary(run: Path) -> None:
+    (run / "summary.json").write_text((run / "summary.json").read_text(encoding="utf-8")[:400], encoding="utf-8")
+
+
+CORRUPTIONS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "no folder": (shutil.rmtree, "summary.json"),
+    "no table": (lambda run: (run / "nodes.csv").unlink(), "nodes.csv"),
+    "no baseline": (lambda run: (run / "uncoordinated_plan.csv").unlink(), "uncoordinated_plan.csv"),
+    "empty file": (lambda run: (run / "plan.csv").write_text(""), "plan.csv"),
+    "no text": (lambda run: (run / "plan.csv").write_bytes(b"\xff\xfe\x00"), "plan.csv"),
+    "truncated summary": (truncated_summary, "summary.json"),
+    "dropped column": (drop_column, "plan.csv: soc"),
+    "dropped row": (drop_row, "nodes.csv: time"),
+    "repeated row": (repeat_row, "uncoordinated_lines.csv: time"),
+    "word": (word_in_a_number, "plan.csv: p_kw"),
+    "slack of another day": (lambda run: with_table(run, "slack.csv", lambda table: table.head(9)), "slack.csv: time"),
+    "hole": (hole, "lines.csv: i_a"),
+    "infinity": (infinity, "lines.csv: i_a"),
+    "bad time": (bad_time, "nodes.csv"),
+    "empty plan": (empty_plan, "plan.csv"),
+    "missing key": (lambda run: rewrite(run, lambda data: data.pop("ac")), "summary.json: ac: got nothing"),
+    "wrong type": (lambda run: rewrite(run, lambda data: data.update(wall_s="fast")), "summary.json: wall_s"),
+    "other names": (lambda run: rewrite(run, lambda data: data["fee_chf"].pop("N9")), "summary.json: fee_chf"),
+    "other slack": (lambda run: rewrite(run, lambda d: d["scenario"].update(slack="N0")), "summary.json: scenario"),
+    "no such zone": (lambda run: rewrite(run, lambda d: d["scenario"].update(timezone="X/Y")), "scenario.timezone"),
+    "other schema": (lambda run: rewrite(run, lambda data: data.update(schema_version=99)), "schema_version"),
+    "a study": (lambda run: rewrite(run, lambda data: data.update(command="study rho")), "a study has its own"),
+}
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+def test_what_is_no_run_is_bad_input(copy: Path, corruption: str, capsys: pytest.CaptureFixture[str]) -> None:
+    corrupt, expected = CORRUPTIONS[corruption]
+    corrupt(copy)
+    with pytest.raises(InputError, match=re.escape(expected)):
+        write_report(copy)
+    ended = gridlab(capsys, "report", copy)
+    assert ended.code == 2
+    assert "Traceback" not in ended.err
+
+
+# --- small parts
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (number(-0.0004, 3), "0.000"),
+        (number(-1.5, 2), "−1.50"),
+        (magnitude(0.00123), "0.0012"),
+        (magnitude(-1.26e-5), "−1.3 × 10⁻⁵"),
+        (magnitude(0), "0"),
+        (percent(0.0059), "0.59 %"),
+        (percent(-0.19), "−19 %"),
+        (percent(1.5), "150 %"),
+        (significant(12345.6), "12346"),
+        (significant(3.52696), "3.527"),
+        (percent(-2e-9), "< 0.0001 %"),
+        (decimal(0.001), "10⁻³"),
+        (decimal(0.02), "0.02"),
+        (decimal(0), ""),
+        (short("a" * 30), "a" * 21 + "…"),
+        (tag("p", "a < b", tag("b", '"'), class_="x&y"), '<p class="x&amp;y">a &lt; b<b>&quot;</b></p>'),
+        (row("td", "n", 1), '<tr><th scope="row">n</th><td>1</td></tr>'),
+    ],
+)
+def test_words(shown: str, expected: str) -> None:
+    assert shown == expected
+
+
+def test_ticks_of_a_zone_that_is_half_an_hour_off() -> None:
+    axis = TimeAxis.day(pd.Timestamp("2018-06-21").date(), "Asia/Kolkata", 60)
+    assert ticks(axis) == ([0, 3, 6, 9, 12, 15, 18, 21, 24], [f"{h:02d}:00" for h in range(0, 25, 3)])
