@@ -42,8 +42,8 @@ def _verdict(record: Record) -> Markup:
     match summary.status:
         case "converged":
             text = (
-                f"The cost lies within {gap.removeprefix('−')} of a proven lower bound (of the grid as last linearised), "
-                f"and in the AC power flow of the plan voltages leave their limits by no more than {violation} "
+                f"The cost lies within {gap.lstrip('−')} of a proven lower bound (of the grid as last linearised). "
+                f"In the AC power flow of the plan, voltages leave their limits by no more than {violation} "
                 f"(allowed: {scenario.violation_tol_pu:g})."
             )
             return _banner("good", "Converged", text)
