@@ -47,6 +47,7 @@ def plan(
         "command": "plan",
         "name": config.name,
         "created_at": clock.now().isoformat(timespec="seconds"),
+        "config": str(config_path),
         "config_sha256": fingerprint(config_path, config),
         "version": version("gridlab"),
         "seed": None,
@@ -61,7 +62,7 @@ def plan(
         iterations = day.outcome.iterations if isinstance(day, CoordinatedDay) else ()
         write_table(folder / "iterations.csv", tables.iterations_frame(iterations))
         write_summary(folder, summary)
-        write_report(folder)
+    write_report(run_path)
     return summary
 
 
@@ -126,6 +127,8 @@ def described(config: Config) -> dict[str, Any]:
         "splitting": config.coordination.splitting,
         "gap_tol": config.coordination.gap_tol,
         "violation_tol_pu": config.coordination.violation_tol_pu,
+        "max_iterations": config.coordination.max_iterations,
+        "budget_s": config.coordination.budget_s,
         "nodes": {prosumer.name: prosumer.node for prosumer in config.prosumers},
     }
 

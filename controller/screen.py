@@ -10,10 +10,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from core.config import Config, CoordinationConfig
+from core.plan import SIMULTANEOUS_VISIBLE_KW
 from mpc.coordination.outcome import Iteration
-
-VISIBLE_KW = 1e-3
-"""Charging and discharging at once by more than this is worth a warning."""
 
 console = Console(highlight=False)
 
@@ -57,7 +55,7 @@ def print_result(summary: dict[str, Any], run_path: Path) -> None:
     console.print(table)
     console.print(_verdict(summary))
     for name, power_kw in summary["simultaneous_kw"].items():
-        if power_kw > VISIBLE_KW:
+        if power_kw > SIMULTANEOUS_VISIBLE_KW:
             console.print(f"[yellow]{name}: the plan charges and discharges {power_kw:.2f} kW at once (negative price)")
     print_path("report", run_path / "report.html")
 

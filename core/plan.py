@@ -7,6 +7,9 @@ from core.assets import FloatArray
 from core.prices import DemandProfile, PriceSignal
 from core.time import TimeAxis
 
+SIMULTANEOUS_VISIBLE_KW = 1e-3
+"""Charging and discharging at once by more than this is worth a warning."""
+
 
 @dataclass(frozen=True)
 class ProsumerPlan:

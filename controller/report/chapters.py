@@ -1,6 +1,7 @@
 """The chapters of a report: a heading, a table or figure, and how to read it."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from matplotlib.figure import Figure
 
@@ -94,9 +95,8 @@ def _convergence(record: Record) -> Markup:
 
 def _origin(record: Record) -> Markup:
     summary, scenario = record.summary, record.summary.scenario
-    option = f"--splitting {scenario.splitting}" if summary.coordinated else "--uncoordinated"
     facts = {
-        "configuration": f"SHA-256 {summary.config_sha256} of CONFIG with all series that it names",
+        "configuration": f"SHA-256 {summary.config_sha256} of the configuration with all series that it names",
         "version": f"gridlab {summary.version}",
         "computed": summary.created_at.isoformat(),
         "seed": "none, nothing is random" if summary.seed is None else str(summary.seed),
@@ -104,7 +104,11 @@ def _origin(record: Record) -> Markup:
         "the paper": PAPER,
     }
     items = [part for name, value in facts.items() for part in (tag("dt", name), tag("dd", value))]
-    command = f"gridlab {summary.command} CONFIG {option}"
+    options = "--uncoordinated"
+    if summary.coordinated:
+        caps = f"--max-iterations {scenario.max_iterations} --budget-s {scenario.budget_s:g}"
+        options = f"--splitting {scenario.splitting} {caps}"
+    command = f"gridlab {summary.command} {quote(summary.config)} {options}"
     return _chapter("How to reproduce it", tag("pre", command), tag("dl", *items, class_="origin"))
 
 

@@ -6,9 +6,8 @@ from controller.report.record import Record
 from controller.report.summary import Summary
 from controller.report.tables import excursion_name, total, when, worst
 from controller.report.violations import excursions
+from core.plan import SIMULTANEOUS_VISIBLE_KW
 
-VISIBLE_KW = 1e-3
-"""Charging and discharging at once by more than this is worth a warning."""
 LISTED = 8
 STOPPED = {
     "iterations": "The allowed number of rounds was used up",
@@ -86,7 +85,7 @@ def _warnings(summary: Summary) -> list[Markup]:
     text = (
         "{}: the plan charges and discharges {} kW at once (a negative price rewards the loss); no battery does that."
     )
-    both = {name: kw for name, kw in summary.simultaneous_kw.items() if kw > VISIBLE_KW}
+    both = {name: kw for name, kw in summary.simultaneous_kw.items() if kw > SIMULTANEOUS_VISIBLE_KW}
     items = [tag("p", text.format(name, number(kw, 2))) for name, kw in both.items()]
     return [tag("div", tag("strong", "Check the batteries"), *items, class_="banner warn")] if items else []
 

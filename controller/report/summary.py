@@ -70,6 +70,8 @@ class Described(Part):
     splitting: str
     gap_tol: float
     violation_tol_pu: float
+    max_iterations: int
+    budget_s: float
     nodes: dict[str, str]
 
     def slack_bound(self, quantity: str) -> float:
@@ -84,6 +86,7 @@ class Summary(Part):
     command: str
     name: str
     created_at: datetime
+    config: str
     config_sha256: str
     version: str
     seed: int | None
