@@ -98,7 +98,8 @@ def test_says_what_summary_json_says(run: Path) -> None:
     assert f"total {number(total['uncoordinated'])} {number(total['coordinated'])} " in text
     for expected in (
         told["name"], told["config_sha256"], told["version"], told["created_at"], "21 June 2018", "Converged",
-        percent(told["gap_rel"]), str(told["iterations"]), f"{told['wall_s']:.2f} s", f"gridlab plan {told['config']} --splitting",
+        percent(told["gap_rel"]), str(told["iterations"]), f"{told['wall_s']:.2f} s",
+        f"gridlab plan {told['config']} --splitting",
         f"{told['ac']['v_min_pu']:.4f} … {told['ac']['v_max_pu']:.4f}", magnitude(told["ac"]["violation_max_pu"]),
     ):  # fmt: skip
         assert expected in text
