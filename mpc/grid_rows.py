@@ -2,17 +2,17 @@
 
 Rows of a step, for the demand x = (p, q) of the N prosumers:
 
-    v_min ≤ |V|_n ≤ v_max                                     every node but the slack      (24)
-    |P_slack| ≤ S_max pf,  |Q_slack| ≤ S_max √(1 − pf²)       the slack                     (25)
-    |component of I_line along d| ≤ I_max cos(π/16)       lines with a limit, 8 directions d
+    v_min ≤ |V|_n ≤ v_max                                       every node but the slack               (24)
+    |P_slack| ≤ S_max pf,  |Q_slack| ≤ S_max √(1 − pf²)         the slack                              (25)
+    |component of I_line along d| ≤ I_max cos(π/16)             lines with a limit, 8 directions d
 
 A current is a phasor and |I| has no derivative at zero: the disc |I| ≤ I_max becomes the regular 16-gon inside it, on
 the safe side by at most 2 %. Its directions are fixed; a tangent that follows the current's own direction turns from
 one linearisation to the next and never settles (docs/decisions/0003-line-current-polygon.md).
-Every row is two-sided and divided by its
-norm (equilibrated), so that multipliers of voltages, currents and powers have one scale. Before that, quantities are
-made comparable: a voltage counts in p.u., a power as one tenth of its share of S_max, a current likewise of I_max;
-0.05 kvar at 25 kVA then weighs as much as 2e-4 p.u. of voltage.
+
+Every row is two-sided and divided by its norm (equilibrated), so that multipliers of voltages, currents and powers
+have one scale. Before that, quantities are made comparable: a voltage counts in p.u., a power as one tenth of its
+share of S_max, a current likewise of I_max; 0.05 kvar at 25 kVA then weighs as much as 2e-4 p.u. of voltage.
 """
 
 from dataclasses import dataclass, fields
