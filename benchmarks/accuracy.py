@@ -1,0 +1,39 @@
+"""Rounds of both splittings to two accuracies, certified and beside the AC-consistent optimum."""
+
+from collections.abc import Iterator
+
+from benchmarks.cases import coordinate, grid_of, scenario, with_band
+from benchmarks.tables import Table, milliseconds
+from mpc.coordination.outcome import Status
+from mpc.reference import CentralisedProblem
+
+ACCURACIES = ((5e-3, 5e-4), (1e-3, 1e-4))
+BANDS_PU = (0.05, 0.04)
+
+
+def run() -> Iterator[Table]:
+    """One row per limits and accuracy, both splittings side by side."""
+    table = Table(
+        "Rounds to a certified gap and an AC violation",
+        ["limits", "gap", "violation p.u.", "profile: rounds", "ms", "dearer than AC optimum",
+         "constraint: rounds", "ms", "dearer than AC optimum", "constraint / profile"],
+    )  # fmt: skip
+    for band_pu in BANDS_PU:
+        case = with_band(scenario(), band_pu)
+        optimum_chf = CentralisedProblem(case).ac_optimum(grid_of(case)).cost_chf
+        for gap_tol, violation_tol_pu in ACCURACIES:
+            cells, rounds = [], []
+            for splitting in ("profile", "constraint"):
+                outcome = coordinate(
+                    case, splitting=splitting, gap_tol=gap_tol, violation_tol_pu=violation_tol_pu
+                ).outcome
+                rounds.append(len(outcome.iterations))
+                cells += [
+                    f"{rounds[-1]}" if outcome.status is Status.CONVERGED else f"> {rounds[-1]}",
+                    milliseconds(outcome.iterations[-1].wall_ms / 1e3),
+                    f"{(outcome.best.cost_chf - optimum_chf) / abs(optimum_chf):+.1e}",
+                ]
+            table.add(
+                f"± {band_pu:.0%}", f"{gap_tol:.1%}", f"{violation_tol_pu:.0e}", *cells, f"{rounds[1] / rounds[0]:.1f}×"
+            )
+    yield table

@@ -1,0 +1,51 @@
+"""The scenarios that benchmarks and figures share, and how they are coordinated."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from controller.clock import WallClock
+from core.config import CoordinationConfig
+from core.load import load_config, load_scenario
+from core.scenario import Scenario
+from mpc import day_ahead
+from mpc.day_ahead import CoordinatedDay
+from mpc.grid_rows import GridModel
+from mpc.price import violation_price_chf_per_kwh
+
+ROOT = Path(__file__).parents[1]
+PATIENT = {"max_iterations": 1500, "budget_s": 600.0}
+
+
+@cache
+def scenario(name: str = "gridlab9") -> Scenario:
+    """A scenario of ``configs``, from forecasts."""
+    path = ROOT / "configs" / f"{name}.yaml"
+    return load_scenario(load_config(path), path)
+
+
+def with_band(case: Scenario, band_pu: float) -> Scenario:
+    """The scenario with voltage limits of 1 ± ``band_pu``."""
+    return replace(case, limits=replace(case.limits, v_min_pu=1 - band_pu, v_max_pu=1 + band_pu))
+
+
+def cases() -> dict[str, Scenario]:
+    """The default scenario, tighter limits, and the other one."""
+    default = scenario()
+    return {
+        "default, ± 5 %": default,
+        "± 4 %": with_band(default, 0.04),
+        "± 3 %": with_band(default, 0.03),
+        "household": scenario("gridlab9-household"),
+    }
+
+
+def coordinate(case: Scenario, **settings: Any) -> CoordinatedDay:
+    """A coordination with the defaults but for ``settings``."""
+    return day_ahead.coordinate(case, CoordinationConfig(**{**PATIENT, **settings}), WallClock())
+
+
+def grid_of(case: Scenario) -> GridModel:
+    """The operator's model of the grid."""
+    return GridModel(case, violation_price_chf_per_kwh(CoordinationConfig(), case.tariff))

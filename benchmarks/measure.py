@@ -1,0 +1,69 @@
+"""Time, and who spends it."""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+PACKAGES = ("numpy", "piqp", "daqp", "clarabel", "cvxpy", "power-grid-model")
+
+
+def medians_s(repeats: int, **jobs: Callable[[], object]) -> dict[str, float]:
+    """Median wall time of each job; they take turns, so that a busy machine is equally busy for all."""
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(repeats):
+        for name, job in jobs.items():
+            began = time.perf_counter()
+            job()
+            times[name].append(time.perf_counter() - began)
+    return {name: median(each) for name, each in times.items()}
+
+
+@dataclass
+class Watch:
+    """What a method cost so far."""
+
+    seconds: float = 0.0
+    calls: int = 0
+
+
+@contextmanager
+def stopwatches(**methods: tuple[Any, str]) -> Iterator[dict[str, Watch]]:
+    """Watches of the given (owner, method) while the block lasts."""
+    spent = {name: Watch() for name in methods}
+
+    def timed(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return method(*args, **kwargs)
+            finally:
+                spent[name].seconds += time.perf_counter() - began
+                spent[name].calls += 1
+
+        return run
+
+    with ExitStack() as stack:
+        for name, (owner, attribute) in methods.items():
+            stack.enter_context(patch.object(owner, attribute, timed(name, getattr(owner, attribute))))
+        yield spent
+
+
+def machine() -> str:
+    """Processor, cores, Python and the packages that do the work."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return (
+        f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores, "
+        f"load average {os.getloadavg()[0]:.1f} before the run, {os.environ['OPENBLAS_NUM_THREADS']} BLAS thread(s); "
+        f"Python {platform.python_version()}, {packages}"
+    )

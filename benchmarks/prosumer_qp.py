@@ -1,0 +1,72 @@
+"""The prosumer's answer: PIQP, built once and updated, against Clarabel through cvxpy."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+
+from benchmarks.cases import scenario
+from benchmarks.measure import medians_s
+from benchmarks.tables import Table, milliseconds, ratio
+from core.assets import Capability
+from core.prices import PriceSignal
+from core.scenario import Site
+from mpc.prosumer import Prosumer
+
+SOLVERS = ("piqp", "clarabel")
+REPEATS = 25
+
+
+def run() -> Iterator[Table]:
+    """Three prosumers, asked with a new linear term only, and with a new ρ as well."""
+    default = scenario()
+    site, dt_h = default.sites[-1], default.axis.dt_h
+    battery = site.prosumer.battery
+    assert battery is not None
+    table = Table(
+        "One answer of a prosumer, 144 steps, ms",
+        ["prosumer", "PIQP: set up", "answer", "answer, new ρ", "Clarabel by cvxpy: set up", "answer", "answer, new ρ",
+         "Clarabel / PIQP", "with new ρ", "largest difference of costs CHF"],
+    )  # fmt: skip
+    for label, other in {
+        "battery and PV": site,
+        "losses (η = 0.95)": with_battery(site, efficiency=0.95),
+        "disc of 32 edges": with_battery(site, capability=Capability.DISC),
+    }.items():
+        build = {name: lambda name=name, other=other: Prosumer(other, default.tariff, dt_h, name) for name in SOLVERS}
+        built = medians_s(3, **build)
+        prosumers = {name: build[name]() for name in SOLVERS}
+        same = medians_s(REPEATS, **{name: asked(each, new_rho=False) for name, each in prosumers.items()})
+        new = medians_s(REPEATS, **{name: asked(each, new_rho=True) for name, each in prosumers.items()})
+        costs = [[each.respond(signal(each, 0.01, seed)).cost_chf for seed in range(5)] for each in prosumers.values()]
+        cells = [milliseconds(times[name]) for name in SOLVERS for times in (built, same, new)]
+        table.add(
+            label, *cells, ratio(same["clarabel"], same["piqp"]), ratio(new["clarabel"], new["piqp"]),
+            f"{np.abs(np.subtract(*costs)).max():.0e}",
+        )  # fmt: skip
+    yield table
+
+
+def with_battery(site: Site, **changes: object) -> Site:
+    """The site with another battery."""
+    battery = replace(site.prosumer.battery, **changes)  # type: ignore[type-var]
+    return replace(site, prosumer=replace(site.prosumer, battery=battery))
+
+
+def asked(prosumer: Prosumer, new_rho: bool) -> Callable[[], object]:
+    """Each call is one more question."""
+    number = count()
+
+    def ask() -> object:
+        k = next(number)
+        return prosumer.respond(signal(prosumer, 0.01 * (1 + k / 10 if new_rho else 1), k))
+
+    return ask
+
+
+def signal(prosumer: Prosumer, rho: float, seed: int) -> PriceSignal:
+    """As in a coordination: curvature ρ around a moved copy, and a grid price."""
+    retail = prosumer.retail_signal()
+    move = np.random.default_rng(seed).normal(0, 0.01, retail.g.shape)
+    return PriceSignal(np.broadcast_to(rho * np.eye(2), retail.h.shape), retail.g + move, 0.0)

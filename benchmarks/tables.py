@@ -1,0 +1,78 @@
+"""A table that prints itself on the terminal and into a page of the docs."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+
+@dataclass
+class Table:
+    """A title, column headings, and rows of cells that are already text."""
+
+    title: str
+    columns: Sequence[str]
+    rows: list[Sequence[str]] = field(default_factory=list)
+
+    def add(self, *cells: str) -> None:
+        """One more row."""
+        self.rows.append(cells)
+
+    def show(self, console: Console) -> None:
+        """On the terminal."""
+        table = RichTable(*self.columns, title=self.title, title_justify="left")
+        for row in self.rows:
+            table.add_row(*row)
+        console.print(table)
+
+    def markdown(self) -> str:
+        """For a page; numbers to the right."""
+        lines = [self.columns, [":--", *["--:"] * (len(self.columns) - 1)], *self.rows]
+        return "\n".join([f"**{self.title}**", "", *("| " + " | ".join(line) + " |" for line in lines)])
+
+
+class Targets(Table):
+    """What was asked, what was measured, and whether that will do."""
+
+    def __init__(self) -> None:
+        super().__init__("Asked and measured", ["asked", "measured", ""])
+
+    def check(self, asked: str, measured: str, met: bool) -> None:
+        """One line of the account."""
+        self.add(asked, measured, "met" if met else "**missed**")
+
+
+def replace_block(page: Path, name: str, tables: Iterable[Table], caption: str) -> None:
+    """Put tables between ``<!-- run: name -->`` and ``<!-- end -->``.
+
+    Raises:
+        ValueError: the page has no such block.
+    """
+    block = "\n\n".join([*(table.markdown() for table in tables), f"*{caption}*"])
+    text, found = re.subn(
+        rf"(<!-- run: {name} -->\n).*?(<!-- end -->)",
+        lambda match: f"{match[1]}{block}\n{match[2]}",
+        page.read_text(encoding="utf-8"),
+        flags=re.DOTALL,
+    )
+    if not found:
+        raise ValueError(f"{page} has no block {name}")
+    page.write_text(text, encoding="utf-8")
+
+
+def three_digits(value: float) -> str:
+    """0.123, 12.3, 12 345."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}".replace(",", " ")
+
+
+def milliseconds(seconds: float) -> str:
+    """Seconds as ms."""
+    return three_digits(1e3 * seconds)
+
+
+def ratio(a: float, b: float) -> str:
+    """A over b."""
+    return f"{a / b:.2f}×" if a < 10 * b else f"{a / b:.0f}×"

@@ -1,0 +1,92 @@
+"""Coordinations with one ingredient changed: settings, constants of modules, and rules that were tried or left."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+from benchmarks.cases import coordinate
+from core.assets import FloatArray
+from core.config import CoordinationConfig
+from core.scenario import Scenario
+from mpc import day_ahead
+from mpc.coordination import operator, penalty, profile_splitting
+from mpc.coordination.operator import GridOperator
+from mpc.coordination.outcome import Outcome
+from mpc.coordination.splitting import Residuals
+from mpc.grid_rows import GridModel, Rows
+
+MOST_ROUNDS = 600
+Patch = tuple[Any, str, Any]
+LINEARISE: Callable[[GridModel, FloatArray], Rows] = GridModel.linearise
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A change of settings and of constants in modules."""
+
+    label: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    patches: Sequence[Patch] = ()
+
+    def coordinate(self, case: Scenario) -> Outcome:
+        """Under the change."""
+        with ExitStack() as stack:
+            for target, name, value in self.patches:
+                stack.enter_context(patch.object(target, name, value))
+            return coordinate(case, **{"max_iterations": MOST_ROUNDS, **self.settings}).outcome
+
+
+class EveryFifth(GridOperator):
+    """Re-linearises on schedule; to be used where any error asks for it."""
+
+    def _linearise(self, x: FloatArray) -> Rows:
+        if self._splitting is not None and self._round % 5:
+            return self._splitting.rows
+        return super()._linearise(x)
+
+
+def by_absolute_residuals(rho: float, residuals: Residuals) -> float:
+    """(18) as it stands in the paper: kW against CHF/kW."""
+    primal, dual = residuals.primal.max(), residuals.dual.max()
+    if primal > penalty.NU * dual:
+        return rho * penalty.TAU
+    return rho / penalty.TAU if dual > penalty.NU * primal else rho
+
+
+def linearise_without_scaling(grid: GridModel, x: FloatArray) -> Rows:
+    """Rows in comparable p.u. as they come; κ keeps its price per kWh."""
+    rows = LINEARISE(grid, x)
+    n = rows.norm
+    return Rows(
+        a=rows.a * n[:, :, None], lower=rows.lower * n, upper=rows.upper * n,
+        norm=n / n, offset=rows.offset * n, kappa=rows.kappa / n,
+    )  # fmt: skip
+
+
+def constant(label: str, target: Any, name: str, values: Sequence[float]) -> list[Variant]:
+    """One variant for each value of a module's constant; that of the code itself is left to the default's row."""
+    default = getattr(target, name)
+    return [Variant(f"{label} {value:g} (default {default:g})", {}, ((target, name, value),))
+            for value in values if value != default]  # fmt: skip
+
+
+def relaxation(values: Sequence[float]) -> list[Variant]:
+    """α."""
+    default = CoordinationConfig().relaxation
+    return [Variant(f"over-relaxation α = {value:g} (default {default:g})", {"relaxation": value})
+            for value in values if value != default]  # fmt: skip
+
+
+def start(value: float, splitting: str = "profile") -> Patch:
+    """The penalty starts at ``value`` times its natural scale."""
+    return penalty, "RHO_REL", {splitting: value}
+
+
+AT_ANY_ERROR: Patch = (operator, "ERROR_PER_VIOLATION", 0.0)
+EVERY_FIFTH: tuple[Patch, ...] = (AT_ANY_ERROR, (day_ahead, "GridOperator", EveryFifth))
+ON_ABSOLUTE_RESIDUALS: Patch = (operator, "adapted", by_absolute_residuals)
+CERTIFY_ALWAYS: Patch = (operator, "CERTIFY_WITHIN", 1e9)
+EQUAL_WEIGHT: Patch = (profile_splitting, "REACTIVE_WEIGHT", 1.0)
+UNSCALED_ROWS: Patch = (GridModel, "linearise", linearise_without_scaling)
