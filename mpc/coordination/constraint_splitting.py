@@ -43,7 +43,9 @@ class ConstraintSplitting:
     def start(cls, x: FloatArray, rows: Rows, rho: float) -> Self:
         """Cold start: the contributions of the uncoordinated profiles, no grid prices."""
         none = np.zeros(len(x))
-        return cls(rows, rho, rows.contributions(x), np.zeros_like(rows.lower), Residuals(none, none, none, none, 1))
+        return cls(
+            rows, rho, rows.contributions(x), np.zeros_like(rows.lower), Residuals(none, none, none, none, none, 1)
+        )
 
     @property
     def unheld(self) -> FloatArray:
@@ -63,6 +65,7 @@ class ConstraintSplitting:
         residuals = Residuals(  # (17)
             primal=norm_per_prosumer(ax - z),
             dual=self.rho * norm_per_prosumer(z_before - z + (alpha - 1) * (ax - z_before)),
+            moved=self.rho * norm_per_prosumer(z_before - z),
             primal_scale=np.maximum(norm_per_prosumer(ax), norm_per_prosumer(z)),
             dual_scale=np.full(len(x), np.linalg.norm(row_prices)),
             size=row_prices.size,

@@ -3,7 +3,7 @@
 Both compare like with like, so that one set of numbers serves every grid, tariff and step length:
 
     ρ⁰ = ρ_rel · (mean |tariff| Δt) / (typical power swing)
-    (18) on relative residuals r = ‖primal‖/‖x‖, s = ‖dual‖/‖μ‖:   r > ν s → ρ τ,   s > ν r → ρ/τ
+    (18) on relative residuals r = ‖primal‖/‖x‖, s = ρ‖movement of the copies‖/‖μ‖:   r > ν s → ρ τ,   s > ν r → ρ/τ
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from mpc.coordination.splitting import Residuals
 
 RHO_REL = {"profile": 1.0, "constraint": 2.0}
 """ρ_rel, the useful start in natural units (docs/benchmarks.md)."""
-NU, TAU = 2.0, 1.2
+NU, TAU = 20.0, 1.2
 SMALLEST = 1e-3
 """Floor of price (CHF/kW) and swing (kW): free energy or constant loads must not make ρ zero or infinite."""
 
@@ -38,7 +38,7 @@ def adapted(rho: float, residuals: Residuals) -> float:
     primal_scale, dual_scale = residuals.primal_scale.max(), residuals.dual_scale.max()
     if primal_scale == 0 or dual_scale == 0:
         return rho
-    primal, dual = residuals.primal.max() / primal_scale, residuals.dual.max() / dual_scale
+    primal, dual = residuals.primal.max() / primal_scale, residuals.moved.max() / dual_scale
     if primal > NU * dual:
         return rho * TAU
     if dual > NU * primal:

@@ -26,7 +26,7 @@ from mpc.coordination.splitting import Residuals, norm_per_prosumer
 from mpc.grid_rows import Rows, by_prosumer, by_step
 from mpc.projection import project
 
-REACTIVE_WEIGHT = 0.3
+REACTIVE_WEIGHT = 0.5
 """ω: penalty of reactive relative to active deviations."""
 
 
@@ -45,7 +45,9 @@ class ProfileSplitting:
     def start(cls, x: FloatArray, rows: Rows, rho: float) -> Self:
         """Cold start: copies of the uncoordinated profiles, no grid prices."""
         none = np.zeros(len(x))
-        return cls(rows, rho, x, np.zeros_like(x), np.zeros_like(rows.lower), Residuals(none, none, none, none, 1))
+        return cls(
+            rows, rho, x, np.zeros_like(x), np.zeros_like(rows.lower), Residuals(none, none, none, none, none, 1)
+        )
 
     @property
     def d(self) -> FloatArray:
@@ -67,6 +69,7 @@ class ProfileSplitting:
         residuals = Residuals(  # (17)
             primal=norm_per_prosumer(x - x_hat),
             dual=norm_per_prosumer(d * (self.x_hat - x_hat + (alpha - 1) * (x - self.x_hat))),
+            moved=norm_per_prosumer(d * (self.x_hat - x_hat)),
             primal_scale=np.maximum(norm_per_prosumer(x), norm_per_prosumer(x_hat)),
             dual_scale=norm_per_prosumer(mu),
             size=x[0].size,

@@ -15,11 +15,13 @@ class Residuals:
     """(17) per prosumer, with the sizes they are compared with; each [N].
 
     ``primal`` and ``primal_scale`` in kW, ``dual`` and ``dual_scale`` in CHF/kW; ``size`` counts the entries
-    behind each norm.
+    behind each norm. ``moved`` is the dual residual without the share of the over-relaxation: ρ times how far the
+    copies moved, which vanishes even where the answers cannot move.
     """
 
     primal: FloatArray
     dual: FloatArray
+    moved: FloatArray
     primal_scale: FloatArray
     dual_scale: FloatArray
     size: int

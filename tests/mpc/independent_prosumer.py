@@ -26,7 +26,10 @@ def least_cost(
     for t in np.flatnonzero(signal.h.any(axis=(1, 2))):
         cost += 0.5 * cp.quad_form(cp.hstack([p[t], q[t]]), cp.psd_wrap(signal.h[t]))
     problem = cp.Problem(cp.Minimize(cost), limits)
-    problem.solve(solver=cp.CLARABEL, **ACCURATE)
+    if problem.is_lp():
+        problem.solve(solver=cp.HIGHS)
+    else:
+        problem.solve(solver=cp.CLARABEL, **ACCURATE)
     return np.column_stack([_value(p), _value(q)]), float(problem.value)
 
 

@@ -9,6 +9,7 @@ import pytest
 from core.assets import Battery, Capability, FloatArray, Outlook, Pv
 from core.assets import Prosumer as Who
 from core.errors import SolverLicenceError
+from core.plan import SIMULTANEOUS_VISIBLE_KW
 from core.prices import PriceSignal, Tariff
 from core.scenario import Scenario, Site
 from mpc.prosumer import Prosumer
@@ -126,6 +127,23 @@ def test_soc_at_positive_prices(name: str, pv: Pv | None, tariff: Tariff) -> Non
     assert plan.soc is not None
     assert np.abs(change).max() > 0.01
     np.testing.assert_allclose(np.diff(plan.soc, prepend=battery.soc_initial), change, rtol=0, atol=1e-6)
+    assert plan.simultaneous_kw < SIMULTANEOUS_VISIBLE_KW
+
+
+def test_a_negative_price_rewards_losses_and_that_is_told() -> None:
+    """What the SoC lacks against the net power is lost by charging and discharging s at once: s (1/η − η) Δt/E."""
+    battery = BATTERIES["lossy"]
+    assert battery is not None
+    prosumer = prosumer_of(battery, None)
+    signal = prosumer.retail_signal()
+    signal.g[20:26, 0] = -0.2
+    plan, eta = prosumer.plan(signal), battery.efficiency
+    assert plan.soc is not None
+    net = (eta * np.maximum(-plan.battery_kw, 0) - np.maximum(plan.battery_kw, 0) / eta) * DT_H / battery.energy_kwh
+    lost = net - np.diff(plan.soc, prepend=battery.soc_initial)
+    at_once_kw = lost * battery.energy_kwh / DT_H / (1 / eta - eta)
+    assert plan.simultaneous_kw == pytest.approx(at_once_kw.max(), abs=1e-5)
+    assert plan.simultaneous_kw > 0.1
 
 
 @pytest.mark.parametrize("signal_name", ["full", "of rank one", "plain"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.config import CoordinationConfig
-from mpc.coordination.penalty import RHO_REL, TAU, adapted, natural_penalty, start_penalty
+from mpc.coordination.penalty import NU, RHO_REL, TAU, adapted, natural_penalty, start_penalty
 from mpc.coordination.splitting import Residuals
 
 PRICE = np.full(10, 0.03)
@@ -41,20 +41,28 @@ def test_start(splitting: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("primal", "dual", "factor"),
-    [(1.0, 1.0, 1.0), (1.9, 1.0, 1.0), (1.0, 1.9, 1.0), (2.1, 1.0, TAU), (1.0, 2.1, 1 / TAU)],
+    ("primal", "moved", "factor"),
+    [(1, 1, 1), (0.95 * NU, 1, 1), (1, 0.95 * NU, 1), (1.05 * NU, 1, TAU), (1, 1.05 * NU, 1 / TAU)],
 )
 @pytest.mark.parametrize(("kw", "chf_per_kw"), [(1.0, 1.0), (1e3, 1e-3)])
 def test_adaptation_balances_relative_residuals(
-    primal: float, dual: float, factor: float, kw: float, chf_per_kw: float
+    primal: float, moved: float, factor: float, kw: float, chf_per_kw: float
 ) -> None:
-    """Of the worst prosumer, whatever the units."""
+    """Of the worst prosumer, whatever the units; the share of the over-relaxation in the dual residual is left out."""
     shape = np.array([0.2, 1.0])
-    residuals = Residuals(primal * kw * shape, dual * chf_per_kw * shape, kw * shape, chf_per_kw * shape, 5)
+    unused = np.full(2, 1e6)
+    residuals = Residuals(
+        primal=primal * kw * shape,
+        dual=unused,
+        moved=moved * chf_per_kw * shape,
+        primal_scale=kw * shape,
+        dual_scale=chf_per_kw * shape,
+        size=5,
+    )
     assert adapted(0.5, residuals) == pytest.approx(0.5 * factor)
 
 
 def test_no_adaptation_without_multipliers() -> None:
     none, some = np.zeros(2), np.ones(2)
-    assert adapted(0.5, Residuals(some, none, some, none, 5)) == 0.5
-    assert adapted(0.5, Residuals(none, some, none, some, 5)) == 0.5
+    assert adapted(0.5, Residuals(some, none, none, some, none, 5)) == 0.5
+    assert adapted(0.5, Residuals(none, some, some, none, some, 5)) == 0.5
