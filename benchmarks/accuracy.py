@@ -34,6 +34,10 @@ def run() -> Iterator[Table]:
                     f"{(outcome.best.cost_chf - optimum_chf) / abs(optimum_chf):+.1e}",
                 ]
             table.add(
-                f"± {band_pu:.0%}", f"{gap_tol:.1%}", f"{violation_tol_pu:.0e}", *cells, f"{rounds[1] / rounds[0]:.1f}×"
+                f"± {100 * band_pu:g} %",
+                f"{100 * gap_tol:g} %",
+                f"{violation_tol_pu:.0e}",
+                *cells,
+                f"{rounds[1] / rounds[0]:.1f}×",
             )
     yield table

@@ -38,9 +38,8 @@ Measured = dict[str, Any]
 def run() -> Iterator[Table]:
     """All sizes, then the account."""
     results = [in_own_process(n, threads=1) for n in SIZES]
-    with_threads = [*results, in_own_process(SIZES[-1], threads=os.cpu_count() or 1)]
-    yield overall(with_threads)
-    yield steps(with_threads)
+    yield overall(results)
+    yield steps(results)
     yield targets(results)
 
 
@@ -79,7 +78,7 @@ def in_own_process(n: int, threads: int) -> Measured:
     command = [sys.executable, "-m", "benchmarks.scaling", str(n)]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": str(threads)}
     answer = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
-    result: Measured = {**json.loads(answer.stdout), "threads": threads}
+    result: Measured = json.loads(answer.stdout)
     return result
 
 
@@ -87,20 +86,11 @@ def overall(results: list[Measured]) -> Table:
     """Whole coordinations."""
     table = Table(
         "Coordination of N prosumers on N nodes, 144 steps, to a gap of 1e-2 and 1e-3 p.u.",
-        [
-            "N",
-            "BLAS threads",
-            "rounds",
-            "wall s",
-            "peak memory GB",
-            "certified gap",
-            "AC violation p.u.",
-            "linearisations",
-        ],
+        ["N", "rounds", "wall s", "peak memory GB", "certified gap", "AC violation p.u.", "linearisations"],
     )
     for r in results:
         table.add(
-            str(r["n"]), str(r["threads"]), str(r["rounds"]) if r["converged"] else f"> {r['rounds']}",
+            str(r["n"]), str(r["rounds"]) if r["converged"] else f"> {r['rounds']}",
             f"{r['wall_s']:.2f}", f"{r['rss_gb']:.2f}", f"{r['gap_rel']:.1e}", f"{r['violation_pu']:.1e}",
             str(r["linearisations"]),
         )  # fmt: skip
@@ -111,13 +101,13 @@ def steps(results: list[Measured]) -> Table:
     """Steps of a round, and of a linearisation."""
     table = Table(
         "Who spends the time, ms",
-        ["N", "BLAS threads", "one answer", "all N answers", "operator per round, without linearising",
+        ["N", "one answer", "all N answers", "operator per round, without linearising",
          "of it projection", "one linearisation", "of it sensitivities"],
     )  # fmt: skip
     for r in results:
         seconds = [r["per_answer_s"], r["n"] * r["per_answer_s"], r["operator_s"] / r["rounds"], r["project_s"],
                    r["linearise_s"], r["sensitivities_s"]]  # fmt: skip
-        table.add(str(r["n"]), str(r["threads"]), *map(milliseconds, seconds))
+        table.add(str(r["n"]), *map(milliseconds, seconds))
     return table
 
 

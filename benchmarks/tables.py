@@ -31,7 +31,11 @@ class Table:
     def markdown(self) -> str:
         """For a page; numbers to the right."""
         lines = [self.columns, [":--", *["--:"] * (len(self.columns) - 1)], *self.rows]
-        return "\n".join([f"**{self.title}**", "", *("| " + " | ".join(line) + " |" for line in lines)])
+        return "\n".join([f"**{self.title}**", "", *(_line(cells) for cells in lines)])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 class Targets(Table):

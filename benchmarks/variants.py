@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -49,10 +49,15 @@ class EveryFifth(GridOperator):
 
 def by_absolute_residuals(rho: float, residuals: Residuals) -> float:
     """(18) as it stands in the paper: kW against CHF/kW."""
-    primal, dual = residuals.primal.max(), residuals.dual.max()
+    primal, dual = residuals.primal.max(), residuals.moved.max()
     if primal > penalty.NU * dual:
         return rho * penalty.TAU
     return rho / penalty.TAU if dual > penalty.NU * primal else rho
+
+
+def by_whole_dual_residual(rho: float, residuals: Residuals) -> float:
+    """(18) with the dual residual as it stops the iteration, the share of the over-relaxation included."""
+    return penalty.adapted(rho, replace(residuals, moved=residuals.dual))
 
 
 def linearise_without_scaling(grid: GridModel, x: FloatArray) -> Rows:
@@ -86,6 +91,7 @@ def start(value: float, splitting: str = "profile") -> Patch:
 
 AT_ANY_ERROR: Patch = (operator, "ERROR_PER_VIOLATION", 0.0)
 EVERY_FIFTH: tuple[Patch, ...] = (AT_ANY_ERROR, (day_ahead, "GridOperator", EveryFifth))
+ON_WHOLE_DUAL: Patch = (operator, "adapted", by_whole_dual_residual)
 ON_ABSOLUTE_RESIDUALS: Patch = (operator, "adapted", by_absolute_residuals)
 CERTIFY_ALWAYS: Patch = (operator, "CERTIFY_WITHIN", 1e9)
 EQUAL_WEIGHT: Patch = (profile_splitting, "REACTIVE_WEIGHT", 1.0)

@@ -3,6 +3,7 @@
 Exit codes: 0 done; 1 failed while running; 2 bad input (one line per fault on stderr, nothing overwritten).
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -78,6 +79,16 @@ def check(config: ConfigArgument, quiet: QuietOption = False) -> None:
         load_scenario(checked, config, variant)
     if not quiet:
         screen.print_checked(checked, config)
+
+
+@app.command(epilog="Example: gridlab plant configs/gridlab9.yaml --pace 60")
+def plant(
+    config: ConfigArgument,
+    pace: Annotated[float, typer.Option(min=0.001, help="Simulated seconds per second.")] = 1.0,
+) -> None:
+    """Run the simulated laboratory at the addresses of its devices, until it is told to stop."""
+    load_config(config)
+    os.execv(sys.executable, [sys.executable, "-m", "sim_plant", str(config), "--pace", str(pace)])
 
 
 @study_app.command("rho", epilog="Example: gridlab study rho configs/gridlab9.yaml")

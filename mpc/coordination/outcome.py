@@ -38,7 +38,8 @@ class Outcome:
     """The result of a coordination.
 
     ``lower_bound_chf`` is the best bound of the final linearisation, that of ``splitting.rows``, and ``gap_rel`` is
-    relative to it; ``splitting`` is also the warm start of the next coordination. ``uncoordinated`` are the answers to the plain tariff.
+    relative to it; ``splitting`` is also the warm start of the next coordination. ``uncoordinated`` are the answers to
+    the plain tariff.
     """
 
     status: Status

@@ -1,6 +1,8 @@
 """Running the console program inside the test, as a user would call it."""
 
+import socket
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from controller import cli
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+FILES = (("file", "profiles"), ("registers", "registers"))
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,19 @@ def gridlab(capsys: pytest.CaptureFixture[str], *words: object) -> Ended:
 def scenario_file(folder: Path, *replacements: tuple[str, str]) -> Path:
     """The default scenario with text replaced, in a folder of its own."""
     text = (CONFIGS / "gridlab9.yaml").read_text(encoding="utf-8")
-    for old, new in (("file: profiles/", f"file: {CONFIGS}/profiles/"), *replacements):
+    here = [(f"{key}: {folder}/", f"{key}: {CONFIGS}/{folder}/") for key, folder in FILES]
+    for old, new in (*here, *replacements):
         assert old in text, old
         text = text.replace(old, new)
     path = folder / "scenario.yaml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody listens on."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in sockets]

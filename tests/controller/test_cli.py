@@ -1,6 +1,7 @@
 """The program as a user meets it: results, exit codes, one line per fault, nothing lost."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from core.load import load_scenario
 from core.prices import PriceSignal
 from mpc.grid_rows import GridModel
 from mpc.prosumer import Prosumer
-from tests.controller.commands import CONFIGS, gridlab, scenario_file
+from tests.controller.commands import CONFIGS, free_ports, gridlab, scenario_file
 
 DEFAULT = CONFIGS / "gridlab9.yaml"
 Capsys = pytest.CaptureFixture[str]
@@ -156,6 +157,7 @@ def test_bad_input_is_one_line_a_fault_and_exit_code_2(
         (("plan",), "CONFIG"),
         (("plan", "nowhere.yaml"), "nowhere.yaml"),
         (("plan", CONFIGS), "configs"),
+        (("plant", "nowhere.yaml"), "nowhere.yaml"),
         (("plan", DEFAULT, "--max-iterations", 0), "--max-iterations"),
         (("plan", DEFAULT, "--budget-s", "soon"), "--budget-s"),
         (("plan", DEFAULT, "--splitting", "other"), "--splitting"),
@@ -189,6 +191,19 @@ def test_an_old_run_is_never_overwritten(capsys: Capsys, run: Path) -> None:
 def test_check_judges_scenario_and_series(capsys: Capsys, tmp_path: Path) -> None:
     assert "9 nodes, 5 prosumers" in gridlab(capsys, "check", DEFAULT).out
     assert gridlab(capsys, "check", scenario_file(tmp_path, ("v_v, date: 2008", "v_x, date: 2008"))).code == 2
+
+
+def test_plant_listens_at_the_devices_of_the_configuration_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    ports = dict(zip(("15020", "15023", "15025", "14847"), map(str, free_ports(4)), strict=True))
+    config = scenario_file(tmp_path, *ports.items())
+    command = [sys.executable, "-m", "controller.cli", "plant", str(config), "--pace", "60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as plant:
+        assert plant.stdout is not None
+        ready = json.loads(plant.stdout.readline())
+        plant.send_signal(signal.SIGTERM)
+        assert plant.wait(30) == 0
+    assert len(ready["devices"]) == 14
+    assert ready["devices"]["n5_converter"]["port"] == int(ports["15025"])
 
 
 @pytest.mark.parametrize("words", [(), ("study",), ("plan", "--help"), ("study", "rho", "--help")])

@@ -1,0 +1,138 @@
+"""From the devices of a configuration to objects that read and write them."""
+
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import assert_never
+
+from core.config_devices import Device, MappedModbus, ModbusConverter, ModbusMeter, OpcUaConverter, SunspecConverter
+from core.devices import Measurement, Meter
+from core.time import Clock
+from drivers.converters import generic_modbus, opcua, sunspec
+from drivers.exchange import TIMING, Exchanges, Timing
+from drivers.meters import sicam
+from drivers.modbus import ModbusLink, ModbusUnit
+from drivers.opcua import OpcUaSession
+from drivers.opcua_security import load_credentials
+from drivers.readings import Gauge
+from drivers.registers import RegisterMap, load_registers
+from drivers.status import ConverterStatus
+
+AnyConverter = generic_modbus.GenericModbusConverter | sunspec.SunspecConverter | opcua.OpcUaConverter
+
+_NOISY = ("asyncua", "pymodbus")
+"""Libraries that report every lost packet; what matters of it the drivers say once."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What devices share: where their files are, the line-to-line voltage of 1 p.u., the time, and deadlines."""
+
+    folder: Path
+    voltage_v: float
+    clock: Clock
+    timing: Timing = TIMING
+
+
+class ReadOnly:
+    """A converter that cannot be told anything."""
+
+    def __init__(self, converter: AnyConverter) -> None:
+        self.name = converter.name
+        self.__converter = converter
+
+    @property
+    def status(self) -> ConverterStatus | None:
+        """Of the last reading."""
+        return self.__converter.status
+
+    async def read(self) -> Measurement:
+        """One reading of everything."""
+        return await self.__converter.read()
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Devices by name. ``converters`` is empty where nothing may be written."""
+
+    meters: Mapping[str, Meter]
+    watched: Mapping[str, AnyConverter | ReadOnly]
+    converters: Mapping[str, AnyConverter]
+
+    @property
+    def readers(self) -> Mapping[str, Meter]:
+        """Everything that can be read."""
+        return {**self.meters, **self.watched}
+
+
+@asynccontextmanager
+async def connect(devices: Iterable[Device], site: Site, writer_epoch: int | None) -> AsyncIterator[Devices]:
+    """All devices; nothing is sent before the first reading, and all is closed at the end.
+
+    Args:
+        writer_epoch: number of this controller among all that ever wrote to the devices; None: nothing can be written.
+
+    Raises:
+        InputError: a register map, certificate or key cannot be used.
+    """
+    for library in _NOISY:
+        logging.getLogger(library).setLevel(logging.CRITICAL + 1)
+    async with AsyncExitStack() as stack:
+        build = _Build(site, stack, writer_epoch or 0)
+        objects = [await build.device(device) for device in devices]
+        meters = {x.name: x for x in objects if isinstance(x, sicam.SicamMeter)}
+        converters = {x.name: x for x in objects if not isinstance(x, sicam.SicamMeter)}
+        if writer_epoch is None:
+            yield Devices(meters, {name: ReadOnly(x) for name, x in converters.items()}, {})
+        else:
+            yield Devices(meters, converters, converters)
+
+
+class _Build:
+    """Builds devices; those of one host and port share a link."""
+
+    def __init__(self, site: Site, stack: AsyncExitStack, writer_epoch: int) -> None:
+        self._site, self._stack, self._epoch = site, stack, writer_epoch
+        self._links: dict[tuple[str, int], ModbusLink] = {}
+
+    async def device(self, device: Device) -> AnyConverter | sicam.SicamMeter:
+        exchanges = Exchanges(device.name, self._site.clock, self._site.timing)
+        gauge = self._gauge(device)
+        match device:
+            case ModbusConverter():
+                registers = self._registers(device, generic_modbus.READABLE, generic_modbus.WRITABLE)
+                unit = ModbusUnit(await self._link(device.host, device.port), device.unit, registers)
+                return generic_modbus.GenericModbusConverter(unit, gauge, exchanges, self._epoch)
+            case SunspecConverter():
+                link = await self._link(device.host, device.port)
+                return sunspec.SunspecConverter(link, device.unit, gauge, exchanges, self._epoch)
+            case OpcUaConverter():
+                session = await self._session(device)
+                return opcua.OpcUaConverter(session, gauge, exchanges, self._epoch)
+            case ModbusMeter():
+                registers = self._registers(device, sicam.READABLE)
+                unit = ModbusUnit(await self._link(device.host, device.port), device.unit, registers)
+                return sicam.SicamMeter(unit, gauge, exchanges)
+            case _:
+                assert_never(device)
+
+    def _gauge(self, device: Device) -> Gauge:
+        s_max_kva = inf if isinstance(device, ModbusMeter) else device.s_max_kva
+        return Gauge(device.name, self._site.voltage_v, self._site.clock, s_max_kva)
+
+    def _registers(self, device: MappedModbus, readable: Iterable[str], writable: Iterable[str] = ()) -> RegisterMap:
+        path = self._site.folder / device.registers
+        return load_registers(path).require(path, readable, writable)
+
+    async def _link(self, host: str, port: int) -> ModbusLink:
+        if (host, port) not in self._links:
+            link = ModbusLink(host, port, self._site.clock, self._site.timing)
+            self._links[host, port] = await self._stack.enter_async_context(link)
+        return self._links[host, port]
+
+    async def _session(self, device: OpcUaConverter) -> OpcUaSession:
+        credentials = load_credentials(device.security, self._site.folder) if device.security else None
+        return await self._stack.enter_async_context(OpcUaSession(device.url, credentials, self._site.timing))

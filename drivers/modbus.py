@@ -1,0 +1,229 @@
+"""Modbus TCP on pymodbus: a connection that several units share, and a unit that is told by its register map.
+
+After anything but a clean answer the connection is thrown away with all that is still under way on it, so that no late
+answer is taken for another and no unsent frame leaves later. A request that failed on a connection that had served
+before is tried once more if it reads, never if it writes.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.exceptions import ModbusException
+from pymodbus.pdu import ModbusPDU
+
+from core.time import Clock
+from drivers.exchange import TIMING, BadAnswerError, Breaker, NoAnswerError, RefusedError, Timing
+from drivers.registers import MAX_WRITE_WORDS, Block, RegisterMap, RegisterRangeError
+
+Request = Callable[[AsyncModbusTcpClient], Awaitable[ModbusPDU]]
+Plan = Sequence[tuple[Block, Sequence[int]]]
+
+_READ, _WRITE = 3, 16
+_UNDECIDED = (5, 10, 11)
+"""Exception codes after which a request may be executed: acknowledged, no path to the unit, no answer from the unit."""
+_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER with no time: closing discards what is not sent, and the device what it has not read."""
+
+
+class ModbusLink:
+    """One TCP connection, one request at a time; opened when it is needed."""
+
+    def __init__(self, host: str, port: int, clock: Clock, timing: Timing = TIMING) -> None:
+        self.address = f"{host}:{port}"
+        self._host, self._port, self._timing = host, port, timing
+        self._reachable = Breaker(clock, timing.pause_s)
+        self._turn = asyncio.Lock()
+        self._client: AsyncModbusTcpClient | None = None
+        self._served = False
+        self._deadline: asyncio.Timeout | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client:
+            self._client.close()
+            self._client = None
+            await asyncio.sleep(0)
+
+    async def read(self, unit: int, address: int, n_words: int) -> tuple[int, ...]:
+        """Words of holding registers.
+
+        Raises:
+            ExchangeError: no answer, a wrong one, or an exception response.
+        """
+
+        def request(client: AsyncModbusTcpClient) -> Awaitable[ModbusPDU]:
+            return client.read_holding_registers(address, count=n_words, device_id=unit)
+
+        def fits(reply: ModbusPDU) -> bool:
+            return reply.function_code == _READ and len(reply.registers) == n_words
+
+        try:
+            reply = await self._exchange(request, fits)
+        except NoAnswerError as error:
+            if not isinstance(error, _LostWhileServingError):
+                raise
+            reply = await self._exchange(request, fits)
+        return tuple(reply.registers)
+
+    async def write(self, unit: int, address: int, words: Sequence[int]) -> None:
+        """Write holding registers by one request.
+
+        Raises:
+            ExchangeError: see :meth:`read`; after all but a refusal the request may be executed, even later.
+        """
+
+        def request(client: AsyncModbusTcpClient) -> Awaitable[ModbusPDU]:
+            return client.write_registers(address, list(words), device_id=unit)
+
+        def fits(reply: ModbusPDU) -> bool:
+            return (reply.function_code, reply.address, reply.count) == (_WRITE, address, len(words))
+
+        await self._exchange(request, fits)
+
+    async def _exchange(self, request: Request, fits: Callable[[ModbusPDU], bool]) -> ModbusPDU:
+        async with self._turn:
+            client = await self._connected()
+            clean = False
+            try:
+                reply = await self._answer(client, request)
+                clean = reply.isError() or fits(reply)
+            finally:
+                if not clean:
+                    self._drop()
+        if reply.isError():
+            raise self._refusal(reply)
+        if not clean:
+            raise BadAnswerError(f"{self.address}: no answer to what was asked: {reply}")
+        return reply
+
+    async def _answer(self, client: AsyncModbusTcpClient, request: Request) -> ModbusPDU:
+        served = self._served
+        try:
+            async with asyncio.timeout(self._timing.request_s) as self._deadline:
+                reply = await request(client)
+        except (TimeoutError, ModbusException) as error:
+            kind = _LostWhileServingError if served else NoAnswerError
+            raise kind(f"{self.address}: no answer within {self._timing.request_s:g} s") from error
+        finally:
+            self._deadline = None
+        self._served = True
+        return reply
+
+    async def _connected(self) -> AsyncModbusTcpClient:
+        if self._client and self._client.connected:
+            return self._client
+        if not self._reachable.admits():
+            raise NoAnswerError(f"{self.address}: not reachable just now")
+        self._drop()
+        self._client = client = AsyncModbusTcpClient(
+            self._host,
+            port=self._port,
+            timeout=2 * self._timing.request_s,
+            retries=0,
+            reconnect_delay=0,
+            trace_connect=self._noticed,
+        )
+        try:
+            async with asyncio.timeout(self._timing.request_s):
+                connected = await client.connect()
+        except (TimeoutError, ValueError):
+            connected = False
+        finally:
+            if not client.connected:
+                client.close()
+        if not connected:
+            self._reachable.failed()
+            raise NoAnswerError(f"{self.address}: not reachable")
+        self._reachable.succeeded()
+        return client
+
+    def _noticed(self, connected: bool) -> None:
+        """Wait no longer for an answer once the other side has closed."""
+        if not connected and self._deadline:
+            self._deadline.reschedule(asyncio.get_running_loop().time())
+
+    def _drop(self) -> None:
+        client, self._client, self._served = self._client, None, False
+        if client and isinstance(transport := client.ctx.transport, asyncio.Transport):
+            with suppress(OSError):
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            transport.abort()
+        if client:
+            client.close()
+
+    def _refusal(self, reply: ModbusPDU) -> RefusedError | NoAnswerError:
+        kind = NoAnswerError if reply.exception_code in _UNDECIDED else RefusedError
+        return kind(f"{self.address}: unit {reply.dev_id}: exception {reply.exception_code}")
+
+
+class _LostWhileServingError(NoAnswerError):
+    """On a connection that had served before: worth one more try."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """Registers as read by one exchange: values by name, and the words they came from."""
+
+    values: Mapping[str, float | None]
+    words: Mapping[str, tuple[int, ...]]
+
+    def raw(self, names: Iterable[str]) -> str:
+        """The words of these registers, hexadecimal, for the log."""
+        return ", ".join(f"{name} = {' '.join(f'{word:04x}' for word in self.words[name])}" for name in names)
+
+
+@dataclass(frozen=True)
+class ModbusUnit:
+    """One unit on a link, with its map. ``gap``: words without a name that a request may read too."""
+
+    link: ModbusLink
+    unit: int
+    registers: RegisterMap
+    gap: int = 0
+
+    async def read(self, names: Iterable[str]) -> Image:
+        """These registers, as few requests as they take.
+
+        Raises:
+            ExchangeError: see :meth:`ModbusLink.read`.
+        """
+        values: dict[str, float | None] = {}
+        words: dict[str, tuple[int, ...]] = {}
+        for block in self.registers.blocks(names, gap=self.gap):
+            read = await self.link.read(self.unit, block.address, block.n_words)
+            values |= block.decode(read)
+            words |= {r.name: read[r.address - block.address : r.end - block.address] for r in block.registers}
+        return Image(values, words)
+
+    def plan(self, values: Mapping[str, float], who: str, last: str | None = None) -> Plan:
+        """Blocks and words that write ``values``, the block of the register ``last`` at the end; nothing is sent.
+
+        Raises:
+            RegisterRangeError: a value out of range, or a register that is not on the whitelist.
+        """
+        for name in values:
+            if not self.registers[name].writable:
+                raise RegisterRangeError(f"{who} {name}: asked to write, allowed to read")
+        blocks = self.registers.blocks(values, MAX_WRITE_WORDS)
+        ordered = sorted(blocks, key=lambda block: any(register.name == last for register in block.registers))
+        return [(block, block.encode(values, who)) for block in ordered]
+
+    async def write(self, plan: Plan) -> None:
+        """Write what was planned.
+
+        Raises:
+            ExchangeError: see :meth:`ModbusLink.write`.
+        """
+        for block, words in plan:
+            await self.link.write(self.unit, block.address, words)

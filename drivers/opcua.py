@@ -1,0 +1,161 @@
+"""OPC UA on asyncua: one session with one converter object, opened when it is needed and given up after any failure.
+
+The library's own reconnecting is left off: a request would wait for it for up to a minute. Values are read with status
+and source time, all by one request.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import isfinite
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.ua.attribute_ids import AttributeIds
+
+from drivers.exchange import TIMING, BadAnswerError, ExchangeError, NoAnswerError, RefusedError, Timing
+from drivers.opcua_model import DEFAULT_OBJECT, NAMESPACE, VARIABLES
+from drivers.opcua_security import Credentials
+
+_NEVER_S = 1e6
+_TYPES = {variable.name: ua.VariantType[variable.type] for variable in VARIABLES}
+_WRITABLE = {variable.name for variable in VARIABLES if variable.writable}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A value with its source time; None and why where it is not good or no finite number."""
+
+    value: float | None
+    source_at: datetime | None
+    problem: str = ""
+
+
+class OpcUaSession:
+    """One session; requests take turns."""
+
+    def __init__(self, url: str, credentials: Credentials | None, timing: Timing = TIMING) -> None:
+        self._url, self._credentials, self._timing = url, credentials, timing
+        self._object = urlsplit(url).path.strip("/").rpartition("/")[2] or DEFAULT_OBJECT
+        self._turn = asyncio.Lock()
+        self._client: Client | None = None
+        self._nodes: dict[str, ua.NodeId] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        client, self._client = self._client, None
+        if client:
+            await self._closed(client, broken=False)
+
+    async def read(self, names: Iterable[str]) -> dict[str, Sample]:
+        """The variables of these names that the object has.
+
+        Raises:
+            ExchangeError: no answer, or no such object.
+        """
+        async with self._connected() as client:
+            known = {name: self._nodes[name] for name in names if name in self._nodes}
+            values = await client.uaclient.read_attributes(list(known.values()), AttributeIds.Value)
+            if len(values) != len(known):
+                raise BadAnswerError(f"{self._url}: {len(values)} values, asked {len(known)}")
+            return {name: _sample(value) for name, value in zip(known, values, strict=True)}
+
+    async def write(self, values: Mapping[str, float]) -> None:
+        """Write variables by one request; the device may still take only some of them.
+
+        Raises:
+            ExchangeError: no answer, or refused.
+        """
+        for name, value in values.items():
+            if name not in _WRITABLE or not isfinite(value):
+                raise RefusedError(
+                    f"{self._url}: asked {name} = {value}, allowed finite numbers of {sorted(_WRITABLE)}"
+                )
+        async with self._connected() as client:
+            if missing := [name for name in values if name not in self._nodes]:
+                raise BadAnswerError(f"{self._url}: {self._object} has no {missing}")
+            nodes = [self._nodes[name] for name in values]
+            data = [ua.DataValue(_variant(name, value)) for name, value in values.items()]
+            codes = await client.uaclient.write_attributes(nodes, data)
+        refused = [f"{name}: {code.name}" for name, code in zip(values, codes, strict=False) if not code.is_good()]
+        if refused or len(codes) != len(values):
+            raise RefusedError(f"{self._url}: {', '.join(refused) or 'not all values answered'}")
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Client]:
+        """The session for one request; whatever goes wrong in it ends the session."""
+        async with self._turn:
+            client: Client | None = None
+            clean = False
+            try:
+                client = self._client or await self._open()
+                async with asyncio.timeout(self._timing.request_s):
+                    yield client
+                clean = True
+            except ExchangeError:
+                raise
+            except Exception as error:
+                raise NoAnswerError(f"{self._url}: {type(error).__name__}: {error}") from error
+            finally:
+                if not clean:
+                    self._client = None
+                    if client:
+                        await self._closed(client, broken=True)
+
+    async def _open(self) -> Client:
+        client = Client(self._url, timeout=self._timing.session_s, watchdog_intervall=_NEVER_S, auto_reconnect=False)
+        opened = False
+        try:
+            async with asyncio.timeout(self._timing.session_s):
+                if self._credentials:
+                    await self._credentials.apply(client)
+                await client.connect()
+                self._nodes = await self._found(client)
+            opened = True
+        finally:
+            if not opened:
+                await self._closed(client, broken=True)
+        self._client = client
+        return client
+
+    async def _found(self, client: Client) -> dict[str, ua.NodeId]:
+        """Name → node of the converter object's variables."""
+        index = await client.get_namespace_index(NAMESPACE)
+        thing = await client.nodes.objects.get_child(f"{index}:{self._object}")
+        children = await thing.get_children_descriptions()
+        return {child.BrowseName.Name: child.NodeId for child in children if child.BrowseName.NamespaceIndex == index}
+
+    async def _closed(self, client: Client, *, broken: bool) -> None:
+        """End the session and its tasks, politely where the other side may still answer."""
+        if broken:
+            client.disconnect_socket()
+        with suppress(Exception):
+            async with asyncio.timeout(self._timing.request_s):
+                await client.disconnect()
+        client.disconnect_socket()
+        await asyncio.sleep(0)
+
+
+def _variant(name: str, value: float) -> ua.Variant:
+    """An int in a Double is a type mismatch, and so is any other mix."""
+    kind = _TYPES[name]
+    return ua.Variant(float(value) if kind is ua.VariantType.Double else int(value), kind)
+
+
+def _sample(data: ua.DataValue) -> Sample:
+    source_at = data.SourceTimestamp.replace(tzinfo=UTC) if data.SourceTimestamp else None
+    if data.StatusCode is None or not data.StatusCode.is_good():
+        return Sample(None, source_at, f"status {data.StatusCode and data.StatusCode.name}")
+    value = data.Value.Value if data.Value else None
+    if not isinstance(value, bool | int | float) or not isfinite(value):
+        return Sample(None, source_at, f"no finite number: {value}")
+    return Sample(float(value), source_at)

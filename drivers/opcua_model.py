@@ -1,0 +1,42 @@
+"""Information model of a converter behind OPC UA: what the driver expects and the simulated plant offers.
+
+Under Objects stands one object per converter, its browse name the last part of the configured address
+(``opc.tcp://host:port/n7_converter``), ``Converter`` where the address ends without one. Its variables have the names
+of the register maps, in the namespace ``NAMESPACE`` whose index is looked up.
+
+``p_setpoint_kw``, ``q_setpoint_kvar``, ``lease_s`` and ``writer_epoch`` are written first and act together when
+``enable`` is written, as one frame. ``lease_s`` reads what is left. Every sample is stamped by the device's clock, also
+where the value stays the same, and ``clock_s`` is that clock.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+NAMESPACE = "urn:gridlab:converter"
+DEFAULT_OBJECT = "Converter"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of the object."""
+
+    name: str
+    type: Literal["Double", "UInt32", "Boolean"]
+    unit: str = ""
+    writable: bool = False
+    description: str = ""
+
+
+VARIABLES = (
+    Variable("p_setpoint_kw", "Double", "kW", True, "active power to draw"),
+    Variable("q_setpoint_kvar", "Double", "kvar", True, "reactive power to draw"),
+    Variable("lease_s", "Double", "s", True, "life of the setpoint; reads what is left"),
+    Variable("writer_epoch", "UInt32", "", True, "number of the controller that writes"),
+    Variable("enable", "Boolean", "", True, "follow the setpoint, or go to the safe state"),
+    Variable("state", "UInt32", "", False, "0 off, 1 safe, 2 remote, 3 local, 4 fault"),
+    Variable("p_kw", "Double", "kW", False, "active power drawn"),
+    Variable("q_kvar", "Double", "kvar", False, "reactive power drawn"),
+    Variable("v_v", "Double", "V", False, "voltage at the terminals, line to line, RMS"),
+    Variable("s_max_kva", "Double", "kVA", False, "apparent power available, derating included"),
+    Variable("clock_s", "Double", "s", False, "device clock, seconds since 1970 UTC"),
+)

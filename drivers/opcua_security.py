@@ -1,0 +1,138 @@
+"""Certificates, key and user of an OPC UA session, read once at the start."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from asyncua.client.client import Client
+from asyncua.crypto.security_policies import (
+    SecurityPolicyAes128Sha256RsaOaep,
+    SecurityPolicyAes256Sha256RsaPss,
+    SecurityPolicyBasic256Sha256,
+)
+from asyncua.crypto.uacrypto import CertProperties
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+    load_pem_private_key,
+)
+
+from core.config_devices import OpcUaSecurity
+from core.errors import Fault, InputError, shown
+
+_PEM = b"-----BEGIN"
+Policy = (
+    type[SecurityPolicyBasic256Sha256]
+    | type[SecurityPolicyAes128Sha256RsaOaep]
+    | type[SecurityPolicyAes256Sha256RsaPss]
+)
+_POLICIES: dict[str, Policy] = {
+    "Basic256Sha256": SecurityPolicyBasic256Sha256,
+    "Aes128Sha256RsaOaep": SecurityPolicyAes128Sha256RsaOaep,
+    "Aes256Sha256RsaPss": SecurityPolicyAes256Sha256RsaPss,
+}
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class User:
+    """Who we are beside our certificate."""
+
+    name: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """SignAndEncrypt with our certificate and key and the server's pinned certificate (all DER).
+
+    Without a ``user`` the certificate is our identity; nobody is anonymous.
+    """
+
+    policy: str
+    certificate: bytes = field(repr=False)
+    key: bytes = field(repr=False)
+    server_certificate: bytes = field(repr=False)
+    application_uri: str
+    user: User | None = None
+
+    async def apply(self, client: Client) -> None:
+        """Before it connects. Servers compare the application's URI with that of the certificate."""
+        client.application_uri = self.application_uri
+        await client.set_security(
+            _POLICIES[self.policy],
+            certificate=CertProperties(self.certificate, "der"),
+            private_key=CertProperties(self.key, "der"),
+            server_certificate=CertProperties(self.server_certificate, "der"),
+        )
+        if self.user:
+            client.set_user(self.user.name)
+            client.set_password(self.user.password)
+        else:
+            client.user_certificate = x509.load_der_x509_certificate(self.certificate)
+            client.user_private_key = load_der_private_key(self.key, password=None)
+
+
+def load_credentials(security: OpcUaSecurity, folder: Path) -> Credentials:
+    """The files that ``security`` names, relative to ``folder``; PEM or DER, whatever their names end with.
+
+    Raises:
+        InputError: with every file that cannot be used.
+    """
+    files = _Files(folder)
+    certificate = files.read(security.certificate, "our certificate, PEM or DER, with an application URI", _own)
+    key = files.read(security.key, "its private key without a password, PEM or DER", _key)
+    server = files.read(security.server_certificate, "the server's certificate, PEM or DER", _certificate)
+    user = files.read(security.user_file, "a user name and a password, one a line", _user)
+    if files.faults or certificate is None or key is None or server is None:
+        raise InputError(files.faults)
+    own, uri = certificate
+    return Credentials(security.policy, own, key, server.public_bytes(Encoding.DER), uri, user)
+
+
+class _Files:
+    """Reads files and collects their faults."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.faults: list[Fault] = []
+
+    def read(self, file: Path | None, allowed: str, parse: Callable[[bytes], T]) -> T | None:
+        """What is in the file; None where there is none, or a fault."""
+        if file is None:
+            return None
+        path = self.folder / file
+        try:
+            return parse(path.read_bytes())
+        except OSError as error:
+            self.faults.append(Fault(str(path), "", shown(error.strerror), "a readable file"))
+        except (ValueError, TypeError, x509.ExtensionNotFound):
+            self.faults.append(Fault(str(path), "", "something else", allowed))
+        return None
+
+
+def _certificate(content: bytes) -> x509.Certificate:
+    pem = content.startswith(_PEM)
+    return x509.load_pem_x509_certificate(content) if pem else x509.load_der_x509_certificate(content)
+
+
+def _own(content: bytes) -> tuple[bytes, str]:
+    """The certificate in DER, and the application's URI in it."""
+    certificate = _certificate(content)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    uri, *_ = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return certificate.public_bytes(Encoding.DER), uri
+
+
+def _key(content: bytes) -> bytes:
+    load = load_pem_private_key if content.startswith(_PEM) else load_der_private_key
+    return load(content, password=None).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _user(content: bytes) -> User:
+    name, password = content.decode().splitlines()
+    return User(name, password)

@@ -1,0 +1,78 @@
+"""From what a device says to a measurement, and to what a converter says of itself."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import hypot, inf
+
+from core.devices import Measurement, Quality
+from core.time import Clock
+from drivers.status import ConverterStatus, OperatingState
+
+Values = Mapping[str, float | None]
+
+MEASURED = ("p_kw", "q_kvar", "v_v", "i_a", "clock_s")
+V_BAND_PU = (0.5, 1.5)
+OVERLOAD = 1.5
+"""A voltage outside the band, or a converter's power beyond this multiple of its rating, is an error of the wire."""
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """Judges what ``device`` says. ``voltage_v``: line to line, at 1 p.u.; ``s_max_kva``: a converter's rating."""
+
+    device: str
+    voltage_v: float
+    clock: Clock
+    s_max_kva: float = inf
+
+    def measurement(self, values: Values, quality: Quality) -> Measurement:
+        """What is known; a value that is not available is None."""
+        v_v = values.get("v_v")
+        return Measurement(
+            device=self.device,
+            p_kw=values.get("p_kw"),
+            q_kvar=values.get("q_kvar"),
+            v_pu=None if v_v is None else v_v / self.voltage_v,
+            i_a=values.get("i_a"),
+            taken_at=_instant(values.get("clock_s")),
+            received_s=self.clock.monotonic_s(),
+            quality=quality,
+        )
+
+    def nothing(self) -> Measurement:
+        """A reading that failed."""
+        return self.measurement({}, Quality.INVALID)
+
+    def troubles(self, values: Values) -> Iterator[tuple[str, str]]:
+        """(name, what is wrong with it) of every value that rules the measurement out."""
+        for name in MEASURED:
+            if name in values and values[name] is None:
+                yield name, "not available"
+        p_kw, q_kvar, v_v = (values.get(name) for name in ("p_kw", "q_kvar", "v_v"))
+        low, high = (self.voltage_v * v_pu for v_pu in V_BAND_PU)
+        if v_v is not None and not low <= v_v <= high:
+            yield "v_v", f"{v_v:g} V, plausible {low:g} … {high:g} V"
+        if p_kw is not None and q_kvar is not None and hypot(p_kw, q_kvar) > OVERLOAD * self.s_max_kva:
+            yield "p_kw", f"{hypot(p_kw, q_kvar):g} kVA, plausible up to {OVERLOAD * self.s_max_kva:g} kVA"
+        if values.get("clock_s") is not None and _instant(values["clock_s"]) is None:
+            yield "clock_s", f"{values['clock_s']:g} s, no date"
+
+
+def converter_status(values: Values) -> ConverterStatus:
+    """What the registers of a converter say of itself."""
+    state, epoch = values.get("state"), values.get("writer_epoch")
+    return ConverterStatus(
+        state=OperatingState(int(state)) if state in tuple(OperatingState) else None,
+        s_max_kva=values.get("s_max_kva"),
+        p_setpoint_kw=values.get("p_setpoint_kw"),
+        q_setpoint_kvar=values.get("q_setpoint_kvar"),
+        writer_epoch=None if epoch is None else int(epoch),
+    )
+
+
+def _instant(clock_s: float | None) -> datetime | None:
+    try:
+        return None if clock_s is None else datetime.fromtimestamp(clock_s, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None

@@ -1,0 +1,49 @@
+"""What must hold of a setpoint before it is sent, and of the device after it was."""
+
+from collections.abc import Mapping
+from math import hypot, isfinite
+
+from core.devices import Setpoint
+from core.errors import GridlabError
+from drivers.readings import Values
+
+ROUNDING = 1e-6
+"""Of the rating: what a setpoint on the circle may exceed it by."""
+RESOLUTION = 1e-3
+"""Of the rating: how coarsely a device may keep a setpoint."""
+LEASE_SLACK_S = 5.0
+"""What may have run off a lease before it is read back. An older lease has lost more, so it proves that the write was
+executed even where the setpoint stays the same."""
+
+
+class SetpointRangeError(GridlabError):
+    """A setpoint that a converter must not be sent: who, asked, allowed, unit."""
+
+
+def check_setpoint(device: str, setpoint: Setpoint, s_max_kva: float) -> None:
+    """Refuse what no converter may be sent; finite comes first, as no comparison catches NaN.
+
+    Raises:
+        SetpointRangeError: not finite, outside the capability circle, or without a lease.
+    """
+    if not all(isfinite(value) for value in (setpoint.p_kw, setpoint.q_kvar, setpoint.lease_s)):
+        raise SetpointRangeError(f"{device}: asked {setpoint}, allowed finite numbers of kW, kvar and s")
+    if (s_kva := hypot(setpoint.p_kw, setpoint.q_kvar)) > s_max_kva * (1 + ROUNDING):
+        asked = f"{setpoint.p_kw:g} kW and {setpoint.q_kvar:g} kvar, {s_kva:g} kVA"
+        raise SetpointRangeError(f"{device}: asked {asked}, allowed 0 … {s_max_kva:g} kVA")
+    if setpoint.lease_s <= 0:
+        raise SetpointRangeError(f"{device}: asked a lease of {setpoint.lease_s:g} s, allowed > 0 s")
+
+
+def holds(asked: Mapping[str, float], held: Values, s_max_kva: float) -> bool:
+    """Whether the device holds every value that was asked of it, by name."""
+    return all(_near(name, value, held.get(name), s_max_kva) for name, value in asked.items())
+
+
+def _near(name: str, asked: float, held: float | None, s_max_kva: float) -> bool:
+    if held is None:
+        return False
+    if name.endswith("lease_s"):
+        return asked - LEASE_SLACK_S <= held <= asked + 1
+    tolerance = RESOLUTION * s_max_kva if name.endswith(("_kw", "_kvar")) else 0.0
+    return abs(asked - held) <= tolerance

@@ -1,0 +1,84 @@
+"""``python -m sim_plant CONFIG``: the plant of a configuration as a process of its own.
+
+When everything listens it prints one JSON line, ``{"control": port, "devices": {…}}``, and runs until SIGTERM,
+SIGINT or a ``stop`` on the control socket.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import signal
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.errors import GridlabError, InputError
+from core.load import load_config
+from sim_plant.plant import open_plant
+from sim_plant.reports import address
+from sim_plant.settings import PlantConfig, plant_config
+
+FAILED, BAD_INPUT = 1, 2
+_NOISY = ("asyncua", "pymodbus")
+"""Libraries that report whatever a client does wrong; the client is told."""
+
+
+def main() -> int:
+    """Run the plant; the exit code is 0 when it was stopped, 1 when it failed, 2 for bad input."""
+    given = _parser().parse_args()
+    for library in _NOISY:
+        logging.getLogger(library).setLevel(logging.CRITICAL + 1)
+    try:
+        asyncio.run(_run(_described(given)))
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return BAD_INPUT
+    except GridlabError as error:
+        sys.stderr.write(f"{error}\n")
+        return FAILED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sim_plant", description="The simulated laboratory of a configuration file.")
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--lock-step", action="store_true", help="time stands until the control socket advances it")
+    parser.add_argument("--pace", type=float, default=1.0, help="seconds of the plant in one second (default 1)")
+    parser.add_argument("--start", type=datetime.fromisoformat, help="what the devices' clocks show first, with zone")
+    parser.add_argument("--seed", type=int, default=0, help="of the meters' noise")
+    parser.add_argument("--free-ports", action="store_true", help="instead of those of the configuration")
+    parser.add_argument("--control-port", type=int, default=0)
+    parser.add_argument("--frames", type=Path, help="file for the frames and verdicts of the referee")
+    parser.add_argument("--server-key", type=Path, help="private key of the OPC UA servers with security")
+    return parser
+
+
+def _described(given: argparse.Namespace) -> PlantConfig:
+    """In real time the devices' clocks show the time of day; in lock step they begin with the horizon's day."""
+    start = given.start or (None if given.lock_step else datetime.now(UTC))
+    return replace(
+        plant_config(load_config(given.config), given.config, start),
+        pace=None if given.lock_step else given.pace,
+        seed=given.seed,
+        free_ports=given.free_ports,
+        control_port=given.control_port,
+        frames=given.frames,
+        server_key=given.server_key,
+    )
+
+
+async def _run(config: PlantConfig) -> None:
+    async with open_plant(config) as plant:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, plant.stopping.set)
+        listening = {"control": plant.control_port, "devices": {d.name: address(d) for d in plant.devices}}
+        sys.stdout.write(json.dumps(listening) + "\n")
+        sys.stdout.flush()
+        await plant.stopping.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

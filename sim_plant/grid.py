@@ -1,0 +1,122 @@
+"""AC power flow of the plant, by power-grid-model: deliberately not the model that the controller plans with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import pi
+
+import numpy as np
+from power_grid_model import ComponentType, DatasetType, LoadGenType, PowerGridModel, initialize_array
+from power_grid_model.errors import IterationDiverge, SparseMatrixError  # type: ignore[attr-defined]
+
+from core.network import Network
+
+FREQUENCY_HZ = 50.0
+_STIFF_VA = 1e15
+"""Short-circuit power of the supply: its voltage does not sag."""
+_TOLERANCE_PU = 1e-11
+
+
+@dataclass(frozen=True)
+class GridState:
+    """What the grid does with the demands. Where it collapses, ``solved`` is False and everything is dead.
+
+    Attributes:
+        v_pu: voltage of each node.
+        i_a: current of each line at its from-end.
+        slack_kva: power drawn from the upper grid, P + jQ, P > 0 imports.
+    """
+
+    v_pu: Mapping[str, float]
+    i_a: Mapping[str, float]
+    slack_kva: complex
+    solved: bool = True
+
+
+class Grid:
+    """The network with a load at every node but the slack; built once, solved for every instant."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._model = PowerGridModel(_components(network), system_frequency=FREQUENCY_HZ)
+        n = len(network.nodes)
+        self._source = initialize_array(DatasetType.update, ComponentType.source, 1)
+        self._source["id"] = _source_id(network)
+        self._loads = initialize_array(DatasetType.update, ComponentType.sym_load, n - 1)
+        self._loads["id"] = _load_ids(network)
+
+    def solve(self, demand_kva: Mapping[str, complex], v_slack_pu: float) -> GridState:
+        """State of the grid under the demands P + jQ of some nodes; the others draw nothing.
+
+        Demand at the slack node itself is drawn from the upper grid without touching a line.
+        """
+        nodes = self.network.nodes
+        s_va = 1e3 * np.array([demand_kva.get(node, 0j) for node in nodes[1:]])
+        self._source["u_ref"] = v_slack_pu
+        self._loads["p_specified"], self._loads["q_specified"] = s_va.real, s_va.imag
+        self._model.update(update_data={ComponentType.source: self._source, ComponentType.sym_load: self._loads})
+        try:
+            flow = self._model.calculate_power_flow(error_tolerance=_TOLERANCE_PU)
+        except (IterationDiverge, SparseMatrixError):
+            return self._dead()
+        source = flow[ComponentType.source]
+        from_lines = complex(source["p"][0], source["q"][0]) / 1e3
+        return GridState(
+            v_pu=dict(zip(nodes, flow[ComponentType.node]["u_pu"].tolist(), strict=True)),
+            i_a=dict(zip(self._lines(), flow[ComponentType.line]["i_from"].tolist(), strict=True)),
+            slack_kva=from_lines + demand_kva.get(self.network.slack, 0j),
+        )
+
+    def _lines(self) -> tuple[str, ...]:
+        return tuple(line.name for line in self.network.lines)
+
+    def _dead(self) -> GridState:
+        return GridState(dict.fromkeys(self.network.nodes, 0.0), dict.fromkeys(self._lines(), 0.0), 0j, solved=False)
+
+
+def feeding_lines(network: Network) -> dict[str, str]:
+    """Node → name of the line that feeds it from the side of the slack node; the slack node has none."""
+    feeds: dict[str, str] = {}
+    reached, rest = {network.slack}, list(network.lines)
+    while rest:
+        line = next(line for line in rest if {line.from_node, line.to_node} & reached)
+        rest.remove(line)
+        (node,) = {line.from_node, line.to_node} - reached
+        feeds[node] = line.name
+        reached.add(node)
+    return feeds
+
+
+def _source_id(network: Network) -> int:
+    return len(network.nodes) + len(network.lines)
+
+
+def _load_ids(network: Network) -> np.ndarray:
+    return _source_id(network) + np.arange(1, len(network.nodes))
+
+
+def _components(network: Network) -> dict[ComponentType, np.ndarray]:
+    """The network as power-grid-model wants it: nodes, lines, source and loads are numbered in this order."""
+    n, m = len(network.nodes), len(network.lines)
+    node = initialize_array(DatasetType.input, ComponentType.node, n)
+    node["id"], node["u_rated"] = np.arange(n), network.voltage_v
+    line = initialize_array(DatasetType.input, ComponentType.line, m)
+    line["id"] = n + np.arange(m)
+    line["from_node"] = [network.index(one.from_node) for one in network.lines]
+    line["to_node"] = [network.index(one.to_node) for one in network.lines]
+    line["from_status"] = line["to_status"] = 1
+    line["r1"] = [one.r_ohm for one in network.lines]
+    line["x1"] = [one.x_ohm for one in network.lines]
+    line["c1"] = [one.b_us * 1e-6 / (2 * pi * FREQUENCY_HZ) for one in network.lines]
+    line["tan1"] = 0.0
+    source = initialize_array(DatasetType.input, ComponentType.source, 1)
+    source["id"], source["node"], source["status"] = _source_id(network), 0, 1
+    source["u_ref"], source["sk"] = 1.0, _STIFF_VA
+    load = initialize_array(DatasetType.input, ComponentType.sym_load, n - 1)
+    load["id"], load["node"], load["status"] = _load_ids(network), np.arange(1, n), 1
+    load["type"], load["p_specified"], load["q_specified"] = LoadGenType.const_power, 0.0, 0.0
+    return {
+        ComponentType.node: node,
+        ComponentType.line: line,
+        ComponentType.source: source,
+        ComponentType.sym_load: load,
+    }

@@ -1,0 +1,108 @@
+"""The plant without its sockets: grid, converters and meters, advanced together."""
+
+from collections.abc import Callable, Mapping
+from math import inf
+
+from core.config_devices import Converter, ModbusMeter
+from sim_plant.converter import Rating
+from sim_plant.grid import Grid, GridState, feeding_lines
+from sim_plant.meter import Reading
+from sim_plant.referee import Recorder, Referee
+from sim_plant.settings import PlantConfig, PlantError
+from sim_plant.stations import Bench, ConverterStation, MeterStation, Station
+
+SUPPLY_PU = (0.5, 1.5)
+
+
+class Laboratory:
+    """All devices at their nodes. Time stands until ``advance``; ``clock`` may tell what it is in between."""
+
+    def __init__(self, config: PlantConfig, recorder: Recorder, clock: Callable[[], float] | None = None) -> None:
+        self.config, self.recorder = config, recorder
+        self.grid_state: GridState
+        self._clock = clock
+        self._grid = Grid(config.network)
+        self._feeds = feeding_lines(config.network)
+        self._at_s = 0.0
+        self._slack_pu: float | None = None
+        bench = Bench(self.now_s, config.start, config.seed)
+        self.converters = {d.name: self._converter(d, bench) for d in config.devices if isinstance(d, Converter)}
+        meters = [d for d in config.devices if isinstance(d, ModbusMeter)]
+        self.meters = {d.name: MeterStation(d.name, self._node(d.node), config.accuracy, bench) for d in meters}
+        self.advance(0.0)
+
+    def now_s(self) -> float:
+        """Time since the start; it never goes back."""
+        return self._at_s if self._clock is None else max(self._at_s, self._clock())
+
+    def advance(self, t_s: float) -> None:
+        """Bring everything to ``t_s`` and take a reading with every instrument.
+
+        Raises:
+            PlantError: that time is past.
+        """
+        if not self._at_s <= t_s < inf:
+            raise PlantError(f"plant: asked to advance to {t_s} s, allowed from {self._at_s} s on")
+        self._at_s = t_s
+        demand: dict[str, complex] = {}
+        for converter in self.converters.values():
+            demand[converter.node] = demand.get(converter.node, 0j) + converter.advance(t_s).s_kva
+        slack_pu = self.config.slack.at(t_s) if self._slack_pu is None else self._slack_pu
+        self.grid_state = self._grid.solve(demand, slack_pu)
+        for converter in self.converters.values():
+            converter.instrument.latch(converter.truth(self._voltage_v(converter.node)), t_s)
+        for meter in self.meters.values():
+            meter.instrument.latch(self._truth_at(meter.node, demand), t_s)
+        self.recorder.flush()
+
+    def hold_slack(self, v_pu: float | None) -> None:
+        """Keep the supply at a voltage, or let it follow its series again, from the next advance on.
+
+        Raises:
+            PlantError: a voltage that no supply has.
+        """
+        low, high = SUPPLY_PU
+        if v_pu is not None and not low <= v_pu <= high:
+            raise PlantError(f"plant: asked {v_pu} p.u. of the supply, allowed {low} … {high}")
+        self._slack_pu = v_pu
+
+    def station(self, name: str) -> Station:
+        """A device by its name.
+
+        Raises:
+            PlantError: no such device.
+        """
+        stations: Mapping[str, Station] = {**self.converters, **self.meters}
+        if name not in stations:
+            raise PlantError(f"plant: asked device {name}, allowed {', '.join(stations)}")
+        return stations[name]
+
+    def _converter(self, device: Converter, bench: Bench) -> ConverterStation:
+        config = self.config
+        if device.name not in config.nodes:
+            raise PlantError(f"{device.name}: at no node, allowed {', '.join(config.network.nodes)}")
+        rating = Rating(device.s_max_kva, device.ramp_kva_per_s, config.tau_s)
+        referee = Referee(device.name, -config.idle_s, self.recorder.record)
+        node = self._node(config.nodes[device.name])
+        return ConverterStation(device.name, node, rating, config.accuracy, bench, referee)
+
+    def _node(self, node: str) -> str:
+        nodes = self.config.network.nodes
+        if node not in nodes:
+            raise PlantError(f"plant: asked node {node}, allowed {', '.join(nodes)}")
+        return node
+
+    def _voltage_v(self, node: str) -> float:
+        return self.grid_state.v_pu[node] * self.config.network.voltage_v
+
+    def _truth_at(self, node: str, demand_kva: Mapping[str, complex]) -> Reading:
+        """What a meter at the node sees: its voltage and demand, and the current of the line that feeds it.
+
+        At the slack node: what is drawn from the upper grid.
+        """
+        state, v_v = self.grid_state, self._voltage_v(node)
+        if node in self._feeds:
+            s = demand_kva.get(node, 0j) if state.solved else 0j
+            return Reading(v_v, state.i_a[self._feeds[node]], s.real, s.imag)
+        s = state.slack_kva
+        return Reading(v_v, 1e3 * abs(s) / (3**0.5 * v_v) if v_v else 0.0, s.real, s.imag)

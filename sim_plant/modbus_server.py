@@ -1,0 +1,75 @@
+"""Serves banks of registers over Modbus TCP on the loopback address, by pymodbus."""
+
+from asyncio import Server
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+from pymodbus.constants import ExcCodes
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+from core.errors import GridlabError
+from sim_plant.banks import Bank, Rejection
+
+LOOPBACK = "127.0.0.1"
+_READ_HOLDING, _WRITE_ONE, _WRITE_MANY = 3, 6, 16
+
+
+class PortError(GridlabError):
+    """A port that cannot be listened on."""
+
+
+@asynccontextmanager
+async def serve_modbus(banks: Mapping[int, Bank], port: int) -> AsyncIterator[int]:
+    """Serve the banks, one a unit, until the block ends; port 0 takes a free one. Yields the port.
+
+    Raises:
+        PortError: the port is taken.
+    """
+    server = ModbusTcpServer([_device(unit, bank) for unit, bank in banks.items()], address=(LOOPBACK, port))
+    try:
+        await server.serve_forever(background=True)
+    except RuntimeError as error:
+        raise PortError(f"Modbus TCP: asked port {port} of {LOOPBACK}, allowed a free one") from error
+    try:
+        yield _port(server)
+    finally:
+        await server.shutdown()  # type: ignore[no-untyped-call]
+
+
+def _port(server: ModbusTcpServer) -> int:
+    listener = server.transport
+    assert isinstance(listener, Server)
+    return int(listener.sockets[0].getsockname()[1])
+
+
+def _device(unit: int, bank: Bank) -> SimDevice:
+    """One block of words without content: what it shows comes from the bank at each request."""
+    words = SimData(bank.address, count=bank.n_words, values=0, datatype=DataType.REGISTERS)
+    return SimDevice(unit, [words], action=partial(_answer, bank))
+
+
+async def _answer(
+    bank: Bank,
+    function: int,
+    first: int,
+    address: int,
+    count: int,
+    registers: list[int],
+    written: list[int] | list[bool] | None,
+) -> ExcCodes | None:
+    """Serve one request by the bank.
+
+    Never awaits: a client that has given up and asks again would receive the answer to its previous request.
+    """
+    if function not in (_READ_HOLDING, _WRITE_ONE, _WRITE_MANY):
+        return ExcCodes.ILLEGAL_FUNCTION
+    if written is None:
+        result = bank.read(address, count)
+        if isinstance(result, Rejection):
+            return ExcCodes(result)
+        registers[address - first : address - first + count] = result
+        return None
+    rejection = bank.write(address, [int(word) for word in written])
+    return None if rejection is None else ExcCodes(rejection)

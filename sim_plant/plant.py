@@ -1,0 +1,112 @@
+"""The plant with its sockets: Modbus TCP and OPC UA servers, control socket, and the pace of its time."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+
+from core.config_devices import Device
+from sim_plant.control import RequestError, serve_control
+from sim_plant.laboratory import Laboratory
+from sim_plant.opcua_server import OpcUaServer
+from sim_plant.referee import Recorder
+from sim_plant.reports import Answer, address, counts, truth
+from sim_plant.serving import open_modbus, open_opcua
+from sim_plant.settings import PlantConfig
+
+TICK_S = 0.1
+"""How often, by our clock, the plant is brought up to date where nobody advances it."""
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A running plant. ``devices`` are those of the description at the addresses where they really listen."""
+
+    laboratory: Laboratory
+    devices: tuple[Device, ...]
+    stopping: asyncio.Event
+    opcua: tuple[OpcUaServer, ...]
+    control_port: int = 0
+
+    async def advance(self, t_s: float) -> None:
+        """Bring everything to ``t_s``, seconds since the start.
+
+        Raises:
+            PlantError: that time is past.
+        """
+        self.laboratory.advance(t_s)
+        for server in self.opcua:
+            await server.publish()
+
+    async def answer(self, request: object) -> Answer:
+        """Do what the clock master asks; ``control`` has the table.
+
+        Raises:
+            GridlabError: it cannot be done, or understood.
+        """
+        laboratory = self.laboratory
+        match request:
+            case {"advance_to": int() | float() as t_s}:
+                if laboratory.config.pace is not None:
+                    raise RequestError("plant: asked to advance, allowed in lock step; it runs by itself")
+                return await self._at(t_s)
+            case {"slack_pu": int() | float() | None as v_pu}:
+                laboratory.hold_slack(v_pu)
+                return await self._at(laboratory.now_s())
+            case {"fault": str(fault), "device": str(device), "on": bool(on), **rest}:
+                number = rest.get("number")
+                laboratory.station(device).switch(
+                    fault, on=on, number=number if isinstance(number, int | float) else None
+                )
+                return await self._at(laboratory.now_s())
+            case {"ask": "referee"}:
+                return counts(laboratory.recorder.tally)
+            case {"ask": "truth"}:
+                return truth(laboratory)
+            case {"ask": "devices"}:
+                return {device.name: address(device) for device in self.devices}
+            case {"stop": True}:
+                self.stopping.set()
+                return {"stopping": True}
+        raise RequestError(f"plant: asked {request}, allowed advance_to, slack_pu, fault, ask, stop")
+
+    async def _at(self, t_s: float) -> Answer:
+        await self.advance(t_s)
+        return {"at": t_s}
+
+
+@asynccontextmanager
+async def open_plant(config: PlantConfig) -> AsyncIterator[Plant]:
+    """The plant with all its servers; when the block ends they are closed and the referee's file is complete.
+
+    Raises:
+        GridlabError: a description of which no plant can be made, or a port that is taken.
+    """
+    async with AsyncExitStack() as stack:
+        recorder = stack.enter_context(Recorder(config.start, config.frames))
+        laboratory = Laboratory(config, recorder, None if config.pace is None else _paced(config.pace))
+        modbus = await open_modbus(stack, laboratory)
+        opcua, servers = await open_opcua(stack, laboratory)
+        devices = tuple((modbus | opcua)[device.name] for device in config.devices)
+        plant = Plant(laboratory, devices, asyncio.Event(), servers)
+        port = await stack.enter_async_context(serve_control(plant.answer, config.control_port))
+        if config.pace is not None:
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            stack.callback(tasks.create_task(_keep_up(plant)).cancel)
+        yield replace(plant, control_port=port)
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) else None
+
+
+def _paced(pace: float) -> Callable[[], float]:
+    begin_s = time.monotonic()
+    return lambda: (time.monotonic() - begin_s) * pace
+
+
+async def _keep_up(plant: Plant) -> None:
+    while True:
+        await plant.advance(plant.laboratory.now_s())
+        await asyncio.sleep(TICK_S)

@@ -1,0 +1,51 @@
+"""What the plant tells its clock master: what really happened, and what the referees saw."""
+
+from collections.abc import Mapping
+
+from core.config_devices import Device, OpcUaConverter
+from sim_plant.converter import State
+from sim_plant.laboratory import Laboratory
+from sim_plant.referee import Tally
+
+Answer = Mapping[str, object]
+
+
+def counts(tally: Tally) -> Answer:
+    """Frames and violations, together and of each converter."""
+    return {
+        "frames": tally.frames.total(),
+        "refused": tally.refused.total(),
+        "violations": tally.violations.total(),
+        "rules": dict(tally.rules),
+        "devices": {name: {"frames": n, "violations": tally.violations[name]} for name, n in tally.frames.items()},
+    }
+
+
+def truth(laboratory: Laboratory) -> Answer:
+    """The state of grid and converters without any noise, as of the last advance; energies since the start."""
+    state = laboratory.grid_state
+    return {
+        "at": laboratory.now_s(),
+        "solved": state.solved,
+        "nodes": dict(state.v_pu),
+        "lines": dict(state.i_a),
+        "slack": {"p_kw": state.slack_kva.real, "q_kvar": state.slack_kva.imag},
+        "converters": {name: _converter(station.state) for name, station in laboratory.converters.items()},
+    }
+
+
+def address(device: Device) -> Answer:
+    """Where a device listens."""
+    if isinstance(device, OpcUaConverter):
+        return {"url": device.url}
+    return {"host": device.host, "port": device.port, "unit": device.unit}
+
+
+def _converter(state: State) -> Answer:
+    return {
+        "p_kw": state.s_kva.real,
+        "q_kvar": state.s_kva.imag,
+        "energy_kwh": state.energy_kvah.real,
+        "energy_kvarh": state.energy_kvah.imag,
+        "mode": state.mode.name.lower(),
+    }

@@ -1,0 +1,114 @@
+"""Opens the servers that the devices of a description stand for, and tells where they listen."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from core.config_devices import Device, ModbusConverter, ModbusMeter, OpcUaConverter, SunspecConverter
+from drivers.opcua_model import DEFAULT_OBJECT
+from drivers.registers import load_registers
+from sim_plant.banks import Bank, MapBank
+from sim_plant.laboratory import Laboratory
+from sim_plant.modbus_server import LOOPBACK, serve_modbus
+from sim_plant.opcua_guard import Guard
+from sim_plant.opcua_server import OpcUaServer, serve_opcua
+from sim_plant.settings import PlantConfig, PlantError
+from sim_plant.sunspec import SunspecBank
+
+ModbusDevice = ModbusConverter | SunspecConverter | ModbusMeter
+Bound = dict[str, Device]
+"""Devices by name, at the addresses where they really listen."""
+
+
+async def open_modbus(stack: AsyncExitStack, laboratory: Laboratory) -> Bound:
+    """One server for each port that devices share as its units.
+
+    Raises:
+        PlantError: two devices with one address, or an address that is not of this machine.
+        PortError: a port is taken.
+        InputError: a register map with faults.
+    """
+    config = laboratory.config
+    bound: Bound = {}
+    for (host, port), devices in _by_address(config).items():
+        banks: dict[int, Bank] = {}
+        for device in devices:
+            if device.unit in banks:
+                raise PlantError(f"{device.name}: asked unit {device.unit} of port {port}, allowed one that is free")
+            banks[device.unit] = _bank(device, laboratory)
+        listening = await stack.enter_async_context(serve_modbus(banks, _port(config, host, port)))
+        bound |= {d.name: d.model_copy(update={"host": LOOPBACK, "port": listening}) for d in devices}
+    return bound
+
+
+async def open_opcua(stack: AsyncExitStack, laboratory: Laboratory) -> tuple[Bound, tuple[OpcUaServer, ...]]:
+    """One server for each port; the converters that share it are told apart by the last part of their address.
+
+    Raises:
+        PlantError: two devices with one address, or of different security at one port.
+        PortError, GuardError: a port is taken; security cannot be set up.
+    """
+    config = laboratory.config
+    bound: Bound = {}
+    servers: list[OpcUaServer] = []
+    ports: dict[str, list[OpcUaConverter]] = {}
+    for device in config.devices:
+        if isinstance(device, OpcUaConverter):
+            ports.setdefault(urlsplit(device.url).netloc, []).append(device)
+    for netloc, devices in ports.items():
+        place = urlsplit(f"//{netloc}")
+        objects = {_object_name(device): laboratory.converters[device.name] for device in devices}
+        if len(objects) < len(devices) or len({device.security for device in devices}) > 1:
+            names = ", ".join(device.name for device in devices)
+            raise PlantError(f"{names}: share {netloc}, allowed with different last parts and the same security")
+        port = _port(config, place.hostname or "", place.port or 4840)
+        server = await stack.enter_async_context(serve_opcua(objects, port, await _guard(devices, config)))
+        servers.append(server)
+        for device in devices:
+            url = urlsplit(device.url)._replace(netloc=f"{LOOPBACK}:{server.port}").geturl()
+            bound[device.name] = device.model_copy(update={"url": url})
+    return bound, tuple(servers)
+
+
+def _by_address(config: PlantConfig) -> Mapping[tuple[str, int], Iterable[ModbusDevice]]:
+    groups: dict[tuple[str, int], list[ModbusDevice]] = {}
+    for device in config.devices:
+        if isinstance(device, ModbusDevice):
+            groups.setdefault((device.host, device.port), []).append(device)
+    return groups
+
+
+def _bank(device: ModbusDevice, laboratory: Laboratory) -> Bank:
+    if isinstance(device, SunspecConverter):
+        return SunspecBank(laboratory.converters[device.name])
+    return MapBank(load_registers(laboratory.config.folder / device.registers), laboratory.station(device.name))
+
+
+def _port(config: PlantConfig, host: str, port: int) -> int:
+    """The port to ask for. Nothing but this machine is ever listened on."""
+    if config.free_ports:
+        return 0
+    if host != "localhost" and not _is_loopback(host):
+        raise PlantError(f"plant: asked to listen on {host}, allowed {LOOPBACK}")
+    return port
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _object_name(device: OpcUaConverter) -> str:
+    return urlsplit(device.url).path.rstrip("/").rpartition("/")[2] or DEFAULT_OBJECT
+
+
+async def _guard(devices: list[OpcUaConverter], config: PlantConfig) -> Guard | None:
+    security = devices[0].security
+    if security is None:
+        return None
+    if config.server_key is None:
+        raise PlantError(f"{devices[0].name}: secured, allowed with the private key of its server certificate")
+    return await Guard.load(security, config.folder, config.server_key)

@@ -1,0 +1,103 @@
+"""What a plant is made of: a small frozen description, and how a configuration file becomes one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from core.assets import FloatArray
+from core.config import Config
+from core.config_devices import Device, ModbusMeter
+from core.errors import GridlabError
+from core.load import load_scenario
+from core.network import Network
+from sim_plant.meter import Accuracy
+
+
+class PlantError(GridlabError):
+    """A description of which no plant can be made."""
+
+
+@dataclass(frozen=True)
+class SlackVoltage:
+    """Voltage of the supply, linear between ``times_s`` (since the plant's start); it repeats after ``period_s``."""
+
+    times_s: FloatArray
+    v_pu: FloatArray
+    period_s: float = 86_400.0
+
+    @classmethod
+    def constant(cls, v_pu: float) -> "SlackVoltage":
+        """The same at all times."""
+        return cls(np.zeros(1), np.full(1, v_pu))
+
+    def at(self, t_s: float) -> float:
+        """The voltage at one time, p.u."""
+        return float(np.interp(t_s, self.times_s, self.v_pu, period=self.period_s))
+
+
+@dataclass(frozen=True)
+class PlantConfig:
+    """A plant: its grid, its devices, and how its time goes.
+
+    Attributes:
+        nodes: where each converter stands, name → node.
+        start: what the devices' clocks show at t = 0 (aware).
+        folder: what the paths of the devices are relative to.
+        pace: seconds of the plant in a second of ours; None where a clock master advances it in lock step.
+        free_ports: take free ports of this machine in place of those of ``devices``, and any host of theirs for it.
+        control_port: where the control socket listens; 0 is a free one.
+        frames: the file that the referee writes, JSON lines; None counts only.
+        server_key: private key of the OPC UA servers with security; the certificate is the one that ``devices`` pin.
+        idle_s: how long ago, at t = 0, every converter received its last frame.
+    """
+
+    network: Network
+    devices: tuple[Device, ...]
+    nodes: Mapping[str, str]
+    start: datetime
+    slack: SlackVoltage = field(default_factory=lambda: SlackVoltage.constant(1.0))
+    folder: Path = Path()
+    seed: int = 0
+    pace: float | None = None
+    free_ports: bool = False
+    control_port: int = 0
+    frames: Path | None = None
+    server_key: Path | None = None
+    tau_s: float = 1.0
+    idle_s: float = 30.0
+    accuracy: Accuracy = field(default_factory=Accuracy)
+
+
+def plant_config(config: Config, path: Path, start: datetime | None = None) -> PlantConfig:
+    """The plant of a configuration file, with its realised supply voltage; ``dataclasses.replace`` sets the rest.
+
+    Args:
+        path: where ``config`` was read from.
+        start: aware; the begin of the horizon's day where nothing is given. Another day than that of the horizon meets
+            the voltage of the same time of day.
+
+    Raises:
+        PlantError: a converter that no prosumer has.
+        InputError: a series cannot be read.
+    """
+    nodes = {p.converter: p.node for p in config.prosumers if p.converter}
+    homeless = [d.name for d in config.devices if not isinstance(d, ModbusMeter) and d.name not in nodes]
+    if homeless:
+        raise PlantError(f"converters {', '.join(homeless)}: at no node, allowed those of a prosumer")
+    minutes = config.horizon.model_copy(update={"step_min": 1})
+    scenario = load_scenario(config.model_copy(update={"horizon": minutes}), path, "realised")
+    day_s = 60.0 * scenario.axis.n_steps
+    begin = scenario.axis.start if start is None else start
+    ahead_s = (begin - _midnight(begin, config.horizon.timezone)).total_seconds()
+    middles_s: FloatArray = 60 * np.arange(scenario.axis.n_steps, dtype=np.float64) + 30 - ahead_s
+    slack = SlackVoltage(middles_s, scenario.slack_voltage_pu, day_s)
+    return PlantConfig(scenario.network, config.devices, nodes, begin, slack, path.parent)
+
+
+def _midnight(instant: datetime, timezone: str) -> datetime:
+    """The begin of the local day of ``instant``."""
+    return datetime.combine(instant.astimezone(ZoneInfo(timezone)).date(), time(), ZoneInfo(timezone))

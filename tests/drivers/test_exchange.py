@@ -1,0 +1,113 @@
+"""How often a device is tried, what is said of it, and what is known after a write."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from core.devices import Outcome
+from drivers.exchange import (
+    BadAnswerError,
+    Breaker,
+    BreakerState,
+    ExchangeError,
+    Exchanges,
+    NoAnswerError,
+    RefusedError,
+    Timing,
+)
+from tests.drivers.support import Hands, run
+
+
+def test_breaker_opens_on_failure_and_lets_one_attempt_decide() -> None:
+    clock = Hands()
+    breaker = Breaker(clock, pause_s=1.0)
+    assert breaker.admits()
+    assert breaker.admits(), "closed: whoever wants"
+    breaker.failed()
+    assert (breaker.state, breaker.admits()) == (BreakerState.OPEN, False)
+    clock.move(1.0)
+    assert (breaker.state, breaker.admits()) == (BreakerState.HALF_OPEN, True)
+    assert not breaker.admits(), "half-open: one"
+    clock.move(1.0)
+    assert breaker.admits()
+    breaker.succeeded()
+    assert (breaker.state, breaker.admits()) == (BreakerState.CLOSED, True)
+
+
+def test_device_is_reported_once_when_lost_and_once_when_back(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        clock = Hands()
+        exchanges = Exchanges("n4", clock, Timing())
+        for _ in range(3):
+            with pytest.raises(BadAnswerError):
+                async with exchanges.attempt():
+                    raise BadAnswerError("n4: gibberish")
+            with pytest.raises(NoAnswerError, match="n4: left alone after: n4: gibberish"):
+                async with exchanges.attempt():
+                    raise AssertionError("not tried")
+            clock.move(1.0)
+        for _ in range(3):
+            async with exchanges.attempt():
+                exchanges.report(None)
+
+    caplog.set_level(logging.INFO)
+    run(test())
+    assert caplog.messages == ["n4: lost: n4: gibberish", "n4: back"]
+
+
+def test_exchange_ends_at_its_deadline() -> None:
+    async def test() -> None:
+        exchanges = Exchanges("n4", Hands(), Timing(exchange_s=0.01))
+        with pytest.raises(NoAnswerError, match=r"n4: no answer within 0\.01 s"):
+            async with exchanges.attempt():
+                await asyncio.Event().wait()
+        assert exchanges.breaker.state is BreakerState.OPEN
+
+    run(test())
+
+
+def test_cancelled_exchange_says_nothing_of_the_device() -> None:
+    async def test() -> None:
+        exchanges = Exchanges("n4", Hands(), Timing())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await exchanges.settle(asyncio.Event().wait, lambda: done(True)())  # type: ignore[arg-type]
+        assert exchanges.breaker.state is BreakerState.CLOSED
+
+    run(test())
+
+
+def done(result: bool | ExchangeError) -> Callable[[], Awaitable[bool]]:
+    async def act() -> bool:
+        if isinstance(result, ExchangeError):
+            raise result
+        return result
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("send", "holds", "outcome"),
+    [
+        (True, True, Outcome.VERIFIED),
+        (True, False, Outcome.REJECTED),
+        (True, NoAnswerError("?"), Outcome.UNKNOWN),
+        (RefusedError("no"), False, Outcome.REJECTED),
+        (RefusedError("no"), NoAnswerError("?"), Outcome.UNKNOWN),
+        (NoAnswerError("?"), True, Outcome.VERIFIED),
+        (NoAnswerError("?"), False, Outcome.UNKNOWN),
+        (NoAnswerError("?"), NoAnswerError("?"), Outcome.UNKNOWN),
+        (BadAnswerError("?"), False, Outcome.UNKNOWN),
+        (True, RefusedError("no"), Outcome.UNKNOWN),
+    ],
+)
+def test_what_is_known_after_a_write(send: bool | ExchangeError, holds: bool | ExchangeError, outcome: Outcome) -> None:
+    async def test() -> Outcome:
+        async def sent() -> None:
+            await done(send)()
+
+        return await Exchanges("n4", Hands(), Timing()).settle(sent, done(holds))
+
+    assert run(test()) is outcome

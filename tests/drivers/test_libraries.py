@@ -1,0 +1,175 @@
+"""Traps of the libraries that the drivers are built around; a release that changes one of them shows up here.
+
+A trap that is gone is good news: then the driver can do without its precaution, and the test goes too.
+"""
+
+# mypy: disable-error-code="attr-defined"
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from math import isnan, nan
+from typing import Any
+
+import pytest
+from asyncua import Server, ua
+from asyncua.client.client import Client
+from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.exceptions import ConnectionException, ModbusIOException
+
+from tests.drivers.opcua_server import FakeConverter
+from tests.drivers.scripted import Line, Stage, scripted
+from tests.drivers.support import run
+
+READ = "03 0000 0002"
+
+
+@asynccontextmanager
+async def pymodbus(lines: Sequence[Line], **options: Any) -> AsyncIterator[AsyncModbusTcpClient]:
+    settings = {"timeout": 0.1, "retries": 0, "reconnect_delay": 0, **options}
+    async with scripted(lines) as (port, _), AsyncModbusTcpClient("127.0.0.1", port=port, **settings) as client:
+        yield client
+
+
+@pytest.mark.parametrize(("answer", "words"), [("03 02 0001", [1]), ("04 04 0001 0002", [1, 2])])
+def test_pymodbus_passes_short_answers_and_those_to_another_function(answer: str, words: list[int]) -> None:
+    async def test() -> None:
+        async with pymodbus([(READ, answer)], timeout=2) as client:
+            reply = await client.read_holding_registers(0, count=2)
+            assert not reply.isError()
+            assert reply.registers == words
+
+    run(test())
+
+
+def test_pymodbus_encodes_nan_without_an_error() -> None:
+    words = AsyncModbusTcpClient.convert_to_registers(nan, AsyncModbusTcpClient.DATATYPE.FLOAT32)
+    value = AsyncModbusTcpClient.convert_from_registers(words, AsyncModbusTcpClient.DATATYPE.FLOAT32)
+    assert isinstance(value, float)
+    assert isnan(value)
+
+
+@pytest.mark.parametrize("stage", [Stage.SILENCE, Stage.CLOSE])
+def test_pymodbus_waits_for_every_retry_even_when_the_connection_is_lost(stage: Stage) -> None:
+    async def test() -> None:
+        requests = 3 if stage is Stage.SILENCE else 1
+        async with pymodbus(requests * [(READ, stage)], retries=2) as client:
+            began = time.monotonic()
+            with pytest.raises(ModbusIOException):
+                await client.read_holding_registers(0, count=2)
+            assert time.monotonic() - began >= 0.29
+
+    run(test())
+
+
+def test_pymodbus_neither_connects_again_after_a_first_failure_nor_awaits_to_say_so() -> None:
+    async def test() -> None:
+        async with scripted([]) as (port, _):
+            pass
+        client = AsyncModbusTcpClient("127.0.0.1", port=port, timeout=0.1, reconnect_delay=0.01)
+        assert not await client.connect()
+        assert len(asyncio.all_tasks()) == 1, "nobody tries again"
+        with pytest.raises(ConnectionException):
+            _ = client.read_holding_registers(0, count=2)  # not awaited
+        client.close()
+
+    run(test())
+
+
+def test_pymodbus_tells_of_a_lost_connection_and_shows_its_transport() -> None:
+    async def test() -> None:
+        seen: list[bool] = []
+        lost = asyncio.Event()
+
+        def noticed(connected: bool) -> None:
+            seen.append(connected)
+            if not connected:
+                lost.set()
+
+        async with pymodbus([(READ, Stage.CLOSE)], trace_connect=noticed) as client:
+            assert isinstance(client.ctx.transport, asyncio.Transport)
+            with pytest.raises(ModbusIOException):
+                await client.read_holding_registers(0, count=2)
+            await lost.wait()
+            assert seen == [True, False]
+            assert not client.connected
+
+    run(test())
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[FakeConverter]:
+    with FakeConverter().served() as fake:
+        yield fake
+
+
+def client_of(device: FakeConverter) -> Client:
+    return Client(device.url, timeout=2, watchdog_intervall=1e6)
+
+
+async def node_of(client: Client, name: str) -> "object":
+    index = await client.get_namespace_index("urn:gridlab:converter")
+    return await client.nodes.objects.get_child([f"{index}:n7", f"{index}:{name}"])
+
+
+def test_asyncua_passes_nan_and_old_values_as_good(device: FakeConverter) -> None:
+    async def test() -> None:
+        async with client_of(device) as client:
+            node = await node_of(client, "p_kw")
+            device.say("p_kw", nan)
+            assert isnan(await node.read_value())
+            device.say("p_kw", 1.0, age_s=3600)
+            assert await node.read_value() == 1.0
+            assert (await node.read_data_value()).StatusCode.is_good()
+
+    run(test())
+
+
+def test_asyncua_takes_no_int_for_a_double(device: FakeConverter) -> None:
+    async def test() -> None:
+        async with client_of(device) as client:
+            node = await node_of(client, "p_setpoint_kw")
+            with pytest.raises(ua.uaerrors.BadTypeMismatch):
+                await node.write_value(1)
+
+    run(test())
+
+
+def test_asyncua_writes_some_values_of_a_request_and_refuses_others(device: FakeConverter) -> None:
+    async def test() -> None:
+        async with client_of(device) as client:
+            names = ("p_setpoint_kw", "q_setpoint_kvar")
+            nodes = [(await node_of(client, name)).nodeid for name in names]
+            kinds = (ua.VariantType.Double, ua.VariantType.Int32)
+            data = [
+                ua.DataValue(ua.Variant(kind_of(3), kind)) for kind, kind_of in zip(kinds, (float, int), strict=True)
+            ]
+            codes = await client.uaclient.write_attributes(nodes, data)
+            assert [code.is_good() for code in codes] == [True, False]
+            assert device.heard(*names) == [3.0, 0.0]
+
+    run(test())
+
+
+def test_asyncua_client_that_does_not_reconnect_stays_dead(device: FakeConverter) -> None:
+    async def test() -> None:
+        async with client_of(device) as client:
+            node = await node_of(client, "p_kw")
+            with device.away(), pytest.raises(ConnectionError):
+                await node.read_value()
+            with pytest.raises(ConnectionError):
+                await node.read_value()
+
+    run(test())
+
+
+def test_asyncua_server_listens_everywhere_and_trusts_everybody_unless_told() -> None:
+    server = Server()
+    assert server.endpoint.hostname == "0.0.0.0"
+    assert ua.SecurityPolicyType.NoSecurity in server._security_policy
+    assert server.iserver.certificate_validator is None
+
+
+def test_clamping_nan_gives_a_limit() -> None:
+    assert max(-15.0, min(15.0, nan)) == 15.0

@@ -1,0 +1,125 @@
+"""Small plants for tests, clients that know nothing of the plant, and an event loop that is left clean."""
+
+import asyncio
+import gc
+import json
+import struct
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+from pymodbus.client import AsyncModbusTcpClient
+
+from core.config_devices import Device
+from core.network import Line, Network
+from sim_plant.meter import EXACT
+from sim_plant.plant import Plant
+from sim_plant.settings import PlantConfig
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+START = datetime(2018, 6, 21, tzinfo=UTC)
+NETWORK = Network(
+    slack="N1",
+    voltage_v=400.0,
+    lines=(Line("N1", "N2", 0.2, 0.1), Line("N2", "N3", 0.3, 0.2), Line("N4", "N2", 0.1, 0.1)),
+)
+RATING = {"s_max_kva": 15.0, "ramp_kva_per_s": 0.25}
+GENERIC = {"kind": "modbus_converter", "registers": "registers/converter_generic.yaml", **RATING}
+SUNSPEC = {"kind": "sunspec_converter", **RATING}
+OPCUA = {"kind": "opcua_converter", **RATING}
+METER = {"kind": "modbus_meter", "registers": "registers/sicam_meter.yaml"}
+T = TypeVar("T")
+
+
+def device(name: str, kind: Mapping[str, object], **fields: object) -> Device:
+    return TypeAdapter[Device](Device).validate_python({"name": name, "port": 1, **kind, **fields})
+
+
+def plant_of(*devices: Device, **options: Any) -> PlantConfig:
+    """A plant of three nodes beside the slack: meters as told, converters at N3; free ports, no noise, lock step."""
+    nodes = {d.name: "N3" for d in devices if d.kind != "modbus_meter"}
+    return PlantConfig(
+        **{
+            "network": NETWORK,
+            "devices": devices,
+            "nodes": nodes,
+            "start": START,
+            "folder": CONFIGS,
+            "free_ports": True,
+            "accuracy": EXACT,
+            **options,
+        }
+    )
+
+
+def opcua_device(name: str, path: str = "", **fields: object) -> Device:
+    kind = {key: value for key, value in OPCUA.items() if key != "port"}
+    url = f"opc.tcp://127.0.0.1:4840/{path}"
+    return TypeAdapter[Device](Device).validate_python({"name": name, "url": url, **kind, **fields})
+
+
+def run(test: Coroutine[Any, Any, T]) -> T:
+    """Run a test; a task or a socket that it leaves behind is a failure."""
+
+    async def watched() -> T:
+        async with asyncio.timeout(40):
+            result = await test
+        for _ in range(10):
+            await asyncio.sleep(0)
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not left, left
+        return result
+
+    result = asyncio.run(watched())
+    gc.collect()
+    return result
+
+
+@asynccontextmanager
+async def modbus(plant: Plant, name: str) -> AsyncIterator[AsyncModbusTcpClient]:
+    """A plain Modbus client at the port of a device."""
+    port = next(d.port for d in plant.devices if d.name == name)  # type: ignore[union-attr]
+    client = AsyncModbusTcpClient("127.0.0.1", port=port, timeout=5, retries=0)
+    assert await client.connect()
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+class Master:
+    """A clock master: JSON lines over the control socket."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def __call__(self, **request: object) -> dict[str, Any]:
+        return await self.send(json.dumps(request))
+
+    async def send(self, line: str) -> dict[str, Any]:
+        self._writer.write(line.encode() + b"\n")
+        answer: dict[str, Any] = json.loads(await self._reader.readline())
+        return answer
+
+
+@asynccontextmanager
+async def master(port: int) -> AsyncIterator[Master]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield Master(reader, writer)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+def floats(words: Sequence[int]) -> list[float]:
+    """Pairs of registers as big-endian IEEE 754, worked out without the register maps."""
+    return list(struct.unpack(f">{len(words) // 2}f", struct.pack(f">{len(words)}H", *words)))
+
+
+def setpoint_words(p_kw: float, q_kvar: float, lease_s: int = 75, epoch: int = 1, enable: int = 1) -> list[int]:
+    """Registers 0 to 6 of the generic converter."""
+    return [*struct.unpack(">4H", struct.pack(">2f", p_kw, q_kvar)), lease_s, epoch, enable]

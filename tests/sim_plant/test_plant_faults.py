@@ -1,0 +1,141 @@
+"""Faults by name: what a device says and does while it has them."""
+
+from math import isnan
+
+import pytest
+
+from core.config_devices import Device
+from sim_plant.converter import Mode
+from sim_plant.faults import FaultError
+from sim_plant.laboratory import Laboratory
+from sim_plant.referee import Recorder
+from sim_plant.settings import PlantError
+from sim_plant.stations import ConverterStation
+from tests.sim_plant.benches import GENERIC, METER, START, device, plant_of
+
+SETPOINT = {"p_setpoint_kw": 3.0, "q_setpoint_kvar": -1.0, "lease_s": 75.0, "writer_epoch": 4.0, "enable": 1.0}
+
+
+def laboratory(*devices: Device) -> Laboratory:
+    return Laboratory(plant_of(*devices), Recorder(START))
+
+
+@pytest.fixture
+def lab() -> Laboratory:
+    lab = laboratory(device("c", GENERIC), device("m", METER, node="N3"))
+    assert lab.converters["c"].write(SETPOINT) is None
+    lab.advance(30.0)
+    return lab
+
+
+@pytest.fixture
+def converter(lab: Laboratory) -> ConverterStation:
+    return lab.converters["c"]
+
+
+def test_without_a_fault(converter: ConverterStation) -> None:
+    values = converter.values()
+    assert (values["p_kw"], values["q_kvar"]) == pytest.approx((3.0, -1.0), abs=1e-6)
+    assert (values["state"], values["lease_given_s"], values["lease_s"]) == (Mode.REMOTE, 75.0, 45.0)
+    assert values["clock_s"] == START.timestamp() + 30.0
+
+
+def test_frozen(lab: Laboratory, converter: ConverterStation) -> None:
+    before = converter.values()
+    converter.switch("frozen", on=True)
+    assert converter.write({**SETPOINT, "p_setpoint_kw": 5.0}) is None
+    lab.advance(200.0)
+    assert converter.values() == before, "data and clock stand"
+    assert converter.state.mode is Mode.SAFE, "the lease has run out all the same"
+    converter.switch("frozen", on=False)
+    assert converter.values()["clock_s"] == START.timestamp() + 200.0
+
+
+def test_local(lab: Laboratory, converter: ConverterStation) -> None:
+    converter.switch("local", on=True)
+    assert converter.write(SETPOINT) is not None
+    lab.advance(60.0)
+    assert (converter.values()["state"], converter.state.setpoint_kva) == (Mode.LOCAL, 0j)
+    converter.switch("local", on=False)
+    assert converter.values()["state"] == Mode.SAFE
+    assert converter.write(SETPOINT) is None
+
+
+def test_ignore_writes(converter: ConverterStation) -> None:
+    converter.switch("ignore_writes", on=True)
+    assert converter.write({**SETPOINT, "p_setpoint_kw": 5.0}) is None, "acknowledged"
+    assert converter.values()["p_setpoint_kw"] == 3.0, "but not followed, as the read-back shows"
+
+
+def test_reboot(lab: Laboratory, converter: ConverterStation) -> None:
+    converter.switch("reboot", on=True)
+    assert (converter.values()["state"], converter.state.s_kva) == (Mode.OFF, 0j)
+    converter.switch("reboot", on=False)
+    values = converter.values()
+    assert (values["state"], values["writer_epoch"], values["p_setpoint_kw"]) == (Mode.SAFE, 0.0, 0.0)
+
+
+def test_trip(lab: Laboratory, converter: ConverterStation) -> None:
+    converter.switch("trip", on=True)
+    lab.advance(31.0)
+    values = converter.values()
+    assert (values["state"], values["p_kw"]) == (Mode.FAULT, 0.0)
+
+
+def test_stuck(lab: Laboratory, converter: ConverterStation) -> None:
+    converter.switch("stuck", on=True)
+    converter.write({**SETPOINT, "p_setpoint_kw": 9.0})
+    lab.advance(60.0)
+    values = converter.values()
+    assert values["p_setpoint_kw"] == 9.0
+    assert values["p_kw"] == pytest.approx(3.0, abs=1e-6)
+
+
+def test_derated(converter: ConverterStation) -> None:
+    converter.switch("derated", on=True, number=4.0)
+    assert converter.values()["s_max_kva"] == 4.0
+
+
+@pytest.mark.parametrize("name", ["c", "m"])
+def test_measurements_that_are_missing_or_wrong(lab: Laboratory, name: str) -> None:
+    station = lab.station(name)
+    right = station.values()
+    p_kw, v_v = right["p_kw"], right["v_v"]
+    assert p_kw is not None
+    assert v_v is not None
+    wrong = {}
+    for fault in ("sentinel", "nan", "wrong_scale", "inverted_sign"):
+        station.switch(fault, on=True)
+        wrong[fault] = station.values()
+        station.switch(fault, on=False)
+    assert wrong["sentinel"]["p_kw"] is wrong["sentinel"]["v_v"] is None
+    assert isnan(wrong["nan"]["p_kw"] or 0)
+    assert (wrong["wrong_scale"]["p_kw"], wrong["wrong_scale"]["v_v"]) == (10 * p_kw, 10 * v_v)
+    assert (wrong["inverted_sign"]["p_kw"], wrong["inverted_sign"]["v_v"]) == (-p_kw, v_v)
+    assert all(values["clock_s"] == right["clock_s"] for values in wrong.values())
+    assert station.values() == right
+
+
+def test_faults_that_do_not_exist(lab: Laboratory) -> None:
+    with pytest.raises(FaultError, match="allowed frozen"):
+        lab.converters["c"].switch("gremlin", on=True)
+    with pytest.raises(FaultError, match="m: asked fault local, allowed frozen"):
+        lab.meters["m"].switch("local", on=True)
+    with pytest.raises(PlantError, match="asked device x, allowed c, m"):
+        lab.station("x")
+
+
+def test_what_meters_see() -> None:
+    meters = [device(f"m{k}", METER, node=f"N{k}", unit=k) for k in (1, 2, 3, 4)]
+    lab = laboratory(device("c", GENERIC), *meters)
+    lab.converters["c"].write(SETPOINT)
+    lab.advance(40.0)
+    supply, middle, prosumer, spur = (lab.meters[f"m{k}"].values() for k in (1, 2, 3, 4))
+    losses_kw = (supply["p_kw"] or 0) - (prosumer["p_kw"] or 0)
+    i_a = prosumer["i_a"] or 0
+    assert losses_kw == pytest.approx(3 * i_a**2 * (0.2 + 0.3) / 1e3, rel=1e-6)
+    assert i_a == pytest.approx(1e3 * 10**0.5 / (3**0.5 * (prosumer["v_v"] or 0)), rel=1e-6)
+    assert supply["i_a"] == pytest.approx(i_a)
+    assert middle["i_a"] == pytest.approx(i_a), "the line that feeds N2 carries what N3 draws"
+    assert (middle["p_kw"], spur["p_kw"], spur["i_a"]) == pytest.approx((0.0, 0.0, 0.0), abs=1e-6)
+    assert spur["v_v"] == pytest.approx(middle["v_v"])

@@ -1,0 +1,52 @@
+"""The plant's power flow agrees with the controller's, though they share no line of code."""
+
+import numpy as np
+import pytest
+
+from core.network import Line, Network
+from mpc.power_flow import PowerFlow
+from sim_plant.grid import Grid, feeding_lines
+
+
+@pytest.mark.parametrize("b_us", [0.0, 400.0])
+def test_two_power_flows_agree(b_us: float) -> None:
+    ends = [("N1", "N2"), ("N2", "N3"), ("N4", "N3"), ("N2", "N5"), ("N5", "N6")]
+    lines = tuple(Line(a, b, 0.1 + 0.05 * k, 0.08 * k + 0.01, b_us) for k, (a, b) in enumerate(ends))
+    network = Network("N1", 400.0, lines)
+    grid, flow = Grid(network), PowerFlow(network)
+    random = np.random.default_rng(7)
+    s = random.uniform(-4, 4, (30, 5)) + 1j * random.uniform(-3, 3, (30, 5))
+    v_slack = random.uniform(0.95, 1.05, 30)
+    expected = flow.solve(-s, v_slack)
+    assert expected.solved.all()
+    for t in range(30):
+        state = grid.solve(dict(zip(network.nodes[1:], s[t], strict=True)), v_slack[t])
+        assert list(state.v_pu) == list(network.nodes)
+        np.testing.assert_allclose(list(state.v_pu.values()), [v_slack[t], *np.abs(expected.v[t])], atol=1e-9)
+        np.testing.assert_allclose(list(state.i_a.values()), np.abs(expected.i[t]), atol=1e-6)
+        assert state.slack_kva == pytest.approx(expected.s_slack[t], abs=1e-6)
+
+
+def test_a_step_leaves_no_trace_in_the_next(gridlab9_network: Network) -> None:
+    grid = Grid(gridlab9_network)
+    before = grid.solve({"N5": 3 + 1j}, 1.01)
+    assert not grid.solve({"N5": 400 + 0j}, 1.0).solved
+    assert grid.solve({"N5": 3 + 1j}, 1.01) == before
+
+
+def test_a_collapsed_grid_is_dead(gridlab9_network: Network) -> None:
+    state = Grid(gridlab9_network).solve({"N9": 500 + 0j}, 1.0)
+    assert not state.solved
+    assert set(state.v_pu.values()) == set(state.i_a.values()) == {0.0}
+    assert state.slack_kva == 0
+
+
+def test_demand_at_the_slack_touches_no_line(gridlab9_network: Network) -> None:
+    state = Grid(gridlab9_network).solve({"N1": 5 + 2j}, 1.0)
+    assert max(state.i_a.values()) < 1e-6
+    assert state.slack_kva == pytest.approx(5 + 2j)
+
+
+def test_each_node_is_fed_from_the_side_of_the_slack() -> None:
+    lines = (Line("N3", "N2", 0.1, 0.1), Line("N2", "N1", 0.1, 0.1), Line("N3", "N4", 0.1, 0.1))
+    assert feeding_lines(Network("N1", 400.0, lines)) == {"N2": "N2-N1", "N3": "N3-N2", "N4": "N3-N4"}
