@@ -74,9 +74,6 @@ def copy(run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(run, tmp_path / "copy"))
 
 
-# --- the default run
-
-
 def test_one_file_that_needs_nothing_from_elsewhere(run: Path) -> None:
     html = report(run)
     assert len(html.encode()) < MAX_BYTES
@@ -157,9 +154,6 @@ def test_what_was_violated_when(run: Path) -> None:
     assert f"{worst['v_pu']:.4f} at {worst['time'][11:16]}" in Page(report(run)).text
     assert not excursions(days, days.result), "a converged day is within its tolerance"
     assert "held" in Page(report(run)).text
-
-
-# --- other runs
 
 
 def test_uncoordinated_run(selfish: Path) -> None:
@@ -257,9 +251,6 @@ def test_collapse_is_no_voltage(copy: Path) -> None:
     assert all(figure.axes for figure in figures)
 
 
-# --- other grids
-
-
 def test_large_grid_shows_everybody_as_a_band_and_a_few_as_lines(tmp_path: Path) -> None:
     run = planned(tmp_path / "run", feeder(tmp_path / "config", 30, pv_kw=150), max_iterations=12)
     html = report(run)
@@ -299,9 +290,6 @@ def test_prosumers_without_batteries_or_pv(tmp_path: Path, given: dict[str, bool
     found = drawings(report(run))
     assert len(panels(found["coordinated"])) == expected_panels
     assert len(panels(found["exchange"])) == (3 if given.get("battery", True) else 2)
-
-
-# --- what is no run
 
 
 def repeat_row(run: Path) -> None:
@@ -366,9 +354,6 @@ def test_what_is_no_run_is_bad_input(copy: Path, corruption: str, capsys: pytest
     ended = gridlab(capsys, "report", copy)
     assert ended.code == 2
     assert "Traceback" not in ended.err
-
-
-# --- small parts
 
 
 @pytest.mark.parametrize(

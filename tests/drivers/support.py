@@ -1,19 +1,15 @@
 """What every test of a driver needs: a clock in its hand, and an event loop that is left clean."""
 
-import asyncio
-import gc
-from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
 
 from drivers.exchange import Exchanges, Timing
 from drivers.readings import Gauge
+from tests.asynchronous import run as run
 
 REGISTERS = Path(__file__).parents[2] / "configs" / "registers"
 QUICK = Timing(request_s=0.3, exchange_s=2.0, pause_s=1.0)
 """Deadlines that a test can wait for; the pause is in the time of :class:`Hands`."""
-T = TypeVar("T")
 
 
 class Hands:
@@ -35,20 +31,3 @@ class Hands:
 def parts(name: str, clock: Hands, timing: Timing = QUICK, s_max_kva: float = 15.0) -> tuple[Gauge, Exchanges]:
     """What the factory gives to a device of 400 V and 15 kVA."""
     return Gauge(name, 400.0, clock, s_max_kva), Exchanges(name, clock, timing)
-
-
-def run(test: Coroutine[Any, Any, T]) -> T:
-    """Run a test; a task or a socket that it leaves behind is a failure."""
-
-    async def watched() -> T:
-        async with asyncio.timeout(20):
-            result = await test
-        for _ in range(10):
-            await asyncio.sleep(0)
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        assert not left, left
-        return result
-
-    result = asyncio.run(watched())
-    gc.collect(1)
-    return result

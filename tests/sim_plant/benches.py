@@ -1,14 +1,13 @@
 """Small plants for tests, clients that know nothing of the plant, and an event loop that is left clean."""
 
 import asyncio
-import gc
 import json
 import struct
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter
 from pymodbus.client import AsyncModbusTcpClient
@@ -18,6 +17,7 @@ from core.network import Line, Network
 from sim_plant.meter import EXACT
 from sim_plant.plant import Plant
 from sim_plant.settings import PlantConfig
+from tests.asynchronous import run as run
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 START = datetime(2018, 6, 21, tzinfo=UTC)
@@ -31,7 +31,6 @@ GENERIC = {"kind": "modbus_converter", "registers": "registers/converter_generic
 SUNSPEC = {"kind": "sunspec_converter", **RATING}
 OPCUA = {"kind": "opcua_converter", **RATING}
 METER = {"kind": "modbus_meter", "registers": "registers/sicam_meter.yaml"}
-T = TypeVar("T")
 
 
 def device(name: str, kind: Mapping[str, object], **fields: object) -> Device:
@@ -59,23 +58,6 @@ def opcua_device(name: str, path: str = "", **fields: object) -> Device:
     kind = {key: value for key, value in OPCUA.items() if key != "port"}
     url = f"opc.tcp://127.0.0.1:4840/{path}"
     return TypeAdapter[Device](Device).validate_python({"name": name, "url": url, **kind, **fields})
-
-
-def run(test: Coroutine[Any, Any, T]) -> T:
-    """Run a test; a task or a socket that it leaves behind is a failure."""
-
-    async def watched() -> T:
-        async with asyncio.timeout(40):
-            result = await test
-        for _ in range(10):
-            await asyncio.sleep(0)
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        assert not left, left
-        return result
-
-    result = asyncio.run(watched())
-    gc.collect()
-    return result
 
 
 @asynccontextmanager
