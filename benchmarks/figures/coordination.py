@@ -24,20 +24,20 @@ def long_run(splitting: str) -> Outcome:
 
 
 def convergence() -> Figure:
-    """Certified gap, violation, residuals and penalty of both splittings."""
+    """Certified gap, violation and residuals of both splittings."""
     figure, axes = panels(2, 2, 4.2, sharex=True)
     for splitting, colour in (("profile", BLUE), ("constraint", ORANGE)):
         log = long_run(splitting).iterations
         drawn(axes[0, 0], log, [None if i.gap_rel is None else abs(i.gap_rel) for i in log], colour, splitting)
         drawn(axes[0, 1], log, [i.violation_pu for i in log], colour, splitting)
         drawn(axes[1, 0], log, [i.primal for i in log], colour, splitting)
-        axes[1, 1].plot([i.iteration for i in log], [1e3 * i.rho for i in log], color=colour)
+        drawn(axes[1, 1], log, [i.dual for i in log], colour, splitting)
     limit(axes[0, 0], GAP_TOL)
     limit(axes[0, 1], VIOLATION_TOL_PU)
     axes[0, 0].set(ylabel="relative", title="Certified gap, absolute value", ylim=(1e-5, 0.1))
     axes[0, 1].set(ylabel="comparable p.u.", title="AC violation", ylim=(1e-5, 0.1))
     axes[1, 0].set(ylabel="kW", title="Primal residual (17), worst prosumer")
-    axes[1, 1].set(ylabel="mCHF/kW²", ylim=(0, None), title="Penalty ρ, adapted by (18)")
+    axes[1, 1].set(ylabel="CHF/kW", title="Dual residual (17), worst prosumer")
     axes[0, 1].legend(loc="upper right")
     for ax in axes[1]:
         ax.set_xlabel("round")

@@ -17,8 +17,8 @@ from core.assets import FloatArray
 from core.time import TimeAxis
 
 BLUE, ORANGE, GREEN = COLOURS[:3]
-BEFORE = {"color": ORANGE, "linestyle": (0, (4, 1.5))}
-AFTER = {"color": BLUE}
+BEFORE: dict[str, Any] = {"color": ORANGE, "linestyle": (0, (4, 1.5))}
+AFTER: dict[str, Any] = {"color": BLUE}
 
 
 def panels(rows: int, columns: int, height_in: float, **options: Any) -> tuple[Figure, Any]:
