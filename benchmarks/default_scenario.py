@@ -1,17 +1,12 @@
 """The default scenario and its relatives: coordination against the centralised solve of the same problem."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from unittest.mock import patch
-
-import cvxpy as cp
 
 from benchmarks.cases import cases, coordinate, grid_of
-from benchmarks.measure import medians_s, stopwatches
+from benchmarks.measure import clarabel_times, medians_s, stopwatches
 from benchmarks.tables import Table, Targets, milliseconds, ratio
 from core.scenario import Scenario
-from mpc import convex, reference
 from mpc.coordination import profile_splitting
 from mpc.coordination.nodes import ProsumerNode
 from mpc.coordination.operator import GridOperator
@@ -66,19 +61,6 @@ def compare(case: Scenario) -> Comparison:
     )
     same_rows_chf = problem.optimum(rows).cost_chf
     return Comparison(day, ac, same_rows_chf, seconds["admm"], seconds["linear"], seconds["ac"], sum(clarabel))
-
-
-@contextmanager
-def clarabel_times() -> Iterator[list[float]]:
-    """Seconds that the solver itself reports for each program, without cvxpy around it."""
-    seconds: list[float] = []
-
-    def solve(problem: cp.Problem, solver: str) -> None:
-        convex.solve(problem, solver)
-        seconds.append(problem.solver_stats.solve_time)
-
-    with patch.object(reference, "solve", solve):
-        yield seconds
 
 
 def times(results: dict[str, Comparison]) -> Table:

@@ -12,6 +12,10 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
+import cvxpy as cp
+
+from mpc import convex, reference
+
 PACKAGES = ("numpy", "piqp", "daqp", "clarabel", "cvxpy", "power-grid-model")
 
 
@@ -54,6 +58,19 @@ def stopwatches(**methods: tuple[Any, str]) -> Iterator[dict[str, Watch]]:
         for name, (owner, attribute) in methods.items():
             stack.enter_context(patch.object(owner, attribute, timed(name, getattr(owner, attribute))))
         yield spent
+
+
+@contextmanager
+def clarabel_times() -> Iterator[list[float]]:
+    """Seconds that the solver itself reports for each program, without cvxpy around it."""
+    seconds: list[float] = []
+
+    def solve(problem: cp.Problem, solver: str) -> None:
+        convex.solve(problem, solver)
+        seconds.append(problem.solver_stats.solve_time)
+
+    with patch.object(reference, "solve", solve):
+        yield seconds
 
 
 def machine() -> str:

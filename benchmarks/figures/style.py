@@ -56,7 +56,7 @@ def held(ax: Axes, axis: TimeAxis, values: FloatArray, **look: Any) -> None:
 
 def clock(ax: Axes, axis: TimeAxis) -> None:
     """Hours of the day along the bottom."""
-    ax.set_xlim(edges(axis)[[0, -1]])
+    ax.set_xlim(*edges(axis)[[0, -1]])
     ax.xaxis.set_major_locator(HourLocator(range(0, 24, 3)))
     ax.xaxis.set_major_formatter(DateFormatter("%H:%M"))
     ax.set_xlabel("local time")

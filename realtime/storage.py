@@ -1,0 +1,56 @@
+"""What a battery's state of charge allows: the constraint of (26) as a range of power.
+
+With the discharge b (kW), capacity E (kWh), efficiency η of each direction and h hours ahead
+
+    soc(h) = soc − b h/(η E)  for b ≥ 0,      soc − η b h/E  for b < 0
+    soc_min ≤ soc(h) ≤ soc_max    ⇔    −(soc_max − soc) E/(η h) ≤ b ≤ (soc − soc_min) η E/h
+"""
+
+from dataclasses import dataclass
+
+from core.assets import Battery
+from realtime.plane import Interval
+
+
+@dataclass(frozen=True)
+class SocRange:
+    """Where the state of charge may be, low ≤ soc ≤ high; a discharge must be safe at ``low``, a charge at ``high``."""
+
+    low: float
+    high: float
+
+    def widened(self, by: float) -> "SocRange":
+        """Further doubt on both sides."""
+        return SocRange(self.low - by, self.high + by)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A battery as it stands: state of charge (best estimate), and the discharge that it allows."""
+
+    battery: Battery
+    soc: float
+    allowed: Interval
+
+
+def soc_change(battery: Battery, battery_kw: float, hours: float) -> float:
+    """Change of the state of charge by the constant discharge ``battery_kw`` over ``hours``."""
+    factor = 1 / battery.efficiency if battery_kw > 0 else battery.efficiency
+    return -battery_kw * factor * hours / battery.energy_kwh
+
+
+def allowed_power(battery: Battery, soc: SocRange, hours: float) -> Interval:
+    """Discharge (kW) that keeps every state of charge of ``soc`` in its band for ``hours``; always contains 0.
+
+    Outside its band the battery may move toward it but is not forced to: full power against the target would trade a
+    small fault of bookkeeping for a real one in the grid.
+
+    Raises:
+        ValueError: ``hours`` is not positive, or a bound is not a number.
+    """
+    if not hours > 0 or not soc.low <= soc.high:
+        raise ValueError(f"no power range for soc {soc.low} … {soc.high} over {hours} h")
+    kw_per_soc = battery.energy_kwh / hours
+    discharge = max(soc.low - battery.soc_min, 0.0) * kw_per_soc * battery.efficiency
+    charge = max(battery.soc_max - soc.high, 0.0) * kw_per_soc / battery.efficiency
+    return Interval(-charge, discharge)

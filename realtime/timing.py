@@ -1,0 +1,31 @@
+"""How long things may take and how long they may be trusted: seconds, unless the name says otherwise."""
+
+CYCLE_S = 30.0
+"""One cycle: read all, decide, write all, read back."""
+CYCLE_DEADLINE_S = 20.0
+READ_S, DECIDE_S, WRITE_S = 6.0, 4.0, 8.0
+"""Shares of the deadline; ``WRITE_S`` includes the read-back."""
+
+POLL_S = 5.0
+REQUEST_TIMEOUT_S = 1.0
+
+USE_DATA_S = 12.0
+"""Data up to this age is used."""
+HOLD_DATA_S = 45.0
+"""Data up to this age holds the last setpoint (apparent power may not grow); beyond it: the safe state."""
+FRESH_POLLS = 3
+"""Fresh readings that it takes, with a valid plan, to leave the safe state."""
+
+LEASE_S = 75.0
+"""Life of a setpoint in the device; only a completed cycle renews it."""
+GUARDIAN_S = 60.0
+"""The guardian writes the safe state when no cycle was completed for so long."""
+WATCHDOG_S = 90.0
+
+MPC_BEST_S, MPC_KILL_S, MPC_IN_FORCE_S = 50.0, 55.0, 60.0
+"""Best iterate asked for; process ended; plan in force."""
+INTRADAY_PLAN_S = 20 * 60.0
+DAY_AHEAD_PLAN_S = 36 * 3600.0
+"""Validity of a plan from the moment it was made."""
+
+S_PER_H = 3600.0
