@@ -16,7 +16,7 @@ no later reading can tell what was not seen. Setting the state of charge to 0 ch
 both hide this.
 
 **A node that is not operated** (released, LOCAL, its lease ended) emulates nothing: the battery rests, whatever is
-measured.
+measured. So it does from the end of the lease on when no call came for longer than that.
 """
 
 from dataclasses import dataclass, replace
@@ -126,7 +126,9 @@ def advance(
     if not 0 <= elapsed_s < float("inf") or (measured is not None and not measured.finite):
         raise ValueError(f"cannot book {measured} over {elapsed_s} s")
     if in_force is None:
-        return replace(_closed(state, followed=False), battery_kw=0.0)
+        return _rested(state)
+    if elapsed_s > LEASE_S:
+        return _rested(_estimated(battery, state, in_force, LEASE_S))
     if measured is None:
         return _estimated(battery, state, in_force, elapsed_s)
     vouched_s = min(elapsed_s, HOLD_DATA_S)
@@ -163,6 +165,10 @@ def _change_range(battery: Battery, powers_kw: tuple[float, ...], seconds: float
     """Least and largest change of the state of charge, for a power anywhere among the given ones."""
     hours = seconds / S_PER_H
     return soc_change(battery, max(powers_kw), hours), soc_change(battery, min(powers_kw), hours)
+
+
+def _rested(state: BatteryState) -> BatteryState:
+    return replace(_closed(state, followed=False), battery_kw=0.0)
 
 
 def _closed(state: BatteryState, followed: bool) -> BatteryState:

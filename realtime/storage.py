@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from core.assets import Battery
 from realtime.plane import Interval
 
+RETURN_H = 1 / 6
+"""How long a battery may take to leave the reserve at an end of its band."""
+
 
 @dataclass(frozen=True)
 class SocRange:
@@ -37,6 +40,22 @@ def soc_change(battery: Battery, battery_kw: float, hours: float) -> float:
     """Change of the state of charge by the constant discharge ``battery_kw`` over ``hours``."""
     factor = 1 / battery.efficiency if battery_kw > 0 else battery.efficiency
     return -battery_kw * factor * hours / battery.energy_kwh
+
+
+def inward(battery: Battery, soc: float, reserve: float, allowed: Interval) -> Interval:
+    """What is left of ``allowed`` where the state of charge has drifted into the reserve at an end: the way back.
+
+    Noise of the measurement is booked as energy, so the books of a battery at rest wander. The power that leads back
+    out of the reserve within :data:`RETURN_H` (30 W for 0.2 % of 2.5 kWh) holds them; more than the reserve counts as it.
+    """
+    reserve = min(reserve, (battery.soc_max - battery.soc_min) / 2)
+    kw_per_soc = battery.energy_kwh / RETURN_H
+    above = min(soc - (battery.soc_max - reserve), reserve) * kw_per_soc
+    below = min(battery.soc_min + reserve - soc, reserve) * kw_per_soc
+    return Interval(
+        min(above, allowed.upper_kw) if above > 0 else allowed.lower_kw,
+        max(-below, allowed.lower_kw) if below > 0 else allowed.upper_kw,
+    )
 
 
 def allowed_power(battery: Battery, soc: SocRange, hours: float) -> Interval:

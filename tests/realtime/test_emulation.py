@@ -123,9 +123,16 @@ def test_beyond_the_lease_the_command_says_nothing() -> None:
 
 def test_a_reading_vouches_for_45_seconds() -> None:
     """Time before that was not seen, although a reading came at last."""
-    state = advance(BATTERY, START, discharging(1.0), measured(0.0), HOLD_DATA_S + 36.0)
-    assert state.soc == pytest.approx(0.496)
+    state = advance(BATTERY, START, discharging(1.0), measured(0.0), HOLD_DATA_S + 18.0)
+    assert state.soc == pytest.approx(0.498)
     assert state.soc_range.high == pytest.approx(0.5)
+
+
+def test_after_an_absence_longer_than_the_lease_nothing_was_operated() -> None:
+    state = advance(BATTERY, START, discharging(1.0), measured(1.0), 3600.0)
+    assert state.soc == state.soc_range.low == pytest.approx(0.5 - LEASE_S / 3600 / 2.5)
+    assert state.soc_range.high == pytest.approx(0.5)
+    assert (state.battery_kw, state.gap.seconds) == (0.0, 0.0)
 
 
 def test_a_node_that_is_not_operated_rests() -> None:

@@ -32,6 +32,7 @@ def ramped(power: Power, held: Power, bounds: Bounds) -> bool:
 
 
 @given(asked=anything, held=st.one_of(st.none(), anything), bounds=bounds, safe=anything, emergency=st.booleans())
+@example(Power(0.0, 2.0**53 + 2), ZERO, Bounds(1.0, 0.0), ZERO, True)
 def test_always_finite_in_the_circle_and_on_the_wire(
     asked: Power, held: Power | None, bounds: Bounds, safe: Power, emergency: bool
 ) -> None:
@@ -44,6 +45,7 @@ def test_always_finite_in_the_circle_and_on_the_wire(
 
 @given(asked=anything, held=held_setpoints, bounds=bounds)
 @example(Power(0, 0), Power(3, 0), Bounds(15, 0.0, Interval(4.0, 5.0)))
+@example(Power(0, 0), Power(0, 1.1875), Bounds(2, 1.0, Interval(1.0, 1.0)))
 def test_ramp_holds_except_toward_a_limit(asked: Power, held: Power, bounds: Bounds) -> None:
     """Faster than the ramp only with less apparent power, and only if what is held breaks a limit by so much."""
     gated = gate(asked, held, bounds)
@@ -106,6 +108,12 @@ CASES = {
     "infinity": (FAR, ZERO, Bounds(15, 7.5), ZERO, (Reason.NOT_FINITE,)),
     "circle keeps the power factor": (Power(30, 40), ZERO, Bounds(15, 99), Power(9, 12), (Reason.CAPABILITY,)),
     "soc from below": (Power(1, 2), ZERO, Bounds(15, 99, Interval(1.5, 9)), Power(1.5, 2), (Reason.SOC,)),
+    "soc range ends on the wire's grid": (
+        Power(1, 0), ZERO, Bounds(15, 99, Interval(1.5004, 9)), Power(1.501, 0), (Reason.SOC,),
+    ),
+    "and so it does below zero": (
+        Power(-1, 0), ZERO, Bounds(15, 99, Interval(-9, -1.5004)), Power(-1.501, 0), (Reason.SOC,),
+    ),
     "soc costs reactive power": (
         Power(0, 15), ZERO, Bounds(15, 99, Interval(9, 20)), Power(9, 12), (Reason.SOC,),
     ),

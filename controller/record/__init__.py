@@ -1,0 +1,1 @@
+"""What a run leaves behind: audit trail, journal, telemetry and tables."""

@@ -1,0 +1,197 @@
+"""One prosumer's cycle: what was read of its node and what is planned for it become its setpoint.
+
+    books ← measured power over the real time                        :mod:`realtime.emulation`
+    rung  ← ages of data and plans                                   :mod:`realtime.fallback`
+    wish  ← USE: (26)   HOLD: last setpoint   SAFE: net load and PV  :mod:`realtime.tracker`
+    S     ← gate(wish)                                               :mod:`realtime.safety`
+    what the node emulates from now on ← settle(S)                   :mod:`realtime.emulation`
+
+Nothing here reads a clock: ages and elapsed times are differences of the monotonic times that came in.
+"""
+
+from dataclasses import dataclass, replace
+
+from core.devices import Measurement, Quality, Setpoint
+from realtime.emulation import BatteryState, advance, explains, range_after, settle
+from realtime.fallback import Decision, LadderInputs, Mode
+from realtime.fallback import step as ladder_step
+from realtime.node import NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
+from realtime.plane import ANY, ZERO, Interval, Power
+from realtime.reasons import Reason
+from realtime.safety import Bounds, gate
+from realtime.storage import Storage, allowed_power, inward
+from realtime.timing import CYCLE_DEADLINE_S, HOLD_DATA_S, S_PER_H
+from realtime.tracker import Amounts, Target, power_limits, track
+
+STANDSTILL = Interval(0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The part of a cycle's input that concerns one prosumer."""
+
+    at_s: float
+    measured: Power | None
+    data_age_s: float | None
+    now: NodeNow
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What a rung asks of the gate, and how the node would make it up; ``amounts`` None emulates nothing."""
+
+    net: Power = ZERO
+    amounts: Amounts | None = None
+    pv_kw: float = 0.0
+    battery_range: Interval = STANDSTILL
+    s_max_kva: float = float("inf")
+    reasons: tuple[Reason, ...] = ()
+
+
+def step_node(
+    at_s: float,
+    reading: Measurement | None,
+    now: NodeNow,
+    targets: PlanTargets,
+    state: NodeState,
+    node: NodeLimits,
+) -> tuple[NodeResult, NodeState]:
+    """The chain of one prosumer at the monotonic time ``at_s``."""
+    seen, state = _perceive(at_s, reading, now, state)
+    booked, booking_reasons = _book(seen, state, node)
+    state = replace(state, battery=booked)
+    decision, ladder = ladder_step(_ladder_inputs(seen, targets), state.ladder)
+    storage = _storage(state, node)
+    wish = _wish(decision, targets.of(decision.source), seen, state, storage, node)
+    held, ramp_kva = _held(seen, state, node)
+    s_max_kva = min(node.s_max_kva, wish.s_max_kva, _derating(now))
+    bounds = Bounds(s_max_kva, ramp_kva, _soc_strip(wish, storage), node.resolution_kw)
+    gated = gate(wish.net, held, bounds, safe=_safe(state.amounts).net, emergency=now.stop)
+    in_force = settle(gated.setpoint, wish.amounts, wish.pv_kw, wish.battery_range) if wish.amounts else None
+    changed = tuple(reason for reason in gated.reasons if reason is not Reason.TRUNCATED)  # that happens to every one
+    mismatch = (Reason.LOAD_MISMATCH,) if in_force and abs(in_force.mismatch_kw) > node.resolution_kw else ()
+    result = NodeResult(
+        setpoint=Setpoint(gated.setpoint.p_kw, gated.setpoint.q_kvar, node.lease_s),
+        mode=decision.mode,
+        source=decision.source,
+        reasons=(*booking_reasons, *decision.reasons, *wish.reasons, *changed, *mismatch),
+        target=targets.of(decision.source),
+        measured=seen.measured,
+        in_force=in_force,
+        soc=booked.soc if booked else None,
+    )
+    return result, replace(state, ladder=ladder, in_force=in_force, sent=gated.setpoint, cycle_s=at_s)
+
+
+def _perceive(at_s: float, reading: Measurement | None, now: NodeNow, state: NodeState) -> tuple[_Seen, NodeState]:
+    """New valid data, remembered with their times; the data are as old as the older of reading and amounts."""
+    measured = _power(reading)
+    last_s = state.received_s if state.received_s is not None else float("-inf")
+    if reading is not None and measured is not None and reading.received_s > last_s:
+        state = replace(state, received_s=reading.received_s)
+    else:
+        measured = None
+    if now.amounts is not None and now.amounts.valid:
+        state = replace(state, amounts=now.amounts, amounts_s=at_s)
+    elif state.amounts_s is None or at_s - state.amounts_s > HOLD_DATA_S:
+        state = replace(state, amounts=None)
+    times = (state.received_s, state.amounts_s)
+    age_s = None if None in times else at_s - min(t for t in times if t is not None)
+    return _Seen(at_s, measured, age_s, now), state
+
+
+def _power(reading: Measurement | None) -> Power | None:
+    if reading is None or reading.quality is not Quality.GOOD or reading.p_kw is None or reading.q_kvar is None:
+        return None
+    power = Power(reading.p_kw, reading.q_kvar)
+    return power if power.finite else None
+
+
+def _book(seen: _Seen, state: NodeState, node: NodeLimits) -> tuple[BatteryState | None, tuple[Reason, ...]]:
+    if node.battery is None or state.battery is None:
+        return state.battery, ()
+    in_force = state.in_force if seen.now.operated else None
+    elapsed_s = seen.at_s - state.cycle_s if state.cycle_s is not None else 0.0
+    booked = advance(node.battery, state.battery, in_force, seen.measured, elapsed_s)
+    if in_force is None:
+        return booked, ()
+    if seen.measured is None:
+        return booked, (Reason.SOC_ESTIMATED,)
+    return booked, () if explains(node.battery, booked.battery_kw) else (Reason.BEYOND_BATTERY,)
+
+
+def _ladder_inputs(seen: _Seen, targets: PlanTargets) -> LadderInputs:
+    intraday, day_ahead = (
+        offer.age_s if offer is not None and offer.target.valid else None
+        for offer in (targets.intraday, targets.day_ahead)
+    )
+    polls = max(seen.now.polls, 0) if seen.measured is not None else 0
+    return LadderInputs(seen.data_age_s, polls, intraday, day_ahead, seen.now.stop)
+
+
+def _storage(state: NodeState, node: NodeLimits) -> Storage | None:
+    """The battery with what its state of charge allows from the write, at the latest, to the end of the lease."""
+    if node.battery is None or state.battery is None:
+        return None
+    at_write = range_after(node.battery, state.battery, state.in_force, CYCLE_DEADLINE_S)
+    allowed = allowed_power(node.battery, at_write.widened(node.soc_reserve), node.lease_s / S_PER_H)
+    soc = state.battery.soc
+    return Storage(node.battery, soc, inward(node.battery, soc, node.soc_reserve, allowed))
+
+
+def _wish(
+    decision: Decision,
+    target: Target | None,
+    seen: _Seen,
+    state: NodeState,
+    storage: Storage | None,
+    node: NodeLimits,
+) -> _Wish:
+    if seen.now.stop:
+        return _Wish()
+    battery_range = power_limits(storage) if storage else STANDSTILL
+    if decision.mode is Mode.USE and target is not None and state.amounts is not None:
+        tracked = track(target, state.amounts, storage, node.cycle_s / S_PER_H)
+        return _Wish(tracked.net, state.amounts, tracked.pv_kw, battery_range, reasons=tracked.reasons)
+    if decision.mode is Mode.HOLD and state.in_force is not None and state.sent is not None:
+        amounts = state.in_force.amounts
+        return _Wish(state.sent, amounts, amounts.pv_available_kw, battery_range, _held_kva(seen.now, state.sent, node))
+    return _safe(state.amounts)
+
+
+def _held_kva(now: NodeNow, sent: Power, node: NodeLimits) -> float:
+    """Apparent power that holding must not exceed: of the last setpoint, or of an older one still in the device."""
+    if now.held is None or not now.held.power.finite:
+        return sent.s_kva
+    return min(sent.s_kva, now.held.power.s_kva + node.resolution_kw)
+
+
+def _safe(amounts: Amounts | None) -> _Wish:
+    """Flexible assets at zero: net load and PV; P = Q = 0 if they are unknown."""
+    if amounts is None:
+        return _Wish()
+    return _Wish(Power(amounts.load_kw - amounts.pv_available_kw, amounts.load_kvar), amounts, amounts.pv_available_kw)
+
+
+def _soc_strip(wish: _Wish, storage: Storage | None) -> Interval:
+    """P that leaves the state of charge in its band; too much of it can always be met by less PV, too little cannot."""
+    if wish.amounts is None or storage is None:
+        return ANY
+    load_kw, allowed = wish.amounts.load_kw, storage.allowed
+    return Interval(load_kw - wish.pv_kw - allowed.upper_kw, load_kw - allowed.lower_kw)
+
+
+def _held(seen: _Seen, state: NodeState, node: NodeLimits) -> tuple[Power | None, float]:
+    """What the device holds, and how far the ramp lets it go: by the time since it was accepted, at most one cycle.
+
+    A time that nobody knows (restart) counts as none: the first setpoint after it repeats the one read back.
+    """
+    held = seen.now.held if seen.now.held is not None and seen.now.held.power.finite else None
+    since_s = held.since_s if held is not None and held.since_s is not None else state.cycle_s
+    ramp_s = min(max(seen.at_s - since_s, 0.0), node.cycle_s) if since_s is not None else 0.0
+    return held.power if held is not None else state.sent, node.ramp_kva_per_s * ramp_s
+
+
+def _derating(now: NodeNow) -> float:
+    """What the device says it can do, kVA; a number that makes no sense is none, and its rating stands."""
+    return now.s_max_kva if now.s_max_kva is not None and now.s_max_kva >= 0 else float("inf")

@@ -1,0 +1,127 @@
+"""What goes into and comes out of one prosumer's chain, and what it remembers. Powers are net demand of its node."""
+
+from dataclasses import dataclass, replace
+
+from core.assets import Battery
+from core.devices import Setpoint
+from realtime.emulation import BatteryState, InForce
+from realtime.fallback import START, LadderState, Mode, Source
+from realtime.plane import Power
+from realtime.reasons import Reason
+from realtime.timing import CYCLE_S, LEASE_S
+from realtime.tracker import Amounts, Target
+
+SOC_RESERVE = 0.002
+"""Share of a battery kept free at both ends for noise of the measurement and the lag of a real converter."""
+
+
+@dataclass(frozen=True)
+class NodeLimits:
+    """What does not change: the prosumer's battery (None without), its converter's name in the snapshot and rating."""
+
+    converter: str
+    battery: Battery | None
+    s_max_kva: float
+    ramp_kva_per_s: float
+    resolution_kw: float = 1e-3
+    lease_s: float = LEASE_S
+    cycle_s: float = CYCLE_S
+    soc_reserve: float = SOC_RESERVE
+
+
+@dataclass(frozen=True)
+class Held:
+    """The setpoint read back from the device; ``since_s``: monotonic time when it was accepted, None if unknown."""
+
+    power: Power
+    since_s: float | None = None
+
+
+@dataclass(frozen=True)
+class NodeNow:
+    """What else is known of a node in this cycle; None is unknown.
+
+    ``s_max_kva``: derating that the device reports. ``operated``: the device follows setpoints (REMOTE, lease alive).
+    ``polls``: valid readings since the last cycle, if the newest is new. ``stop``: emergency stop or local control.
+    """
+
+    amounts: Amounts | None = None
+    held: Held | None = None
+    s_max_kva: float | None = None
+    operated: bool = True
+    polls: int = 1
+    stop: bool = False
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The target of one plan for now, and the plan's age since it was made."""
+
+    target: Target
+    age_s: float
+
+
+@dataclass(frozen=True)
+class PlanTargets:
+    """What the two plans want of a prosumer now."""
+
+    intraday: Offer | None = None
+    day_ahead: Offer | None = None
+
+    def of(self, source: Source) -> Target | None:
+        """The target of the plan that the ladder chose."""
+        offer = {Source.INTRADAY: self.intraday, Source.DAY_AHEAD: self.day_ahead}.get(source)
+        return offer.target if offer else None
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """What a node remembers from one cycle to the next; times are monotonic, None before the first.
+
+    ``sent`` is the last setpoint that left the gate, ``in_force`` what it emulates (None: nothing).
+    """
+
+    battery: BatteryState | None = None
+    ladder: LadderState = START
+    in_force: InForce | None = None
+    sent: Power | None = None
+    cycle_s: float | None = None
+    received_s: float | None = None
+    amounts: Amounts | None = None
+    amounts_s: float | None = None
+
+    @classmethod
+    def start(cls, battery: Battery | None, soc: float | None = None) -> "NodeState":
+        """At ``soc``, or the battery's initial state of charge."""
+        if battery is None:
+            return cls()
+        return cls(BatteryState(battery.soc_initial if soc is None else soc))
+
+    def resumed(self, at_s: float, away_s: float) -> "NodeState":
+        """The same after a restart at ``at_s`` of a new monotonic clock, ``away_s`` seconds after the last cycle.
+
+        Data read before are gone. Beyond a lease the device has gone safe on its own, so the ladder begins anew.
+        """
+        if self.cycle_s is None:
+            return self
+        ladder = self.ladder if 0 <= away_s <= LEASE_S else START
+        fresh = replace(self, received_s=None, amounts=None, amounts_s=None)
+        return replace(fresh, ladder=ladder, cycle_s=at_s - max(away_s, 0.0))
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """The decision for one prosumer, with everything a record of it needs.
+
+    ``setpoint`` None: write nothing, release the device (``error`` says why). ``soc``: best estimate at this moment.
+    """
+
+    setpoint: Setpoint | None
+    mode: Mode
+    source: Source
+    reasons: tuple[Reason, ...]
+    target: Target | None = None
+    measured: Power | None = None
+    in_force: InForce | None = None
+    soc: float | None = None
+    error: str | None = None

@@ -1,0 +1,79 @@
+"""A perfect converter around the 30 s layer: what it is told it does until it is told otherwise. Judges on its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from core.assets import Battery
+from core.devices import Measurement, Quality, Snapshot
+from realtime.cycle import step
+from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState, Offer, PlanTargets
+from realtime.plane import ZERO, Power
+from realtime.tracker import Amounts, Target
+
+BEGIN = datetime(2018, 6, 21, tzinfo=UTC)
+CYCLE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What one cycle meets."""
+
+    amounts: Amounts | None
+    target: Target | None
+    seen: bool = True
+    s_max_kva: float | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One cycle: the setpoint before and after it, and the true state of charge at its end."""
+
+    before: Power
+    after: Power
+    soc: float
+    result: NodeResult
+
+
+def reading(converter: str, power: Power, at_s: float, quality: Quality = Quality.GOOD) -> Measurement:
+    return Measurement(converter, power.p_kw, power.q_kvar, None, None, None, at_s, quality)
+
+
+def snapshot(at_s: float, *readings: Measurement) -> Snapshot:
+    return Snapshot(BEGIN + timedelta(seconds=at_s), at_s, {r.device: r for r in readings})
+
+
+def offers(target: Target | None, age_s: float = 60.0) -> PlanTargets:
+    return PlanTargets(Offer(target, age_s) if target else None)
+
+
+def energy_into(battery: Battery, battery_kw: float, seconds: float) -> float:
+    """kWh that reach the cells of a lossy battery, by hand."""
+    kwh = battery_kw * seconds / 3600
+    return -kwh / battery.efficiency if kwh > 0 else -kwh * battery.efficiency
+
+
+def play(
+    moments: Sequence[Moment], limits: NodeLimits, soc: float = 0.5, noise_kw: Sequence[float] = ()
+) -> tuple[list[Record], NodeState]:
+    """Run the cycles one after the other; true energies come from the converter's power alone.
+
+    ``noise_kw`` is added to what the layer sees of it.
+    """
+    state = {"P": NodeState.start(limits.battery, soc)}
+    held, since_s, records = ZERO, None, []
+    for k, moment in enumerate(moments):
+        at_s = CYCLE_S * k
+        noisy = Power(held.p_kw + (noise_kw[k] if noise_kw else 0.0), held.q_kvar)
+        readings = (reading("c", noisy, at_s),) if moment.seen else ()
+        now = NodeNow(moment.amounts, Held(held, since_s) if moment.seen else None, moment.s_max_kva)
+        done = step(snapshot(at_s, *readings), {"P": now}, {"P": offers(moment.target)}, state, {"P": limits})
+        state, result = dict(done.state), done.nodes["P"]
+        assert result.setpoint is not None, result.error
+        before, held, since_s = held, Power(result.setpoint.p_kw, result.setpoint.q_kvar), at_s
+        in_force = result.in_force
+        if in_force is not None and limits.battery is not None:
+            battery_kw = in_force.load_kw - in_force.pv_kw - held.p_kw
+            soc += energy_into(limits.battery, battery_kw, CYCLE_S) / limits.battery.energy_kwh
+        records.append(Record(before, held, soc, result))
+    return records, state["P"]
