@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint types contracts bench figures clean
+.PHONY: demo test lint types contracts bench proof figures clean
 
-demo: .venv/.run  ## day-ahead prices of the nine-node grid, with a report
-	$(BIN)/gridlab plan configs/gridlab9.yaml
+demo: .venv/.run  ## a day of the nine-node laboratory in closed loop, with a report
+	$(BIN)/gridlab simulate configs/gridlab9.yaml
 
 test: .venv/.dev  ## all tests
 	$(BIN)/pytest --numprocesses auto
@@ -23,6 +23,9 @@ contracts: .venv/.dev  ## who may import whom
 
 bench: .venv/.dev  ## measured comparisons; rewrites docs/benchmarks.md
 	$(BIN)/python -m benchmarks --write
+
+proof: .venv/.dev  ## whole days in closed loop and a service in real time; rewrites docs/proof.md
+	$(BIN)/python -m benchmarks.proof
 
 figures: .venv/.dev  ## rewrites docs/figures
 	$(BIN)/python -m benchmarks.figures

@@ -3,6 +3,8 @@
 Exit codes: 0 done; 1 failed while running; 2 bad input (one line per fault on stderr, nothing overwritten).
 """
 
+import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
@@ -10,10 +12,22 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from controller import planning, run_directory, screen, study
+from controller import loop_screen, planning, run_directory, screen, study
 from controller.clock import WallClock
+from controller.probe import compared
+from controller.probe import probe as read_devices
+from controller.probe_screen import print_probe
 from controller.report import write_report
+from controller.service import operator
+from controller.service import serve as serving
+from controller.service.modes import Mode
+from controller.service.service import Setup
+from controller.simulation import options
+from controller.simulation.faults import load_faults
+from controller.simulation.master import Job
+from controller.simulation.run import run_simulation
 from core.config import Config
+from core.devices import Outcome
 from core.errors import GridlabError, InputError, SolverLicenceError
 from core.load import load_config, load_scenario
 
@@ -31,6 +45,7 @@ ConfigArgument = Annotated[Path, typer.Argument(help="Scenario, a YAML file.", m
 OutOption = Annotated[
     Path | None, typer.Option(help="Folder of the run; new, or empty.", show_default="runs/<UTC time>-<name>")
 ]
+StateOption = Annotated[Path, typer.Option(help="Folder of what outlives a run: journal, lock, operator's socket.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 
 
@@ -60,6 +75,76 @@ def plan(
         screen.print_result(summary, run_path)
 
 
+@app.command(epilog="Example: gridlab simulate configs/gridlab9.yaml --start 10:00 --end 19:00")
+def simulate(
+    config: ConfigArgument,
+    out: OutOption = None,
+    start: Annotated[str | None, typer.Option(help="Local time of the day.", metavar="HH:MM")] = None,
+    end: Annotated[str | None, typer.Option(help="Local time of the day.", metavar="HH:MM")] = None,
+    pace: Annotated[str, typer.Option(help="max, realtime, or a factor such as 60x.")] = "max",
+    uncoordinated: Annotated[bool, typer.Option("--uncoordinated", help="The selfish baseline.")] = False,
+    margin: Annotated[
+        str | None, typer.Option(help="auto, off, or p.u. to the voltage limits.", show_default="as in CONFIG")
+    ] = None,
+    faults: Annotated[Path | None, typer.Option(help="YAML list of faults of the plant's devices.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the meters' noise.")] = 0,
+    server_key: Annotated[
+        Path | None, typer.Option(help="Private key of the plant's OPC UA servers, where CONFIG secures them.")
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Run a day in closed loop against the simulated plant, over real sockets of this machine."""
+    clock, settings = WallClock(), load_config(config)
+    begin, over = options.span(settings, start, end)
+    job = Job(
+        config=settings,
+        path=config,
+        start=begin,
+        end=over,
+        seed=seed,
+        coordinate=not uncoordinated,
+        margin=options.margin(margin),
+        pace=options.pace(pace),
+        faults=load_faults(faults, settings) if faults else (),
+        server_key=server_key,
+    )
+    run_path = run_directory.choose(out, settings.name, clock.now())
+    with loop_screen.progress(job, quiet) as observe:
+        summary = run_simulation(job, run_path, clock, observe)
+    if not quiet:
+        loop_screen.print_result(summary, run_path)
+
+
+@app.command(epilog="Example: gridlab serve configs/gridlab9.yaml")
+def serve(
+    config: ConfigArgument,
+    out: OutOption = None,
+    state: StateOption = Path("state"),
+    quiet: QuietOption = False,
+) -> None:
+    """Control the devices of a scenario until SIGTERM; begins in MONITOR, see `gridlab mode`."""
+    clock, settings = WallClock(), load_config(config)
+    run_path = run_directory.choose(out, settings.name, clock.now())
+    run_path.mkdir(parents=True, exist_ok=True)
+    setup = Setup(settings, config, run_path, state)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    outcomes = asyncio.run(serving.serve(setup, clock, lambda mode: loop_screen.print_serving(mode, run_path, quiet)))
+    if not quiet:
+        loop_screen.print_released(outcomes)
+    if unsafe := [name for name, outcome in outcomes.items() if outcome is not Outcome.VERIFIED]:
+        raise GridlabError(f"not known to be safe, their leases end within 75 s: {', '.join(unsafe)}")
+
+
+@app.command(epilog="Example: gridlab mode active")
+def mode(
+    wanted: Annotated[Mode | None, typer.Argument(help="off, monitor or active; without: what it is.")] = None,
+    state: StateOption = Path("state"),
+) -> None:
+    """Tell a running service what it may do: OFF, MONITOR (read and decide) or ACTIVE (write as well)."""
+    request = {"ask": "status"} if wanted is None else {"mode": wanted.value}
+    loop_screen.print_mode(asyncio.run(operator.ask(state, request)))
+
+
 @app.command(epilog="Example: gridlab report runs/20180620T210000Z-gridlab9")
 def report(
     run_dir: Annotated[Path, typer.Argument(help="A run directory.", metavar="RUN_DIR", show_default=False)],
@@ -71,14 +156,24 @@ def report(
         screen.print_path("report", path)
 
 
-@app.command(epilog="Example: gridlab check configs/gridlab9.yaml")
-def check(config: ConfigArgument, quiet: QuietOption = False) -> None:
+@app.command(epilog="Example: gridlab check configs/gridlab9.yaml --probe")
+def check(
+    config: ConfigArgument,
+    probe: Annotated[bool, typer.Option("--probe", help="Read every device as well; nothing is written.")] = False,
+    quiet: QuietOption = False,
+) -> None:
     """Validate a scenario and all files that it names."""
     checked = load_config(config)
     for variant in ("forecast", "realised"):
         load_scenario(checked, config, variant)
     if not quiet:
         screen.print_checked(checked, config)
+    if probe:
+        reports = asyncio.run(read_devices(checked, config, WallClock()))
+        if not quiet:
+            print_probe(reports, compared(checked, reports))
+        if silent := [report.name for report in reports if not report.answered]:
+            raise GridlabError(f"no answer: {', '.join(silent)}")
 
 
 @app.command(epilog="Example: gridlab plant configs/gridlab9.yaml --pace 60")

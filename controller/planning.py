@@ -56,7 +56,7 @@ def plan(
         "scenario": described(config),
     }
     with written(run_path) as folder:
-        _write_day(folder, day, prefix="")
+        _write_day(folder, day)
         if day is not baseline:
             _write_day(folder, baseline, prefix="uncoordinated_")
         iterations = day.outcome.iterations if isinstance(day, CoordinatedDay) else ()
@@ -133,9 +133,14 @@ def described(config: Config) -> dict[str, Any]:
     }
 
 
-def _write_day(folder: Path, day: DayAhead, prefix: str) -> None:
+def write_plan(folder: Path, day: DayAhead, prefix: str = "") -> None:
+    """Plan and prices as tables of a run."""
     write_table(folder / f"{prefix}plan.csv", tables.plan_frame(day))
     write_table(folder / f"{prefix}prices.csv", tables.prices_frame(day))
+
+
+def _write_day(folder: Path, day: DayAhead, prefix: str = "") -> None:
+    write_plan(folder, day, prefix)
     write_table(folder / f"{prefix}nodes.csv", tables.nodes_frame(day))
     write_table(folder / f"{prefix}lines.csv", tables.lines_frame(day))
     write_table(folder / f"{prefix}slack.csv", tables.slack_frame(day))

@@ -28,6 +28,8 @@ FileExists = Callable[[Path], bool]
 SLACK_BAND_PU = (0.8, 1.2)
 """A supply voltage beyond it is taken for an error of unit or scale."""
 SHORTEST_DAY_H = 23
+LONGEST_CYCLE_S = 37.5
+"""Two cycles have to fit into the life of a setpoint in the device, 75 s."""
 
 
 class Broken(NamedTuple):
@@ -79,6 +81,8 @@ def _limits(limits: LimitsConfig) -> Iterator[Broken]:
 def _schedule(schedule: ScheduleConfig) -> Iterator[Broken]:
     if not known(schedule, "mpc_every_min"):
         return
+    if known(schedule, "realtime_s") and schedule.realtime_s > LONGEST_CYCLE_S:
+        yield Broken("schedule.realtime_s", f"{schedule.realtime_s:g}", f"at most {LONGEST_CYCLE_S:g} s")
     period_s = 60 * schedule.mpc_every_min
     if known(schedule, "realtime_s") and period_s % schedule.realtime_s:
         allowed = f"a divisor of mpc_every_min, {period_s} s"

@@ -66,6 +66,19 @@ class Network:
         ends = (node for line in self.lines for node in (line.from_node, line.to_node))
         return tuple(dict.fromkeys((self.slack, *ends)))
 
+    @cached_property
+    def feeds(self) -> dict[str, str]:
+        """Node → name of the line that feeds it from the side of the slack node; the slack node has none."""
+        feeds: dict[str, str] = {}
+        reached, rest = {self.slack}, list(self.lines)
+        while rest:
+            line = next(line for line in rest if {line.from_node, line.to_node} & reached)
+            rest.remove(line)
+            (node,) = {line.from_node, line.to_node} - reached
+            feeds[node] = line.name
+            reached.add(node)
+        return feeds
+
     def index(self, node: str) -> int:
         """Position of a node among :attr:`nodes`; the slack is 0.
 

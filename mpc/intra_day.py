@@ -7,38 +7,110 @@ running plan.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.assets import FloatArray
 from core.config import CoordinationConfig
+from core.plan import Plan
 from core.scenario import Scenario
 from core.time import Clock
 from mpc.coordination.outcome import Iteration, Status
-from mpc.day_ahead import CoordinatedDay, coordinate
+from mpc.coordination.splitting import Splitting
+from mpc.day_ahead import Bill, CoordinatedDay, DayAhead, coordinate, uncoordinated
 from mpc.forecast import Observed, remaining
 from mpc.grid_rows import GridModel
-from mpc.price import violation_price_chf_per_kwh
+from mpc.price import marginal_price_chf_per_kwh, violation_price_chf_per_kwh
 from mpc.quadratic_program import PIQP
 
 
 @dataclass(frozen=True)
 class Running:
-    """The plan in force, whose first step is step ``begins`` of the day; ``computed`` the last one that was computed.
+    """The plan in force, and the last coordination that was computed: the next warm start.
 
-    The two differ when the last coordination was no improvement; it is still the better warm start.
+    The two differ when the last coordination was no improvement. Everything but ``computed`` is plain numbers by name,
+    enough to resume from: the next coordination then starts cold, but still has to be no worse than the plan.
+
+    Attributes:
+        begins: step of the day at which the plan begins.
+        plan: over the T steps from there to the end of the day.
+        v_pu: planned voltages, [T, nodes besides the slack], in the order of ``network.nodes``; 0 where the power flow
+            has collapsed.
+        bills: what the plan promises each prosumer for these T steps.
+        computed_for: step of the day for which the last plan was computed, adopted or not.
+        computed: None after a restart, and where nobody coordinates.
     """
 
     begins: int
-    plan: CoordinatedDay
+    plan: Plan
+    v_pu: FloatArray
+    bills: Mapping[str, Bill]
     computed_for: int
-    computed: CoordinatedDay
+    computed: CoordinatedDay | None
+
+    @classmethod
+    def of(cls, day: DayAhead, begins: int = 0) -> "Running":
+        """A plan that was just computed for step ``begins`` of the day and all after it."""
+        computed = day if isinstance(day, CoordinatedDay) else None
+        return cls(begins, day.plan, np.abs(day.flow.v), day.bills, begins, computed)
+
+    @property
+    def adopted(self) -> bool:
+        """Whether the plan that was computed last is the one in force."""
+        return self.begins == self.computed_for
+
+    def row(self, step: int) -> int:
+        """Where the plan's arrays hold ``step`` of the day.
+
+        Raises:
+            ValueError: the plan does not contain this step.
+        """
+        row, steps = step - self.begins, len(self.v_pu)
+        if not 0 <= row < steps:
+            raise ValueError(f"step {step} is not within the plan of steps {self.begins} to {self.begins + steps - 1}")
+        return row
+
+    def voltages_pu(self, step: int) -> FloatArray:
+        """Planned voltages of one step of the day, [nodes besides the slack].
+
+        Raises:
+            ValueError: the plan does not contain this step.
+        """
+        return np.asarray(self.v_pu[self.row(step)])
+
+    def prices_chf_per_kwh(self, step: int) -> dict[str, float]:
+        """Each prosumer's marginal price in one step of the day.
+
+        Raises:
+            ValueError: the plan does not contain this step.
+        """
+        row, dt_h = self.row(step), self.plan.axis.dt_h
+        return {
+            name: float(marginal_price_chf_per_kwh(agreement.signal, agreement.profile.x, dt_h)[row])
+            for name, agreement in self.plan.agreements.items()
+        }
 
     def profiles(self, step: int) -> FloatArray:
-        """Planned demand from ``step`` of the day on, [N, T − step, 2]."""
-        agreements = self.plan.plan.agreements.values()
-        return np.stack([agreement.profile.x[step - self.begins :] for agreement in agreements])
+        """Planned demand from ``step`` of the day on, [N, T − step, 2].
+
+        Raises:
+            ValueError: the plan does not contain this step.
+        """
+        row = self.row(step)
+        return np.stack([agreement.profile.x[row:] for agreement in self.plan.agreements.values()])
+
+    def warm_start(self, step: int) -> Splitting | None:
+        """The last coordination without the steps before ``step``.
+
+        Raises:
+            ValueError: it was computed for a later step.
+        """
+        if self.computed is None:
+            return None
+        if step < self.computed_for:
+            raise ValueError(f"step {step} lies before step {self.computed_for}, for which was planned already")
+        return self.computed.outcome.splitting.after(step - self.computed_for)
 
 
 def replan(
@@ -55,15 +127,34 @@ def replan(
     """Coordinate the rest of ``day`` from ``step`` on and decide what is in force then.
 
     Raises:
-        ValueError: no step is left.
+        ValueError: no step is left, or the running plan does not reach this step.
+        KeyError: a prosumer was not observed.
         SolverError, SolverLicenceError: a prosumer's solver gave no answer; the running plan stays what it was.
     """
     ahead = remaining(day, step, observed, slack_voltage_pu)
-    warm = running.computed.outcome.splitting.after(step - running.computed_for) if running else None
+    if running is None:
+        return Running.of(coordinate(ahead, settings, clock, solver, observer=observer), step)
+    planned, warm = running.profiles(step), running.warm_start(step)
     new = coordinate(ahead, settings, clock, solver, warm, observer)
-    if running is None or _no_worse(new, running.profiles(step), settings):
-        return Running(step, new, step, new)
-    return Running(running.begins, running.plan, step, new)
+    if _no_worse(new, planned, settings):
+        return Running.of(new, step)
+    return replace(running, computed_for=step, computed=new)
+
+
+def replan_uncoordinated(
+    day: Scenario,
+    step: int,
+    observed: Mapping[str, Observed],
+    slack_voltage_pu: float,
+    settings: CoordinationConfig,
+    solver: str = PIQP,
+) -> Running:
+    """The baseline: from ``step`` on everybody minimises their own bill under the tariff alone.
+
+    Raises:
+        ValueError, KeyError, SolverError, SolverLicenceError: as :func:`replan`.
+    """
+    return Running.of(uncoordinated(remaining(day, step, observed, slack_voltage_pu), settings, solver), step)
 
 
 def _no_worse(new: CoordinatedDay, planned: FloatArray, settings: CoordinationConfig) -> bool:

@@ -42,16 +42,22 @@ def soc_change(battery: Battery, battery_kw: float, hours: float) -> float:
     return -battery_kw * factor * hours / battery.energy_kwh
 
 
+def usable_band(battery: Battery, reserve: float) -> tuple[float, float]:
+    """Lowest and highest state of charge without the reserve at both ends, which is a quarter of the band at most."""
+    kept = min(reserve, (battery.soc_max - battery.soc_min) / 4)
+    return battery.soc_min + kept, battery.soc_max - kept
+
+
 def inward(battery: Battery, soc: float, reserve: float, allowed: Interval) -> Interval:
     """What is left of ``allowed`` where the state of charge has drifted into the reserve at an end: the way back.
 
-    Noise of the measurement is booked as energy, so the books of a battery at rest wander. The power that leads back
-    out of the reserve within :data:`RETURN_H` (30 W for 0.2 % of 2.5 kWh) holds them; more than the reserve counts as it.
+    Noise of the measurement is booked as energy, so the books of a battery at rest wander. The power that leads
+    back out of the reserve within :data:`RETURN_H` (30 W for 0.2 % of 2.5 kWh) holds them; more counts as the reserve.
     """
-    reserve = min(reserve, (battery.soc_max - battery.soc_min) / 2)
+    low, high = usable_band(battery, reserve)
     kw_per_soc = battery.energy_kwh / RETURN_H
-    above = min(soc - (battery.soc_max - reserve), reserve) * kw_per_soc
-    below = min(battery.soc_min + reserve - soc, reserve) * kw_per_soc
+    above = min(soc - high, reserve) * kw_per_soc
+    below = min(low - soc, reserve) * kw_per_soc
     return Interval(
         min(above, allowed.upper_kw) if above > 0 else allowed.lower_kw,
         max(-below, allowed.lower_kw) if below > 0 else allowed.upper_kw,

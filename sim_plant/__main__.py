@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
 from dataclasses import replace
@@ -31,7 +32,7 @@ def main() -> int:
     for library in _NOISY:
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
     try:
-        asyncio.run(_run(_described(given)))
+        asyncio.run(_run(_described(given), until_eof=given.until_eof))
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--free-ports", action="store_true", help="instead of those of the configuration")
     parser.add_argument("--control-port", type=int, default=0)
     parser.add_argument("--frames", type=Path, help="file for the frames and verdicts of the referee")
+    parser.add_argument("--until-eof", action="store_true", help="stop when stdin ends, as it does when its owner dies")
     parser.add_argument("--server-key", type=Path, help="private key of the OPC UA servers with security")
     return parser
 
@@ -69,15 +71,23 @@ def _described(given: argparse.Namespace) -> PlantConfig:
     )
 
 
-async def _run(config: PlantConfig) -> None:
+async def _run(config: PlantConfig, *, until_eof: bool) -> None:
     async with open_plant(config) as plant:
         loop = asyncio.get_running_loop()
+        if until_eof:
+            loop.add_reader(sys.stdin, _stop_at_eof, plant.stopping)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, plant.stopping.set)
         listening = {"control": plant.control_port, "devices": {d.name: address(d) for d in plant.devices}}
         sys.stdout.write(json.dumps(listening) + "\n")
         sys.stdout.flush()
         await plant.stopping.wait()
+        loop.remove_reader(sys.stdin)
+
+
+def _stop_at_eof(stopping: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        stopping.set()
 
 
 if __name__ == "__main__":

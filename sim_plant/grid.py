@@ -73,19 +73,6 @@ class Grid:
         return GridState(dict.fromkeys(self.network.nodes, 0.0), dict.fromkeys(self._lines(), 0.0), 0j, solved=False)
 
 
-def feeding_lines(network: Network) -> dict[str, str]:
-    """Node → name of the line that feeds it from the side of the slack node; the slack node has none."""
-    feeds: dict[str, str] = {}
-    reached, rest = {network.slack}, list(network.lines)
-    while rest:
-        line = next(line for line in rest if {line.from_node, line.to_node} & reached)
-        rest.remove(line)
-        (node,) = {line.from_node, line.to_node} - reached
-        feeds[node] = line.name
-        reached.add(node)
-    return feeds
-
-
 def _source_id(network: Network) -> int:
     return len(network.nodes) + len(network.lines)
 

@@ -5,7 +5,7 @@ from math import inf
 
 from core.config_devices import Converter, ModbusMeter
 from sim_plant.converter import Rating
-from sim_plant.grid import Grid, GridState, feeding_lines
+from sim_plant.grid import Grid, GridState
 from sim_plant.meter import Reading
 from sim_plant.referee import Recorder, Referee
 from sim_plant.settings import PlantConfig, PlantError
@@ -22,7 +22,7 @@ class Laboratory:
         self.grid_state: GridState
         self._clock = clock
         self._grid = Grid(config.network)
-        self._feeds = feeding_lines(config.network)
+        self._feeds = config.network.feeds
         self._at_s = 0.0
         self._slack_pu: float | None = None
         bench = Bench(self.now_s, config.start, config.seed)

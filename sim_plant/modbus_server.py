@@ -27,7 +27,8 @@ async def serve_modbus(banks: Mapping[int, Bank], port: int) -> AsyncIterator[in
     Raises:
         PortError: the port is taken.
     """
-    server = ModbusTcpServer([_device(unit, bank) for unit, bank in banks.items()], address=(LOOPBACK, port))
+    devices = {0: _nobody()} | {unit: _device(unit, bank) for unit, bank in banks.items()}
+    server = ModbusTcpServer(list(devices.values()), address=(LOOPBACK, port))
     try:
         await server.serve_forever(background=True)
     except RuntimeError as error:
@@ -48,6 +49,16 @@ def _device(unit: int, bank: Bank) -> SimDevice:
     """One block of words without content: what it shows comes from the bank at each request."""
     words = SimData(bank.address, count=bank.n_words, values=0, datatype=DataType.REGISTERS)
     return SimDevice(unit, [words], action=partial(_answer, bank))
+
+
+def _nobody() -> SimDevice:
+    """Every unit that is no device's: pymodbus asks unit 0 where it knows no other."""
+    words = SimData(0, count=2**16, values=0, datatype=DataType.REGISTERS)
+    return SimDevice(0, [words], action=_no_answer)
+
+
+async def _no_answer(*_: object) -> ExcCodes:
+    return ExcCodes.GATEWAY_NO_RESPONSE
 
 
 async def _answer(

@@ -90,7 +90,10 @@ class Guard:
 
 
 class GuardedServer(InternalServer):
-    """Makes sessions that look at the certificate of the channel, not only at the identity token."""
+    """Makes sessions that look at the certificate of the channel, not only at the identity token.
+
+    Its endpoints stand at the address that the client asked for, path included: some clients insist on that.
+    """
 
     def __init__(self, guard: Guard | None) -> None:
         super().__init__(user_manager=guard)
@@ -106,6 +109,16 @@ class GuardedServer(InternalServer):
         session = _GuardedSession(self, self.aspace, self.subscription_service, name, user, external)
         session.guard = self._guard
         return session
+
+    async def get_endpoints(
+        self, params: ua.GetEndpointsParameters | None = None, sockname: tuple[str, int] | None = None
+    ) -> list[ua.EndpointDescription]:
+        """What is offered; asyncua takes host and port from the client's address and leaves the path out."""
+        endpoints = await super().get_endpoints(params, sockname)
+        if params and params.EndpointUrl:
+            for endpoint in endpoints:
+                endpoint.EndpointUrl = params.EndpointUrl
+        return endpoints
 
 
 class _GuardedSession(InternalSession):

@@ -120,7 +120,7 @@ class OpcUaServer:
         """One Write request: a status for each value. A request that cannot be taken as a whole is refused as one."""
         items = [self._items.get(write.NodeId) for write in writes]
         faults = [
-            ua.StatusCodes.BadNotWritable if item is None else item.fault_of(write)
+            self._fault_elsewhere(write.NodeId) if item is None else item.fault_of(write)
             for item, write in zip(items, writes, strict=True)
         ]
         if first := next((fault for fault in faults if fault is not None), None):
@@ -129,6 +129,10 @@ class OpcUaServer:
         stations = {item.station.name: item.station for item, _ in pairs}
         status = {name: await self._frame(station, pairs) for name, station in stations.items()}
         return [status[item.station.name] for item, _ in pairs]
+
+    def _fault_elsewhere(self, node_id: ua.NodeId) -> int:
+        known = node_id in self._server.iserver.aspace
+        return ua.StatusCodes.BadNotWritable if known else ua.StatusCodes.BadNodeIdUnknown
 
     async def _frame(self, station: ConverterStation, pairs: Sequence[tuple[_Item, float]]) -> int:
         mine = [(item, value) for item, value in pairs if item.station is station]

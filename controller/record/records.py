@@ -43,7 +43,8 @@ class DeviceRecord:
 
 @dataclass(frozen=True)
 class CycleRecord:
-    """One 30 s cycle. ``nodes`` holds voltages (p.u.), ``lines`` currents at the from-end (A), by name.
+    """One 30 s cycle. ``nodes`` holds voltages (p.u.), ``lines`` currents at the from-end (A), by name; slack power is
+    what is drawn from the upper grid.
 
     ``cycle_ms`` is wall clock, ``missed`` the cycles that were skipped so far, ``backlog`` the jobs that wait.
     """
@@ -52,6 +53,8 @@ class CycleRecord:
     prosumers: Mapping[str, ProsumerRecord]
     nodes: Mapping[str, float | None]
     lines: Mapping[str, float | None]
+    slack_p_kw: float | None
+    slack_q_kvar: float | None
     devices: Mapping[str, DeviceRecord]
     mode: str
     cycle_ms: float

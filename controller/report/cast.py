@@ -1,5 +1,6 @@
 """Who is drawn: everybody in a small grid; in a large one a few who matter most, before the band of all."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,17 +46,10 @@ class Cast:
 
     @cached_property
     def node_looks(self) -> dict[str, Look]:
-        """A node looks like its first shown prosumer; passive nodes are grey, unless they are many; the slack black."""
+        """See :func:`node_looks`; passive nodes are left out where they are many."""
         scenario = self.record.summary.scenario
-        result: dict[str, Look] = {}
-        for name in self.shown:
-            if name in scenario.nodes:
-                result.setdefault(scenario.nodes[name], self.looks[name])
-        result[scenario.slack] = Look("black", DASHES[2])
-        if not self.node_crowd:
-            for k, node in enumerate(self._passive):
-                result[node] = Look(QUIET, DASHES[k % len(DASHES)], 0.9)
-        return result
+        homes = {name: scenario.nodes[name] for name in self.shown if name in scenario.nodes}
+        return node_looks(self.looks, homes, scenario.slack, () if self.node_crowd else self._passive)
 
     @property
     def node_crowd(self) -> bool:
@@ -65,8 +59,7 @@ class Cast:
     @cached_property
     def _passive(self) -> list[str]:
         scenario = self.record.summary.scenario
-        taken = {*scenario.nodes.values(), scenario.slack}
-        return [node for node in self.record.result.v_pu.columns if node not in taken]
+        return passive(self.record.result.v_pu.columns, scenario.nodes, scenario.slack)
 
     def _weight(self, name: str) -> tuple[float, float, float]:
         """Compensation, curtailment, distance of the node's voltage from the middle of the limits."""
@@ -75,3 +68,22 @@ class Cast:
         v_pu: pd.Series = self.record.uncoordinated.v_pu[scenario.nodes[name]]
         distance = float(np.abs(v_pu - (scenario.v_min_pu + scenario.v_max_pu) / 2).max())
         return round(summary.cost_chf[name].compensation, 6), round(summary.curtailed_kwh[name], 6), distance
+
+
+def node_looks(
+    prosumers: Mapping[str, Look], homes: Mapping[str, str], slack: str, passive_nodes: Iterable[str]
+) -> dict[str, Look]:
+    """A node looks like its first prosumer of ``homes`` (prosumer → node); passive nodes are grey, the slack black."""
+    result: dict[str, Look] = {}
+    for name, node in homes.items():
+        result.setdefault(node, prosumers[name])
+    result[slack] = Look("black", DASHES[2])
+    for k, node in enumerate(passive_nodes):
+        result[node] = Look(QUIET, DASHES[k % len(DASHES)], 0.9)
+    return result
+
+
+def passive(nodes: Iterable[str], homes: Mapping[str, str], slack: str) -> list[str]:
+    """Nodes besides the slack at which nobody is connected."""
+    taken = {*homes.values(), slack}
+    return [node for node in nodes if node not in taken]

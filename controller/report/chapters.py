@@ -36,11 +36,11 @@ def chapters(record: Record) -> Iterator[Markup]:
 def _costs(record: Record) -> Markup:
     text = "Cost under the retail tariff; negative amounts are earned."
     if record.coordinated is None:
-        return _chapter("What the day costs", cost_table(record), _note(text))
+        return chapter("What the day costs", cost_table(record), note(text))
     more = """ Compensation (16) is what the grid operator owes a prosumer so that following the prices costs nothing
         against the prosumer’s own optimum. The fee (15) is the part of the advertised price that does not depend on
         the demand. Counterpart of table 3 of the paper."""
-    return _chapter("What coordination costs", cost_table(record), _note(text + more))
+    return chapter("What coordination costs", cost_table(record), note(text + more))
 
 
 def _excursions(record: Record) -> Markup:
@@ -51,7 +51,7 @@ def _excursions(record: Record) -> Markup:
         limits by at most {magnitude(ac.violation_max_pu)} p.u., the upper grid by
         {number(ac.slack_p_violation_kw, 2)} kW and {number(ac.slack_q_violation_kvar, 2)} kvar, lines by
         {number(ac.line_overload_a, 1)} A."""
-    return _chapter("What left its limits, and when", excursion_table(record), _note(text))
+    return chapter("What left its limits, and when", excursion_table(record), note(text))
 
 
 def _selfish_day(cast: Cast) -> Markup:
@@ -59,7 +59,7 @@ def _selfish_day(cast: Cast) -> Markup:
         at the same time, and no PV is curtailed that earns something. Where voltages enter the tinted areas, the grid
         pays for it. Counterpart of figure 3 of the paper."""
     figure = day_figure(cast, cast.record.uncoordinated)
-    return _figure("The day without coordination", figure, "uncoordinated", text + cast_note(cast))
+    return drawn("The day without coordination", figure, "uncoordinated", text + cast_note(cast))
 
 
 def _coordinated_day(cast: Cast, day: Day) -> Markup:
@@ -67,21 +67,21 @@ def _coordinated_day(cast: Cast, day: Day) -> Markup:
         limit binds. A lower price asks for consumption against high voltages, a higher one for less of it; it is zero
         where PV is curtailed (shaded), since more of it is worth nothing. Batteries wait for the hours in which the
         grid needs them. Scales are those of the figure before. Counterpart of figure 4 of the paper."""
-    return _figure("The day with coordination", day_figure(cast, day), "coordinated", text + cast_note(cast))
+    return drawn("The day with coordination", day_figure(cast, day), "coordinated", text + cast_note(cast))
 
 
 def _extremes(record: Record) -> Markup:
     text = """For every node the range of its voltage over the day, for every line its largest current. What reaches
         beyond the dashed lines is a violation. Voltages move most far from the upper grid, currents are largest near
         it."""
-    return _figure("Nodes and lines at their worst", extremes_figure(record), "extremes", text)
+    return drawn("Nodes and lines at their worst", extremes_figure(record), "extremes", text)
 
 
 def _exchange(cast: Cast) -> Markup:
     text = """What the upper grid delivers: power above zero is imported, below zero exported. Reactive power is free
         under the tariff, so that batteries support the voltage with it first, as far as their converters and the power
         factor at the upper grid allow; without coordination they have no reason to."""
-    return _figure("The upper grid and reactive power", exchange_figure(cast), "exchange", text)
+    return drawn("The upper grid and reactive power", exchange_figure(cast), "exchange", text)
 
 
 def _convergence(record: Record) -> Markup:
@@ -90,7 +90,7 @@ def _convergence(record: Record) -> Markup:
         was asked for; it can be negative (hollow) while limits are violated. The coordination ends when gap and
         violation are below their tolerances; the linearisation is renewed until its error does not matter. ▽ marks
         zeros. Counterpart of figure 5 of the paper."""
-    return _figure("How the coordination converged", convergence_figure(record), "convergence", text)
+    return drawn("How the coordination converged", convergence_figure(record), "convergence", text)
 
 
 def _origin(record: Record) -> Markup:
@@ -109,19 +109,27 @@ def _origin(record: Record) -> Markup:
         caps = f"--max-iterations {scenario.max_iterations} --budget-s {scenario.budget_s:g}"
         options = f"--splitting {scenario.splitting} {caps}"
     command = f"gridlab {summary.command} {quote(summary.config)} {options}"
-    return _chapter("How to reproduce it", tag("pre", command), tag("dl", *items, class_="origin"))
+    return chapter("How to reproduce it", tag("pre", command), tag("dl", *items, class_="origin"))
 
 
-def _note(text: str) -> Markup:
+def note(text: str) -> Markup:
+    """How to read what stands above it."""
     return tag("p", text, class_="note")
 
 
-def _figure(title: str, figure: Figure, key: str, reading: str) -> Markup:
-    drawing = tag("figure", Markup(svg.inline(figure, key, title)))
-    return tag("section", tag("h2", title), drawing, tag("p", reading, class_="reading"), class_="drawn")
+def drawn(title: str, figure: Figure, key: str, reading: str) -> Markup:
+    """A chapter that consists of a figure; ``key`` tells it from others of the page."""
+    shown = drawing(figure, key, title)
+    return tag("section", tag("h2", title), shown, tag("p", reading, class_="reading"), class_="drawn")
 
 
-def _chapter(title: str, *content: Markup) -> Markup:
+def drawing(figure: Figure, key: str, title: str) -> Markup:
+    """The figure alone."""
+    return tag("figure", Markup(svg.inline(figure, key, title)))
+
+
+def chapter(title: str, *content: Markup) -> Markup:
+    """A heading and what belongs to it."""
     return tag("section", tag("h2", title), *content)
 
 

@@ -1,6 +1,6 @@
 """The figures of a run, one function each: counterparts of figures 3 to 5 of paper A, and two of the grid."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from controller.report.style import (
     styled,
 )
 from controller.report.times import description, edges_h, ticks
+from core.time import TimeAxis
 
 Panel = Callable[[Axes, Cast, Day], None]
 
@@ -43,10 +44,10 @@ def day_figure(cast: Cast, day: Day) -> Figure:
     if (day.plan["pv_available_kw"] > 0).any(axis=None):
         panels += [(pv, 1)]
     panels += [(voltages, 1.4)]
-    figure, axes = _stacked(cast.record, [height for _, height in panels])
+    figure, axes = stacked(cast.record.axis, [height for _, height in panels])
     for ax, (panel, _) in zip(axes, panels, strict=True):
         panel(ax, cast, day)
-    _name_prosumers(figure, cast)
+    name_prosumers(figure, cast.looks)
     return figure
 
 
@@ -54,12 +55,12 @@ def day_figure(cast: Cast, day: Day) -> Figure:
 def exchange_figure(cast: Cast) -> Figure:
     """Power drawn from the upper grid without and with coordination, and the reactive power of the batteries."""
     day = cast.record.result
-    figure, axes = _stacked(cast.record, [1.1, 1.1, 1.1] if _has_battery(day) else [1.1, 1.1])
+    figure, axes = stacked(cast.record.axis, [1.1, 1.1, 1.1] if _has_battery(day) else [1.1, 1.1])
     _exchange(axes[0], cast.record, "p_kw", "active\npower (kW)")
     _exchange(axes[1], cast.record, "q_kvar", "reactive\npower (kvar)")
     if _has_battery(day):
         reactive(axes[2], cast, day)
-        _name_prosumers(figure, cast)
+        name_prosumers(figure, cast.looks)
     return figure
 
 
@@ -122,13 +123,13 @@ def convergence_figure(record: Record) -> Figure:
     return figure
 
 
-def _stacked(record: Record, heights: list[float]) -> tuple[Figure, list[Axes]]:
+def stacked(axis: TimeAxis, heights: list[float]) -> tuple[Figure, list[Axes]]:
     """Panels above each other on one time axis."""
     figure = Figure(figsize=(WIDTH_IN, 1.05 * sum(heights) + 0.7))
     figure.set_layout_engine("constrained", h_pad=0.03, hspace=0.02)
     axes = list(np.atleast_1d(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)))
-    positions, labels = ticks(record.axis)
-    axes[-1].set(xlim=(0, edges_h(record.axis)[-1]), xlabel=description(record.axis))
+    positions, labels = ticks(axis)
+    axes[-1].set(xlim=(0, edges_h(axis)[-1]), xlabel=description(axis))
     axes[-1].set_xticks(positions, labels)
     for ax in axes[:-1]:
         ax.tick_params(axis="x", length=0)
@@ -136,10 +137,10 @@ def _stacked(record: Record, heights: list[float]) -> tuple[Figure, list[Axes]]:
     return figure, axes
 
 
-def _name_prosumers(figure: Figure, cast: Cast) -> None:
-    handles = [handle(cast.looks[name]) for name in cast.shown]
-    labels = [short(name) for name in cast.shown]
-    figure.legend(handles, labels, loc="outside upper left", ncols=6)
+def name_prosumers(figure: Figure, looks: Mapping[str, Look]) -> None:
+    """The legend of prosumers that all panels share."""
+    labels = [short(name) for name in looks]
+    figure.legend([handle(look) for look in looks.values()], labels, loc="outside upper left", ncols=6)
 
 
 def _exchange(ax: Axes, record: Record, quantity: str, label: str) -> None:

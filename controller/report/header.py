@@ -45,18 +45,18 @@ def _verdict(record: Record) -> Markup:
                 f"In the AC power flow of the plan, voltages leave their limits by no more than {violation} "
                 f"(allowed: {scenario.violation_tol_pu:g})."
             )
-            return _banner("good", "Converged", text)
+            return banner("good", "Converged", text)
         case "infeasible":
             return _infeasible(record)
         case "uncoordinated":
             text = "Every prosumer follows the tariff alone: the baseline, whatever it does to the grid."
-            return _banner("warn", "Not coordinated", text)
+            return banner("warn", "Not coordinated", text)
     text = (
         f"{STOPPED.get(summary.status, summary.status)} before a gap of {percent(scenario.gap_tol)} and limits held "
         f"within {scenario.violation_tol_pu:g} p.u. were certified. Shown is the best plan found: gap {gap}, "
         f"voltages off limits by {violation}"
     )
-    return _banner("warn", "Not converged", text)
+    return banner("warn", "Not converged", text)
 
 
 def _infeasible(record: Record) -> Markup:
@@ -74,10 +74,11 @@ def _infeasible(record: Record) -> Markup:
     ]
     if len(found) > LISTED:
         items.append(tag("li", f"and {len(found) - LISTED} more limits, see below"))
-    return _banner("bad", "Limits that nobody can hold", text, tag("ul", *items))
+    return banner("bad", "Limits that nobody can hold", text, tag("ul", *items))
 
 
-def _banner(kind: str, title: str, text: str, *more: Markup) -> Markup:
+def banner(kind: str, title: str, text: str, *more: Markup) -> Markup:
+    """A coloured box; ``kind`` is good, warn or bad."""
     return tag("div", tag("strong", title), tag("p", text), *more, class_=f"banner {kind}", role="status")
 
 
@@ -96,15 +97,15 @@ def _tiles(record: Record) -> list[Markup]:
     curtailed = sum(summary.curtailed_kwh.values())
     limits = f"limits {scenario.v_min_pu:g} … {scenario.v_max_pu:g}"
     tiles = [
-        _tile("Cost of the day", f"{number(cost.coordinated, 2)} {currency}", _cost_note(summary)),
-        _tile("Voltages (AC), p.u.", f"{ac.v_min_pu:.4f} … {ac.v_max_pu:.4f}", limits),
-        _tile("PV curtailed", f"{number(curtailed, 2)} kWh", _curtailed_note(record)),
+        tile("Cost of the day", f"{number(cost.coordinated, 2)} {currency}", _cost_note(summary)),
+        tile("Voltages (AC), p.u.", f"{ac.v_min_pu:.4f} … {ac.v_max_pu:.4f}", limits),
+        tile("PV curtailed", f"{number(curtailed, 2)} kWh", _curtailed_note(record)),
     ]
     if summary.coordinated:
         gap = "none" if summary.gap_rel is None else percent(summary.gap_rel)
         rounds = f"{summary.relinearisations} linearisations, {scenario.splitting} splitting"
-        tiles += [_tile("Certified gap", gap, _bound_note(summary)), _tile("Rounds", str(summary.iterations), rounds)]
-    return [*tiles, _tile("Wall time", f"{summary.wall_s:.2f} s", f"gridlab {summary.version}")]
+        tiles += [tile("Certified gap", gap, _bound_note(summary)), tile("Rounds", str(summary.iterations), rounds)]
+    return [*tiles, tile("Wall time", f"{summary.wall_s:.2f} s", f"gridlab {summary.version}")]
 
 
 def _cost_note(summary: Summary) -> str:
@@ -126,5 +127,6 @@ def _curtailed_note(record: Record) -> str:
     return f"of {number(available, 1)} kWh available"
 
 
-def _tile(name: str, value: str, note: str) -> Markup:
+def tile(name: str, value: str, note: str) -> Markup:
+    """A number that matters, for a list of class tiles."""
     return tag("div", tag("dt", name), tag("dd", value, tag("small", note)), class_="tile")

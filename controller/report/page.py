@@ -9,12 +9,17 @@ from controller.report.record import Record
 
 
 def page(record: Record) -> str:
-    """report.html of a run."""
+    """report.html of a day-ahead plan."""
+    return document(f"{record.summary.name}, {record.summary.scenario.date}", header(record), *chapters(record))
+
+
+def document(title: str, *content: Markup) -> str:
+    """A whole HTML file."""
     css = files("controller.report").joinpath("page.css").read_text(encoding="utf-8")
     head = joined(
         Markup('<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'),
-        tag("title", f"{record.summary.name}, {record.summary.scenario.date}"),
+        tag("title", title),
         Markup(f"\n<style>\n{css}</style>"),
     )
-    body = tag("main", header(record), *chapters(record))
+    body = tag("main", *content)
     return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n'

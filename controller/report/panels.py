@@ -89,7 +89,7 @@ def voltages(ax: Axes, cast: Cast, day: Day) -> None:
         key.add(f"{node} (slack)" if node == scenario.slack else node, handle(cast.node_looks[node]))
     days = (cast.record.uncoordinated, cast.record.result)
     reached = np.concatenate([d.v_pu.to_numpy().ravel() for d in days] + [[scenario.v_min_pu, scenario.v_max_pu]])
-    low, high = _widened(float(np.nanmin(reached)), float(np.nanmax(reached)))
+    low, high = widened(float(np.nanmin(reached)), float(np.nanmax(reached)))
     for bound, end in ((scenario.v_min_pu, low), (scenario.v_max_pu, high)):
         ax.axhspan(bound, end, color=OUTSIDE, linewidth=0, zorder=0)
         ax.axhline(bound, color=LIMIT, linewidth=0.8, linestyle="--")
@@ -148,9 +148,10 @@ def _shown(cast: Cast, table: pd.DataFrame) -> list[str]:
 def _range(cast: Cast, quantity: str) -> tuple[float, float]:
     """One scale for both days, so that figures can be compared; it contains zero."""
     values = [day.plan[quantity].to_numpy() for day in (cast.record.uncoordinated, cast.record.result)]
-    return _widened(min(0.0, float(np.min(values))), max(0.0, float(np.max(values))))
+    return widened(min(0.0, float(np.min(values))), max(0.0, float(np.max(values))))
 
 
-def _widened(low: float, high: float) -> tuple[float, float]:
+def widened(low: float, high: float) -> tuple[float, float]:
+    """A range with some space around it."""
     space = 0.06 * (high - low) or 1.0
     return low - space, high + space

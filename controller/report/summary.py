@@ -123,8 +123,12 @@ def parse_summary(data: dict[str, Any], folder: str) -> Summary:
     try:
         return Summary.model_validate(data)
     except ValidationError as error:
-        faults = [Fault(file, _key(e["loc"]), _got(e), e["msg"]) for e in error.errors(include_url=False)]
-        raise InputError(faults) from error
+        raise InputError(faults(error, file)) from error
+
+
+def faults(error: ValidationError, file: str) -> list[Fault]:
+    """What pydantic found, one fault for every key."""
+    return [Fault(file, _key(e["loc"]), _got(e), e["msg"]) for e in error.errors(include_url=False)]
 
 
 def _key(location: tuple[int | str, ...]) -> str:

@@ -11,7 +11,9 @@ import numpy as np
 from core.assets import FloatArray
 from core.time import TimeAxis
 
-TICK_H = 3
+TICKS_MIN = (5, 10, 30, 60, 180)
+MOST_TICKS = 10
+"""More labels than this would stand too close."""
 
 
 def edges_h(axis: TimeAxis) -> FloatArray:
@@ -20,11 +22,12 @@ def edges_h(axis: TimeAxis) -> FloatArray:
 
 
 def ticks(axis: TimeAxis) -> tuple[list[float], list[str]]:
-    """Positions (hours since the start) and labels of every third full hour of local time."""
-    quarters = range(round(4 * axis.n_steps * axis.dt_h) + 1)
-    local = [(q / 4, _local(axis, axis.start + timedelta(minutes=15 * q))) for q in quarters]
-    full = [(h, t) for h, t in local if t.minute == 0 and t.hour % TICK_H == 0]
-    return [h for h, _ in full], [clock(axis, t) for _, t in full]
+    """Positions (hours since the start) and labels of round local times: every third full hour of a day."""
+    minutes = round(60 * axis.n_steps * axis.dt_h)
+    every_min = next((t for t in TICKS_MIN if minutes <= MOST_TICKS * t), TICKS_MIN[-1])
+    local = [(m / 60, _local(axis, axis.start + timedelta(minutes=m))) for m in range(minutes + 1)]
+    round_times = [(h, t) for h, t in local if (60 * t.hour + t.minute) % every_min == 0]
+    return [h for h, _ in round_times], [clock(axis, t) for _, t in round_times]
 
 
 def edge(axis: TimeAxis, k: int) -> str:

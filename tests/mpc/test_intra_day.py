@@ -8,9 +8,10 @@ import pytest
 from core.config import CoordinationConfig
 from core.scenario import Scenario
 from mpc.coordination.outcome import Status
-from mpc.day_ahead import coordinate
+from mpc.day_ahead import CoordinatedDay, coordinate, uncoordinated
 from mpc.forecast import Observed, remaining
-from mpc.intra_day import Running, replan
+from mpc.grid_rows import GridModel
+from mpc.intra_day import Running, replan, replan_uncoordinated
 from mpc.margin import COLD_START_PU, WINDOW, Margin
 from tests.mpc.virtual_clock import VirtualClock
 from tests.synthetic import scenario
@@ -25,15 +26,14 @@ def day() -> Scenario:
 
 @pytest.fixture(scope="module")
 def running(day: Scenario) -> Running:
-    plan = coordinate(day, CoordinationConfig(), VirtualClock())
-    return Running(0, plan, 0, plan)
+    return Running.of(coordinate(day, CoordinationConfig(), VirtualClock()))
 
 
 def as_planned(day: Scenario, running: Running, step: int, load_factor: float = 1.0) -> dict[str, Observed]:
     """Everything came as forecast up to ``step``, but for the load of the last interval."""
     seen = {}
     for site in day.sites:
-        soc = running.plan.plan.prosumers[site.prosumer.name].soc
+        soc = running.plan.prosumers[site.prosumer.name].soc
         assert soc is not None
         outlook = site.outlook
         load_kw, load_kvar = load_factor * outlook.load_kw[step], load_factor * outlook.load_kvar[step]
@@ -67,30 +67,94 @@ def test_a_step_outside_the_day_is_refused(day: Scenario, running: Running, step
         remaining(day, step, as_planned(day, running, STEP), 1.0)
 
 
+def coordinated(running: Running) -> CoordinatedDay:
+    assert running.computed is not None
+    return running.computed
+
+
 def test_when_all_comes_as_forecast_the_warm_start_has_little_left_to_do(day: Scenario, running: Running) -> None:
     seen = as_planned(day, running, STEP)
     warm = replan(day, STEP, seen, 1.0, running, CoordinationConfig(), VirtualClock())
     cold = replan(day, STEP, seen, 1.0, None, CoordinationConfig(), VirtualClock())
-    assert warm.plan.outcome.status is cold.plan.outcome.status is Status.CONVERGED
-    assert len(warm.plan.outcome.iterations) < len(cold.plan.outcome.iterations)
+    assert coordinated(warm).outcome.status is coordinated(cold).outcome.status is Status.CONVERGED
+    assert len(coordinated(warm).outcome.iterations) < len(coordinated(cold).outcome.iterations)
 
 
-def test_a_plan_that_came_out_worse_does_not_replace_the_running_one(day: Scenario, running: Running) -> None:
+@pytest.mark.parametrize("computed", ["after one round", None])
+def test_a_plan_that_came_out_worse_does_not_replace_the_running_one(
+    day: Scenario, running: Running, computed: str | None
+) -> None:
     hurried = CoordinationConfig(max_iterations=1)
-    seen = as_planned(day, running, STEP)
-    cold = Running(0, running.plan, 0, coordinate(day, hurried, VirtualClock()))
-    after = replan(day, STEP, seen, 1.0, cold, hurried, VirtualClock())
-    assert after.computed.outcome.status is Status.ITERATIONS
+    last = coordinate(day, hurried, VirtualClock()) if computed else None
+    before = replace(running, computed=last)
+    after = replan(day, STEP, as_planned(day, running, STEP), 1.0, before, hurried, VirtualClock())
+    assert coordinated(after).outcome.status is Status.ITERATIONS
+    assert not after.adopted
+    assert (after.begins, after.computed_for) == (0, STEP)
     assert after.plan is running.plan
     assert (after.profiles(STEP) == running.profiles(0)[:, STEP:]).all()
+    assert (after.voltages_pu(STEP) == running.voltages_pu(STEP)).all()
+
+
+def test_after_a_restart_the_coordination_starts_cold(day: Scenario, running: Running) -> None:
+    seen = as_planned(day, running, STEP)
+    resumed = replace(running, computed=None)
+    after = replan(day, STEP, seen, 1.0, resumed, CoordinationConfig(), VirtualClock())
+    cold = replan(day, STEP, seen, 1.0, None, CoordinationConfig(), VirtualClock())
+    assert after.adopted
+    assert (after.profiles(STEP) == cold.profiles(STEP)).all()
 
 
 def test_a_better_plan_replaces_it_even_if_the_budget_ended_first(day: Scenario, running: Running) -> None:
     slack_pu = 1.03
     few = CoordinationConfig(max_iterations=25, gap_tol=1e-9)
     after = replan(day, STEP, as_planned(day, running, STEP), slack_pu, running, few, VirtualClock())
-    assert after.computed.outcome.status is Status.ITERATIONS
-    assert after.plan is after.computed
+    assert coordinated(after).outcome.status is Status.ITERATIONS
+    assert after.adopted
+    assert after.plan is coordinated(after).plan
+
+
+def test_selfish_replanning_is_everybodys_optimum_of_what_is_left(day: Scenario, running: Running) -> None:
+    seen = as_planned(day, running, STEP, load_factor=1.5)
+    selfish = replan_uncoordinated(day, STEP, seen, 1.01, CoordinationConfig())
+    together = replan(day, STEP, seen, 1.01, running, CoordinationConfig(), VirtualClock())
+    assert (selfish.begins, selfish.computed) == (STEP, None)
+    for name, bill in selfish.bills.items():
+        assert bill.coordinated_chf == pytest.approx(together.bills[name].uncoordinated_chf)
+        assert bill.compensation_chf == 0
+    tariff = pytest.approx(day.tariff.buy_chf_per_kwh[STEP + 3])
+    assert all(price == tariff for price in selfish.prices_chf_per_kwh(STEP + 3).values())
+
+
+def test_a_plan_tells_the_voltages_and_prices_of_a_step_of_the_day(day: Scenario, running: Running) -> None:
+    after = replan(day, STEP, as_planned(day, running, STEP), 1.0, running, CoordinationConfig(), VirtualClock())
+    step = STEP + 7
+    grid = GridModel(remaining(day, STEP, as_planned(day, running, STEP), 1.0), 1.0)
+    assert after.voltages_pu(step) == pytest.approx(np.abs(grid.flow(after.profiles(STEP)).v[7]))
+    prices = after.prices_chf_per_kwh(step)
+    for name, agreement in after.plan.agreements.items():
+        p_kw = np.array([1e-4, 0.0])
+        up, down = agreement.profile.x.copy(), agreement.profile.x.copy()
+        up[7] += p_kw
+        down[7] -= p_kw
+        difference_chf = agreement.signal.cost_chf(up) - agreement.signal.cost_chf(down)
+        assert prices[name] == pytest.approx(difference_chf / (2e-4 * day.axis.dt_h), abs=1e-6)
+
+
+@pytest.mark.parametrize("step", [STEP - 1, 48])
+def test_a_plan_says_nothing_about_other_steps(day: Scenario, running: Running, step: int) -> None:
+    later = Running.of(
+        uncoordinated(remaining(day, STEP, as_planned(day, running, STEP), 1.0), CoordinationConfig()), STEP
+    )
+    for ask in (later.voltages_pu, later.prices_chf_per_kwh, later.profiles):
+        with pytest.raises(ValueError, match=f"step {step} is not within the plan of steps 20 to 47"):
+            ask(step)
+
+
+def test_planning_does_not_go_back_in_time(day: Scenario, running: Running) -> None:
+    later = replace(running, computed_for=STEP + 1)
+    with pytest.raises(ValueError, match="step 20 lies before step 21"):
+        replan(day, STEP, as_planned(day, running, STEP), 1.0, later, CoordinationConfig(), VirtualClock())
 
 
 def test_the_last_step_of_the_day(day: Scenario, running: Running) -> None:

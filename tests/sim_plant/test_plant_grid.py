@@ -5,7 +5,7 @@ import pytest
 
 from core.network import Line, Network
 from mpc.power_flow import PowerFlow
-from sim_plant.grid import Grid, feeding_lines
+from sim_plant.grid import Grid
 
 
 @pytest.mark.parametrize("b_us", [0.0, 400.0])
@@ -49,4 +49,4 @@ def test_demand_at_the_slack_touches_no_line(gridlab9_network: Network) -> None:
 
 def test_each_node_is_fed_from_the_side_of_the_slack() -> None:
     lines = (Line("N3", "N2", 0.1, 0.1), Line("N2", "N1", 0.1, 0.1), Line("N3", "N4", 0.1, 0.1))
-    assert feeding_lines(Network("N1", 400.0, lines)) == {"N2": "N2-N1", "N3": "N3-N2", "N4": "N3-N4"}
+    assert Network("N1", 400.0, lines).feeds == {"N2": "N2-N1", "N3": "N3-N2", "N4": "N3-N4"}

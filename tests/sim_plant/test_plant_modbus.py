@@ -26,7 +26,7 @@ from tests.sim_plant.benches import (
 )
 
 CONVERTER = device("c", GENERIC)
-VALUE, ADDRESS, STATE, FUNCTION = 3, 2, 4, 1
+VALUE, ADDRESS, STATE, FUNCTION, NO_ANSWER = 3, 2, 4, 1, 11
 
 
 async def read(plant: Plant, name: str, address: int, count: int, unit: int = 1) -> list[int]:
@@ -149,7 +149,9 @@ def test_other_functions_gaps_and_units() -> None:
             for reply in (await client.read_coils(0, device_id=1), await client.read_input_registers(0, device_id=1)):
                 assert reply.exception_code == FUNCTION
             assert (await client.read_holding_registers(18, count=4, device_id=1)).exception_code == ADDRESS
-            assert (await client.read_holding_registers(0, count=1, device_id=2)).isError()
+            for address in (0, 8, 65535):
+                assert (await client.read_holding_registers(address, count=1, device_id=2)).exception_code == NO_ANSWER
+            assert (await client.write_register(4, 75, device_id=2)).exception_code == NO_ANSWER
             assert not (await client.write_register(4, 75, device_id=1)).isError()
 
     run(test())

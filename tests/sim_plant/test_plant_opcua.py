@@ -59,6 +59,7 @@ def test_two_converters_of_one_server() -> None:
     async def test() -> None:
         config = plant_of(opcua_device("n7", "lab/n7"), opcua_device("n9", "lab/n9"))
         async with open_plant(config) as plant, session(url_of(plant)) as client:
+            assert {e.EndpointUrl for e in await client.get_endpoints()} == {url_of(plant)}
             seven, nine = await variables(client, "n7"), await variables(client, "n9")
             await the_model(seven)
             await a_setpoint(plant, client, seven, nine)
@@ -108,7 +109,9 @@ async def what_is_refused(plant: Plant, client: Client, nodes: dict[str, Node]) 
     mixed = (ua.VariantType.Int64, *TYPES[1:])
     assert set(await write(client, nodes, 1, 0.0, 75.0, 2, True, types=mixed)) == {"BadTypeMismatch"}
     index = ua.NodeId(ua.ObjectIds.Server_NamespaceArray)
-    for node_id, code in ((nodes["p_kw"].nodeid, "BadNotWritable"), (index, "BadNotWritable")):
+    missing = ua.NodeId("n7.nothing", nodes["p_kw"].nodeid.NamespaceIndex)
+    told = ((nodes["p_kw"].nodeid, "BadNotWritable"), (index, "BadNotWritable"), (missing, "BadNodeIdUnknown"))
+    for node_id, code in told:
         (status,) = await client.uaclient.write_attributes([node_id], [ua.DataValue(ua.Variant(1.0, DOUBLE))])
         assert status.name == code
     plant.laboratory.converters["n7"].switch("local", on=True)

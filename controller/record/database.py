@@ -1,0 +1,72 @@
+"""SQLite files of a run: write-ahead log, so that others read while we write; damaged ones make way for new ones."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from controller.record.failures import DamagedError, recording
+
+SCHEMA_VERSION = 1
+BUSY_S = 1.0
+"""How long to wait for another process's lock."""
+_SMALLEST_BYTES = 512
+"""SQLite takes a file shorter than its smallest page for an empty one, and silently writes over it."""
+_META = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID"
+
+
+def open_database(path: Path, tables: Iterable[str]) -> sqlite3.Connection:
+    """The database with its tables (CREATE statements) and a table ``meta`` that holds ``schema_version``.
+
+    Any thread may use the connection, one at a time. A commit survives the death of the process; whether it survives
+    a power loss too is set by :func:`transaction`.
+
+    Raises:
+        DamagedError: the file is no database, or of another schema.
+        RecordError: it cannot be opened.
+    """
+    with recording(path):
+        if path.exists() and 0 < path.stat().st_size < _SMALLEST_BYTES:
+            raise DamagedError(f"{path}: {path.stat().st_size} bytes, no database")
+        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            connection.text_factory = _text
+            connection.execute("PRAGMA journal_mode=WAL")
+            with transaction(connection, durable=True):
+                for statement in (_META, *tables):
+                    connection.execute(statement)
+                connection.execute("INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (SCHEMA_VERSION,))
+            (version,) = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+            if version != SCHEMA_VERSION:
+                raise DamagedError(f"{path}: schema_version {version}, allowed {SCHEMA_VERSION}")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, *, durable: bool) -> Iterator[None]:
+    """One commit, or nothing if the block fails; ``durable`` waits for the disk, so that it survives a power loss."""
+    connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a database, with the log that belongs to it, to the first free ``<name>.aside-<number>``."""
+    aside = next(p for k in count(1) if not (p := path.with_name(f"{path.name}.aside-{k}")).exists())
+    with recording(path):
+        path.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            companion = path.with_name(path.name + suffix)
+            if companion.exists():
+                companion.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _text(raw: bytes) -> str:
+    """Text of a damaged record need not be UTF-8; its checksum tells."""
+    return raw.decode(errors="replace")

@@ -1,0 +1,188 @@
+"""What a restart needs: a few records by name, the last two generations of each, in SQLite.
+
+Each record carries a checksum, so that a bad sector or a torn page costs one generation and not the plan. A commit
+survives the death of the process at any moment; a durable one also survives a power loss, for the price of one fsync.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self, TypeVar
+
+from controller.record.codec import CodecError, decode, encode
+from controller.record.database import SCHEMA_VERSION, open_database, set_aside, transaction
+from controller.record.failures import DamagedError, RecordError, recording
+
+T = TypeVar("T")
+GENERATIONS = 2
+_TABLE = """CREATE TABLE IF NOT EXISTS record (
+    key TEXT, slot INTEGER, generation INTEGER, value BLOB, sha256 BLOB, PRIMARY KEY (key, slot)
+) WITHOUT ROWID"""
+_SELECT = "SELECT key, generation, value, sha256 FROM record"
+_INSERT = "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One generation of a record; ``value`` is JSON. It takes the slot of the oldest."""
+
+    key: str
+    generation: int
+    value: bytes
+
+    @property
+    def checksum(self) -> bytes:
+        head = f"{SCHEMA_VERSION}\n{self.key}\n{self.generation}\n"
+        return sha256(head.encode() + self.value).digest()
+
+    @property
+    def stored(self) -> tuple[object, ...]:
+        return self.key, self.generation % GENERATIONS, self.generation, self.value, self.checksum
+
+
+class Journal:
+    """Open while the service runs; any thread may use it.
+
+    A damaged file is set aside, what can still be read of it is kept, and a new one begins: ``damaged`` tells.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._generations: dict[str, int] = {}
+        self._damaged: dict[str, None] = {}
+
+    def __enter__(self) -> Self:
+        """Open the file.
+
+        Raises:
+            RecordError: the disk or another process does not let us.
+        """
+        with ExitStack() as undo:
+            undo.callback(self._close)
+            try:
+                self._connect()
+            except DamagedError as error:
+                self._renew(error)
+            undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """One line for everything that was found damaged so far."""
+        return tuple(self._damaged)
+
+    def put(self, values: Mapping[str, object], *, durable: bool = True) -> None:
+        """Keep the values (whatever :func:`controller.record.codec.encode` knows) in one commit: all or none.
+
+        Raises:
+            RecordError: the disk or another process does not let us; the last records stand.
+            CodecError: a value has no JSON form.
+        """
+        texts = {key: json.dumps(encode(value), allow_nan=False).encode() for key, value in values.items()}
+        with self._lock:
+            rows = [_Row(key, self._generations.get(key, 0) + 1, text) for key, text in texts.items()]
+            try:
+                self._commit(rows, durable=durable)
+            except DamagedError as error:
+                self._renew(error)
+                self._commit(rows, durable=durable)
+
+    def get(self, key: str) -> object | None:
+        """The JSON value of the newest record whose checksum holds; None if there is none."""
+        return next((json.loads(row.value) for row in self._newest_first(key)), None)
+
+    def load(self, key: str, kind: type[T]) -> T | None:
+        """The newest record whose checksum holds and that is of this kind; None if there is none."""
+        for row in self._newest_first(key):
+            try:
+                return decode(kind, json.loads(row.value))
+            except CodecError as error:
+                self._report(f"{self._path}: {key}, generation {row.generation}: {error}")
+        return None
+
+    def _newest_first(self, key: str) -> list[_Row]:
+        with self._lock:
+            try:
+                rows = self._rows()
+            except DamagedError as error:
+                self._renew(error)
+                rows = self._rows()
+        return sorted((row for row in rows if row.key == key), key=lambda row: -row.generation)
+
+    def _rows(self) -> list[_Row]:
+        """All records whose checksum holds."""
+        with recording(self._path):
+            stored = self._opened().execute(_SELECT).fetchall()
+        rows = [row for row in map(_row, stored) if row]
+        if len(rows) < len(stored):
+            self._report(f"{self._path}: {len(stored) - len(rows)} of {len(stored)} records fail their checksum")
+        return rows
+
+    def _commit(self, rows: Iterable[_Row], *, durable: bool) -> None:
+        rows = tuple(rows)
+        with recording(self._path), transaction(self._opened(), durable=durable):
+            self._opened().executemany(_INSERT, [row.stored for row in rows])
+        self._remember(rows)
+
+    def _remember(self, rows: Iterable[_Row]) -> None:
+        for row in rows:
+            self._generations[row.key] = max(row.generation, self._generations.get(row.key, 0))
+
+    def _connect(self) -> None:
+        self._connection = open_database(self._path, [_TABLE])
+        with recording(self._path):
+            ((verdict, *_), *_) = self._connection.execute("PRAGMA quick_check(1)").fetchall()
+        if verdict != "ok":
+            raise DamagedError(f"{self._path}: {verdict}")
+        self._remember(self._rows())
+
+    def _renew(self, error: DamagedError) -> None:
+        self._close()
+        aside = set_aside(self._path)
+        self._connect()
+        saved = _readable(aside)
+        self._commit(saved, durable=True)
+        self._report(f"{error}; set aside as {aside.name}, {len(saved)} records saved")
+
+    def _close(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise RecordError(f"{self._path}: the journal is not open")
+        return self._connection
+
+    def _report(self, line: str) -> None:
+        self._damaged[" ".join(line.split())] = None
+
+
+def _row(stored: tuple[object, ...]) -> _Row | None:
+    """The record, if its checksum holds."""
+    match stored:
+        case (str(key), int(generation), bytes(value), bytes(checksum)):
+            row = _Row(key, generation, value)
+            return row if row.checksum == checksum else None
+    return None
+
+
+def _readable(path: Path) -> list[_Row]:
+    """What a damaged file still holds, up to the first bad page."""
+    rows: list[_Row] = []
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as connection:
+        connection.text_factory = lambda raw: raw.decode(errors="replace")
+        rows.extend(row for stored in connection.execute(_SELECT) if (row := _row(stored)))
+    return rows

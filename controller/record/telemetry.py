@@ -1,0 +1,96 @@
+"""Telemetry in SQLite: one table per measurement, time in nanoseconds since 1970 (UTC), one commit per record.
+
+A point that is written again takes the place of the old one, so whoever forwards or repeats may do it twice.
+"""
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from controller.record.database import open_database, set_aside, transaction
+from controller.record.failures import DamagedError, RecordError, recording
+from controller.record.measurements import MEASUREMENTS, Measurement, columns, points
+from controller.record.records import CycleRecord, MpcRecord
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Telemetry:
+    """Open while the service runs, one thread at a time; other processes may read meanwhile.
+
+    A file that is no database of ours is set aside and a new one begins: ``damaged`` tells.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self.damaged: str | None = None
+
+    def __enter__(self) -> Self:
+        """Open the file.
+
+        Raises:
+            RecordError: the disk or another process does not let us.
+        """
+        with recording(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = open_database(self._path, _TABLES)
+        except DamagedError as error:
+            aside = set_aside(self._path)
+            self.damaged = f"{error}; set aside as {aside.name}"
+            self._connection = open_database(self._path, _TABLES)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    def write(self, record: CycleRecord | MpcRecord) -> None:
+        """Keep all points of a record, or none.
+
+        Raises:
+            RecordError: the disk or another process does not let us.
+        """
+        if self._connection is None:
+            raise RecordError(f"{self._path}: the telemetry is not open")
+        time_ns = nanoseconds(record.time)
+        rows: dict[str, list[tuple[object, ...]]] = {}
+        for point in points(record):
+            tag = () if point.tag is None else (point.tag,)
+            rows.setdefault(point.measurement, []).append((time_ns, *tag, *map(_known, point.values)))
+        with recording(self._path), transaction(self._connection, durable=False):
+            for name, points_of in rows.items():
+                self._connection.executemany(_INSERTS[name], points_of)
+
+
+def nanoseconds(instant: datetime) -> int:
+    """Since 1970, exactly."""
+    return (instant - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _known(value: float | str | None) -> object:
+    if value is None or isinstance(value, str):
+        return None if value is None else str(value)
+    return float(value) if isfinite(value) else None
+
+
+def _table(measurement: Measurement) -> str:
+    fields = ", ".join(f"{name} {kind}" for name, kind in columns(measurement).items())
+    key = "time" if measurement.tag is None else f"time, {measurement.tag}"
+    return f"CREATE TABLE IF NOT EXISTS {measurement.name} (time INTEGER, {fields}, PRIMARY KEY ({key})) WITHOUT ROWID"
+
+
+def _insert(measurement: Measurement) -> str:
+    places = ", ".join("?" * (1 + len(columns(measurement))))
+    return f"INSERT OR REPLACE INTO {measurement.name} VALUES ({places})"
+
+
+_TABLES = [_table(measurement) for measurement in MEASUREMENTS.values()]
+_INSERTS = {name: _insert(measurement) for name, measurement in MEASUREMENTS.items()}

@@ -1,0 +1,51 @@
+"""Why a voltage left its limit, in words."""
+
+from collections.abc import Iterator
+
+from controller.report.amounts import number
+from controller.report.loop.summary import LoopSummary
+from controller.simulation.events import DAY_AHEAD, Event
+from mpc.coordination.outcome import Status
+
+SHARE = 0.5
+"""Of the excess: a plan that lies beyond the limit by this much explains it."""
+PART = 0.1
+"""Of the excess: a part that is worth naming who is behind it."""
+
+
+def cause(summary: LoopSummary, event: Event) -> str:
+    """What did most, and what is known about it."""
+    return " ".join((_foremost(summary, event), *_circumstances(summary, event)))
+
+
+def _foremost(summary: LoopSummary, event: Event) -> str:
+    scenario, parts, side = summary.scenario, event.parts, event.side
+    if parts.planned_pu is None or parts.supply_pu is None or parts.off_target_pu is None or parts.rest_pu is None:
+        return "Unknown, since a demand or the supply was not measured."
+    beyond_pu = side * (parts.planned_pu - (scenario.v_max_pu if side > 0 else scenario.v_min_pu))
+    if beyond_pu > SHARE * event.beyond_pu:
+        if not summary.coordinated:
+            return "Nobody coordinates; this is what the plans of all add up to."
+        return f"The plan itself lay beyond the limit by {number(beyond_pu, 4)}."
+    moved = {
+        f"The supply voltage {'rose' if side > 0 else 'fell'} after the plan was made.": side * parts.supply_pu,
+        f"Prosumers drew {'less' if side > 0 else 'more'} than planned.": side * parts.off_target_pu,
+        "Model and meters differ.": side * parts.rest_pu,
+    }
+    return max(moved, key=moved.__getitem__)
+
+
+def _circumstances(summary: LoopSummary, event: Event) -> Iterator[str]:
+    if summary.coordinated and event.mpc not in (Status.CONVERGED, DAY_AHEAD):
+        yield f"The MPC run for this interval had not converged ({event.mpc})."
+    if not event.adopted:
+        yield "An older plan was in force."
+    if event.not_used:
+        yield f"{_names(event.not_used)} did not follow the plan."
+    if event.saturated and event.side * (event.parts.off_target_pu or 0.0) > PART * event.beyond_pu:
+        batteries = "battery" if len(event.saturated) == 1 else "batteries"
+        yield f"The {batteries} of {_names(event.saturated)} could do no more."
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

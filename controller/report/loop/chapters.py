@@ -1,0 +1,181 @@
+"""The chapters of the report of a closed loop: a table or figure each, and how to read it."""
+
+from collections.abc import Iterator
+from shlex import quote
+
+import pandas as pd
+
+from controller.report.chapters import chapter, drawing, drawn, note
+from controller.report.loop import tables
+from controller.report.loop.cast import LoopCast
+from controller.report.loop.checks import checks
+from controller.report.loop.comparison import comparison_table, prosumer_table
+from controller.report.loop.figures import (
+    comparison_figure,
+    cycles_figure,
+    day_figure,
+    exchange_figure,
+    mpc_figure,
+    prosumers_figure,
+    voltage_figure,
+)
+from controller.report.loop.header import end
+from controller.report.loop.record import LoopRecord
+from controller.report.loop.violations import event_table, node_table, quantity_table
+from controller.report.markup import Markup, tag
+from mpc.coordination.outcome import Status
+
+LISTED = 12
+
+
+def chapters(record: LoopRecord, other: LoopRecord | None) -> Iterator[Markup]:
+    """Everything below the header."""
+    cast = LoopCast(record)
+    yield _checks(record)
+    if other is not None:
+        yield _comparison(record, other)
+    yield _settlement(record)
+    yield _violations(record)
+    yield _day(cast)
+    yield _voltages(cast)
+    yield _prosumers(cast)
+    yield _exchange(cast)
+    if record.summary.coordinated and len(record.recording.mpc):
+        yield _mpc(record)
+    if record.cycle_ms is not None and len(record.cycle_ms):
+        yield _cycles(record, record.cycle_ms)
+    if record.summary.energy_books:
+        yield _books(record)
+    yield _origin(record, other)
+
+
+def _checks(record: LoopRecord) -> Markup:
+    text = """Counted are pairs of a node (without the slack) and a 30 s sample, or a node and a 10-min mean (the
+        interval of EN 50160), against the limits of the configuration without any margin. The referee stands in every
+        converter and judges each frame that it receives. Energy books compare the emulated batteries with the plant’s
+        true energy."""
+    return chapter("What it had to show", tables.check_table(checks(record)), note(text))
+
+
+def _comparison(record: LoopRecord, other: LoopRecord) -> Markup:
+    a, b = record.summary, other.summary
+    text = """Stored energy is worth the mean tariff of the day, so that a run that ends with fuller batteries is not
+        called dearer."""
+    if a.config_sha256 != b.config_sha256:
+        text += " The two configurations differ."
+    content = [comparison_table(record, other), prosumer_table(record, other)]
+    if (a.start, a.end) == (b.start, b.end):
+        figure = comparison_figure((LoopCast(record), LoopCast(other)))
+        content.append(drawing(figure, "comparison", "Both runs: 10-min mean voltages"))
+    return chapter("Two runs side by side", *content, note(text))
+
+
+def _settlement(record: LoopRecord) -> Markup:
+    text = """The real cost is measured demand under the tariff; the own optimum is what each prosumer would have had
+        alone, computed in hindsight from load and irradiance as they came. Compensation (16) is their difference;
+        “promised” is what the day-ahead plan announced for the same time, which kept its margin and knew only
+        forecasts. “Stored” is what batteries still hold at the end, at the mean tariff of the day; it is no part of
+        cost and compensation, which are hard to read alone where a run ends before the day does. Negative amounts are
+        earned."""
+    title = "What the day cost" if record.summary.coordinated else "What the day cost, nobody coordinating"
+    return chapter(title, tables.settlement_table(record), note(text))
+
+
+def _violations(record: LoopRecord) -> Markup:
+    text = """Of the worst 10-min mean of each event: the voltage that the plan expected (its limit less the margin,
+        where the plan was at the limit), how far the supply voltage had moved since the plan was made, what prosumers
+        drew otherwise than planned, and the rest, that of model and meters; the four add up to the mean. The plan
+        takes the supply voltage for its mean of the last ten minutes."""
+    reading = [note(text)] if record.summary.events else []
+    content = (event_table(record), *reading, node_table(record), quantity_table(record))
+    return chapter("What left its limits, when and why", *content)
+
+
+def _day(cast: LoopCast) -> Markup:
+    text = """The marginal price of the plan in force follows the tariff (black) where no limit binds; a lower one asks
+        for consumption against high voltages. What irradiance offered and no plan let through is shaded. A node has
+        the colour of its prosumer. Counterpart of figure 8 of the paper."""
+    everybody = cast.record.recording.prosumers
+    if len(cast.shown) < len(everybody):
+        text += f" Of {len(everybody)} prosumers the {len(cast.shown)} that coordination moved most are drawn."
+    return drawn("The run", day_figure(cast), "run", text)
+
+
+def _voltages(cast: LoopCast) -> Markup:
+    text = """Above, what is judged: means of ten minutes, with the supply in black. Below, the supply voltage and what
+        the plan in force took it for; where it lies above the red line, all nodes lie above what was planned, by the
+        same amount."""
+    return drawn("Voltages against their limits", voltage_figure(cast), "voltages", text)
+
+
+def _prosumers(cast: LoopCast) -> Markup:
+    text = """Left, the demand that the plan wants of the node (light grey), the setpoint that passed the safety gate
+        (dark grey) and what was measured (colour): grey shows only where they differ. Right, what the converter
+        reproduces: load, PV after curtailment, and the battery that makes up the rest. Where a battery is at its limit
+        the target is not met."""
+    figure = drawing(prosumers_figure(cast), "prosumers", "Every prosumer: asked and done")
+    content = (figure, tag("p", text, class_="reading"), tables.following_table(cast.record))
+    return chapter("Every prosumer: asked and done", *content)
+
+
+def _exchange(cast: LoopCast) -> Markup:
+    text = """Above zero is drawn from the upper grid. Reactive power is free under the tariff and the first means
+        against a voltage, as far as converters and the power factor at the upper grid allow. A line has the colour of
+        the node that it leads to."""
+    return drawn("Upper grid, reactive power, lines", exchange_figure(cast), "exchange", text)
+
+
+def _mpc(record: LoopRecord) -> Markup:
+    text = """One point per run, at the time at which it began; axes are logarithmic, ▽ marks zeros and hollow points a
+        negative gap (limits are left). A run that does not converge within its budget leaves the better of its own and
+        the running plan in force; in the paper such a cycle was more conservative than needed until the next one. """
+    return drawn("The MPC", mpc_figure(record), "mpc", text + _not_converged(record))
+
+
+def _not_converged(record: LoopRecord) -> str:
+    """Which runs did not converge, in a sentence."""
+    mpc = record.recording.mpc
+    others = mpc[mpc["status"] != Status.CONVERGED]
+    if others.empty:
+        return "All runs converged."
+    times = pd.DatetimeIndex(others["time"]).to_pydatetime()
+    runs = list(zip(times, others["status"], strict=True))[:LISTED]
+    named = [f"{tables.local(time, record.axis.timezone)} ({status})" for time, status in runs]
+    more = f" and {len(others) - LISTED} more" if len(others) > LISTED else ""
+    return f"Not converged: {', '.join(named)}{more}."
+
+
+def _cycles(record: LoopRecord, cycle_ms: pd.Series) -> Markup:
+    text = """Wall clock from the first read to the last record of each 30 s cycle, all devices over their sockets."""
+    return drawn("The 30 s cycles", cycles_figure(record, cycle_ms), "cycles", text)
+
+
+def _books(record: LoopRecord) -> Markup:
+    text = """A battery exists only in the controller’s books, which integrate measured power. True is what load and PV
+        in force left over from what the node really drew; the difference is relative to charged plus discharged
+        energy."""
+    return chapter("Books of the batteries", tables.books_table(record), note(text))
+
+
+def _origin(record: LoopRecord, other: LoopRecord | None) -> Markup:
+    summary = record.summary
+    facts = {
+        "configuration": f"SHA-256 {summary.config_sha256} of the configuration with all series that it names",
+        "version": f"gridlab {summary.version}",
+        "computed": f"{summary.created_at.isoformat()}, in {summary.wall_s:.1f} s",
+        "seed": str(summary.seed),
+        "margin to the limits": str(summary.margin),
+    }
+    if other is not None:
+        facts["the other run"] = f"SHA-256 {other.summary.config_sha256}: {_command(other)}"
+    items = [part for name, value in facts.items() for part in (tag("dt", name), tag("dd", value))]
+    return chapter("How to reproduce it", tag("pre", _command(record)), tag("dl", *items, class_="origin"))
+
+
+def _command(record: LoopRecord) -> str:
+    summary, zone = record.summary, record.axis.timezone
+    begin, last = tables.local(summary.start, zone), end(summary, zone)
+    window = [] if (begin, last) == ("00:00", "24:00") else ["--start", begin, "--end", last]
+    kind = [] if summary.coordinated else ["--uncoordinated"]
+    words = [*window, *kind, "--margin", str(summary.margin), "--seed", str(summary.seed)]
+    return " ".join(["gridlab", summary.command, quote(summary.config), *words])

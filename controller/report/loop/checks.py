@@ -1,0 +1,83 @@
+"""What a closed loop has to show, and whether this run does."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from controller.report.amounts import magnitude, number, percent
+from controller.report.loop.quantities import quantities
+from controller.report.loop.record import LoopRecord
+from controller.report.loop.summary import LoopSummary
+from controller.simulation.energy_books import BALANCED
+from controller.simulation.voltage_quality import OUTSIDE, OUTSIDE_10MIN, WORST_MEAN_PU, WORST_PU
+
+CONVERGED = 0.99
+"""Share of MPC runs."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the list; ``safety`` where equipment is at stake, not the quality of the supply."""
+
+    what: str
+    found: str
+    allowed: str
+    held: bool
+    safety: bool = False
+
+
+def checks(record: LoopRecord) -> tuple[Check, ...]:
+    """All of them, safety first; those of the MPC only where prices were agreed on."""
+    summary = record.summary
+    mpc = _mpc(summary) if summary.coordinated else ()
+    return (*_safety(summary), *_voltages(summary), *_others(record), *_books(summary), *mpc)
+
+
+def _safety(summary: LoopSummary) -> Iterator[Check]:
+    referee, realtime = summary.referee, summary.realtime
+    broken = ", ".join(f"{rule} {count}" for rule, count in referee.rules.items())
+    found = f"{referee.violations} of {referee.frames} frames" + (f" ({broken})" if broken else "")
+    yield Check("Setpoints that break a rule of the referee", found, "none", referee.violations == 0, safety=True)
+    left = {name: band.outside for name, band in summary.soc.items() if band.outside}
+    found = ", ".join(f"{name} in {count} samples" for name, count in left.items()) or "none"
+    yield Check("State of charge outside its band", found, "none", not left, safety=True)
+    yield Check("Cycles missed", f"{realtime.missed} of {realtime.cycles}", "none", realtime.missed == 0, safety=True)
+
+
+def _voltages(summary: LoopSummary) -> Iterator[Check]:
+    measured = summary.measured
+    yield _share("10-min means outside the limits", measured.outside_10min, measured.means_10min, OUTSIDE_10MIN)
+    yield _distance("Worst 10-min mean beyond", measured.worst_mean_pu, WORST_MEAN_PU)
+    yield _share("30 s samples outside the limits", measured.outside, measured.samples, OUTSIDE)
+    yield _distance("Worst 30 s sample beyond", measured.worst_pu, WORST_PU)
+
+
+def _others(record: LoopRecord) -> Iterator[Check]:
+    for quantity in quantities(record):
+        what = f"10-min means outside: {quantity.what}"
+        yield _share(what, quantity.outside, len(quantity.means), OUTSIDE_10MIN)
+
+
+def _books(summary: LoopSummary) -> Iterator[Check]:
+    errors = [abs(book.difference_rel) for book in summary.energy_books.values() if book.difference_rel is not None]
+    if errors:
+        what, worst = "Energy books against the plant, worst", max(errors)
+        yield Check(what, percent(worst), f"≤ {percent(BALANCED)}", worst <= BALANCED)
+
+
+def _mpc(summary: LoopSummary) -> Iterator[Check]:
+    mpc = summary.mpc
+    if mpc.max_ms is None:
+        return
+    share, budget_s, longest_s = mpc.converged / mpc.runs, mpc.budget_ms / 1e3, mpc.max_ms / 1e3
+    found = f"{percent(share)} ({mpc.converged} of {mpc.runs})"
+    yield Check("MPC runs converged", found, f"≥ {percent(CONVERGED)}", share >= CONVERGED)
+    yield Check("Longest MPC run", f"{number(longest_s, 2)} s", f"≤ {budget_s:g} s", longest_s <= budget_s)
+
+
+def _share(what: str, count: int, of: int, allowed: float) -> Check:
+    share = count / of if of else 0.0
+    return Check(what, f"{percent(share)} ({count} of {of})", f"≤ {percent(allowed)}", share <= allowed)
+
+
+def _distance(what: str, found_pu: float, allowed_pu: float) -> Check:
+    return Check(what, f"{magnitude(found_pu)} p.u.", f"≤ {allowed_pu:g} p.u.", found_pu <= allowed_pu)

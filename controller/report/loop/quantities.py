@@ -1,0 +1,43 @@
+"""Limits besides voltages: power at the upper grid, currents of lines; judged by means of ten minutes like voltages."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from controller.report.loop.record import LoopRecord
+from controller.report.violations import SLACK
+from controller.simulation.voltage_quality import INTERVAL
+from mpc.grid_rows import PU_PER_RATING
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is limited to ``low`` … ``high`` in ``unit``, and its means."""
+
+    what: str
+    unit: str
+    low: float
+    high: float
+    tolerance: float
+    means: pd.Series
+
+    @property
+    def outside(self) -> int:
+        """Intervals whose mean is outside by more than the tolerance."""
+        return int(((self.means < self.low - self.tolerance) | (self.means > self.high + self.tolerance)).sum())
+
+
+def quantities(record: LoopRecord) -> Iterator[Quantity]:
+    """All of them; tolerances are the plan's."""
+    scenario = record.summary.scenario
+    per_rating = scenario.violation_tol_pu / PU_PER_RATING
+    for column, (what, unit) in SLACK.items():
+        bound, tolerance = scenario.slack_bound(column), per_rating * scenario.slack_s_max_kva
+        yield Quantity(what, unit, -bound, bound, tolerance, _means(record.slack[column]))
+    for line, i_max_a in scenario.line_i_max_a.items():
+        yield Quantity(f"line {line}", "A", 0.0, i_max_a, per_rating * i_max_a, _means(record.i_a[line]))
+
+
+def _means(values: pd.Series) -> pd.Series:
+    return values.groupby(pd.DatetimeIndex(values.index).floor(INTERVAL)).mean().dropna()

@@ -1,0 +1,97 @@
+"""A closed-loop run read back for drawing: wide tables with a row per sample, on one time axis."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from controller.report.loop.summary import LoopSummary, parse_loop_summary
+from controller.report.loop.telemetry import cycle_times
+from controller.run_directory import Run
+from controller.simulation.accounts import HINDSIGHT
+from controller.simulation.recording import Recording, columns, wide
+from controller.simulation.voltage_quality import ten_minute_means
+from core.assets import FloatArray
+from core.errors import Fault, InputError
+from core.time import TimeAxis
+
+INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class LoopRecord:
+    """Everything that the report of a closed loop shows.
+
+    Attributes:
+        axis: of the run in minutes.
+        hindsight: the run as it came, by column of plan.csv, [steps, prosumers].
+        i_a: line currents, [samples, lines].
+        slack: ``p_kw``, ``q_kvar`` drawn from the upper grid, [samples].
+        cycle_ms: wall clock of each cycle, [samples]; None for a run without telemetry.
+    """
+
+    summary: LoopSummary
+    axis: TimeAxis
+    recording: Recording
+    hindsight: dict[str, pd.DataFrame]
+    i_a: pd.DataFrame
+    slack: pd.DataFrame
+    cycle_ms: pd.Series | None
+
+    @property
+    def means_pu(self) -> pd.DataFrame:
+        """Voltages as means of ten minutes, [intervals, nodes]."""
+        return ten_minute_means(self.recording.v_pu)
+
+    @property
+    def limited_pu(self) -> pd.DataFrame:
+        """Sampled voltages of the nodes that have limits, [samples, nodes besides the slack]."""
+        return self.recording.v_pu.drop(columns=self.summary.scenario.slack)
+
+    def hours(self, times: pd.Index | pd.Series) -> FloatArray:
+        """Hours since the start."""
+        since = pd.DatetimeIndex(times) - pd.Timestamp(self.axis.start)
+        return np.asarray(since / pd.Timedelta(hours=1), np.float64)
+
+
+def read_loop(run: Run) -> LoopRecord:
+    """Read and check the files of a run.
+
+    Raises:
+        InputError: a file is missing, or is not what this version writes.
+    """
+    summary, recording, folder = parse_loop_summary(run.summary, str(run.path)), Recording.read(run.path), run.path
+    _check_names(run, summary, recording)
+    hindsight = wide(folder, HINDSIGHT, "prosumer", ("pv_available_kw",))
+    minutes = -((recording.times[0] - summary.end) // timedelta(minutes=1))
+    axis = TimeAxis(recording.times[0].to_pydatetime(), 1, minutes, summary.scenario.timezone)
+    return LoopRecord(
+        summary=summary,
+        axis=axis,
+        recording=recording,
+        hindsight={name: table.loc[: summary.end - INSTANT] for name, table in hindsight.items()},
+        i_a=wide(folder, "lines.csv", "line", ("i_a",))["i_a"],
+        slack=columns(folder, "slack.csv", ("time", "p_kw", "q_kvar")).set_index("time"),
+        cycle_ms=cycle_times(folder),
+    )
+
+
+def _check_names(run: Run, summary: LoopSummary, recording: Recording) -> None:
+    """Raise InputError unless summary and tables speak of the same prosumers and nodes."""
+    scenario, prosumers = summary.scenario, set(recording.prosumers)
+    told: dict[str, Iterable[str]] = {
+        "cost_chf": summary.cost_chf,
+        "curtailed_kwh": summary.curtailed_kwh,
+        "settlement": summary.settlement,
+        "scenario.nodes": scenario.nodes,
+    }
+    wrong = [key for key, value in told.items() if set(value) != prosumers]
+    if not set(summary.energy_books) <= set(summary.soc) <= prosumers:
+        wrong.append("soc")
+    if not {scenario.slack, *scenario.nodes.values()} <= set(recording.v_pu.columns):
+        wrong.append("scenario.nodes")
+    if wrong:
+        allowed = "the names of realtime.csv and nodes.csv"
+        raise InputError([Fault(f"{run.path}/summary.json", key, "other names", allowed) for key in wrong])

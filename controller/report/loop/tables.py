@@ -1,0 +1,95 @@
+"""The tables of a closed loop: checks, settlement, how targets were followed, books of the batteries."""
+
+from datetime import datetime
+from math import isnan
+from zoneinfo import ZoneInfo
+
+from controller.report.amounts import number, percent
+from controller.report.loop.checks import Check
+from controller.report.loop.record import LoopRecord
+from controller.report.markup import Markup, row, table, tag
+from realtime.fallback import Mode
+from realtime.reasons import Reason
+
+UNKNOWN = "–"
+
+
+def check_table(found: tuple[Check, ...]) -> Markup:
+    """Everything that was to be shown."""
+    rows = [row("td", check.what, check.found, check.allowed, _verdict(check.held)) for check in found]
+    return tag("div", table([row("th", "", "found", "allowed", "")], rows), class_="words")
+
+
+def settlement_table(record: LoopRecord) -> Markup:
+    """Real cost against the own optimum in hindsight, and what the day-ahead plan had promised."""
+    currency, accounts = record.summary.scenario.currency, record.summary.settlement
+    money = [f"{what} ({currency})" for what in ("own optimum", "real cost", "compensation", "promised", "stored")]
+    head = row("th", "prosumer", *money, "drawn (kWh)", "fed in (kWh)", "curtailed (kWh)", "final charge (%)")
+    rows, sums = [], [0.0] * 8
+    for name, a in accounts.items():
+        amounts = (a.own_optimum_chf, a.real_chf, a.compensation_chf, a.promised_chf, a.stored_chf)
+        energies = (a.imported_kwh, a.exported_kwh, a.curtailed_kwh)
+        cells = (*map(number, amounts), *(number(kwh, 2) for kwh in energies))
+        rows.append(row("td", name, *cells, charge(a.soc_final)))
+        sums = [total + value for total, value in zip(sums, (*amounts, *energies), strict=True)]
+    foot = row("td", "total", *map(number, sums[:5]), *(number(kwh, 2) for kwh in sums[5:]), "")
+    return table([head], rows, foot)
+
+
+def following_table(record: LoopRecord) -> Markup:
+    """How well targets and setpoints were followed, and on which rung of the ladder the nodes stood."""
+    realtime = record.recording.realtime
+    asked_for = (tag("th", f"|{asked} − measured| (kW)", colspan="2") for asked in ("target", "setpoint"))
+    groups = tag("tr", tag("th", ""), *asked_for, tag("th", "", colspan="2"))
+    head = row("th", "prosumer", *("mean", "95 %") * 2, "cycles held or safe", "battery saturated")
+    drawn, rows = realtime["p_measured_kw"].shift(-1), []
+    for name in record.recording.prosumers:
+        cells = []
+        for asked in ("p_target_kw", "p_setpoint_kw"):
+            error = (realtime[asked][name] - drawn[name]).abs()
+            cells += [_known(float(value)) for value in (error.mean(), error.quantile(0.95))]
+        rung = realtime["rung"][name]
+        elsewhere = ", ".join(f"{word} {count}" for word, count in rung[rung != Mode.USE].value_counts().items())
+        saturated = realtime["reasons"][name].str.contains(Reason.BATTERY_SATURATED, regex=False).mean()
+        rows.append(row("td", name, *cells, elsewhere or "none", percent(float(saturated))))
+    return table([groups, head], rows)
+
+
+def books_table(record: LoopRecord) -> Markup:
+    """Books of the emulated batteries against the plant's true energy, and the state of charge in its band."""
+    energies = [f"{what} (kWh)" for what in ("charged", "discharged", "net booked", "net true")]
+    head, rows = row("th", "prosumer", *energies, "difference", "charge (%)", "band (%)"), []
+    for name, book in record.summary.energy_books.items():
+        band = record.summary.soc[name]
+        cells = [number(kwh, 3) for kwh in (book.charged_kwh, book.discharged_kwh, book.booked_kwh, book.true_kwh)]
+        share = UNKNOWN if book.difference_rel is None else percent(book.difference_rel)
+        ranges = (
+            f"{charge(low)}\u00a0…\u00a0{charge(high)}"
+            for low, high in ((band.lowest, band.highest), (band.soc_min, band.soc_max))
+        )
+        rows.append(row("td", name, *cells, share, *ranges))
+    return table([head], rows)
+
+
+def charge(soc: float | None) -> str:
+    """A state of charge in per cent."""
+    return UNKNOWN if soc is None else number(100 * soc, 1)
+
+
+def signed(value: float, digits: int = 4) -> str:
+    """With its sign, unless it is zero."""
+    text = number(value, digits)
+    return f"+{text}" if value > 0 and float(text) != 0 else text
+
+
+def local(instant: datetime, timezone: str) -> str:
+    """HH:MM."""
+    return f"{instant.astimezone(ZoneInfo(timezone)):%H:%M}"
+
+
+def _known(value: float) -> str:
+    return UNKNOWN if isnan(value) else number(value, 3)
+
+
+def _verdict(held: bool) -> Markup:
+    return tag("td", "held" if held else "not held", class_="held" if held else "broken")

@@ -1,0 +1,28 @@
+"""A clock that its master sets."""
+
+from datetime import datetime, timedelta
+
+
+class SteppedClock:
+    """See :class:`core.time.Clock`: ``start`` plus the seconds that the master has let pass."""
+
+    def __init__(self, start: datetime) -> None:
+        self._start, self._passed_s = start, 0.0
+
+    def now(self) -> datetime:
+        """Virtual, UTC."""
+        return self._start + timedelta(seconds=self._passed_s)
+
+    def monotonic_s(self) -> float:
+        """Virtual seconds since the start."""
+        return self._passed_s
+
+    def advance_to(self, passed_s: float) -> None:
+        """Set it, never back.
+
+        Raises:
+            ValueError: that time is past.
+        """
+        if not passed_s >= self._passed_s:
+            raise ValueError(f"clock: asked {passed_s} s, allowed from {self._passed_s} s on")
+        self._passed_s = passed_s

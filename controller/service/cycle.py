@@ -1,0 +1,152 @@
+"""One 30 s cycle over the sockets: read all, decide (:mod:`realtime`), write all, read back."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from controller.record.audit import Attempt, AuditTrail
+from controller.service.days import Day
+from controller.service.plans import Plans
+from controller.service.watch import Image, Watch
+from core.devices import Converter, Outcome, Setpoint
+from core.time import Clock
+from drivers.status import ConverterStatus, OperatingState
+from realtime import cycle as decision
+from realtime.cycle import CycleResult
+from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState
+from realtime.plane import Power
+from realtime.timing import WRITE_S
+from realtime.tracker import Amounts
+
+_log = logging.getLogger(__name__)
+
+AT_THE_PANEL = (OperatingState.OFF, OperatingState.LOCAL, OperatingState.FAULT)
+"""Somebody there has it, or nobody: nothing is written until it is given back."""
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """What happened; ``amounts`` by prosumer, ``outcomes`` by device (only of what was written)."""
+
+    at: datetime
+    image: Image
+    amounts: Mapping[str, Amounts]
+    result: CycleResult
+    outcomes: Mapping[str, Outcome]
+
+
+class ControlLoop:
+    """Memory of the 30 s layer between cycles.
+
+    Args:
+        limits: of every prosumer with a converter, by name.
+        converters: those that may be written; empty in MONITOR, where everything is decided and nothing done.
+        state: what prosumers remember, from a journal or fresh.
+    """
+
+    def __init__(
+        self,
+        limits: Mapping[str, NodeLimits],
+        watch: Watch,
+        converters: Mapping[str, Converter],
+        audit: AuditTrail,
+        clock: Clock,
+        state: Mapping[str, NodeState],
+    ) -> None:
+        self.state = dict(state)
+        self._limits, self._watch, self._converters = limits, watch, converters
+        self._audit, self._clock = audit, clock
+        self._accepted_s: dict[str, float] = {}
+
+    async def run(self, day: Day, plans: Plans) -> Cycle:
+        """One cycle.
+
+        Raises:
+            OSError: the audit trail cannot be written, so nothing was.
+        """
+        await self._watch.poll()
+        image = self._watch.image()
+        at, at_s = image.snapshot.at, image.snapshot.monotonic_s
+        amounts = day.amounts(at)
+        nodes = {name: self._now(node.converter, image, amounts.get(name)) for name, node in self._limits.items()}
+        targets = {name: plans.targets(name, at, at_s) for name in self._limits}
+        result = decision.step(image.snapshot, nodes, targets, self.state, self._limits)
+        if not self._converters:
+            self.state = {name: replace(state, in_force=None, sent=None) for name, state in result.state.items()}
+            return Cycle(at, image, amounts, result, {})
+        plan = plans.ruling(at)
+        told = {node.converter: result.nodes[name] for name, node in self._limits.items() if not nodes[name].stop}
+        outcomes = await self._write(at, told, plan.plan_id if plan else "")
+        self.state = {
+            name: self._settled(state, self.state.get(name), outcomes.get(self._limits[name].converter))
+            for name, state in result.state.items()
+        }
+        return Cycle(at, image, amounts, result, outcomes)
+
+    async def release(self, reason: str, only: Collection[str] | None = None) -> Mapping[str, Outcome]:
+        """Put converters (all, or those of ``only``) into their own safe state and read it back."""
+        names = self._converters if only is None else only
+        attempts = {name: Attempt(name, None, None, reason, "") for name in names}
+        return await self._attempt(self._clock.now(), attempts, {})
+
+    def _now(self, converter: str, image: Image, amounts: Amounts | None) -> NodeNow:
+        status, polls = image.statuses.get(converter), image.polls.get(converter, 0)
+        if status is None:
+            return NodeNow(amounts, polls=polls)
+        return NodeNow(
+            amounts,
+            held=_held(status, self._accepted_s.get(converter)),
+            s_max_kva=status.s_max_kva,
+            operated=status.state in (None, OperatingState.REMOTE),
+            polls=polls,
+            stop=status.state in AT_THE_PANEL,
+        )
+
+    async def _write(self, at: datetime, told: Mapping[str, NodeResult], plan_id: str) -> Mapping[str, Outcome]:
+        attempts, setpoints = {}, {}
+        for name, result in told.items():
+            setpoint, reason = result.setpoint, " ".join((result.mode, result.source, *result.reasons))
+            if setpoint is None:
+                _log.error("%s: released: %s", name, result.error)
+                attempts[name] = Attempt(name, None, None, reason, plan_id)
+            else:
+                setpoints[name] = setpoint
+                attempts[name] = Attempt(name, setpoint.p_kw, setpoint.q_kvar, reason, plan_id)
+        return await self._attempt(at, attempts, setpoints)
+
+    async def _attempt(
+        self, at: datetime, attempts: Mapping[str, Attempt], setpoints: Mapping[str, Setpoint]
+    ) -> Mapping[str, Outcome]:
+        """Nothing is sent before it is on record; a device without a setpoint is released."""
+        if not attempts:
+            return {}
+        numbers = self._audit.begin(at, list(attempts.values()))
+        tasks = {name: asyncio.create_task(self._tell(name, setpoints.get(name))) for name in attempts}
+        done, late = await asyncio.wait(tasks.values(), timeout=WRITE_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        outcomes = {name: task.result() if task in done else Outcome.UNKNOWN for name, task in tasks.items()}
+        self._audit.complete(at, dict(zip(numbers, outcomes.values(), strict=True)))
+        now_s = self._clock.monotonic_s()
+        self._accepted_s.update({name: now_s for name, outcome in outcomes.items() if outcome is not Outcome.REJECTED})
+        return outcomes
+
+    async def _tell(self, name: str, setpoint: Setpoint | None) -> Outcome:
+        converter = self._converters[name]
+        return await (converter.release() if setpoint is None else converter.write(setpoint))
+
+    @staticmethod
+    def _settled(state: NodeState, before: NodeState | None, outcome: Outcome | None) -> NodeState:
+        """What the device refused is not in force: it goes on as before."""
+        if outcome is not Outcome.REJECTED or before is None:
+            return state
+        return replace(state, in_force=before.in_force, sent=before.sent)
+
+
+def _held(status: ConverterStatus, since_s: float | None) -> Held | None:
+    if status.p_setpoint_kw is None or status.q_setpoint_kvar is None:
+        return None
+    return Held(Power(status.p_setpoint_kw, status.q_setpoint_kvar), since_s)

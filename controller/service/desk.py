@@ -1,0 +1,279 @@
+"""The planning desk: which day it is, what was observed of it, and the plans made for it.
+
+Day-ahead at 23:00 for the next day, starting from the state of charge with which today's plan ends; every 10 min for
+what is left of today (paper A, section 4.3). Nothing is adopted while it is computed: the 30 s loop takes a finished
+plan between two of its cycles.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from controller.record.records import MpcRecord
+from controller.service.cycle import Cycle
+from controller.service.days import Day, DayBook
+from controller.service.describe import Places, Price, fresh
+from controller.service.observation import Interval, IntervalMeans, Sight
+from controller.service.planner import Planner, ReplanJob
+from controller.service.plans import Dated, Plans
+from core.assets import FloatArray
+from core.config import Config
+from core.errors import GridlabError, InputError
+from core.scenario import Scenario, Site
+from core.time import Clock
+from mpc.day_ahead import CoordinatedDay, DayAhead
+from mpc.forecast import Observed
+from mpc.intra_day import Running
+from mpc.margin import Margin
+from realtime.node import SOC_RESERVE
+from realtime.storage import usable_band
+
+_log = logging.getLogger(__name__)
+
+RETRY = timedelta(minutes=10)
+"""Between two attempts to read the series of a day that cannot be had."""
+FAILED = "failed"
+UNCOORDINATED = "uncoordinated"
+
+
+@dataclass(frozen=True)
+class Replanned:
+    """A finished MPC run; ``plan`` None where it failed."""
+
+    plan: Dated | None
+    record: MpcRecord
+
+
+class Desk:
+    """Keeps plans and makes new ones. ``day_ahead`` is the last day-ahead plan made here, with its bills.
+
+    Args:
+        clock: the loop's time.
+        stopwatch: real time, for what computations take.
+        coordinate: False for the selfish baseline.
+    """
+
+    def __init__(
+        self, config: Config, days: DayBook, planner: Planner, clock: Clock, stopwatch: Clock, *, coordinate: bool
+    ) -> None:
+        self.plans = Plans()
+        self.day: Day
+        self.day_ahead: DayAhead | None = None
+        network = config.grid.network()
+        self.margin = Margin.unlearned(len(network.nodes) - 1)
+        self._config, self._network, self._places = config, network, Places.of(config, network)
+        self._days, self._planner, self._coordinate = days, planner, coordinate
+        self._clock, self._stopwatch = clock, stopwatch
+        self._interval = Interval()
+        self._lost_until = clock.now()
+        self._means: IntervalMeans | None = None
+
+    async def open(self, plans: Plans | None = None, margin: Margin | None = None) -> None:
+        """Take up the plans and margin of a journal where they reach now, else plan the whole of today.
+
+        Raises:
+            InputError, SolverError, PlannerError: there is no plan for today.
+        """
+        at = self._clock.now()
+        self.day = self._load(at)
+        self.margin = margin or self.margin
+        if plans is not None and plans.ruling(at) is not None:
+            self.plans = plans
+            return
+        made = await self._day_ahead(self.day, {})
+        self.plans = Plans(day_ahead=made)
+
+    def soc_at(self, at: datetime) -> Mapping[str, float]:
+        """States of charge with which the plan in force enters the step of ``at``; of prosumers with a battery."""
+        ruling = self.plans.ruling(at)
+        if ruling is None:
+            return {}
+        row = ruling.day.step_of(at) - ruling.running.begins
+        prosumers = ruling.running.plan.prosumers
+        if row <= 0:
+            return {}
+        return {name: float(plan.soc[row - 1]) for name, plan in prosumers.items() if plan.soc is not None}
+
+    async def tomorrow(self) -> None:
+        """Plan the next day from its forecasts and from the state of charge with which today's plan ends.
+
+        Raises:
+            InputError, SolverError, PlannerError: today's plan stays all there is.
+        """
+        day = await asyncio.to_thread(self._load, self.day.forecast.axis.end)
+        last = self.plans.intraday or self.plans.day_ahead
+        ends = (
+            {n: float(p.soc[-1]) for n, p in last.running.plan.prosumers.items() if p.soc is not None} if last else {}
+        )
+        self.plans = replace(self.plans, tomorrow=await self._day_ahead(day, ends))
+
+    def turn(self) -> None:
+        """What midnight changes. Where the new day's series cannot be had there is no plan, and nodes go safe."""
+        at = self._clock.now()
+        if self.day.covers(at) or at < self._lost_until:
+            return
+        self.plans = self.plans.turned(at)
+        planned = self.plans.day_ahead
+        try:
+            self.day = planned.day if planned and planned.day.covers(at) else self._load(at)
+        except InputError as error:
+            self._lost_until = at + RETRY
+            _log.error("no series of today: %s", error)
+
+    def saw(self, cycle: Cycle) -> None:
+        """Observe a cycle; the one at the end of an interval closes it and teaches the margin."""
+        nodes = {
+            node: r.v_pu if (r := fresh(cycle.image, meter)) else None for node, meter in self._places.meters.items()
+        }
+        soc = {name: result.soc for name, result in cycle.result.nodes.items()}
+        self._interval = self._interval.after(Sight(cycle.amounts, soc, nodes))
+        begin, step = self.day.forecast.axis.start, timedelta(minutes=self._config.horizon.step_min)
+        if (cycle.at - begin) % step >= timedelta(seconds=self._config.schedule.realtime_s):
+            return
+        self._means, self._interval = self._interval.closed(self._network), Interval()
+        self._learn(cycle.at - step)
+
+    async def replan(self) -> Replanned:
+        """Compute the rest of the day from what was observed; nothing is in force before :meth:`adopt`."""
+        at, made_s, day = self._clock.now(), self._clock.monotonic_s(), self.day
+        began_s = self._stopwatch.monotonic_s()
+        try:
+            running = await self._planner.replan(self._job(at, day))
+        except GridlabError as error:
+            _log.error("the running plan stays: %s", error)
+            wall_ms = 1e3 * (self._stopwatch.monotonic_s() - began_s)
+            return Replanned(None, MpcRecord(at, FAILED, 0, wall_ms, None, None, None, None, adopted=False))
+        wall_ms = 1e3 * (self._stopwatch.monotonic_s() - began_s)
+        plan = Dated(day, running, made_s, _plan_id(at, day, "mpc"))
+        return Replanned(plan, _record(at, running, wall_ms))
+
+    def adopt(self, done: Replanned) -> None:
+        """Put a finished plan in force."""
+        plan, before = done.plan, self.plans.intraday
+        if plan is None or plan.day is not self.day:
+            return
+        if not plan.running.adopted and before is not None:
+            plan = replace(before, running=plan.running)
+        self.plans = self.plans.with_intraday(plan)
+
+    def prices(self) -> Mapping[str, Price]:
+        """Of the plan in force now, by prosumer."""
+        at = self._clock.now()
+        ruling = self.plans.ruling(at)
+        if ruling is None:
+            return {}
+        step = ruling.day.step_of(at)
+        tariff = float(ruling.day.forecast.tariff.buy_chf_per_kwh[step])
+        return {
+            name: Price(tariff, price, ruling.running.bills[name].compensation_chf)
+            for name, price in ruling.running.prices_chf_per_kwh(step).items()
+        }
+
+    def _load(self, at: datetime) -> Day:
+        loaded = self._days.load(at.astimezone(ZoneInfo(self._config.horizon.timezone)).date())
+        for alarm in loaded.alarms:
+            _log.warning("%s", alarm)
+        return loaded.day
+
+    async def _day_ahead(self, day: Day, soc: Mapping[str, float]) -> Dated:
+        sites = tuple(_from(site, soc) for site in day.forecast.sites)
+        scenario = self._narrowed(replace(day.forecast, sites=sites))
+        settings, solver = self._config.coordination, self._config.solver.prosumer
+        made_s = self._clock.monotonic_s()
+        plan = await self._planner.day_ahead(scenario, settings, solver, coordinate=self._coordinate)
+        if isinstance(plan, CoordinatedDay):
+            outcome = plan.outcome
+            _log.info("day-ahead plan of %s: %s after %d rounds", day.date, outcome.status, len(outcome.iterations))
+        self.day_ahead = plan
+        return Dated(day, Running.of(plan), made_s, _plan_id(self._clock.now(), day, "day-ahead"))
+
+    def _job(self, at: datetime, day: Day) -> ReplanJob:
+        step = day.step_of(at)
+        means = self._means
+        seen = means.observed if means else {}
+        ruling = self.plans.ruling(at)
+        return ReplanJob(
+            day=self._narrowed(day.forecast),
+            step=step,
+            observed={s.prosumer.name: seen.get(s.prosumer.name) or _expected(s, step) for s in day.forecast.sites},
+            slack_voltage_pu=(means.slack_voltage_pu if means else None) or float(day.forecast.slack_voltage_pu[step]),
+            running=ruling.running if ruling else None,
+            settings=self._config.coordination,
+            solver=self._config.solver.prosumer,
+            coordinate=self._coordinate,
+        )
+
+    def _narrowed(self, scenario: Scenario) -> Scenario:
+        """With the margin of this moment to the voltage limits, and without the reserves that the 30 s layer keeps."""
+        asked = self._config.limits.margin
+        scenario = replace(scenario, sites=tuple(map(_without_reserve, scenario.sites)))
+        if asked == "auto":
+            return replace(scenario, margin_pu=self.margin.margin_pu)
+        return replace(scenario, margin_pu=0.0 if asked == "off" else asked)
+
+    def _learn(self, begin: datetime) -> None:
+        """How far the voltages from ``begin`` on lay from the planned ones; unmeasured nodes take the worst."""
+        ruling = self.plans.ruling(begin) if self.day.covers(begin) else None
+        if ruling is None or self._means is None or all(v is None for v in self._means.v_pu):
+            return
+        predicted = ruling.running.voltages_pu(max(ruling.day.step_of(begin), ruling.running.begins))
+        measured = np.array([np.nan if v is None else v for v in self._means.v_pu])
+        worst: FloatArray = np.nanmax(np.abs(measured - predicted))
+        self.margin = self.margin.after(predicted, np.where(np.isnan(measured), predicted + worst, measured))
+
+
+def _without_reserve(site: Site) -> Site:
+    """What the 30 s layer keeps free of a battery must not be planned with."""
+    battery = site.prosumer.battery
+    if battery is None:
+        return site
+    low, high = usable_band(battery, SOC_RESERVE)
+    final = None if battery.soc_final_min is None else min(battery.soc_final_min, high)
+    begins = min(max(battery.soc_initial, low), high)
+    narrowed = replace(battery, soc_min=low, soc_max=high, soc_final_min=final, soc_initial=begins)
+    return replace(site, prosumer=replace(site.prosumer, battery=narrowed))
+
+
+def _from(site: Site, soc: Mapping[str, float]) -> Site:
+    battery, name = site.prosumer.battery, site.prosumer.name
+    if battery is None or name not in soc:
+        return site
+    begins = min(max(soc[name], battery.soc_min), battery.soc_max)
+    return replace(site, prosumer=replace(site.prosumer, battery=replace(battery, soc_initial=begins)))
+
+
+def _expected(site: Site, step: int) -> Observed:
+    """Of a prosumer that nobody has seen yet."""
+    outlook, battery = site.outlook, site.prosumer.battery
+    return Observed(
+        float(outlook.load_kw[step]),
+        float(outlook.load_kvar[step]),
+        float(outlook.pv_available_kw[step]),
+        battery.soc_initial if battery else None,
+    )
+
+
+def _plan_id(at: datetime, day: Day, kind: str) -> str:
+    zone = ZoneInfo(day.forecast.axis.timezone)
+    return f"{kind} {at.astimezone(zone).isoformat(timespec='seconds')}"
+
+
+def _record(at: datetime, running: Running, wall_ms: float) -> MpcRecord:
+    outcome = running.computed.outcome if running.computed else None
+    last = outcome.iterations[-1] if outcome and outcome.iterations else None
+    return MpcRecord(
+        time=at,
+        status=outcome.status if outcome else UNCOORDINATED,
+        iterations=len(outcome.iterations) if outcome else 0,
+        wall_ms=wall_ms,
+        gap_rel=outcome.gap_rel if outcome else None,
+        violation_pu=running.computed.violation.worst_pu if running.computed else None,
+        primal=last.primal if last else None,
+        dual=last.dual if last else None,
+        adopted=running.adopted,
+    )

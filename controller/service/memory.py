@@ -1,0 +1,120 @@
+"""What a restart takes up again from the journal: mode, fencing epoch, plans, margin, and what prosumers remember.
+
+Monotonic times do not outlive a process, so they are kept as ages on the wall clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from controller.record.journal import Journal
+from controller.service.days import Day, DayBook
+from controller.service.modes import Mode
+from controller.service.plans import Dated, Plans
+from core.time import Clock
+from mpc.intra_day import Running
+from mpc.margin import Margin
+from realtime.node import NodeState
+
+
+@dataclass(frozen=True)
+class KeptPlan:
+    """A plan without its warm start; ``day`` is an ISO date."""
+
+    day: str
+    running: Running
+    made_at: datetime
+    plan_id: str
+
+
+@dataclass(frozen=True)
+class KeptPlans:
+    """See :class:`controller.service.plans.Plans`."""
+
+    intraday: KeptPlan | None
+    day_ahead: KeptPlan | None
+    tomorrow: KeptPlan | None
+
+
+@dataclass(frozen=True)
+class KeptCycle:
+    """The end of the last cycle."""
+
+    at: datetime
+    states: Mapping[str, NodeState]
+
+
+class Memory:
+    """The journal of one service."""
+
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        self._journal, self._clock = journal, clock
+        self._margin: Margin | None = None
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """One line for everything that the journal found damaged."""
+        return self._journal.damaged
+
+    def mode(self) -> Mode:
+        """The last mode that was kept; OFF at first."""
+        kept = self._journal.load("mode", str)
+        return Mode(kept) if kept in tuple(Mode) else Mode.OFF
+
+    def keep_mode(self, mode: Mode) -> None:
+        """For the next start."""
+        self._journal.put({"mode": mode.value})
+
+    def next_epoch(self) -> int:
+        """A number that no writer before had; kept before it is used."""
+        epoch = (self._journal.load("epoch", int) or 0) + 1
+        self._journal.put({"epoch": epoch})
+        return epoch
+
+    def plans(self, days: DayBook) -> Plans | None:
+        """The plans, with the series of their days read anew; None where the journal has none.
+
+        Raises:
+            InputError: the series of such a day cannot be had.
+        """
+        kept = self._journal.load("plans", KeptPlans)
+        if kept is None:
+            return None
+        every = [plan for plan in (kept.intraday, kept.day_ahead, kept.tomorrow) if plan]
+        series = {day: days.load(date.fromisoformat(day)).day for day in dict.fromkeys(plan.day for plan in every)}
+        return Plans(*(self._dated(plan, series) for plan in (kept.intraday, kept.day_ahead, kept.tomorrow)))
+
+    def keep_plans(self, plans: Plans) -> None:
+        """What is in force."""
+        kept = KeptPlans(*map(self._kept, (plans.intraday, plans.day_ahead, plans.tomorrow)))
+        self._journal.put({"plans": kept})
+
+    def margin(self) -> Margin | None:
+        """What was learned; None at first."""
+        return self._journal.load("margin", Margin)
+
+    def states(self) -> Mapping[str, NodeState]:
+        """What prosumers remember, seen from now; empty at first."""
+        kept = self._journal.load("cycle", KeptCycle)
+        if kept is None:
+            return {}
+        away_s = (self._clock.now() - kept.at).total_seconds()
+        return {name: state.resumed(self._clock.monotonic_s(), away_s) for name, state in kept.states.items()}
+
+    def keep_cycle(self, at: datetime, states: Mapping[str, NodeState], margin: Margin) -> None:
+        """After every cycle; survives the death of the process, the loss of power perhaps not."""
+        learned = {} if margin is self._margin else {"margin": margin}
+        self._journal.put({"cycle": KeptCycle(at, states), **learned}, durable=False)
+        self._margin = margin
+
+    def _kept(self, plan: Dated | None) -> KeptPlan | None:
+        if plan is None:
+            return None
+        made_at = self._clock.now() - timedelta(seconds=self._clock.monotonic_s() - plan.made_s)
+        return KeptPlan(plan.day.date.isoformat(), replace(plan.running, computed=None), made_at, plan.plan_id)
+
+    def _dated(self, kept: KeptPlan | None, days: Mapping[str, Day]) -> Dated | None:
+        if kept is None:
+            return None
+        age_s = (self._clock.now() - kept.made_at).total_seconds()
+        return Dated(days[kept.day], kept.running, self._clock.monotonic_s() - age_s, kept.plan_id)

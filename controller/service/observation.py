@@ -1,0 +1,90 @@
+"""What the 30 s cycles of an interval saw, for the price computation at its end.
+
+The cycle at the end of an interval belongs to it: it reads the grid as the old setpoints left it. How the next 10 min
+are predicted was chosen by the error (root mean square) of the prediction of their mean, realised series of gridlab9:
+
+| prediction | load kW | load kvar | PV kW | supply p.u., next 10 min | 2nd | 6th | 18th |
+|---|---|---|---|---|---|---|---|
+| last value | 0.059 | 0.099 | 0.042 | 0.00105 | 0.00181 | 0.00245 | 0.00330 |
+| mean of the last 10 min | 0.105 | 0.160 | 0.086 | 0.00121 | 0.00166 | 0.00229 | 0.00309 |
+
+So load and PV, which persist for one step, are the last values (on gridlab9-household too), and the supply voltage,
+which persists to the end of the day, is a mean (paper A, section 4.3).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from core.network import Network
+from mpc.forecast import Observed
+from realtime.tracker import Amounts
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one cycle saw: amounts and state of charge by prosumer, voltage by node. None, or no entry, is unknown."""
+
+    amounts: Mapping[str, Amounts | None]
+    soc: Mapping[str, float | None]
+    v_pu: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class IntervalMeans:
+    """An interval that is over.
+
+    Attributes:
+        observed: prosumers of whom anything was seen; load and PV as last seen, and the state of charge now.
+        slack_voltage_pu: mean at the slack node, None where nobody measured it.
+        v_pu: means at the other nodes, in the order of ``network.nodes``; None where nobody measured.
+        cycles: how many cycles the interval had.
+    """
+
+    observed: Mapping[str, Observed]
+    slack_voltage_pu: float | None
+    v_pu: tuple[float | None, ...]
+    cycles: int
+
+
+@dataclass(frozen=True)
+class _Sum:
+    total_pu: float = 0.0
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A running interval; ``Interval()`` begins one."""
+
+    amounts: Mapping[str, Amounts] = field(default_factory=dict)
+    soc: Mapping[str, float | None] = field(default_factory=dict)
+    voltages: Mapping[str, _Sum] = field(default_factory=dict)
+    cycles: int = 0
+
+    def after(self, sight: Sight) -> "Interval":
+        """One cycle later. What a cycle does not know of load, PV and charge stays as an earlier one saw it."""
+        amounts = {name: seen for name, seen in sight.amounts.items() if seen is not None}
+        soc = {name: seen for name, seen in sight.soc.items() if seen is not None}
+        voltages = {node: self._added(node, v_pu) for node, v_pu in sight.v_pu.items() if v_pu is not None}
+        return Interval(
+            {**self.amounts, **amounts}, {**self.soc, **soc}, {**self.voltages, **voltages}, self.cycles + 1
+        )
+
+    def closed(self, network: Network) -> IntervalMeans | None:
+        """The interval as it ends; None without a single cycle."""
+        if not self.cycles:
+            return None
+        slack, *others = (self._mean_pu(node) for node in network.nodes)
+        observed = {
+            name: Observed(seen.load_kw, seen.load_kvar, seen.pv_available_kw, self.soc.get(name))
+            for name, seen in self.amounts.items()
+        }
+        return IntervalMeans(observed, slack, tuple(others), self.cycles)
+
+    def _added(self, node: str, v_pu: float) -> _Sum:
+        so_far = self.voltages.get(node, _Sum())
+        return _Sum(so_far.total_pu + v_pu, so_far.count + 1)
+
+    def _mean_pu(self, node: str) -> float | None:
+        seen = self.voltages.get(node)
+        return seen.total_pu / seen.count if seen else None

@@ -1,0 +1,50 @@
+"""The child process of :mod:`controller.service.planner`: jobs on standard input, answers on standard output.
+
+It leaves signals to its parent, which may still want an answer while it stops, and goes when its input ends.
+"""
+
+import os
+import pickle
+import signal
+import sys
+from queue import SimpleQueue
+from threading import Thread
+from traceback import format_exc
+
+from controller.clock import WallClock
+from controller.service.planner import SIZE, Failure, Job, framed
+
+
+def main() -> None:
+    """Say that it is ready, then answer every job."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # where solvers may print
+        jobs: SimpleQueue[bytes] = SimpleQueue()
+        Thread(target=_receive, args=(jobs,), daemon=True).start()
+        answer = framed(None)
+        while True:
+            answers.write(answer)
+            answers.flush()
+            answer = _answer(jobs.get())
+
+
+def _receive(jobs: "SimpleQueue[bytes]") -> None:
+    """Take in jobs also while one is computed, so that the end of the input is seen at once."""
+    source = sys.stdin.buffer
+    while len(header := source.read(SIZE.size)) == SIZE.size:
+        jobs.put(source.read(*SIZE.unpack(header)))
+    os._exit(0)
+
+
+def _answer(pickled: bytes) -> bytes:
+    try:
+        job: Job = pickle.loads(pickled)
+        return framed(job.run(WallClock()))
+    except Exception as error:
+        return framed(Failure.of(error, format_exc()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""``gridlab serve``: the service on a laboratory's computer, from its lock to the safe state of the last converter."""
+
+import asyncio
+import fcntl
+import logging
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from controller.service.modes import Mode
+from controller.service.operator import operated
+from controller.service.schedule import Schedule
+from controller.service.service import Service, Setup
+from core.devices import Outcome
+from core.errors import Fault, InputError
+from core.time import Clock
+
+_log = logging.getLogger(__name__)
+
+
+async def serve(setup: Setup, clock: Clock, started: Callable[[Mode], None]) -> Mapping[str, Outcome]:
+    """Run until SIGTERM or SIGINT.
+
+    It begins in MONITOR; only where it ended in ACTIVE without being told to, it goes on there.
+
+    Args:
+        started: called with the mode when everything runs.
+
+    Returns:
+        Outcomes of the releases at the end, by converter.
+
+    Raises:
+        InputError: another service has this state folder, or there is no plan for today.
+    """
+    with _only_one(setup.state):
+        async with Service(setup, clock, clock) as service, operated(service, setup.state):
+            config = setup.config
+            schedule = Schedule(service, config.schedule, config.horizon.timezone, clock)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, schedule.stop.set)
+            for line in service.memory.damaged:
+                _log.error("%s", line)
+            resumed = service.memory.mode() is Mode.ACTIVE
+            await service.set_mode(Mode.ACTIVE if resumed else Mode.MONITOR)
+            started(service.mode)
+            await schedule.run()
+            return await service.set_mode(Mode.OFF)
+
+
+@contextmanager
+def _only_one(state: Path) -> Iterator[None]:
+    """One service per state folder; the lock ends with the process, however that ends."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError([Fault("--state", "", str(state), "a folder that no running service uses")]) from error
+        yield

@@ -1,0 +1,251 @@
+"""The control service: composes devices, plans, the 30 s loop and its records; alive for as long as a ``with`` block.
+
+It owns no time. Whoever drives it calls :meth:`Service.cycle` every 30 s, :meth:`Service.replan` every 10 min and
+:meth:`Service.tomorrow` once a day: :mod:`controller.service.schedule` by the clocks of real life,
+:mod:`controller.service.follow` by a clock master.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from controller.record.audit import AuditTrail
+from controller.record.failures import RecordError
+from controller.record.journal import Journal
+from controller.record.recorder import Recorder
+from controller.record.records import CycleRecord, MpcRecord
+from controller.service.cycle import ControlLoop, Cycle
+from controller.service.days import DayBook
+from controller.service.describe import Places, cycle_record
+from controller.service.desk import Desk, Replanned
+from controller.service.memory import Memory
+from controller.service.model_check import GridCheck, ModelCheck
+from controller.service.modes import Mode
+from controller.service.planner import Planner
+from controller.service.watch import Watch
+from core.config import Config
+from core.config_devices import Converter
+from core.devices import Outcome
+from core.time import Clock
+from drivers.factory import Site, connect
+from realtime.node import NodeLimits, NodeState
+from realtime.timing import REQUEST_TIMEOUT_S
+
+_log = logging.getLogger(__name__)
+R = TypeVar("R", CycleRecord, MpcRecord)
+
+STOP_S, RETRY_S = 20.0, 1.1
+"""How long a stop tries to bring every device to its safe state, and how often."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a service is made of.
+
+    Attributes:
+        path: where ``config`` was read from.
+        folder: of the run: audit trail, telemetry, tables.
+        state: folder of what outlives a run: the journal.
+        tables: whether to write the CSV tables of a simulated run.
+        coordinate: False for the selfish baseline.
+        patience_s: real time that a cycle waits for readings, so that a slow device delays no other. In a simulated
+            run every device answers within it, for the sake of repeatability.
+    """
+
+    config: Config
+    path: Path
+    folder: Path
+    state: Path
+    tables: bool = False
+    coordinate: bool = True
+    patience_s: float = REQUEST_TIMEOUT_S
+
+
+class Service:
+    """See the module. ``clock`` is the loop's time, ``stopwatch`` the real one.
+
+    Attributes:
+        mode: OFF until :meth:`set_mode`.
+        check: of the grid model against measured voltages, since the mode last changed; None without meters.
+        missed: cycles that the driver skipped so far.
+    """
+
+    def __init__(self, setup: Setup, clock: Clock, stopwatch: Clock) -> None:
+        config = setup.config
+        self.mode = Mode.OFF
+        self.check: ModelCheck | None = None
+        self.missed = 0
+        self._setup, self._clock, self._stopwatch = setup, clock, stopwatch
+        network = config.grid.network()
+        self._places, self._grid_check = Places.of(config, network), GridCheck(config)
+        self._limits = node_limits(config)
+        self._stack, self._connection = AsyncExitStack(), AsyncExitStack()
+        self._turn, self._deaf = asyncio.Lock(), False
+        self._loop: ControlLoop | None = None
+        self._states: dict[str, NodeState] = {}
+
+    async def __aenter__(self) -> Self:
+        """Open the records, take up what the journal kept, make a plan; no device is touched yet.
+
+        Raises:
+            InputError, PlannerError, SolverError: there is no plan for today.
+        """
+        setup, config = self._setup, self._setup.config
+        async with AsyncExitStack() as stack:
+            self._audit = stack.enter_context(AuditTrail(setup.folder / "audit.jsonl"))
+            journal = stack.enter_context(Journal(setup.state / "journal.sqlite"))
+            self.memory = Memory(journal, self._clock)
+            self._recorder = stack.enter_context(
+                Recorder(setup.folder, config.horizon.timezone, config.telemetry.sqlite, tables=setup.tables)
+            )
+            planner = await stack.enter_async_context(Planner())
+            days = DayBook(config, setup.path)
+            self.desk = Desk(config, days, planner, self._clock, self._stopwatch, coordinate=setup.coordinate)
+            await self.desk.open(self.memory.plans(days), self.memory.margin())
+            self._states = self._start_states()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Every device that was commanded goes to its safe state, whatever ended the block."""
+        async with self._stack:
+            await self.set_mode(Mode.OFF)
+
+    @property
+    def states(self) -> Mapping[str, NodeState]:
+        """What prosumers remember, by name."""
+        return self._loop.state if self._loop else self._states
+
+    async def set_mode(self, mode: Mode, within_s: float = STOP_S) -> Mapping[str, Outcome]:
+        """Change what may be done; leaving ACTIVE releases every converter and reads it back.
+
+        Returns:
+            Outcomes of the releases, by device; empty if nothing was commanded.
+        """
+        async with self._turn:
+            if mode is self.mode:
+                return {}
+            outcomes = await self._release(within_s) if self.mode is Mode.ACTIVE else {}
+            self._states = dict(self.states)
+            self._loop = None
+            await self._connection.aclose()
+            self._audit.note(self._clock.now(), "mode", f"{self.mode} → {mode}")
+            self.mode, self.check = mode, None
+            self.memory.keep_mode(mode)
+            if mode is not Mode.OFF:
+                await self._connect(self.memory.next_epoch() if mode is Mode.ACTIVE else None)
+            return outcomes
+
+    async def poll(self) -> None:
+        """Read all devices between cycles."""
+        async with self._turn:
+            if self._loop:
+                await self._watch.poll()
+
+    async def cycle(self) -> CycleRecord | None:
+        """One cycle; None in OFF.
+
+        Raises:
+            OSError: nothing can be audited, so nothing was written to any device.
+        """
+        async with self._turn:
+            if self._loop is None:
+                return None
+            began_s = self._stopwatch.monotonic_s()
+            self.desk.turn()
+            cycle = await self._loop.run(self.desk.day, self.desk.plans)
+            self.desk.saw(cycle)
+            self.check = self._grid_check.after(self.check, cycle.image.snapshot.measurements)
+            self.memory.keep_cycle(cycle.at, self._loop.state, self.desk.margin)
+            return self._record(cycle, 1e3 * (self._stopwatch.monotonic_s() - began_s))
+
+    async def replan(self) -> Replanned:
+        """Compute a new plan for the rest of the day; :meth:`adopt` puts it in force."""
+        return await self.desk.replan()
+
+    def adopt(self, done: Replanned) -> MpcRecord:
+        """Put a finished plan in force and on record."""
+        self.desk.adopt(done)
+        self.memory.keep_plans(self.desk.plans)
+        self._keep(self._recorder.mpc, done.record)
+        return done.record
+
+    async def tomorrow(self) -> None:
+        """Make the day-ahead plan of the next day.
+
+        Raises:
+            InputError, PlannerError, SolverError: there is none yet.
+        """
+        await self.desk.tomorrow()
+        self.memory.keep_plans(self.desk.plans)
+
+    def _record(self, cycle: Cycle, cycle_ms: float) -> CycleRecord:
+        backlog = sum(outcome is Outcome.UNKNOWN for outcome in cycle.outcomes.values())
+        record = cycle_record(cycle, self._places, self.desk.prices(), self.mode, cycle_ms, self.missed, backlog)
+        self._keep(self._recorder.cycle, record)
+        return record
+
+    def _keep(self, write: Callable[[R], None], record: R) -> None:
+        """Control goes on without telemetry; said once when it is lost, and once when it is back."""
+        try:
+            write(record)
+        except RecordError as error:
+            if not self._deaf:
+                _log.error("telemetry lost: %s", error)
+            self._deaf = True
+            return
+        if self._deaf:
+            _log.info("telemetry back")
+        self._deaf = False
+
+    async def _connect(self, epoch: int | None) -> None:
+        config, setup = self._setup.config, self._setup
+        site = Site(setup.path.parent, config.grid.voltage_v, self._clock)
+        devices = await self._connection.enter_async_context(connect(config.devices, site, epoch))
+        self._watch = Watch(devices, self._clock, self._stopwatch, setup.patience_s)
+        self._connection.push_async_callback(self._watch.close)
+        self._loop = ControlLoop(self._limits, self._watch, devices.converters, self._audit, self._clock, self._states)
+
+    async def _release(self, within_s: float) -> Mapping[str, Outcome]:
+        """Release all, again and again those of which it is not known that they are safe."""
+        assert self._loop is not None
+        deadline_s = self._stopwatch.monotonic_s() + within_s
+        outcomes = dict(await self._loop.release("stop"))
+        while unsafe := {name for name, outcome in outcomes.items() if outcome is not Outcome.VERIFIED}:
+            if self._stopwatch.monotonic_s() >= deadline_s:
+                _log.error("not known to be safe, their leases end within 75 s: %s", ", ".join(sorted(unsafe)))
+                break
+            await asyncio.sleep(RETRY_S)
+            outcomes.update(await self._loop.release("stop", only=unsafe))
+        return outcomes
+
+    def _start_states(self) -> dict[str, NodeState]:
+        """As the journal kept them, or with the state of charge that the plan has now."""
+        kept, planned = self.memory.states(), self.desk.soc_at(self._clock.now())
+        return {
+            name: kept.get(name) or NodeState.start(limits.battery, planned.get(name))
+            for name, limits in self._limits.items()
+        }
+
+
+def node_limits(config: Config) -> dict[str, NodeLimits]:
+    """What does not change, of every prosumer with a converter."""
+    converters = {device.name: device for device in config.devices if isinstance(device, Converter)}
+    return {
+        p.name: NodeLimits(
+            converter=p.converter,
+            battery=p.battery.battery() if p.battery else None,
+            s_max_kva=converters[p.converter].s_max_kva,
+            ramp_kva_per_s=converters[p.converter].ramp_kva_per_s,
+            cycle_s=config.schedule.realtime_s,
+        )
+        for p in config.prosumers
+        if p.converter
+    }

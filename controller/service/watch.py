@@ -1,0 +1,100 @@
+"""The process image: every device is read at once, and the newest good reading of each is kept with its age."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from core.devices import Measurement, Meter, Quality, Snapshot
+from core.time import Clock
+from drivers.factory import Devices
+from drivers.status import ConverterStatus
+
+
+@dataclass(frozen=True)
+class Image:
+    """What is known of all devices, by name, before anything is decided.
+
+    ``snapshot`` holds the newest good reading of each device, however old, else the last one that failed.
+    ``statuses`` are those of converters that answered just now. ``polls`` counts good readings since the last image.
+    """
+
+    snapshot: Snapshot
+    statuses: Mapping[str, ConverterStatus]
+    latency_ms: Mapping[str, float]
+    quality: Mapping[str, Quality]
+    age_s: Mapping[str, float | None]
+    polls: Mapping[str, int]
+
+
+class Watch:
+    """Reads all of ``devices``.
+
+    Args:
+        clock: the loop's time.
+        stopwatch: real time, for latencies.
+        patience_s: how long a poll waits; a device that takes longer delays nobody, and counts when it has answered.
+    """
+
+    def __init__(self, devices: Devices, clock: Clock, stopwatch: Clock, patience_s: float) -> None:
+        self._devices, self._clock, self._stopwatch = devices, clock, stopwatch
+        self._patience_s = patience_s
+        self._running: dict[str, asyncio.Task[Measurement]] = {}
+        self._good: dict[str, Measurement] = {}
+        self._last: dict[str, Measurement] = {}
+        self._latency_ms: dict[str, float] = {}
+        self._polls: Counter[str] = Counter()
+
+    async def poll(self) -> None:
+        """Read every device that is not still busy with the last time."""
+        for name, device in self._devices.readers.items():
+            if name not in self._running:
+                self._running[name] = asyncio.create_task(self._read(name, device))
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=self._patience_s)
+        for name, task in list(self._running.items()):
+            self._keep(task.result() if task.done() else self._silent(name))
+            if task.done():
+                del self._running[name]
+
+    async def close(self) -> None:
+        """Give up what is still under way."""
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        self._running.clear()
+
+    def image(self) -> Image:
+        """What is known now; the count of polls begins anew."""
+        now_s, polls = self._clock.monotonic_s(), dict(self._polls)
+        self._polls.clear()
+        ages = {name: now_s - self._good[name].received_s if name in self._good else None for name in self._last}
+        return Image(
+            Snapshot(self._clock.now(), now_s, {**self._last, **self._good}),
+            {name: c.status for name, c in self._devices.watched.items() if c.status is not None},
+            dict(self._latency_ms),
+            {name: reading.quality for name, reading in self._last.items()},
+            ages,
+            polls,
+        )
+
+    async def _read(self, name: str, device: Meter) -> Measurement:
+        began_s = self._stopwatch.monotonic_s()
+        reading = await device.read()
+        self._latency_ms[name] = 1e3 * (self._stopwatch.monotonic_s() - began_s)
+        return reading
+
+    def _keep(self, reading: Measurement) -> None:
+        """A device whose own clock stands repeats itself: its reading is as old as the first of its kind."""
+        name, before = reading.device, self._good.get(reading.device)
+        if reading.quality is Quality.GOOD:
+            if before is not None and reading.taken_at is not None and reading.taken_at == before.taken_at:
+                reading = replace(reading, quality=Quality.STALE)
+            else:
+                self._good[name] = reading
+                self._polls[name] += 1
+        self._last[name] = reading
+
+    def _silent(self, name: str) -> Measurement:
+        self._latency_ms.pop(name, None)
+        return Measurement(name, None, None, None, None, None, self._clock.monotonic_s(), Quality.INVALID)

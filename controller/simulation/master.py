@@ -1,0 +1,209 @@
+"""The clock master of a simulated run: plant and controller are processes of their own that follow it in lock step.
+
+Per 30 s of virtual time: the plant advances, then the controller does its cycle over the sockets. Nothing depends on
+how long either takes, so one seed gives one run.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from controller.simulation.faults import FaultEvent, due
+from controller.simulation.talk import Talk, connection, module
+from core.config import Config
+from core.time import Clock
+
+CONTROLLER, PLANT = "controller.service.follow", "sim_plant"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to simulate.
+
+    Attributes:
+        path: where ``config`` was read from.
+        start, end: aware, within the day of the horizon.
+        coordinate: False for the selfish baseline.
+        margin: in place of that of the configuration, unless None.
+        pace: simulated seconds per second; None is as fast as it goes.
+        server_key: private key of the plant's OPC UA servers where the configuration asks for security.
+    """
+
+    config: Config
+    path: Path
+    start: datetime
+    end: datetime
+    seed: int = 0
+    coordinate: bool = True
+    margin: str | float | None = None
+    pace: float | None = None
+    faults: tuple[FaultEvent, ...] = ()
+    server_key: Path | None = None
+
+    @property
+    def period_s(self) -> float:
+        """Of the 30 s cycle."""
+        return self.config.schedule.realtime_s
+
+    @property
+    def cycles(self) -> int:
+        """In all."""
+        return round((self.end - self.start).total_seconds() / self.period_s)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a run stands after a cycle; voltages are the worst of the cycle, the cost since the start."""
+
+    at: datetime
+    share: float
+    v_min_pu: float | None
+    v_max_pu: float | None
+    cost: float
+    mpc: str | None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What the processes said when it was over.
+
+    ``truths``: the plant without noise at the start, at the last cycle, and at the end. ``interrupted``: the end came
+    early, by a signal.
+    """
+
+    end: datetime
+    cycles: int
+    day_ahead: Mapping[str, Any]
+    truths: tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]
+    referee: Mapping[str, Any]
+    controller: Mapping[str, Any]
+    interrupted: bool
+
+
+async def simulate(job: Job, folder: Path, clock: Clock, observe: Callable[[Moment], None]) -> Finished:
+    """Run it; the controller's tables are in ``folder`` then.
+
+    Raises:
+        FollowerError: a process failed.
+    """
+    async with AsyncExitStack() as stack:
+        stop = stack.enter_context(_Interrupt())
+        plant, addresses = await stack.enter_async_context(_plant(job, folder))
+        controller = await stack.enter_async_context(module(CONTROLLER, (), folder / "controller.log"))
+        opening = {
+            "config": str(job.path),
+            "folder": str(folder),
+            "start": job.start.isoformat(),
+            "coordinate": job.coordinate,
+            "margin": job.margin,
+            "addresses": addresses,
+        }
+        opened = await controller.ask({"open": opening})
+        run = _Run(job, plant, controller, clock, observe)
+        done = await run.cycles(stop)
+        return await run.finished(done, opened["day_ahead"])
+
+
+class _Interrupt:
+    """A first SIGINT or SIGTERM ends the run after the cycle in progress, with its books closed."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> "_Interrupt":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    def _ask(self) -> None:
+        self.asked = True
+
+
+class _Run:
+    """The steps of a run."""
+
+    def __init__(
+        self, job: Job, plant: Talk, controller: Talk, clock: Clock, observe: Callable[[Moment], None]
+    ) -> None:
+        self._job, self._plant, self._controller = job, plant, controller
+        self._clock, self._observe = clock, observe
+        self._cost = 0.0
+        self._first: Mapping[str, Any] = {}
+
+    async def cycles(self, stop: _Interrupt) -> int:
+        """All cycles, or those until it is interrupted; how many."""
+        began_s = self._clock.monotonic_s()
+        self._first = await self._plant.ask({"ask": "truth"})
+        for k in range(self._job.cycles):
+            await self._keep_pace(k, began_s)
+            await self._cycle(k)
+            if stop.asked:
+                return k + 1
+        return self._job.cycles
+
+    async def finished(self, cycles: int, day_ahead: Mapping[str, Any]) -> Finished:
+        """Let the last cycle's setpoints act for their 30 s, then stop."""
+        job, plant = self._job, self._plant
+        at_last_cycle = await plant.ask({"ask": "truth"})
+        end_s = cycles * job.period_s
+        await plant.ask({"advance_to": end_s})
+        at_end = await plant.ask({"ask": "truth"})
+        stopped = await self._controller.ask({"stop": end_s})
+        referee = await plant.ask({"ask": "referee"})
+        return Finished(
+            end=job.start + timedelta(seconds=end_s),
+            cycles=cycles,
+            day_ahead=day_ahead,
+            truths=(self._first, at_last_cycle, at_end),
+            referee=referee,
+            controller=stopped,
+            interrupted=cycles < job.cycles,
+        )
+
+    async def _cycle(self, k: int) -> None:
+        job, t_s = self._job, k * self._job.period_s
+        await self._plant.ask({"advance_to": t_s})
+        for request in due(job.faults, job.start, t_s, job.period_s):
+            await self._plant.ask(request)
+        seen = await self._controller.ask({"cycle": t_s})
+        self._cost += seen["cost_per_h"] * job.period_s / 3600
+        at, share = job.start + timedelta(seconds=t_s), (k + 1) / job.cycles
+        self._observe(Moment(at, share, seen["v_min_pu"], seen["v_max_pu"], self._cost, seen["mpc"]))
+
+    async def _keep_pace(self, k: int, began_s: float) -> None:
+        if self._job.pace is not None:
+            due_s = began_s + k * self._job.period_s / self._job.pace
+            await asyncio.sleep(max(0.0, due_s - self._clock.monotonic_s()))
+
+
+@asynccontextmanager
+async def _plant(job: Job, folder: Path) -> AsyncIterator[tuple[Talk, Mapping[str, Any]]]:
+    """The plant in lock step on free ports, and where its devices listen."""
+    async with module(PLANT, _plant_words(job, folder), folder / "plant.log") as process:
+        ready = await process.hear()
+        async with connection("plant", ready["control"]) as plant:
+            yield plant, ready["devices"]
+
+
+def _plant_words(job: Job, folder: Path) -> Sequence[str]:
+    key = () if job.server_key is None else ("--server-key", str(job.server_key))
+    start = ("--start", job.start.isoformat(), "--seed", str(job.seed))
+    return (
+        str(job.path),
+        "--lock-step",
+        "--free-ports",
+        "--until-eof",
+        *start,
+        *key,
+        "--frames",
+        str(folder / "frames.jsonl"),
+    )

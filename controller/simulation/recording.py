@@ -1,0 +1,96 @@
+"""The tables that a closed loop leaves behind, read back: wide, a row per sample, a column per prosumer or node."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from core.errors import Fault, InputError
+
+WORDS = ("rung", "reasons")
+POWERS = (
+    "p_target_kw", "q_target_kvar", "p_setpoint_kw", "q_setpoint_kvar", "p_measured_kw", "q_measured_kvar", "load_kw",
+    "pv_kw", "battery_kw", "soc", "tariff_chf_per_kwh", "price_chf_per_kwh",
+)  # fmt: skip
+PLAN = ("p_kw", "pv_available_kw", "soc")
+MPC = ("time", "status", "iterations", "wall_ms", "gap_rel", "violation_pu", "adopted")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A run. Times are UTC; what was not known is empty.
+
+    Attributes:
+        realtime: by column of realtime.csv, [samples, prosumers].
+        v_pu: [samples, nodes], the slack included.
+        plan: of the day-ahead plan, by column of plan.csv, [steps, prosumers].
+        mpc: mpc.csv.
+    """
+
+    realtime: Mapping[str, pd.DataFrame]
+    v_pu: pd.DataFrame
+    plan: Mapping[str, pd.DataFrame]
+    mpc: pd.DataFrame
+
+    @property
+    def times(self) -> pd.DatetimeIndex:
+        """Of the samples, ascending."""
+        return pd.DatetimeIndex(self.realtime["soc"].index)
+
+    @property
+    def prosumers(self) -> list[str]:
+        """In the order of the configuration."""
+        return list(self.realtime["soc"].columns)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Recording":
+        """Of the run in ``folder``.
+
+        Raises:
+            InputError: a table is missing, or is not what the loop writes.
+        """
+        realtime = wide(folder, "realtime.csv", "prosumer", (*POWERS, *WORDS))
+        times = realtime["soc"].index
+        if times.empty:
+            raise InputError([Fault(f"{folder}/realtime.csv", "", "no rows", "at least one cycle")])
+        return cls(
+            realtime={name: table.fillna("") if name in WORDS else table for name, table in realtime.items()},
+            v_pu=wide(folder, "nodes.csv", "node", ("v_pu",))["v_pu"].reindex(times),
+            plan=wide(folder, "plan.csv", "prosumer", PLAN),
+            mpc=columns(folder, "mpc.csv", MPC),
+        )
+
+
+def wide(folder: Path, file: str, kind: str, quantities: tuple[str, ...]) -> dict[str, pd.DataFrame]:
+    """Each quantity as [times, names], names in the order of the file.
+
+    Raises:
+        InputError: the file is missing or no such table.
+    """
+    table = columns(folder, file, ("time", kind, *quantities))
+    if table.duplicated(["time", kind]).any():
+        raise InputError([Fault(f"{folder}/{file}", "time", "repeated rows", f"each {kind} once at a time")])
+    names = list(dict.fromkeys(table[kind]))
+    return {quantity: table.pivot(index="time", columns=kind, values=quantity)[names] for quantity in quantities}
+
+
+def columns(folder: Path, file: str, names: tuple[str, ...]) -> pd.DataFrame:
+    """Some columns of a table, ``time`` as UTC.
+
+    Raises:
+        InputError: the file is missing or no such table.
+    """
+    words = {"prosumer": str, "node": str, "line": str, "status": str, **dict.fromkeys(WORDS, str)}
+    try:
+        table = pd.read_csv(folder / file, dtype=words, keep_default_na=False, na_values=[""], usecols=list(names))
+        table["time"] = pd.to_datetime(table["time"], utc=True, format="ISO8601")
+    except (OSError, ValueError) as error:
+        allowed = f"a table with columns {', '.join(names)}"
+        raise InputError([Fault(f"{folder}/{file}", "", "no readable table", allowed)]) from error
+    texts = [
+        name for name in names if name not in words and name != "time" and table[name].dtype == object and len(table)
+    ]
+    if texts:
+        raise InputError([Fault(f"{folder}/{file}", name, "text", "numbers") for name in texts])
+    return table[list(names)]

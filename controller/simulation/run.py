@@ -1,0 +1,68 @@
+"""``gridlab simulate``: a closed-loop run from its processes to summary.json and the report."""
+
+import asyncio
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from controller.planning import described
+from controller.report import write_report
+from controller.run_directory import write_summary, written
+from controller.simulation.accounts import Ended, close_books
+from controller.simulation.answers import Books, Referee, Truth
+from controller.simulation.master import Finished, Job, Moment, simulate
+from core.load import fingerprint
+from core.time import Clock
+
+
+def run_simulation(job: Job, run_path: Path, clock: Clock, observe: Callable[[Moment], None]) -> dict[str, Any]:
+    """Simulate, write the run directory, and return its summary.
+
+    Raises:
+        InputError: a series is faulty.
+        FollowerError: plant or controller failed.
+    """
+    began_s = clock.monotonic_s()
+    with written(run_path) as folder:
+        finished = asyncio.run(simulate(job, folder, clock, observe))
+        summary = {
+            "command": "simulate",
+            "name": job.config.name,
+            "created_at": clock.now().isoformat(timespec="seconds"),
+            "config": str(job.path),
+            "config_sha256": fingerprint(job.path, job.config),
+            "version": version("gridlab"),
+            "seed": job.seed,
+            "start": job.start.isoformat(),
+            "end": finished.end.isoformat(),
+            "interrupted": finished.interrupted,
+            "coordinated": job.coordinate,
+            "margin": job.config.limits.margin if job.margin is None else job.margin,
+            **finished.day_ahead,
+            **close_books(folder, _ended(job, finished)),
+            "safe": finished.controller["safe"],
+            "model_check": finished.controller["check"],
+            "wall_s": round(clock.monotonic_s() - began_s, 3),
+            "scenario": described(job.config),
+        }
+        write_summary(folder, summary)
+    write_report(run_path)
+    return summary
+
+
+def _ended(job: Job, finished: Finished) -> Ended:
+    before, last, after = (Truth.model_validate(truth) for truth in finished.truths)
+    books = finished.controller["books"]
+    return Ended(
+        config=job.config,
+        config_path=job.path,
+        end=finished.end,
+        before=before,
+        last=last,
+        after=after,
+        books={name: Books.model_validate(kept) for name, kept in books.items() if kept is not None},
+        cycle_ms=finished.controller["cycle_ms"],
+        missed=0,
+        referee=Referee.model_validate(finished.referee),
+    )

@@ -1,0 +1,107 @@
+"""JSON lines between the clock master and the processes that follow it: one request, one answer."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from core.errors import GridlabError
+
+LOOPBACK = "127.0.0.1"
+START_S, STOP_S = 120.0, 30.0
+"""How long a process may take to begin, and to end."""
+
+
+class FollowerError(GridlabError):
+    """A process that follows the clock master failed."""
+
+
+class Talk:
+    """A conversation with ``who``."""
+
+    def __init__(self, who: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._who, self._reader, self._writer = who, reader, writer
+
+    async def ask(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The answer.
+
+        Raises:
+            FollowerError: it says that it cannot, or says nothing any more.
+        """
+        try:
+            self._writer.write(json.dumps(request).encode() + b"\n")
+            await self._writer.drain()
+        except ConnectionError as error:
+            raise FollowerError(f"{self._who}: no longer listens") from error
+        return await self.hear()
+
+    async def hear(self) -> Mapping[str, Any]:
+        """The next line that it says, unasked."""
+        line = await self._reader.readline()
+        if not line:
+            raise FollowerError(f"{self._who}: ended before it answered")
+        answer: Mapping[str, Any] = json.loads(line)
+        if error := answer.get("error"):
+            raise FollowerError(f"{self._who}: {error}")
+        return answer
+
+    def close(self) -> None:
+        """Say nothing more."""
+        self._writer.close()
+
+
+@asynccontextmanager
+async def module(name: str, words: Sequence[str], log: Path) -> AsyncIterator[Talk]:
+    """``python -m name WORDS`` with its stdin and stdout to talk to and its stderr in ``log``; ended with the block.
+
+    It is in a process group of its own, so that an interrupt at the terminal reaches the clock master alone.
+    """
+    with log.open("ab") as errors:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", name, *words),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            start_new_session=True,
+        )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    talk = Talk(name, process.stdout, process.stdin)
+    try:
+        yield talk
+    except FollowerError as error:
+        await _ended(process, talk)
+        raise FollowerError(_with_last_words(error, log)) from error
+    finally:
+        await _ended(process, talk)
+
+
+@asynccontextmanager
+async def connection(who: str, port: int) -> AsyncIterator[Talk]:
+    """A conversation over a socket of this machine."""
+    talk = Talk(who, *await asyncio.open_connection(LOOPBACK, port))
+    try:
+        yield talk
+    finally:
+        talk.close()
+
+
+async def _ended(process: asyncio.subprocess.Process, talk: Talk) -> None:
+    """End of stdin is the sign to stop; whoever does not heed it is killed."""
+    talk.close()
+    try:
+        async with asyncio.timeout(STOP_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _with_last_words(error: FollowerError, log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return f"{error} ({lines[-1]})" if lines else str(error)

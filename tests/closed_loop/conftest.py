@@ -1,0 +1,38 @@
+"""Runs that several tests look at: made once, as a user would make them."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from controller.run_directory import Run
+from tests.conftest import CONFIG
+
+Simulate = Callable[..., Run]
+
+
+def gridlab_process(*words: object) -> subprocess.CompletedProcess[str]:
+    """``gridlab WORDS`` as a process of its own."""
+    command = [sys.executable, "-m", "controller.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="session")
+def simulate(tmp_path_factory: pytest.TempPathFactory) -> Simulate:
+    """Simulate a scenario (the default one) into a new folder; the run, read back."""
+
+    def run(*words: object, config: Path = CONFIG) -> Run:
+        folder = tmp_path_factory.mktemp("run") / "run"
+        ended = gridlab_process("simulate", config, "--out", folder, "--quiet", *words)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+        return Run(folder)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def midday(simulate: Simulate) -> Run:
+    """An hour and a half in which limits bind."""
+    return simulate("--start", "11:30", "--end", "13:00", "--seed", 7)

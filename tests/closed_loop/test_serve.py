@@ -1,0 +1,108 @@
+"""The service in real time on the plant of another process, told by an operator and stopped by a signal."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from controller.record.audit import read_audit
+from tests.closed_loop.laboratory import GRIDLAB, Laboratory, laboratory, wait_for
+
+CONVERTERS = {f"n{k}_converter" for k in (3, 4, 5, 7, 9)}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Laboratory]:
+    with laboratory(tmp_path, realtime_s=2.0) as running:
+        yield running
+
+
+@contextmanager
+def serving(lab: Laboratory, state: Path, out: Path) -> Iterator[subprocess.Popen[str]]:
+    """The service, once it says that it serves."""
+    words = ("serve", str(lab.config), "--out", str(out), "--state", str(state))
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*GRIDLAB, *words], stdout=pipe, stderr=subprocess.DEVNULL, text=True) as service:
+        assert service.stdout
+        try:
+            service.said = service.stdout.readline()  # type: ignore[attr-defined]
+            yield service
+        finally:
+            service.kill()
+
+
+def mode(state: Path, *words: str) -> str:
+    done = subprocess.run([*GRIDLAB, "mode", *words, "--state", str(state)], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def modes(lab: Laboratory) -> set[str]:
+    return {converter["mode"] for converter in lab.ask(ask="truth")["converters"].values()}
+
+
+def frames_of(lab: Laboratory, device: str) -> list[dict[str, object]]:
+    return [f for f in map(json.loads, lab.frames.read_text().splitlines()) if f["device"] == device]
+
+
+def test_monitor_active_stop(lab: Laboratory, tmp_path: Path) -> None:
+    state, out = tmp_path / "state", tmp_path / "run"
+    with serving(lab, state, out) as service:
+        assert "serving in MONITOR" in service.said
+        wait_for(lambda: "plan mpc" in mode(state) or "plan day-ahead" in mode(state), 20)
+        wait_for(lambda: "grid model" in mode(state), 20)
+        assert lab.ask(ask="referee")["frames"] == 0
+        second = subprocess.run(
+            [*GRIDLAB, "serve", str(lab.config), "--state", str(state), "--out", str(tmp_path / "other")],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert second.returncode == 2
+        assert "allowed: a folder that no running service uses" in second.stderr
+        assert "mode active" in mode(state, "active")
+        wait_for(lambda: modes(lab) == {"remote"}, 20)
+        assert "mode monitor" in mode(state, "monitor")
+        assert modes(lab) == {"safe"}
+        mode(state, "active")
+        wait_for(lambda: modes(lab) == {"remote"}, 20)
+        service.send_signal(signal.SIGTERM)
+        said, _ = service.communicate(timeout=30)
+        assert service.returncode == 0
+    assert said.count("safe, read back") == 5
+    assert modes(lab) == {"safe"}
+    assert lab.ask(ask="referee")["violations"] == 0
+    audit = list(read_audit(out / "audit.jsonl"))
+    events = [line["detail"] for line in audit if line.get("event") == "mode"]
+    assert events == ["off → monitor", "monitor → active", "active → monitor", "monitor → active", "active → off"]
+    assert {line["device"] for line in audit if line.get("outcome") == "verified"} == CONVERTERS
+
+
+def test_a_killed_service_goes_on_where_it_was(lab: Laboratory, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with serving(lab, state, tmp_path / "first"):
+        mode(state, "active")
+        wait_for(lambda: modes(lab) == {"remote"}, 20)
+        wait_for(lambda: len(frames_of(lab, "n3_converter")) >= 5, 30)
+    before = frames_of(lab, "n3_converter")
+    assert modes(lab) == {"remote"}
+    with serving(lab, state, tmp_path / "second") as service:
+        assert "serving in ACTIVE" in service.said
+        wait_for(lambda: len(frames_of(lab, "n3_converter")) >= len(before) + 3, 20)
+        service.send_signal(signal.SIGTERM)
+        service.communicate(timeout=30)
+        assert service.returncode == 0
+    frames = frames_of(lab, "n3_converter")
+    first = frames[len(before)]
+    assert first["epoch"] == before[-1]["epoch"] + 1
+    assert first["p_kw"] == pytest.approx(before[-1]["p_kw"], abs=1e-3)
+    assert lab.ask(ask="referee")["violations"] == 0
+
+
+def test_nobody_to_talk_to(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*GRIDLAB, "mode", "active", "--state", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "allowed: the state folder of a running `gridlab serve`" in done.stderr

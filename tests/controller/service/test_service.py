@@ -1,0 +1,133 @@
+"""The service over midnight, in virtual time, on a plant in the same process but behind real sockets."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from controller.clock import WallClock
+from controller.service.clocks import SteppedClock
+from controller.service.follow import at_addresses
+from controller.service.modes import Mode
+from controller.service.service import Service, Setup
+from core.load import load_config
+from sim_plant.plant import Plant, open_plant
+from sim_plant.reports import address
+from sim_plant.settings import plant_config
+from tests.asynchronous import run
+from tests.conftest import CONFIG
+
+EVENING = datetime(2018, 6, 21, 23, 50, tzinfo=ZoneInfo("Europe/Zurich"))
+
+
+@asynccontextmanager
+async def evening(folder: Path) -> AsyncIterator[tuple[Service, SteppedClock, Plant]]:
+    """Everything ready ten minutes before midnight."""
+    config = load_config(CONFIG)
+    async with open_plant(replace(plant_config(config, CONFIG, EVENING), free_ports=True)) as plant:
+        here = at_addresses(config, {device.name: address(device) for device in plant.devices})
+        clock = SteppedClock(EVENING)
+        setup = Setup(here, CONFIG, folder, folder, patience_s=6.0)
+        async with Service(setup, clock, WallClock()) as service:
+            yield service, clock, plant
+
+
+def test_over_midnight(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with evening(tmp_path) as (service, clock, plant):
+            await service.set_mode(Mode.ACTIVE)
+            await service.tomorrow()
+            ends = service.desk.soc_at(EVENING)
+            tomorrow = service.desk.plans.tomorrow
+            assert tomorrow is not None
+            assert (tomorrow.day.date.day, tomorrow.day.data_of.day) == (22, 21)
+            rungs = []
+            for k in range(44):
+                clock.advance_to(30.0 * k)
+                await plant.advance(30.0 * k)
+                record = await service.cycle()
+                assert record is not None
+                rungs.append({prosumer.rung for prosumer in record.prosumers.values()})
+                if k == 20:
+                    service.adopt(await service.replan())
+            assert rungs[2:] == [{"use"}] * 42
+            plans = service.desk.plans
+            assert service.desk.day.date.day == 22
+            assert (plans.tomorrow, plans.day_ahead) == (None, tomorrow)
+            assert plans.intraday is not None
+            assert plans.intraday.running.begins == 0
+            assert set(ends) == {"N3", "N4", "N5", "N7", "N9"}
+            outcomes = await service.set_mode(Mode.OFF)
+            assert set(outcomes.values()) == {"verified"}
+            assert plant.laboratory.recorder.tally.violations.total() == 0
+
+    run(test())
+
+
+def test_tomorrow_begins_with_the_charge_that_today_ends_with(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with evening(tmp_path) as (service, _, _):
+            await service.tomorrow()
+            today, tomorrow = service.desk.plans.day_ahead, service.desk.plans.tomorrow
+            assert today is not None
+            assert tomorrow is not None
+            for name, plan in tomorrow.running.plan.prosumers.items():
+                last = today.running.plan.prosumers[name].soc
+                assert plan.soc is not None
+                assert last is not None
+                begins = plan.soc[0] + plan.battery_kw[0] / 6 / 2.5
+                assert begins == pytest.approx(last[-1], abs=1e-6)
+
+    run(test())
+
+
+def test_a_restart_takes_up_plans_margin_and_charge(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with evening(tmp_path) as (service, clock, plant):
+            await service.set_mode(Mode.ACTIVE)
+            for k in range(5):
+                clock.advance_to(30.0 * k)
+                await plant.advance(30.0 * k)
+                await service.cycle()
+            service.adopt(await service.replan())
+            plans, states = service.desk.plans, dict(service.states)
+            margin = service.desk.margin.margin_pu
+        async with evening(tmp_path) as (again, _, _):
+            assert again.desk.day_ahead is None, "nothing was computed anew"
+            kept = again.desk.plans.intraday
+            assert plans.intraday is not None
+            assert kept is not None
+            assert kept.plan_id == plans.intraday.plan_id
+            assert kept.running.computed is None
+            for name, profile in plans.intraday.running.plan.prosumers.items():
+                assert (kept.running.plan.prosumers[name].p_kw == profile.p_kw).all()
+            for name, state in states.items():
+                assert again.states[name].battery is not None
+                assert again.states[name].battery.soc == state.battery.soc
+            assert (again.desk.margin.margin_pu == margin).all()
+
+    run(test())
+
+
+def test_in_monitor_everything_is_decided_and_nothing_written(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with evening(tmp_path) as (service, clock, plant):
+            await service.set_mode(Mode.MONITOR)
+            for k in range(4):
+                clock.advance_to(30.0 * k)
+                await plant.advance(30.0 * k)
+                record = await service.cycle()
+            assert record is not None
+            assert {p.rung for p in record.prosumers.values()} == {"use"}
+            assert plant.laboratory.recorder.tally.frames.total() == 0
+            assert all(state.in_force is None for state in service.states.values())
+            assert service.check is not None
+            assert not service.check.doubtful
+            await service.set_mode(Mode.OFF)
+            assert await service.cycle() is None
+
+    run(test())
