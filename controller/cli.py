@@ -128,6 +128,7 @@ def serve(
     run_path.mkdir(parents=True, exist_ok=True)
     setup = Setup(settings, config, run_path, state)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
     outcomes = asyncio.run(serving.serve(setup, clock, lambda mode: loop_screen.print_serving(mode, run_path, quiet)))
     if not quiet:
         loop_screen.print_released(outcomes)

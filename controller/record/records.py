@@ -46,7 +46,8 @@ class CycleRecord:
     """One 30 s cycle. ``nodes`` holds voltages (p.u.), ``lines`` currents at the from-end (A), by name; slack power is
     what is drawn from the upper grid.
 
-    ``cycle_ms`` is wall clock, ``missed`` the cycles that were skipped so far, ``backlog`` the jobs that wait.
+    ``cycle_ms`` is wall clock, ``missed`` the cycles that were skipped so far, ``backlog`` the points
+    that wait for a forwarder of telemetry (0 without one).
     """
 
     time: datetime

@@ -138,11 +138,14 @@ def log_scale(ax: Axes, which: Literal["x", "y"] = "y") -> None:
 
 
 def decimal(value: float) -> str:
-    """A label of a logarithmic axis: 0.001 → 10⁻³, 0.002 → 0.002."""
+    """A label of a logarithmic axis: 0.001 → 10⁻³, 0.002 → 0.002, 0.00002 → 2 × 10⁻⁵."""
     if value <= 0:
         return ""
     exponent = round(np.log10(value))
-    return power_of_ten(exponent) if np.isclose(value, 10.0**exponent) else f"{value:g}"
+    if np.isclose(value, 10.0**exponent):
+        return power_of_ten(exponent)
+    mantissa, _, small = f"{value:g}".partition("e-")
+    return f"{mantissa} × {power_of_ten(-int(small))}" if small else mantissa
 
 
 def magnitudes(ax: Axes, x: FloatArray, y: FloatArray, look: Look, markers: bool = True) -> None:

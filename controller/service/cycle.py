@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controller.record.audit import Attempt, AuditTrail
+from controller.record.failures import RecordError
 from controller.service.days import Day
 from controller.service.plans import Plans
 from controller.service.watch import Image, Watch
@@ -64,7 +65,7 @@ class ControlLoop:
         """One cycle.
 
         Raises:
-            OSError: the audit trail cannot be written, so nothing was.
+            RecordError: the audit trail cannot be written, so no device was.
         """
         await self._watch.poll()
         image = self._watch.image()
@@ -86,10 +87,17 @@ class ControlLoop:
         return Cycle(at, image, amounts, result, outcomes)
 
     async def release(self, reason: str, only: Collection[str] | None = None) -> Mapping[str, Outcome]:
-        """Put converters (all, or those of ``only``) into their own safe state and read it back."""
+        """Put converters (all, or those of ``only``) into their own safe state and read it back.
+
+        This is done even where it cannot be audited: it is what nobody must be kept from.
+        """
         names = self._converters if only is None else only
         attempts = {name: Attempt(name, None, None, reason, "") for name in names}
-        return await self._attempt(self._clock.now(), attempts, {})
+        try:
+            return await self._attempt(self._clock.now(), attempts, {})
+        except RecordError as error:
+            _log.error("released without a record: %s", error)
+            return await self._tell_all(names, {})
 
     def _now(self, converter: str, image: Image, amounts: Amounts | None) -> NodeNow:
         status, polls = image.statuses.get(converter), image.polls.get(converter, 0)
@@ -123,13 +131,18 @@ class ControlLoop:
         if not attempts:
             return {}
         numbers = self._audit.begin(at, list(attempts.values()))
-        tasks = {name: asyncio.create_task(self._tell(name, setpoints.get(name))) for name in attempts}
+        outcomes = await self._tell_all(attempts, setpoints)
+        self._audit.complete(at, dict(zip(numbers, outcomes.values(), strict=True)))
+        return outcomes
+
+    async def _tell_all(self, names: Collection[str], setpoints: Mapping[str, Setpoint]) -> dict[str, Outcome]:
+        """All at once; a device that takes too long delays no other."""
+        tasks = {name: asyncio.create_task(self._tell(name, setpoints.get(name))) for name in names}
         done, late = await asyncio.wait(tasks.values(), timeout=WRITE_S)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         outcomes = {name: task.result() if task in done else Outcome.UNKNOWN for name, task in tasks.items()}
-        self._audit.complete(at, dict(zip(numbers, outcomes.values(), strict=True)))
         now_s = self._clock.monotonic_s()
         self._accepted_s.update({name: now_s for name, outcome in outcomes.items() if outcome is not Outcome.REJECTED})
         return outcomes

@@ -45,10 +45,10 @@ class KeptCycle:
 
 
 class Memory:
-    """The journal of one service."""
+    """The journal of one service; ``durable``: cycles survive a power loss too, at one fsync each."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
-        self._journal, self._clock = journal, clock
+    def __init__(self, journal: Journal, clock: Clock, *, durable: bool) -> None:
+        self._journal, self._clock, self._durable = journal, clock, durable
         self._margin: Margin | None = None
 
     @property
@@ -102,9 +102,9 @@ class Memory:
         return {name: state.resumed(self._clock.monotonic_s(), away_s) for name, state in kept.states.items()}
 
     def keep_cycle(self, at: datetime, states: Mapping[str, NodeState], margin: Margin) -> None:
-        """After every cycle; survives the death of the process, the loss of power perhaps not."""
+        """After every cycle."""
         learned = {} if margin is self._margin else {"margin": margin}
-        self._journal.put({"cycle": KeptCycle(at, states), **learned}, durable=False)
+        self._journal.put({"cycle": KeptCycle(at, states), **learned}, durable=self._durable)
         self._margin = margin
 
     def _kept(self, plan: Dated | None) -> KeptPlan | None:

@@ -10,9 +10,10 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from controller.record.audit import AuditTrail
 from controller.record.failures import RecordError
@@ -37,7 +38,6 @@ from realtime.node import NodeLimits, NodeState
 from realtime.timing import REQUEST_TIMEOUT_S
 
 _log = logging.getLogger(__name__)
-R = TypeVar("R", CycleRecord, MpcRecord)
 
 STOP_S, RETRY_S = 20.0, 1.1
 """How long a stop tries to bring every device to its safe state, and how often."""
@@ -85,7 +85,8 @@ class Service:
         self._places, self._grid_check = Places.of(config, network), GridCheck(config)
         self._limits = node_limits(config)
         self._stack, self._connection = AsyncExitStack(), AsyncExitStack()
-        self._turn, self._deaf = asyncio.Lock(), False
+        self._turn = asyncio.Lock()
+        self._lost: set[str] = set()
         self._loop: ControlLoop | None = None
         self._states: dict[str, NodeState] = {}
 
@@ -99,7 +100,7 @@ class Service:
         async with AsyncExitStack() as stack:
             self._audit = stack.enter_context(AuditTrail(setup.folder / "audit.jsonl"))
             journal = stack.enter_context(Journal(setup.state / "journal.sqlite"))
-            self.memory = Memory(journal, self._clock)
+            self.memory = Memory(journal, self._clock, durable=not setup.tables)
             self._recorder = stack.enter_context(
                 Recorder(setup.folder, config.horizon.timezone, config.telemetry.sqlite, tables=setup.tables)
             )
@@ -128,19 +129,26 @@ class Service:
 
         Returns:
             Outcomes of the releases, by device; empty if nothing was commanded.
+
+        Raises:
+            RecordError: ACTIVE was asked for and cannot be put on record; the mode stays.
         """
         async with self._turn:
             if mode is self.mode:
                 return {}
-            outcomes = await self._release(within_s) if self.mode is Mode.ACTIVE else {}
-            self._states = dict(self.states)
-            self._loop = None
-            await self._connection.aclose()
-            self._audit.note(self._clock.now(), "mode", f"{self.mode} → {mode}")
+            noted = partial(self._audit.note, self._clock.now(), "mode", f"{self.mode} → {mode}")
+            epoch = None
+            if mode is Mode.ACTIVE:
+                noted()
+                epoch = self.memory.next_epoch()
+                self.memory.keep_mode(mode)
+            outcomes = await self._disconnect(within_s)
             self.mode, self.check = mode, None
-            self.memory.keep_mode(mode)
             if mode is not Mode.OFF:
-                await self._connect(self.memory.next_epoch() if mode is Mode.ACTIVE else None)
+                await self._connect(epoch)
+            if mode is not Mode.ACTIVE:
+                self._keep("audit trail", noted)
+                self._keep("journal", partial(self.memory.keep_mode, mode))
             return outcomes
 
     async def poll(self) -> None:
@@ -153,7 +161,7 @@ class Service:
         """One cycle; None in OFF.
 
         Raises:
-            OSError: nothing can be audited, so nothing was written to any device.
+            RecordError: nothing can be audited, so nothing was written to any device.
         """
         async with self._turn:
             if self._loop is None:
@@ -163,7 +171,7 @@ class Service:
             cycle = await self._loop.run(self.desk.day, self.desk.plans)
             self.desk.saw(cycle)
             self.check = self._grid_check.after(self.check, cycle.image.snapshot.measurements)
-            self.memory.keep_cycle(cycle.at, self._loop.state, self.desk.margin)
+            self._keep("journal", partial(self.memory.keep_cycle, cycle.at, self._loop.state, self.desk.margin))
             return self._record(cycle, 1e3 * (self._stopwatch.monotonic_s() - began_s))
 
     async def replan(self) -> Replanned:
@@ -173,8 +181,8 @@ class Service:
     def adopt(self, done: Replanned) -> MpcRecord:
         """Put a finished plan in force and on record."""
         self.desk.adopt(done)
-        self.memory.keep_plans(self.desk.plans)
-        self._keep(self._recorder.mpc, done.record)
+        self._keep("journal", partial(self.memory.keep_plans, self.desk.plans))
+        self._keep("telemetry", partial(self._recorder.mpc, done.record))
         return done.record
 
     async def tomorrow(self) -> None:
@@ -184,26 +192,31 @@ class Service:
             InputError, PlannerError, SolverError: there is none yet.
         """
         await self.desk.tomorrow()
-        self.memory.keep_plans(self.desk.plans)
+        self._keep("journal", partial(self.memory.keep_plans, self.desk.plans))
 
     def _record(self, cycle: Cycle, cycle_ms: float) -> CycleRecord:
-        backlog = sum(outcome is Outcome.UNKNOWN for outcome in cycle.outcomes.values())
-        record = cycle_record(cycle, self._places, self.desk.prices(), self.mode, cycle_ms, self.missed, backlog)
-        self._keep(self._recorder.cycle, record)
+        record = cycle_record(cycle, self._places, self.desk.prices(), self.mode, cycle_ms, self.missed)
+        self._keep("telemetry", partial(self._recorder.cycle, record))
         return record
 
-    def _keep(self, write: Callable[[R], None], record: R) -> None:
-        """Control goes on without telemetry; said once when it is lost, and once when it is back."""
+    def _keep(self, what: str, write: Callable[[], None]) -> None:
+        """Control goes on without a record; that it is lost is said once, and once that it is back."""
         try:
-            write(record)
+            write()
         except RecordError as error:
-            if not self._deaf:
-                _log.error("telemetry lost: %s", error)
-            self._deaf = True
+            if what not in self._lost:
+                _log.error("%s lost: %s", what, error)
+            self._lost.add(what)
             return
-        if self._deaf:
-            _log.info("telemetry back")
-        self._deaf = False
+        if what in self._lost:
+            _log.info("%s back", what)
+            self._lost.discard(what)
+
+    async def _disconnect(self, within_s: float) -> Mapping[str, Outcome]:
+        outcomes = await self._release(within_s) if self.mode is Mode.ACTIVE else {}
+        self._states, self._loop = dict(self.states), None
+        await self._connection.aclose()
+        return outcomes
 
     async def _connect(self, epoch: int | None) -> None:
         config, setup = self._setup.config, self._setup

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.record.audit import read_audit
+from controller.record.audit_lines import AuditNote, AuditWrite, read_audit
 from tests.closed_loop.laboratory import GRIDLAB, Laboratory, laboratory, wait_for
 
 CONVERTERS = {f"n{k}_converter" for k in (3, 4, 5, 7, 9)}
@@ -74,9 +74,9 @@ def test_monitor_active_stop(lab: Laboratory, tmp_path: Path) -> None:
     assert modes(lab) == {"safe"}
     assert lab.ask(ask="referee")["violations"] == 0
     audit = list(read_audit(out / "audit.jsonl"))
-    events = [line["detail"] for line in audit if line.get("event") == "mode"]
+    events = [line.detail for line in audit if isinstance(line, AuditNote) and line.event == "mode"]
     assert events == ["off → monitor", "monitor → active", "active → monitor", "monitor → active", "active → off"]
-    assert {line["device"] for line in audit if line.get("outcome") == "verified"} == CONVERTERS
+    assert {x.device for x in audit if isinstance(x, AuditWrite) and x.outcome == "verified"} == CONVERTERS
 
 
 def test_a_killed_service_goes_on_where_it_was(lab: Laboratory, tmp_path: Path) -> None:

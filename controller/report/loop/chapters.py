@@ -33,7 +33,7 @@ def chapters(record: LoopRecord, other: LoopRecord | None) -> Iterator[Markup]:
     cast = LoopCast(record)
     yield _checks(record)
     if other is not None:
-        yield _comparison(record, other)
+        yield comparison(record, other)
     yield _settlement(record)
     yield _violations(record)
     yield _day(cast)
@@ -57,7 +57,8 @@ def _checks(record: LoopRecord) -> Markup:
     return chapter("What it had to show", tables.check_table(checks(record)), note(text))
 
 
-def _comparison(record: LoopRecord, other: LoopRecord) -> Markup:
+def comparison(record: LoopRecord, other: LoopRecord) -> Markup:
+    """Two runs, with their voltages if they ran at the same time."""
     a, b = record.summary, other.summary
     text = """Stored energy is worth the mean tariff of the day, so that a run that ends with fuller batteries is not
         called dearer."""
@@ -72,11 +73,10 @@ def _comparison(record: LoopRecord, other: LoopRecord) -> Markup:
 
 def _settlement(record: LoopRecord) -> Markup:
     text = """The real cost is measured demand under the tariff; the own optimum is what each prosumer would have had
-        alone, computed in hindsight from load and irradiance as they came. Compensation (16) is their difference;
-        “promised” is what the day-ahead plan announced for the same time, which kept its margin and knew only
-        forecasts. “Stored” is what batteries still hold at the end, at the mean tariff of the day; it is no part of
-        cost and compensation, which are hard to read alone where a run ends before the day does. Negative amounts are
-        earned."""
+        alone, computed in hindsight from load and irradiance as they came. Compensation (16) is their difference; of
+        it, “stored” is what the battery holds more at the end than in the own optimum, at the mean tariff of the day
+        (much, where a run ends before the day does). “Promised” is what the day-ahead plan announced for the same
+        time, which kept its margin and knew only forecasts. Negative amounts are earned."""
     title = "What the day cost" if record.summary.coordinated else "What the day cost, nobody coordinating"
     return chapter(title, tables.settlement_table(record), note(text))
 
@@ -129,10 +129,10 @@ def _mpc(record: LoopRecord) -> Markup:
     text = """One point per run, at the time at which it began; axes are logarithmic, ▽ marks zeros and hollow points a
         negative gap (limits are left). A run that does not converge within its budget leaves the better of its own and
         the running plan in force; in the paper such a cycle was more conservative than needed until the next one. """
-    return drawn("The MPC", mpc_figure(record), "mpc", text + _not_converged(record))
+    return drawn("The MPC", mpc_figure(record), "mpc", text + not_converged(record))
 
 
-def _not_converged(record: LoopRecord) -> str:
+def not_converged(record: LoopRecord) -> str:
     """Which runs did not converge, in a sentence."""
     mpc = record.recording.mpc
     others = mpc[mpc["status"] != Status.CONVERGED]

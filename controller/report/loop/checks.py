@@ -7,6 +7,7 @@ from controller.report.amounts import magnitude, number, percent
 from controller.report.loop.quantities import quantities
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.summary import LoopSummary
+from controller.service.model_check import WARNING_PU
 from controller.simulation.energy_books import BALANCED
 from controller.simulation.voltage_quality import OUTSIDE, OUTSIDE_10MIN, WORST_MEAN_PU, WORST_PU
 
@@ -29,7 +30,7 @@ def checks(record: LoopRecord) -> tuple[Check, ...]:
     """All of them, safety first; those of the MPC only where prices were agreed on."""
     summary = record.summary
     mpc = _mpc(summary) if summary.coordinated else ()
-    return (*_safety(summary), *_voltages(summary), *_others(record), *_books(summary), *mpc)
+    return (*_safety(summary), *_voltages(summary), *_others(record), *_models(summary), *mpc)
 
 
 def _safety(summary: LoopSummary) -> Iterator[Check]:
@@ -41,6 +42,9 @@ def _safety(summary: LoopSummary) -> Iterator[Check]:
     found = ", ".join(f"{name} in {count} samples" for name, count in left.items()) or "none"
     yield Check("State of charge outside its band", found, "none", not left, safety=True)
     yield Check("Cycles missed", f"{realtime.missed} of {realtime.cycles}", "none", realtime.missed == 0, safety=True)
+    unsafe = [name for name, verified in summary.safe.items() if not verified]
+    found = f"all but {', '.join(unsafe)}" if unsafe else "all"
+    yield Check("Converters in their safe state at the end", found, "all", not unsafe, safety=True)
 
 
 def _voltages(summary: LoopSummary) -> Iterator[Check]:
@@ -57,7 +61,10 @@ def _others(record: LoopRecord) -> Iterator[Check]:
         yield _share(what, quantity.outside, len(quantity.means), OUTSIDE_10MIN)
 
 
-def _books(summary: LoopSummary) -> Iterator[Check]:
+def _models(summary: LoopSummary) -> Iterator[Check]:
+    if (model := summary.model_check) is not None:
+        found = f"{magnitude(model.worst_pu)} p.u. at {model.worst_node}, mean {magnitude(model.mean_pu)}"
+        yield Check("Grid model off the meters, worst", found, f"≤ {WARNING_PU:g} p.u.", not model.doubtful)
     errors = [abs(book.difference_rel) for book in summary.energy_books.values() if book.difference_rel is not None]
     if errors:
         what, worst = "Energy books against the plant, worst", max(errors)

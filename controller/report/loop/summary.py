@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from controller.report.summary import CompensatedCost, Cost, Described, Part, faults
+from controller.service.model_check import ModelCheck
 from controller.simulation.accounts import SocBand
 from controller.simulation.answers import Referee
 from controller.simulation.durations import Cycles, MpcRuns
@@ -17,7 +18,13 @@ from core.errors import InputError
 
 
 class LoopSummary(Part):
-    """The whole file. ``margin`` to the voltage limits is auto, off or p.u."""
+    """The whole file.
+
+    Attributes:
+        margin: to the voltage limits; auto, off or p.u.
+        safe: whether each converter was read back in its safe state at the end.
+        model_check: the grid model against measured voltages; None where nothing could be compared.
+    """
 
     command: str
     name: str
@@ -43,6 +50,8 @@ class LoopSummary(Part):
     soc: dict[str, SocBand]
     energy_books: dict[str, EnergyBook]
     referee: Referee
+    safe: dict[str, bool]
+    model_check: ModelCheck | None
     scenario: Described
 
     @property

@@ -23,11 +23,13 @@ def check_table(found: tuple[Check, ...]) -> Markup:
 def settlement_table(record: LoopRecord) -> Markup:
     """Real cost against the own optimum in hindsight, and what the day-ahead plan had promised."""
     currency, accounts = record.summary.scenario.currency, record.summary.settlement
-    money = [f"{what} ({currency})" for what in ("own optimum", "real cost", "compensation", "promised", "stored")]
+    names = ("own optimum", "real cost", "compensation", "of it stored", "promised")
+    money = [f"{name} ({currency})" for name in names]
     head = row("th", "prosumer", *money, "drawn (kWh)", "fed in (kWh)", "curtailed (kWh)", "final charge (%)")
     rows, sums = [], [0.0] * 8
     for name, a in accounts.items():
-        amounts = (a.own_optimum_chf, a.real_chf, a.compensation_chf, a.promised_chf, a.stored_chf)
+        stored_chf = a.stored_chf - a.own_stored_chf
+        amounts = (a.own_optimum_chf, a.real_chf, a.compensation_chf, stored_chf, a.promised_chf)
         energies = (a.imported_kwh, a.exported_kwh, a.curtailed_kwh)
         cells = (*map(number, amounts), *(number(kwh, 2) for kwh in energies))
         rows.append(row("td", name, *cells, charge(a.soc_final)))

@@ -21,8 +21,10 @@ def cycle_times(folder: Path) -> pd.Series | None:
     path = folder / FILE
     if not path.exists():
         return None
+    written = path.with_name(f"{FILE}-wal").exists()
+    how = "mode=ro" if written else "immutable=1"  # of a finished run, without leaving files beside it
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)) as connection:
             rows = connection.execute(QUERY).fetchall()
     except sqlite3.Error as error:
         raise InputError(

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.record.codec import CodecError
+from controller.record.database import set_aside
 from controller.record.failures import RecordError
 from controller.record.journal import Journal
 from realtime.emulation import BatteryState
@@ -122,6 +123,27 @@ def test_a_file_that_is_no_database_is_set_aside(path: Path, garbage: bytes) -> 
     assert path.with_name("journal.sqlite.aside-1").read_bytes() == garbage
     with Journal(path) as journal:
         assert (journal.get("a"), journal.damaged) == (1, ())
+
+
+def test_damage_that_hurts_no_record_yet_is_found(path: Path) -> None:
+    """The count of free pages in the header is wrong: reading works, a later commit would write over a page in use."""
+    with Journal(path) as journal:
+        journal.put({"a": 1})
+    content = path.read_bytes()
+    path.write_bytes(content[:36] + (5).to_bytes(4, "big") + content[40:])
+    with Journal(path) as journal:
+        assert "reelist" in journal.damaged[0]
+        assert "1 records saved" in journal.damaged[0]
+        assert journal.get("a") == 1
+
+
+def test_a_log_goes_with_its_database(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).write_text(suffix)
+    aside = set_aside(path)
+    assert {file.name: file.read_text() for file in aside.parent.iterdir()} == {
+        f"journal.sqlite.aside-1{suffix}": suffix for suffix in ("", "-wal", "-shm")
+    }
 
 
 def test_files_set_aside_are_never_overwritten(path: Path) -> None:

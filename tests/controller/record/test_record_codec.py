@@ -137,7 +137,7 @@ def test_missing_and_unknown_fields_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [{"shape": [2], "values": [1.0]}, {"shape": [-1], "values": []}, {"values": []}, [1.0], {"shape": 1}]
+    "data", [{"shape": [2], "values": [1.0]}, {"shape": [-1, 0], "values": []}, {"values": []}, [1.0], {"shape": 1}]
 )
 def test_arrays_that_do_not_add_up_are_refused(data: object) -> None:
     with pytest.raises(CodecError, match="deviations_pu"):

@@ -1,0 +1,197 @@
+"""The cycle over real sockets when devices misbehave: a plant of three converters in the same process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from controller.clock import WallClock
+from controller.record.audit import AuditTrail
+from controller.record.audit_lines import AuditWrite, read_audit
+from controller.record.failures import RecordError
+from controller.service.clocks import SteppedClock
+from controller.service.cycle import ControlLoop, Cycle
+from controller.service.days import Day, DayBook
+from controller.service.follow import at_addresses
+from controller.service.plans import Dated, Plans
+from controller.service.service import node_limits
+from controller.service.watch import Watch
+from core.config import Config
+from core.config_devices import OpcUaConverter
+from core.devices import Outcome, Quality
+from core.load import load_config
+from drivers.factory import Site, connect
+from mpc.day_ahead import uncoordinated
+from mpc.intra_day import Running
+from realtime.node import NodeState
+from sim_plant.plant import Plant, open_plant
+from sim_plant.reports import address
+from sim_plant.settings import plant_config
+from tests.asynchronous import run
+from tests.conftest import CONFIG
+
+MIDSUMMER = date(2018, 6, 21)
+
+
+def modbus_only() -> Config:
+    """N3, N4 and N5 with all meters."""
+    config = load_config(CONFIG)
+    devices = tuple(device for device in config.devices if not isinstance(device, OpcUaConverter))
+    return config.model_copy(update={"devices": devices, "prosumers": config.prosumers[:3]})
+
+
+@pytest.fixture(scope="module")
+def day() -> Day:
+    return DayBook(modbus_only(), CONFIG).load(MIDSUMMER).day
+
+
+@pytest.fixture(scope="module")
+def plans(day: Day) -> Plans:
+    running = Running.of(uncoordinated(day.forecast, modbus_only().coordination))
+    return Plans(day_ahead=Dated(day, running, 0.0, "test"))
+
+
+@dataclass
+class Bench:
+    """A plant and the loop on it, both at the same virtual time."""
+
+    plant: Plant
+    clock: SteppedClock
+    loop: ControlLoop
+    watch: Watch
+    audit: Path
+    day: Day
+    plans: Plans
+    at_s: float = -30.0
+
+    async def cycle(self) -> Cycle:
+        """30 s later."""
+        self.at_s += 30
+        await self.plant.advance(self.at_s)
+        self.clock.advance_to(self.at_s)
+        return await self.loop.run(self.day, self.plans)
+
+
+@asynccontextmanager
+async def bench(folder: Path, day: Day, plans: Plans, patience_s: float = 1.0) -> AsyncIterator[Bench]:
+    config, start = modbus_only(), day.forecast.axis.start
+    async with open_plant(replace(plant_config(config, CONFIG, start), free_ports=True)) as plant:
+        here = at_addresses(config, {device.name: address(device) for device in plant.devices})
+        clock, limits = SteppedClock(start), node_limits(here)
+        with AuditTrail(folder / "audit.jsonl") as audit:
+            async with connect(here.devices, Site(CONFIG.parent, 400.0, clock), writer_epoch=1) as devices:
+                watch = Watch(devices, clock, WallClock(), patience_s)
+                states = {name: NodeState.start(node.battery) for name, node in limits.items()}
+                loop = ControlLoop(limits, watch, devices.converters, audit, clock, states)
+                yield Bench(plant, clock, loop, watch, folder / "audit.jsonl", day, plans)
+                await watch.close()
+
+
+def rungs(cycle: Cycle) -> list[str]:
+    return [str(result.mode) for result in cycle.result.nodes.values()]
+
+
+def test_a_converter_in_local_is_left_alone_and_rejoins(tmp_path: Path, day: Day, plans: Plans) -> None:
+    async def test() -> None:
+        async with bench(tmp_path, day, plans) as lab:
+            cycles = [await lab.cycle() for _ in range(3)]
+            assert [rungs(cycle) for cycle in cycles] == [["safe"] * 3, ["safe"] * 3, ["use"] * 3]
+            assert set(cycles[-1].outcomes.values()) == {Outcome.VERIFIED}
+            n4 = lab.plant.laboratory.station("n4_converter")
+            n4.switch("local", on=True)
+            taken = await lab.cycle()
+            assert rungs(taken) == ["use", "safe", "use"]
+            assert set(taken.outcomes) == {"n3_converter", "n5_converter"}
+            n4.switch("local", on=False)
+            assert [rungs(await lab.cycle())[1] for _ in range(4)] == ["safe", "safe", "use", "use"]
+            assert lab.plant.laboratory.recorder.tally.violations.total() == 0
+
+    run(test())
+
+
+def test_a_converter_that_ignores_writes_is_rejected_and_nobody_else(tmp_path: Path, day: Day, plans: Plans) -> None:
+    async def test() -> None:
+        async with bench(tmp_path, day, plans) as lab:
+            for _ in range(3):
+                await lab.cycle()
+            before = lab.loop.state["N3"].in_force
+            lab.plant.laboratory.station("n3_converter").switch("ignore_writes", on=True)
+            cycle = await lab.cycle()
+            assert cycle.outcomes == {
+                "n3_converter": Outcome.REJECTED,
+                "n4_converter": Outcome.VERIFIED,
+                "n5_converter": Outcome.VERIFIED,
+            }
+            assert lab.loop.state["N3"].in_force == before
+            last = [line for line in read_audit(lab.audit) if isinstance(line, AuditWrite)][-3:]
+            assert [line.outcome for line in last] == ["rejected", "verified", "verified"]
+
+    run(test())
+
+
+def test_what_cannot_be_audited_is_not_written_but_released(tmp_path: Path, day: Day, plans: Plans) -> None:
+    async def test() -> None:
+        async with bench(tmp_path, day, plans) as lab:
+            for _ in range(3):
+                await lab.cycle()
+            frames = lab.plant.laboratory.recorder.tally.frames.total()
+            lab.loop._audit.__exit__(None, None, None)
+            with pytest.raises(RecordError):
+                await lab.cycle()
+            assert lab.plant.laboratory.recorder.tally.frames.total() == frames
+            assert set((await lab.loop.release("stop")).values()) == {Outcome.VERIFIED}
+            assert {c.state.mode.name for c in lab.plant.laboratory.converters.values()} == {"SAFE"}
+
+    run(test())
+
+
+def test_a_device_whose_clock_stands_is_stale(tmp_path: Path, day: Day, plans: Plans) -> None:
+    async def test() -> None:
+        async with bench(tmp_path, day, plans) as lab:
+            for _ in range(3):
+                await lab.cycle()
+            lab.plant.laboratory.station("n5_converter").switch("frozen", on=True)
+            modes = []
+            for _ in range(3):
+                cycle = await lab.cycle()
+                modes.append(rungs(cycle))
+            assert modes == [["use", "use", "hold"], ["use", "use", "safe"], ["use", "use", "safe"]]
+            assert cycle.image.quality["n5_converter"] is Quality.STALE
+            assert cycle.image.age_s["n5_converter"] == 90.0
+            assert cycle.image.age_s["n3_converter"] == 0.0
+
+    run(test())
+
+
+def test_a_device_that_never_answers_delays_nobody(tmp_path: Path, day: Day, plans: Plans) -> None:
+    """Its port takes connections and says nothing; the poll waits a second, not for its deadline."""
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1000):
+            pass
+        writer.close()
+
+    async def test() -> None:
+        server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        config, start = modbus_only(), day.forecast.axis.start
+        async with open_plant(replace(plant_config(config, CONFIG, start), free_ports=True)) as plant:
+            addresses = {device.name: dict(address(device)) for device in plant.devices}
+            addresses["n5_converter"]["port"] = port
+            here, clock = at_addresses(config, addresses), WallClock()
+            async with connect(here.devices, Site(CONFIG.parent, 400.0, clock), writer_epoch=None) as devices:
+                watch = Watch(devices, clock, clock, patience_s=1.0)
+                began_s = clock.monotonic_s()
+                await watch.poll()
+                assert clock.monotonic_s() - began_s < 1.5
+                quality = watch.image().quality
+                await watch.close()
+        server.close()
+        await server.wait_closed()
+        assert {name for name, found in quality.items() if found is not Quality.GOOD} == {"n5_converter"}
+
+    run(test())
