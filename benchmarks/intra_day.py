@@ -1,7 +1,7 @@
-"""A day of intra-day replanning in closed loop, through the child process of the service: time, rounds, what warm is worth.
+"""A day of intra-day replanning in closed loop, through the child process of the service: time, rounds, warm starts.
 
-Everybody follows the plan exactly, loads and irradiance come as realised, the supply voltage moves, and the margin learns from
-voltages as the service does. Every second plan is computed cold as well, from the same observations.
+Everybody follows the plan exactly, loads and irradiance come as realised, the supply voltage moves, and the margin
+learns from voltages as in the service. Every second plan is computed cold as well, from the same observations.
 """
 
 import asyncio
@@ -83,7 +83,7 @@ def comparison(days: dict[str, Day]) -> Table:
     """What warm starts save, and what the way to the child costs."""
     table = Table(
         "Warm against cold, and the way to the child",
-        ["scenario", "rounds warm / cold", "wall warm / cold", "job kB", "packing and sending a job ms"],
+        ["scenario", "rounds warm / cold", "wall warm / cold", "job kB", "packing a job ms"],
     )
     for name, day in days.items():
         table.add(

@@ -1,9 +1,9 @@
 """Intra-day MPC: the coordination once more over what is left of the day (paper A, sections 3.5 and 4.3).
 
 Every cycle the horizon shrinks by what has passed, forecasts are corrected by what was observed, and the last cycle's
-multipliers, copies and penalty start the new one. The plan in force changes only for one that is no worse: a
-coordination that ran out of budget is adopted if the AC power flow finds it no further from the limits than the
-running plan.
+multipliers and copies start the new one, on rows of the grid as it is expected now. The plan in force changes only for
+one that is no worse: a coordination that ran out of budget is adopted if the AC power flow finds it no further from the
+limits than the running plan.
 """
 
 from collections.abc import Callable, Mapping
@@ -100,17 +100,23 @@ class Running:
         row = self.row(step)
         return np.stack([agreement.profile.x[row:] for agreement in self.plan.agreements.values()])
 
-    def warm_start(self, step: int) -> Splitting | None:
-        """The last coordination without the steps before ``step``.
+    def warm_start(self, step: int, grid: GridModel) -> Splitting | None:
+        """The last coordination without the steps before ``step``, one update further on the rows of ``grid``.
+
+        Its own rows know neither the margin nor the supply voltage of this moment. ρ is that of its first round: what
+        (18) then made of it served that cycle, and would drift from one to the next.
 
         Raises:
             ValueError: it was computed for a later step.
         """
         if self.computed is None:
             return None
-        if step < self.computed_for:
+        passed, outcome = step - self.computed_for, self.computed.outcome
+        if passed < 0:
             raise ValueError(f"step {step} lies before step {self.computed_for}, for which was planned already")
-        return self.computed.outcome.splitting.after(step - self.computed_for)
+        x = np.stack([agreement.profile.x[passed:] for agreement in outcome.best.agreements.values()])
+        splitting = outcome.splitting.after(passed).with_rho(outcome.iterations[0].rho)
+        return splitting.update(x, grid.linearise(x), alpha=1.0)
 
 
 def replan(
@@ -134,9 +140,10 @@ def replan(
     ahead = remaining(day, step, observed, slack_voltage_pu)
     if running is None:
         return Running.of(coordinate(ahead, settings, clock, solver, observer=observer), step)
-    planned, warm = running.profiles(step), running.warm_start(step)
+    grid = GridModel(ahead, violation_price_chf_per_kwh(settings, ahead.tariff))
+    planned, warm = running.profiles(step), running.warm_start(step, grid)
     new = coordinate(ahead, settings, clock, solver, warm, observer)
-    if _no_worse(new, planned, settings):
+    if _no_worse(new, planned, grid):
         return Running.of(new, step)
     return replace(running, computed_for=step, computed=new)
 
@@ -157,12 +164,11 @@ def replan_uncoordinated(
     return Running.of(uncoordinated(remaining(day, step, observed, slack_voltage_pu), settings, solver), step)
 
 
-def _no_worse(new: CoordinatedDay, planned: FloatArray, settings: CoordinationConfig) -> bool:
+def _no_worse(new: CoordinatedDay, planned: FloatArray, grid: GridModel) -> bool:
     """Whether the new plan may replace profiles that were planned before, [N, T, 2]."""
     profiles = [agreement.profile.x for agreement in new.plan.agreements.values()]
     if not np.isfinite(profiles).all():
         return False
     if new.outcome.status in (Status.CONVERGED, Status.INFEASIBLE):
         return True
-    grid = GridModel(new.scenario, violation_price_chf_per_kwh(settings, new.scenario.tariff))
     return new.violation.worst_pu <= grid.violation(grid.flow(planned)).worst_pu

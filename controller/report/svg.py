@@ -14,6 +14,8 @@ NAMESPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/
 TAG = re.compile(r"<[^>]*>")
 NUMBER = re.compile(r"-?\d+\.\d{3,}")
 PATH = re.compile(r'(?<= d=")[^"]*')
+HASHED = re.compile(r'((?:\bid="|#))([A-Za-z]+[0-9a-f]{10})\b')
+"""Where an element with an id made of a hash is defined or used."""
 POINT = re.compile(r"([ML]) (\S+) (\S+)")
 
 
@@ -37,9 +39,19 @@ def _rendered(figure: Figure) -> str:
     file = io.StringIO()
     with settings():
         figure.savefig(file, format="svg", metadata=NO_METADATA)
-    svg = TAG.sub(lambda tag: NUMBER.sub(_rounded, tag[0]), file.getvalue())
+    svg = TAG.sub(lambda tag: NUMBER.sub(_rounded, tag[0]), _renamed(file.getvalue()))
     svg = PATH.sub(lambda path: _shortened(path[0]), svg)
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
+
+
+def _renamed(svg: str) -> str:
+    """With ids in the order of appearance: hashes are of numbers whose last digits differ from one time to the next."""
+    names: dict[str, str] = {}
+
+    def named(found: re.Match[str]) -> str:
+        return found[1] + names.setdefault(found[2], f"n{len(names)}")
+
+    return TAG.sub(lambda tag: HASHED.sub(named, tag[0]), svg)
 
 
 def _rounded(number: re.Match[str]) -> str:

@@ -71,6 +71,7 @@ class Session:
         self._every = timedelta()
         self._pending: asyncio.Task[Replanned] | None = None
         self._cycle_ms: list[float] = []
+        self._opened = False
 
     async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do what the clock master asks.
@@ -87,11 +88,16 @@ class Session:
                 return await self._stop(t_s)
         raise GridlabError(f"controller: asked {request}, allowed open, cycle, stop")
 
+    async def release(self) -> Mapping[str, Outcome]:
+        """Release every converter, once: while time stands there is nothing to wait for."""
+        return await self._service.set_mode(Mode.OFF, within_s=0.0) if self._opened else {}
+
     async def _open(self, opening: Opening) -> Mapping[str, Any]:
         setup = opening.setup()
         self._clock = SteppedClock(datetime.fromisoformat(opening.start))
         self._every = timedelta(minutes=setup.config.schedule.mpc_every_min)
         self._service = await self._stack.enter_async_context(Service(setup, self._clock, self._stopwatch))
+        self._opened = True
         day_ahead = self._service.desk.day_ahead
         assert day_ahead is not None, "nothing is resumed in a new folder"
         write_plan(setup.folder, day_ahead)
@@ -120,7 +126,7 @@ class Session:
         await self._adopt()
         check = self._service.check
         books = {name: encode(state.battery) for name, state in self._service.states.items()}
-        outcomes = await self._service.set_mode(Mode.OFF)
+        outcomes = await self.release()
         return {
             "safe": {name: outcome is Outcome.VERIFIED for name, outcome in outcomes.items()},
             "books": books,
@@ -161,6 +167,7 @@ async def _follow() -> None:
             sys.stdout.flush()
             if "error" in answer:
                 break
+        await session.release()
 
 
 def main() -> None:

@@ -1,12 +1,18 @@
 """Other laboratories and spans by configuration and options alone."""
 
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from controller.run_directory import Run
 from tests.closed_loop.conftest import Simulate, gridlab_process
+from tests.closed_loop.laboratory import GRIDLAB, wait_for
 from tests.conftest import CONFIG
 from tests.controller.commands import scenario_file
 
@@ -101,3 +107,39 @@ def test_bad_faults(tmp_path: Path) -> None:
     ended = gridlab_process("simulate", CONFIG, "--out", tmp_path / "run", "--faults", faults)
     assert ended.returncode == 2
     assert len(ended.stderr.splitlines()) == 5
+
+
+@contextmanager
+def simulating(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A paced run, once its controller works."""
+    words = ("simulate", CONFIG, "--start", "12:00", "--end", "13:00", "--pace", "60x", "--quiet", "--out", folder)
+    with subprocess.Popen([*GRIDLAB, *map(str, words)], stderr=subprocess.PIPE, text=True) as running:
+        try:
+            table = folder.with_name(f".{folder.name}.partial") / "realtime.csv"
+            wait_for(lambda: table.exists() and len(table.read_text().splitlines()) > 20, 40)
+            yield running
+        finally:
+            running.kill()
+
+
+def test_an_interrupted_run_closes_its_books(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with simulating(folder) as running:
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+        assert (running.returncode, said) == (0, "")
+    run = Run(folder)
+    assert run.summary["interrupted"]
+    assert 4 <= run.summary["realtime"]["cycles"] < 120
+    assert all(run.summary["safe"].values())
+    assert len(run.table("realtime.csv")) == 5 * run.summary["realtime"]["cycles"]
+
+
+def test_nobody_is_left_behind_by_a_killed_clock_master(tmp_path: Path) -> None:
+    with simulating(tmp_path / "run") as running:
+        followers = psutil.Process(running.pid).children(recursive=True)
+        assert len(followers) == 3
+        running.kill()
+        running.communicate()
+    gone, alive = psutil.wait_procs(followers, timeout=30)
+    assert (len(gone), alive) == (3, [])

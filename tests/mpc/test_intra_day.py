@@ -37,7 +37,7 @@ def as_planned(day: Scenario, running: Running, step: int, load_factor: float = 
         assert soc is not None
         outlook = site.outlook
         load_kw, load_kvar = load_factor * outlook.load_kw[step], load_factor * outlook.load_kvar[step]
-        pv_kw, soc_now = outlook.pv_available_kw[step], soc[step - 1]
+        pv_kw, soc_now = outlook.pv_available_kw[step], soc[max(step - 1, 0)]
         seen[site.prosumer.name] = Observed(load_kw, load_kvar, pv_kw, float(soc_now))
     return seen
 
@@ -78,6 +78,26 @@ def test_when_all_comes_as_forecast_the_warm_start_has_little_left_to_do(day: Sc
     cold = replan(day, STEP, seen, 1.0, None, CoordinationConfig(), VirtualClock())
     assert coordinated(warm).outcome.status is coordinated(cold).outcome.status is Status.CONVERGED
     assert len(coordinated(warm).outcome.iterations) < len(coordinated(cold).outcome.iterations)
+
+
+def test_a_new_margin_counts_even_if_nothing_else_changed(day: Scenario, running: Running) -> None:
+    """Rows of the last cycle would still be right by their error, but not by their limits."""
+    seen = as_planned(day, running, STEP)
+    narrower = replace(day, margin_pu=0.01)
+    after = replan(narrower, STEP, seen, 1.0, running, CoordinationConfig(), VirtualClock())
+    assert coordinated(after).outcome.status is Status.CONVERGED
+    before = np.abs(running.v_pu[STEP:] - 1).max()
+    assert before > 0.041
+    assert np.abs(after.v_pu - 1).max() <= 0.04 + 2e-4
+
+
+def test_the_penalty_begins_where_that_of_the_day_began(day: Scenario, running: Running) -> None:
+    after = running
+    for step in range(3):
+        drifted = replace(coordinated(after).outcome, splitting=coordinated(after).outcome.splitting.with_rho(1e-6))
+        after = replace(after, computed=replace(coordinated(after), outcome=drifted))
+        after = replan(day, step, as_planned(day, running, step), 1.01, after, CoordinationConfig(), VirtualClock())
+        assert coordinated(after).outcome.iterations[0].rho == coordinated(running).outcome.iterations[0].rho
 
 
 @pytest.mark.parametrize("computed", ["after one round", None])
