@@ -11,7 +11,16 @@ from benchmarks.measure import machine
 from benchmarks.tables import replace_block
 
 PAGE = ROOT / "docs" / "benchmarks.md"
-BENCHMARKS = ("default_scenario", "accuracy", "ablation", "scaling", "threads", "power_flow", "prosumer_qp", "intra_day")
+BENCHMARKS = (
+    "default_scenario",
+    "accuracy",
+    "ablation",
+    "scaling",
+    "threads",
+    "power_flow",
+    "prosumer_qp",
+    "intra_day",
+)
 
 
 def main() -> None:

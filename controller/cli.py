@@ -149,10 +149,13 @@ def mode(
 @app.command(epilog="Example: gridlab report runs/20180620T210000Z-gridlab9")
 def report(
     run_dir: Annotated[Path, typer.Argument(help="A run directory.", metavar="RUN_DIR", show_default=False)],
+    other: Annotated[
+        Path | None, typer.Argument(help="A second closed-loop run, to stand beside it.", metavar="RUN_DIR_2")
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Rebuild report.html from a run."""
-    path = write_report(run_dir)
+    """Rebuild report.html from a run, or from two of the closed loop."""
+    path = write_report(run_dir, other)
     if not quiet:
         screen.print_path("report", path)
 

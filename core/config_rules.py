@@ -81,11 +81,9 @@ def _limits(limits: LimitsConfig) -> Iterator[Broken]:
 def _schedule(schedule: ScheduleConfig) -> Iterator[Broken]:
     if not known(schedule, "mpc_every_min"):
         return
-    if known(schedule, "realtime_s") and schedule.realtime_s > LONGEST_CYCLE_S:
-        yield Broken("schedule.realtime_s", f"{schedule.realtime_s:g}", f"at most {LONGEST_CYCLE_S:g} s")
     period_s = 60 * schedule.mpc_every_min
-    if known(schedule, "realtime_s") and period_s % schedule.realtime_s:
-        allowed = f"a divisor of mpc_every_min, {period_s} s"
+    if known(schedule, "realtime_s") and (period_s % schedule.realtime_s or schedule.realtime_s > LONGEST_CYCLE_S):
+        allowed = f"at most {LONGEST_CYCLE_S:g} s and a divisor of mpc_every_min, {period_s} s"
         yield Broken("schedule.realtime_s", f"{schedule.realtime_s:g}", allowed)
     if known(schedule, "mpc_budget_s") and schedule.mpc_budget_s > period_s:
         allowed = f"at most mpc_every_min, {period_s} s"
