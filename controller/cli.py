@@ -21,14 +21,14 @@ from controller.report import write_report
 from controller.service import operator
 from controller.service import serve as serving
 from controller.service.modes import Mode
-from controller.service.service import Setup
+from controller.service.service import AUDIT, Setup
 from controller.simulation import options
 from controller.simulation.faults import load_faults
 from controller.simulation.master import Job
 from controller.simulation.run import run_simulation
 from core.config import Config
 from core.devices import Outcome
-from core.errors import GridlabError, InputError, SolverLicenceError
+from core.errors import Fault, GridlabError, InputError, SolverLicenceError
 from core.load import load_config, load_scenario
 
 app = typer.Typer(
@@ -46,6 +46,9 @@ OutOption = Annotated[
     Path | None, typer.Option(help="Folder of the run; new, or empty.", show_default="runs/<UTC time>-<name>")
 ]
 StateOption = Annotated[Path, typer.Option(help="Folder of what outlives a run: journal, lock, operator's socket.")]
+ServerKeyOption = Annotated[
+    Path | None, typer.Option(help="Private key of the plant's OPC UA servers, where CONFIG secures them.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 
 
@@ -88,13 +91,14 @@ def simulate(
     ] = None,
     faults: Annotated[Path | None, typer.Option(help="YAML list of faults of the plant's devices.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the meters' noise.")] = 0,
-    server_key: Annotated[
-        Path | None, typer.Option(help="Private key of the plant's OPC UA servers, where CONFIG secures them.")
-    ] = None,
+    server_key: ServerKeyOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Run a day in closed loop against the simulated plant, over real sockets of this machine."""
     clock, settings = WallClock(), load_config(config)
+    require_converters(settings, config)
+    for variant in ("forecast", "realised"):
+        load_scenario(settings, config, variant)
     begin, over = options.span(settings, start, end)
     job = Job(
         config=settings,
@@ -122,10 +126,14 @@ def serve(
     state: StateOption = Path("state"),
     quiet: QuietOption = False,
 ) -> None:
-    """Control the devices of a scenario until SIGTERM; begins in MONITOR, see `gridlab mode`."""
+    """Control the devices of a scenario until SIGTERM; begins in MONITOR, see `gridlab mode`.
+
+    An --out that an earlier `serve` has written to is continued.
+    """
     clock, settings = WallClock(), load_config(config)
-    run_path = run_directory.choose(out, settings.name, clock.now())
-    run_path.mkdir(parents=True, exist_ok=True)
+    if not any(prosumer.converter for prosumer in settings.prosumers):
+        require_converters(settings, config)
+    run_path = out if out and (out / AUDIT).exists() else run_directory.choose(out, settings.name, clock.now())
     setup = Setup(settings, config, run_path, state)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
@@ -140,10 +148,13 @@ def serve(
 def mode(
     wanted: Annotated[Mode | None, typer.Argument(help="off, monitor or active; without: what it is.")] = None,
     state: StateOption = Path("state"),
+    quiet: QuietOption = False,
 ) -> None:
     """Tell a running service what it may do: OFF, MONITOR (read and decide) or ACTIVE (write as well)."""
     request = {"ask": "status"} if wanted is None else {"mode": wanted.value}
-    loop_screen.print_mode(asyncio.run(operator.ask(state, request)))
+    answer = asyncio.run(operator.ask(state, request))
+    if not quiet:
+        loop_screen.print_mode(answer)
 
 
 @app.command(epilog="Example: gridlab report runs/20180620T210000Z-gridlab9")
@@ -184,10 +195,12 @@ def check(
 def plant(
     config: ConfigArgument,
     pace: Annotated[float, typer.Option(min=0.001, help="Simulated seconds per second.")] = 1.0,
+    server_key: ServerKeyOption = None,
 ) -> None:
     """Run the simulated laboratory at the addresses of its devices, until it is told to stop."""
     load_config(config)
-    os.execv(sys.executable, [sys.executable, "-m", "sim_plant", str(config), "--pace", str(pace)])
+    key = () if server_key is None else ("--server-key", str(server_key))
+    os.execv(sys.executable, [sys.executable, "-m", "sim_plant", str(config), "--pace", str(pace), *key])
 
 
 @study_app.command("rho", epilog="Example: gridlab study rho configs/gridlab9.yaml")
@@ -213,6 +226,22 @@ def run_study(kind: study.Study, name: str, config: Path, out: Path | None, quie
         screen.print_path(name, run_path)
 
 
+def require_converters(settings: Config, path: Path) -> None:
+    """A simulated run reproduces every prosumer by a converter.
+
+    Raises:
+        InputError: somebody has none.
+    """
+    allowed = "the name of a converter in `devices`"
+    faults = [
+        Fault(str(path), f"prosumers[{k}].converter", "none", allowed)
+        for k, prosumer in enumerate(settings.prosumers)
+        if prosumer.converter is None
+    ]
+    if faults:
+        raise InputError(faults)
+
+
 def with_options(config: Config, **options: Any) -> Config:
     """The configuration with command-line options in place of its coordination settings; None leaves one as it is."""
     given = {key: value for key, value in options.items() if value is not None}
@@ -230,7 +259,7 @@ def main() -> None:
     except (GridlabError, OSError) as error:
         code = fail(1, error)
     except (KeyboardInterrupt, typer.Abort):
-        code = fail(1, "interrupted; nothing was written")
+        code = fail(1, "interrupted")
     raise SystemExit(code)
 
 

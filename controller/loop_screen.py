@@ -76,15 +76,23 @@ def print_mode(answer: Mapping[str, Any]) -> None:
         console.print(f"{name}: {outcome}")
 
 
+def _digits(v_pu: float | None) -> str:
+    return "–" if v_pu is None else f"{v_pu:.4f}"
+
+
+def _ms(time_ms: float | None) -> str:
+    return "–" if time_ms is None else f"{time_ms:.0f} ms"
+
+
 def _verdicts(summary: Mapping[str, Any]) -> Iterator[str]:
     measured, realtime, mpc, referee = (summary[key] for key in ("measured", "realtime", "mpc", "referee"))
     share = measured["outside_10min"] / max(measured["means_10min"], 1)
     means = f"{measured['outside_10min']} of {measured['means_10min']} ({share:.1%})"
     samples = f"{measured['outside']} of {measured['samples']}"
-    yield f"voltages {measured['v_min_pu']:.4f} … {measured['v_max_pu']:.4f} p.u."
+    yield f"voltages {_digits(measured['v_min_pu'])} … {_digits(measured['v_max_pu'])} p.u."
     yield f"outside the limits: 10-min means {means}, 30 s samples {samples}"
-    cycles = f"{realtime['cycles']} cycles, {realtime['missed']} missed, p99 {realtime['p99_ms']:.0f} ms"
-    runs = f"{mpc['runs']} MPC runs, {mpc['converged']} converged, p95 {mpc['p95_ms']:.0f} ms"
+    cycles = f"{realtime['cycles']} cycles, {realtime['missed']} missed, p99 {_ms(realtime['p99_ms'])}"
+    runs = f"{mpc['runs']} MPC runs, {mpc['converged']} converged, p95 {_ms(mpc['p95_ms'])}"
     yield f"{cycles}; {runs}; {summary['wall_s']:.0f} s in all"
     colour = "green" if not referee["violations"] else "red"
     yield f"[{colour}]referee: {referee['frames']} frames, {referee['violations']} violations"

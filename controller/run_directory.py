@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,7 @@ from core.errors import Fault, InputError
 
 SCHEMA_VERSION = 1
 DIGITS = "%.12g"
+PARTIAL = ".partial"
 
 
 def choose(out: Path | None, name: str, now: datetime) -> Path:
@@ -23,7 +25,7 @@ def choose(out: Path | None, name: str, now: datetime) -> Path:
     Raises:
         InputError: ``out`` already holds something, or cannot be made.
     """
-    path = out or _first_free(Path("runs") / f"{now:%Y%m%dT%H%M%SZ}-{name}")
+    path = out or first_free(Path("runs") / f"{now:%Y%m%dT%H%M%SZ}-{name}")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError([Fault("--out", "", str(path), "a folder that does not exist yet, or an empty one")])
     try:
@@ -33,7 +35,7 @@ def choose(out: Path | None, name: str, now: datetime) -> Path:
     return path
 
 
-def _first_free(path: Path) -> Path:
+def first_free(path: Path) -> Path:
     """The path itself, or with the first number that nobody has."""
     numbered = (path.with_name(f"{path.name}-{k}") for k in count(2))
     return next(p for p in chain([path], numbered) if not p.exists())
@@ -41,17 +43,34 @@ def _first_free(path: Path) -> Path:
 
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """A folder to fill; it takes its place at ``path`` when the block ends, and vanishes if the block fails."""
-    draft = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    """A folder to fill; it takes its place at ``path`` when the block ends, and vanishes if the block fails.
+
+    Raises:
+        InputError: another run has taken that place meanwhile; what was written is beside it.
+    """
+    draft = Path(mkdtemp(prefix=f".{path.name}.", suffix=PARTIAL, dir=path.parent))
+    draft.chmod(0o755)
     try:
         yield draft
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    place(draft, path)
+
+
+def place(draft: Path, path: Path) -> None:
+    """Move a filled folder to where it belongs.
+
+    Raises:
+        InputError: another one is there.
+    """
+    try:
         if path.exists():
             path.rmdir()
         draft.rename(path)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        allowed = f"a folder that no other run fills meanwhile; this one is in {draft}"
+        raise InputError([Fault("--out", "", str(path), allowed)]) from error
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:

@@ -12,7 +12,7 @@ Nothing here reads a clock: ages and elapsed times are differences of the monoto
 from dataclasses import dataclass, replace
 
 from core.devices import Measurement, Quality, Setpoint
-from realtime.emulation import BatteryState, advance, explains, range_after, settle
+from realtime.emulation import BatteryState, advance, explains, lapsed, range_after, settle
 from realtime.fallback import Decision, LadderInputs, Mode
 from realtime.fallback import step as ladder_step
 from realtime.node import NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
@@ -110,10 +110,11 @@ def _power(reading: Measurement | None) -> Power | None:
 def _book(seen: _Seen, state: NodeState, node: NodeLimits) -> tuple[BatteryState | None, tuple[Reason, ...]]:
     if node.battery is None or state.battery is None:
         return state.battery, ()
-    in_force = state.in_force if seen.now.operated else None
     elapsed_s = seen.at_s - state.cycle_s if state.cycle_s is not None else 0.0
-    booked = advance(node.battery, state.battery, in_force, seen.measured, elapsed_s)
-    if in_force is None:
+    if not seen.now.operated:
+        return lapsed(node.battery, state.battery, state.in_force, elapsed_s), ()
+    booked = advance(node.battery, state.battery, state.in_force, seen.measured, elapsed_s)
+    if state.in_force is None:
         return booked, ()
     if seen.measured is None:
         return booked, (Reason.SOC_ESTIMATED,)
@@ -187,7 +188,7 @@ def _held(seen: _Seen, state: NodeState, node: NodeLimits) -> tuple[Power | None
     A time that nobody knows (restart) counts as none: the first setpoint after it repeats the one read back.
     """
     held = seen.now.held if seen.now.held is not None and seen.now.held.power.finite else None
-    since_s = held.since_s if held is not None and held.since_s is not None else state.cycle_s
+    since_s = held.since_s if held is not None else state.cycle_s
     ramp_s = min(max(seen.at_s - since_s, 0.0), node.cycle_s) if since_s is not None else 0.0
     return held.power if held is not None else state.sent, node.ramp_kva_per_s * ramp_s
 

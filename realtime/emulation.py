@@ -125,10 +125,8 @@ def advance(
     """
     if not 0 <= elapsed_s < float("inf") or (measured is not None and not measured.finite):
         raise ValueError(f"cannot book {measured} over {elapsed_s} s")
-    if in_force is None:
-        return _rested(state)
-    if elapsed_s > LEASE_S:
-        return _rested(_estimated(battery, state, in_force, LEASE_S))
+    if in_force is None or elapsed_s > LEASE_S:
+        return lapsed(battery, state, in_force, elapsed_s)
     if measured is None:
         return _estimated(battery, state, in_force, elapsed_s)
     vouched_s = min(elapsed_s, HOLD_DATA_S)
@@ -138,6 +136,16 @@ def advance(
     off_command = abs(battery_kw - in_force.battery.p_kw)
     followed = state.gap.seconds < LEASE_S and off_command <= FOLLOWS_REL * battery.s_max_kva
     return _booked(battery, replace(_closed(state, followed), battery_kw=battery_kw), battery_kw, vouched_s)
+
+
+def lapsed(battery: Battery, state: BatteryState, in_force: InForce | None, elapsed_s: float) -> BatteryState:
+    """The books of a node that is no longer operated, but was at some time of the last ``elapsed_s``.
+
+    Booked by command, for a lease at most; the doubt stays.
+    """
+    if in_force is None:
+        return _rested(state)
+    return _rested(_estimated(battery, state, in_force, min(max(elapsed_s, 0.0), LEASE_S)))
 
 
 def range_after(battery: Battery, state: BatteryState, in_force: InForce | None, seconds: float) -> SocRange:

@@ -3,7 +3,7 @@
 CYCLE_S = 30.0
 """One cycle: read all, decide, write all, read back."""
 CYCLE_DEADLINE_S = 20.0
-READ_S, DECIDE_S, WRITE_S = 6.0, 4.0, 8.0
+READ_S, WRITE_S = 6.0, 8.0
 """Shares of the deadline; ``WRITE_S`` includes the read-back."""
 
 POLL_S = 5.0
@@ -18,12 +18,9 @@ FRESH_POLLS = 3
 
 LEASE_S = 75.0
 """Life of a setpoint in the device; only a completed cycle renews it."""
-GUARDIAN_S = 60.0
-"""The guardian writes the safe state when no cycle was completed for so long."""
-WATCHDOG_S = 90.0
 
-MPC_BEST_S, MPC_KILL_S, MPC_IN_FORCE_S = 50.0, 55.0, 60.0
-"""Best iterate asked for; process ended; plan in force."""
+MPC_BEST_S, MPC_KILL_S = 50.0, 55.0
+"""Best iterate asked for; process ended."""
 INTRADAY_PLAN_S = 20 * 60.0
 DAY_AHEAD_PLAN_S = 36 * 3600.0
 """Validity of a plan from the moment it was made."""

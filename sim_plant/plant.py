@@ -97,10 +97,6 @@ async def open_plant(config: PlantConfig) -> AsyncIterator[Plant]:
         yield replace(plant, control_port=port)
 
 
-def _number(value: object) -> float | None:
-    return value if isinstance(value, int | float) else None
-
-
 def _paced(pace: float) -> Callable[[], float]:
     begin_s = time.monotonic()
     return lambda: (time.monotonic() - begin_s) * pace

@@ -17,7 +17,7 @@ from drivers.status import ConverterStatus, OperatingState
 from realtime import cycle as decision
 from realtime.cycle import CycleResult
 from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState
-from realtime.plane import Power
+from realtime.plane import ZERO, Power
 from realtime.timing import WRITE_S
 from realtime.tracker import Amounts
 
@@ -70,6 +70,7 @@ class ControlLoop:
         await self._watch.poll()
         image = self._watch.image()
         at, at_s = image.snapshot.at, image.snapshot.monotonic_s
+        plans = plans.turned(at)
         amounts = day.amounts(at)
         nodes = {name: self._now(node.converter, image, amounts.get(name)) for name, node in self._limits.items()}
         targets = {name: plans.targets(name, at, at_s) for name in self._limits}
@@ -77,9 +78,8 @@ class ControlLoop:
         if not self._converters:
             self.state = {name: replace(state, in_force=None, sent=None) for name, state in result.state.items()}
             return Cycle(at, image, amounts, result, {})
-        plan = plans.ruling(at)
         told = {node.converter: result.nodes[name] for name, node in self._limits.items() if not nodes[name].stop}
-        outcomes = await self._write(at, told, plan.plan_id if plan else "")
+        outcomes = await self._write(at, told, plans)
         self.state = {
             name: self._settled(state, self.state.get(name), outcomes.get(self._limits[name].converter))
             for name, state in result.state.items()
@@ -112,10 +112,11 @@ class ControlLoop:
             stop=status.state in AT_THE_PANEL,
         )
 
-    async def _write(self, at: datetime, told: Mapping[str, NodeResult], plan_id: str) -> Mapping[str, Outcome]:
+    async def _write(self, at: datetime, told: Mapping[str, NodeResult], plans: Plans) -> Mapping[str, Outcome]:
         attempts, setpoints = {}, {}
         for name, result in told.items():
             setpoint, reason = result.setpoint, " ".join((result.mode, result.source, *result.reasons))
+            plan_id = plans.id_of(result.source)
             if setpoint is None:
                 _log.error("%s: released: %s", name, result.error)
                 attempts[name] = Attempt(name, None, None, reason, plan_id)
@@ -132,16 +133,21 @@ class ControlLoop:
             return {}
         numbers = self._audit.begin(at, list(attempts.values()))
         outcomes = await self._tell_all(attempts, setpoints)
-        self._audit.complete(at, dict(zip(numbers, outcomes.values(), strict=True)))
+        try:
+            self._audit.complete(at, dict(zip(numbers, outcomes.values(), strict=True)))
+        except RecordError as error:
+            _log.error("written, but what became of it is not on record: %s", error)
         return outcomes
 
     async def _tell_all(self, names: Collection[str], setpoints: Mapping[str, Setpoint]) -> dict[str, Outcome]:
         """All at once; a device that takes too long delays no other."""
         tasks = {name: asyncio.create_task(self._tell(name, setpoints.get(name))) for name in names}
-        done, late = await asyncio.wait(tasks.values(), timeout=WRITE_S)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        try:
+            done, _ = await asyncio.wait(tasks.values(), timeout=WRITE_S)
+        finally:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
         outcomes = {name: task.result() if task in done else Outcome.UNKNOWN for name, task in tasks.items()}
         now_s = self._clock.monotonic_s()
         self._accepted_s.update({name: now_s for name, outcome in outcomes.items() if outcome is not Outcome.REJECTED})
@@ -149,7 +155,11 @@ class ControlLoop:
 
     async def _tell(self, name: str, setpoint: Setpoint | None) -> Outcome:
         converter = self._converters[name]
-        return await (converter.release() if setpoint is None else converter.write(setpoint))
+        try:
+            return await (converter.release() if setpoint is None else converter.write(setpoint))
+        except Exception:  # a defect of one driver must not lose what is known of the others
+            _log.exception("%s: write failed", name)
+            return Outcome.UNKNOWN
 
     @staticmethod
     def _settled(state: NodeState, before: NodeState | None, outcome: Outcome | None) -> NodeState:
@@ -160,6 +170,9 @@ class ControlLoop:
 
 
 def _held(status: ConverterStatus, since_s: float | None) -> Held | None:
+    """A device in its safe state may still show the setpoint that it no longer follows."""
+    if status.state is OperatingState.SAFE:
+        return Held(ZERO, since_s)
     if status.p_setpoint_kw is None or status.q_setpoint_kvar is None:
         return None
     return Held(Power(status.p_setpoint_kw, status.q_setpoint_kvar), since_s)

@@ -25,6 +25,8 @@ from core.time import TimeAxis
 from realtime.tracker import Amounts
 
 LocalDate = date
+OVERTAKEN = timedelta(seconds=45)
+"""How far a cycle may lie beyond its day: longer data are not held anywhere."""
 S = TypeVar("S", bound=Section)
 
 
@@ -56,9 +58,12 @@ class Day:
     def amounts(self, instant: datetime) -> Mapping[str, Amounts]:
         """Realised load and PV of every prosumer: linear between the middles of minutes, level beyond the outermost.
 
-        So a cycle that midnight overtakes still has its amounts.
+        So a cycle that midnight overtakes still has its amounts; beyond :data:`OVERTAKEN` nothing is known.
         """
-        minutes = (instant - self.forecast.axis.start) / timedelta(minutes=1)
+        axis = self.forecast.axis
+        if not axis.start - OVERTAKEN <= instant <= axis.end + OVERTAKEN:
+            return {}
+        minutes = (instant - axis.start) / timedelta(minutes=1)
         return {name: _at(minutes, outlook) for name, outlook in self.realised.items()}
 
 

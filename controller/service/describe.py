@@ -63,7 +63,7 @@ def cycle_record(
 ) -> CycleRecord:
     """The record of a cycle."""
     slack = fresh(cycle.image, places.meters.get(places.slack))
-    at_nodes = {node: fresh(cycle.image, meter) for node, meter in places.meters.items()}
+    at_nodes = {node: fresh(cycle.image, places.meters.get(node)) for node in (places.slack, *places.feeds)}
     return CycleRecord(
         time=cycle.at,
         prosumers={

@@ -23,6 +23,7 @@ from controller.service.planner import Planner, ReplanJob
 from controller.service.plans import Dated, Plans
 from core.assets import FloatArray
 from core.config import Config
+from core.devices import Outcome
 from core.errors import GridlabError, InputError
 from core.scenario import Scenario, Site
 from core.time import Clock
@@ -30,6 +31,7 @@ from mpc.day_ahead import CoordinatedDay, DayAhead
 from mpc.forecast import Observed
 from mpc.intra_day import Running
 from mpc.margin import Margin
+from realtime.fallback import Mode as Rung
 from realtime.node import SOC_RESERVE
 from realtime.storage import usable_band
 
@@ -39,6 +41,16 @@ RETRY = timedelta(minutes=10)
 """Between two attempts to read the series of a day that cannot be had."""
 FAILED = "failed"
 UNCOORDINATED = "uncoordinated"
+
+
+@dataclass(frozen=True)
+class Question:
+    """An MPC run that is to be made, as things stood ``at`` (``made_s`` monotonic)."""
+
+    at: datetime
+    made_s: float
+    day: Day
+    job: ReplanJob
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,7 @@ class Desk:
         self._clock, self._stopwatch = clock, stopwatch
         self._interval = Interval()
         self._lost_until = clock.now()
+        self._followed = False
         self._means: IntervalMeans | None = None
 
     async def open(self, plans: Plans | None = None, margin: Margin | None = None) -> None:
@@ -82,8 +95,9 @@ class Desk:
         at = self._clock.now()
         self.day = self._load(at)
         self.margin = margin or self.margin
-        if plans is not None and plans.ruling(at) is not None:
-            self.plans = plans
+        kept = plans.turned(at) if plans else Plans()
+        if kept.ruling(at) is not None:
+            self.plans = kept
             return
         made = await self._day_ahead(self.day, {})
         self.plans = Plans(day_ahead=made)
@@ -110,7 +124,8 @@ class Desk:
         ends = (
             {n: float(p.soc[-1]) for n, p in last.running.plan.prosumers.items() if p.soc is not None} if last else {}
         )
-        self.plans = replace(self.plans, tomorrow=await self._day_ahead(day, ends))
+        made = await self._day_ahead(day, ends)
+        self.plans = replace(self.plans, tomorrow=made)
 
     def turn(self) -> None:
         """What midnight changes. Where the new day's series cannot be had there is no plan, and nodes go safe."""
@@ -126,40 +141,52 @@ class Desk:
             _log.error("no series of today: %s", error)
 
     def saw(self, cycle: Cycle) -> None:
-        """Observe a cycle; the one at the end of an interval closes it and teaches the margin."""
+        """Observe a cycle; the one at the end of an interval closes it.
+
+        It teaches the margin if everybody followed the plan all the time: in MONITOR the deviation says nothing.
+        """
         nodes = {
             node: r.v_pu if (r := fresh(cycle.image, meter)) else None for node, meter in self._places.meters.items()
         }
         soc = {name: result.soc for name, result in cycle.result.nodes.items()}
         self._interval = self._interval.after(Sight(cycle.amounts, soc, nodes))
+        self._followed &= _followed(cycle)
         begin, step = self.day.forecast.axis.start, timedelta(minutes=self._config.horizon.step_min)
         if (cycle.at - begin) % step >= timedelta(seconds=self._config.schedule.realtime_s):
             return
         self._means, self._interval = self._interval.closed(self._network), Interval()
-        self._learn(cycle.at - step)
+        if self._followed:
+            self._learn(cycle.at - step)
+        self._followed = True
 
-    async def replan(self) -> Replanned:
-        """Compute the rest of the day from what was observed; nothing is in force before :meth:`adopt`."""
-        at, made_s, day = self._clock.now(), self._clock.monotonic_s(), self.day
-        began_s = self._stopwatch.monotonic_s()
+    def due(self, at: datetime) -> bool:
+        """Whether an MPC run begins in this minute: every ``mpc_every_min`` where a step of the day begins."""
+        minutes = (at - self.day.forecast.axis.start) // timedelta(minutes=1)
+        periods = self._config.schedule.mpc_every_min, self._config.horizon.step_min
+        return self.day.covers(at) and not any(minutes % period for period in periods)
+
+    def question(self, soc: Mapping[str, float | None]) -> Question:
+        """What the next MPC run is to answer, from what was observed and the states of charge now."""
+        at = self._clock.now()
+        return Question(at, self._clock.monotonic_s(), self.day, self._job(at, self.day, soc))
+
+    async def replan(self, question: Question) -> Replanned:
+        """Compute the rest of the day; nothing is in force before :meth:`adopt`."""
+        at, day, began_s = question.at, question.day, self._stopwatch.monotonic_s()
         try:
-            running = await self._planner.replan(self._job(at, day))
+            running = await self._planner.replan(question.job)
         except GridlabError as error:
             _log.error("the running plan stays: %s", error)
             wall_ms = 1e3 * (self._stopwatch.monotonic_s() - began_s)
             return Replanned(None, MpcRecord(at, FAILED, 0, wall_ms, None, None, None, None, adopted=False))
         wall_ms = 1e3 * (self._stopwatch.monotonic_s() - began_s)
-        plan = Dated(day, running, made_s, _plan_id(at, day, "mpc"))
+        plan = Dated(day, running, question.made_s, _plan_id(at, day, "mpc"))
         return Replanned(plan, _record(at, running, wall_ms))
 
     def adopt(self, done: Replanned) -> None:
         """Put a finished plan in force."""
-        plan, before = done.plan, self.plans.intraday
-        if plan is None or plan.day is not self.day:
-            return
-        if not plan.running.adopted and before is not None:
-            plan = replace(before, running=plan.running)
-        self.plans = self.plans.with_intraday(plan)
+        if done.plan is not None and done.plan.day is self.day:
+            self.plans = self.plans.with_intraday(done.plan)
 
     def prices(self) -> Mapping[str, Price]:
         """Of the plan in force now, by prosumer."""
@@ -192,15 +219,15 @@ class Desk:
         self.day_ahead = plan
         return Dated(day, Running.of(plan), made_s, _plan_id(self._clock.now(), day, "day-ahead"))
 
-    def _job(self, at: datetime, day: Day) -> ReplanJob:
-        step = day.step_of(at)
-        means = self._means
+    def _job(self, at: datetime, day: Day, soc: Mapping[str, float | None]) -> ReplanJob:
+        step, means, ruling = day.step_of(at), self._means, self.plans.ruling(at)
         seen = means.observed if means else {}
-        ruling = self.plans.ruling(at)
+        sites = {site.prosumer.name: site for site in day.forecast.sites}
+        observed = {name: seen.get(name) or _expected(site, step) for name, site in sites.items()}
         return ReplanJob(
             day=self._narrowed(day.forecast),
             step=step,
-            observed={s.prosumer.name: seen.get(s.prosumer.name) or _expected(s, step) for s in day.forecast.sites},
+            observed={name: replace(amounts, soc=soc.get(name, amounts.soc)) for name, amounts in observed.items()},
             slack_voltage_pu=(means.slack_voltage_pu if means else None) or float(day.forecast.slack_voltage_pu[step]),
             running=ruling.running if ruling else None,
             settings=self._config.coordination,
@@ -225,6 +252,12 @@ class Desk:
         measured = np.array([np.nan if v is None else v for v in self._means.v_pu])
         worst: FloatArray = np.nanmax(np.abs(measured - predicted))
         self.margin = self.margin.after(predicted, np.where(np.isnan(measured), predicted + worst, measured))
+
+
+def _followed(cycle: Cycle) -> bool:
+    """Whether everybody was told to follow the plan, and heard it."""
+    modes = {result.mode for result in cycle.result.nodes.values()}
+    return modes == {Rung.USE} and set(cycle.outcomes.values()) == {Outcome.VERIFIED}
 
 
 def _without_reserve(site: Site) -> Site:

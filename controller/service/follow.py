@@ -17,7 +17,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,6 @@ class Session:
         self._stack, self._stopwatch = stack, WallClock()
         self._clock: SteppedClock
         self._service: Service
-        self._every = timedelta()
         self._pending: asyncio.Task[Replanned] | None = None
         self._cycle_ms: list[float] = []
         self._opened = False
@@ -90,12 +89,11 @@ class Session:
 
     async def release(self) -> Mapping[str, Outcome]:
         """Release every converter, once: while time stands there is nothing to wait for."""
-        return await self._service.set_mode(Mode.OFF, within_s=0.0) if self._opened else {}
+        return await self._service.close(within_s=0.0) if self._opened else {}
 
     async def _open(self, opening: Opening) -> Mapping[str, Any]:
         setup = opening.setup()
         self._clock = SteppedClock(datetime.fromisoformat(opening.start))
-        self._every = timedelta(minutes=setup.config.schedule.mpc_every_min)
         self._service = await self._stack.enter_async_context(Service(setup, self._clock, self._stopwatch))
         self._opened = True
         day_ahead = self._service.desk.day_ahead
@@ -111,7 +109,7 @@ class Session:
         record = await self._service.cycle()
         self._cycle_ms.append(1e3 * (self._stopwatch.monotonic_s() - began_s))
         assert record is not None, "the mode is ACTIVE"
-        if (record.time - self._service.desk.day.forecast.axis.start) % self._every == timedelta():
+        if t_s % 60 == 0 and self._service.desk.due(record.time):
             self._pending = asyncio.create_task(self._service.replan())
         return {**_outline(record), "mpc": mpc}
 

@@ -6,15 +6,28 @@ Monotonic times do not outlive a process, so they are kept as ages on the wall c
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from hashlib import sha256
+from typing import TypeVar
 
 from controller.record.journal import Journal
 from controller.service.days import Day, DayBook
 from controller.service.modes import Mode
 from controller.service.plans import Dated, Plans
+from core.config import Config
 from core.time import Clock
 from mpc.intra_day import Running
 from mpc.margin import Margin
 from realtime.node import NodeState
+
+T = TypeVar("T")
+RESUME_WITHIN = timedelta(minutes=15)
+"""After a longer absence nobody expects the equipment to come alive by itself."""
+
+
+def identity(config: Config) -> str:
+    """What journalled plans and books are about: grid, prosumers and the steps of a day."""
+    parts = config.grid, config.prosumers, config.horizon.timezone, config.horizon.step_min
+    return sha256(repr(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -45,10 +58,18 @@ class KeptCycle:
 
 
 class Memory:
-    """The journal of one service; ``durable``: cycles survive a power loss too, at one fsync each."""
+    """The journal of one service.
 
-    def __init__(self, journal: Journal, clock: Clock, *, durable: bool) -> None:
+    Args:
+        whose: :func:`identity` of the configuration; what another one has left is not taken up, but for the epoch.
+        durable: cycles survive a power loss too, at one fsync each.
+    """
+
+    def __init__(self, journal: Journal, clock: Clock, whose: str, *, durable: bool) -> None:
         self._journal, self._clock, self._durable = journal, clock, durable
+        self._known = journal.load("identity", str) == whose
+        if not self._known:
+            journal.put({"identity": whose})
         self._margin: Margin | None = None
 
     @property
@@ -56,18 +77,20 @@ class Memory:
         """One line for everything that the journal found damaged."""
         return self._journal.damaged
 
-    def mode(self) -> Mode:
-        """The last mode that was kept; OFF at first."""
-        kept = self._journal.load("mode", str)
-        return Mode(kept) if kept in tuple(Mode) else Mode.OFF
+    def was_active(self) -> bool:
+        """Whether a service ended in ACTIVE without being told to, and so lately that it may go on there."""
+        kept = self._taken("cycle", KeptCycle)
+        if kept is None or self._taken("mode", str) != Mode.ACTIVE:
+            return False
+        return abs(self._clock.now() - kept.at) <= RESUME_WITHIN
 
     def keep_mode(self, mode: Mode) -> None:
         """For the next start."""
         self._journal.put({"mode": mode.value})
 
-    def next_epoch(self) -> int:
-        """A number that no writer before had; kept before it is used."""
-        epoch = (self._journal.load("epoch", int) or 0) + 1
+    def next_epoch(self, reported: int) -> int:
+        """A number that no writer before had, as far as journal and devices tell; kept before it is used."""
+        epoch = max(self._journal.load("epoch", int) or 0, reported) + 1
         self._journal.put({"epoch": epoch})
         return epoch
 
@@ -77,12 +100,15 @@ class Memory:
         Raises:
             InputError: the series of such a day cannot be had.
         """
-        kept = self._journal.load("plans", KeptPlans)
+        kept = self._taken("plans", KeptPlans)
         if kept is None:
             return None
-        every = [plan for plan in (kept.intraday, kept.day_ahead, kept.tomorrow) if plan]
-        series = {day: days.load(date.fromisoformat(day)).day for day in dict.fromkeys(plan.day for plan in every)}
-        return Plans(*(self._dated(plan, series) for plan in (kept.intraday, kept.day_ahead, kept.tomorrow)))
+        yesterday = (self._clock.now() - timedelta(days=1)).date().isoformat()
+        plans = [
+            plan if plan and plan.day >= yesterday else None for plan in (kept.intraday, kept.day_ahead, kept.tomorrow)
+        ]
+        series = {plan.day: days.load(date.fromisoformat(plan.day)).day for plan in plans if plan}
+        return Plans(*(self._dated(plan, series) for plan in plans))
 
     def keep_plans(self, plans: Plans) -> None:
         """What is in force."""
@@ -91,11 +117,11 @@ class Memory:
 
     def margin(self) -> Margin | None:
         """What was learned; None at first."""
-        return self._journal.load("margin", Margin)
+        return self._taken("margin", Margin)
 
     def states(self) -> Mapping[str, NodeState]:
         """What prosumers remember, seen from now; empty at first."""
-        kept = self._journal.load("cycle", KeptCycle)
+        kept = self._taken("cycle", KeptCycle)
         if kept is None:
             return {}
         away_s = (self._clock.now() - kept.at).total_seconds()
@@ -106,6 +132,9 @@ class Memory:
         learned = {} if margin is self._margin else {"margin": margin}
         self._journal.put({"cycle": KeptCycle(at, states), **learned}, durable=self._durable)
         self._margin = margin
+
+    def _taken(self, key: str, kind: type[T]) -> T | None:
+        return self._journal.load(key, kind) if self._known else None
 
     def _kept(self, plan: Dated | None) -> KeptPlan | None:
         if plan is None:

@@ -19,20 +19,26 @@ from core.errors import Fault, GridlabError, InputError
 
 SOCKET = "operator.sock"
 ANSWER_S = 40.0
+LONGEST_PATH = 107
+"""Of a socket file, in bytes."""
 
 
 @asynccontextmanager
 async def operated(service: Service, state: Path) -> AsyncIterator[None]:
     """Serve operators until the block ends."""
+    talks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
+        if task := asyncio.current_task():
+            talks.add(task)
+            task.add_done_callback(talks.discard)
+        with suppress(ConnectionError, asyncio.CancelledError):
             while line := await reader.readline():
                 writer.write(json.dumps(await _answer(service, line)).encode() + b"\n")
                 await writer.drain()
         writer.close()
 
-    path = state / SOCKET
+    path = socket_path(state)
     path.unlink(missing_ok=True)
     server = await asyncio.start_unix_server(talk, path)
     path.chmod(0o600)
@@ -40,7 +46,23 @@ async def operated(service: Service, state: Path) -> AsyncIterator[None]:
         yield
     finally:
         server.close()
+        for task in talks:
+            task.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
         path.unlink(missing_ok=True)
+
+
+def socket_path(state: Path) -> Path:
+    """Of the socket file of a state folder.
+
+    Raises:
+        InputError: the system cannot address it.
+    """
+    path = state / SOCKET
+    if len(str(path).encode()) > LONGEST_PATH:
+        allowed = f"a folder of at most {LONGEST_PATH - len(SOCKET) - 1} bytes, a relative one for example"
+        raise InputError([Fault("--state", "", str(state), allowed)])
+    return path
 
 
 async def ask(state: Path, request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -50,7 +72,7 @@ async def ask(state: Path, request: Mapping[str, Any]) -> Mapping[str, Any]:
         InputError: nobody listens there.
         GridlabError: it says that it cannot.
     """
-    path = state / SOCKET
+    path = socket_path(state)
     try:
         reader, writer = await asyncio.open_unix_connection(path)
     except OSError as error:
@@ -59,6 +81,8 @@ async def ask(state: Path, request: Mapping[str, Any]) -> Mapping[str, Any]:
         writer.write(json.dumps(request).encode() + b"\n")
         async with asyncio.timeout(ANSWER_S):
             answer: Mapping[str, Any] = json.loads(await reader.readline())
+    except (TimeoutError, ValueError, ConnectionError) as error:
+        raise GridlabError(f"{path}: no answer; it may be stopping") from error
     finally:
         writer.close()
     if "error" in answer:
@@ -72,9 +96,9 @@ async def _answer(service: Service, line: bytes) -> Mapping[str, Any]:
             case {"ask": "status"}:
                 return _status(service)
             case {"mode": str(mode)} if mode in tuple(Mode):
-                warnings = _warnings(service) if mode == Mode.ACTIVE else []
+                warnings, check = _warnings(service) if mode == Mode.ACTIVE else [], _check(service)
                 released = await service.set_mode(Mode(mode))
-                return {**_status(service), "released": released, "warnings": warnings}
+                return {**_status(service), "check": check, "released": released, "warnings": warnings}
             case other:
                 return {"error": f"service: asked {other}, allowed status, mode off | monitor | active"}
     except (GridlabError, OSError, ValueError) as error:
@@ -87,8 +111,12 @@ def _status(service: Service) -> Mapping[str, Any]:
         "mode": service.mode,
         "plan": ruling.plan_id if ruling else None,
         "missed": service.missed,
-        "check": encode(service.check) if service.check else None,
+        "check": _check(service),
     }
+
+
+def _check(service: Service) -> object:
+    return encode(service.check) if service.check else None
 
 
 def _warnings(service: Service) -> list[str]:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from controller.service.days import Day
 from mpc.intra_day import Running
+from realtime.fallback import Source
 from realtime.node import Offer, PlanTargets
 from realtime.tracker import Target
 
@@ -20,13 +21,14 @@ class Dated:
 
     def offer(self, prosumer: str, at: datetime, at_s: float) -> Offer | None:
         """Its target for a prosumer now; None where it does not reach."""
-        if not self.day.covers(at):
-            return None
-        step = self.day.step_of(at) - self.running.begins
         plan = self.running.plan.prosumers.get(prosumer)
-        if plan is None or not 0 <= step < len(plan.p_kw):
+        if plan is None or not self.reaches(at):
             return None
-        return Offer(Target.of(plan, step), at_s - self.made_s)
+        return Offer(Target.of(plan, self.running.row(self.day.step_of(at))), at_s - self.made_s)
+
+    def reaches(self, at: datetime) -> bool:
+        """Whether it has a step for ``at``; a wall clock that was set back may have left it."""
+        return self.day.covers(at) and 0 <= self.day.step_of(at) - self.running.begins < len(self.running.v_pu)
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,26 @@ class Plans:
 
     def ruling(self, at: datetime) -> Dated | None:
         """The newest plan that reaches ``at``; prices are read from it."""
-        return next((plan for plan in (self.intraday, self.day_ahead) if plan and plan.day.covers(at)), None)
+        return next((plan for plan in (self.intraday, self.day_ahead) if plan and plan.reaches(at)), None)
+
+    def id_of(self, source: Source) -> str:
+        """Of the plan that the fallback ladder chose; empty without one."""
+        plan = {Source.INTRADAY: self.intraday, Source.DAY_AHEAD: self.day_ahead}.get(source)
+        return plan.plan_id if plan else ""
 
     def turned(self, at: datetime) -> "Plans":
-        """The same after midnight: yesterday's plans are done, tomorrow's has become today's."""
-        if self.tomorrow is None or not self.tomorrow.day.covers(at):
-            return self
-        return Plans(None, self.tomorrow, None)
+        """The same at ``at``: plans of days that are over are gone, tomorrow's may have become today's."""
+        if self.tomorrow is not None and self.tomorrow.day.covers(at):
+            return Plans(None, self.tomorrow, None)
+        alive = (plan if plan and at < plan.day.forecast.axis.end else None for plan in vars(self).values())
+        return Plans(*alive)
 
     def with_intraday(self, plan: Dated) -> "Plans":
-        """A new plan of the MPC."""
-        return replace(self, intraday=plan)
+        """A new plan of the MPC. Where it is no improvement, the plan in force takes over its warm start alone."""
+        if plan.running.adopted:
+            return replace(self, intraday=plan)
+        if self.intraday is not None:
+            return replace(self, intraday=replace(self.intraday, running=plan.running))
+        if self.day_ahead is not None:
+            return replace(self, day_ahead=replace(self.day_ahead, running=plan.running))
+        return self

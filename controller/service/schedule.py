@@ -7,7 +7,7 @@ monotonic clock, begins with a round half minute of the wall clock, and skips wh
 
 import asyncio
 import logging
-from datetime import UTC, timedelta
+from datetime import UTC
 from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -70,9 +70,9 @@ class Schedule:
         try:
             async with asyncio.timeout(CYCLE_DEADLINE_S):
                 await self._service.cycle()
-        except (GridlabError, OSError, TimeoutError) as error:
+        except Exception:  # the loop goes on whatever became of one cycle; leases end where none succeeds
             self._service.missed += 1
-            _log.exception("cycle failed: %s", error or "deadline")
+            _log.exception("cycle failed")
 
     async def _poll_until(self, next_s: float) -> None:
         """Sleep until the next cycle, but read the devices every 5 s."""
@@ -86,15 +86,21 @@ class Schedule:
                     await self.stop.wait()
             except TimeoutError:
                 if pause_s < left_s:
-                    await self._service.poll()
+                    await self._poll()
+
+    async def _poll(self) -> None:
+        try:
+            await self._service.poll()
+        except Exception:  # as above
+            _log.exception("poll failed")
 
     async def _mpc(self) -> None:
-        at, day = self._clock.now(), self._service.desk.day
-        minutes = (at - day.forecast.axis.start) // timedelta(minutes=1)
-        if minutes % self._settings.mpc_every_min == 0 and day.covers(at):
+        self._service.desk.turn()
+        if self._service.desk.due(self._clock.now()):
             self._service.adopt(await self._service.replan())
 
     async def _day_ahead(self) -> None:
+        self._service.desk.turn()
         local = self._clock.now().astimezone(self._zone)
         if local.time() >= self._settings.day_ahead_at and self._service.desk.plans.tomorrow is None:
             try:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from controller.service.modes import Mode
-from controller.service.operator import operated
+from controller.service.operator import operated, socket_path
 from controller.service.schedule import Schedule
 from controller.service.service import Service, Setup
 from core.devices import Outcome
@@ -20,9 +20,9 @@ _log = logging.getLogger(__name__)
 
 
 async def serve(setup: Setup, clock: Clock, started: Callable[[Mode], None]) -> Mapping[str, Outcome]:
-    """Run until SIGTERM or SIGINT.
+    """Run until SIGTERM, SIGINT or SIGHUP.
 
-    It begins in MONITOR; only where it ended in ACTIVE without being told to, it goes on there.
+    It begins in MONITOR; only where it ended in ACTIVE without being told to, a moment ago, it goes on there.
 
     Args:
         started: called with the mode when everything runs.
@@ -34,25 +34,26 @@ async def serve(setup: Setup, clock: Clock, started: Callable[[Mode], None]) -> 
         InputError: another service has this state folder, or there is no plan for today.
     """
     with _only_one(setup.state):
+        setup.folder.mkdir(parents=True, exist_ok=True)
         async with Service(setup, clock, clock) as service, operated(service, setup.state):
             config = setup.config
             schedule = Schedule(service, config.schedule, config.horizon.timezone, clock)
             loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.add_signal_handler(number, schedule.stop.set)
-            for line in service.memory.damaged:
+            for line in service.damaged:
                 _log.error("%s", line)
-            resumed = service.memory.mode() is Mode.ACTIVE
-            await service.set_mode(Mode.ACTIVE if resumed else Mode.MONITOR)
+            await service.set_mode(Mode.ACTIVE if service.memory.was_active() else Mode.MONITOR)
             started(service.mode)
             await schedule.run()
-            return await service.set_mode(Mode.OFF)
+            return await service.close()
 
 
 @contextmanager
 def _only_one(state: Path) -> Iterator[None]:
     """One service per state folder; the lock ends with the process, however that ends."""
-    state.mkdir(parents=True, exist_ok=True)
+    socket_path(state)
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (state / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

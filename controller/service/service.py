@@ -24,7 +24,7 @@ from controller.service.cycle import ControlLoop, Cycle
 from controller.service.days import DayBook
 from controller.service.describe import Places, cycle_record
 from controller.service.desk import Desk, Replanned
-from controller.service.memory import Memory
+from controller.service.memory import Memory, identity
 from controller.service.model_check import GridCheck, ModelCheck
 from controller.service.modes import Mode
 from controller.service.planner import Planner
@@ -32,15 +32,17 @@ from controller.service.watch import Watch
 from core.config import Config
 from core.config_devices import Converter
 from core.devices import Outcome
+from core.errors import GridlabError
 from core.time import Clock
 from drivers.factory import Site, connect
 from realtime.node import NodeLimits, NodeState
-from realtime.timing import REQUEST_TIMEOUT_S
+from realtime.timing import MPC_BEST_S, REQUEST_TIMEOUT_S, WRITE_S
 
 _log = logging.getLogger(__name__)
 
-STOP_S, RETRY_S = 20.0, 1.1
-"""How long a stop tries to bring every device to its safe state, and how often."""
+AUDIT = "audit.jsonl"
+STOP_S, RETRY_S = 12.0, 1.1
+"""How long a stop tries to bring every device to its safe state, and its pause between two attempts."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Service:
         self._limits = node_limits(config)
         self._stack, self._connection = AsyncExitStack(), AsyncExitStack()
         self._turn = asyncio.Lock()
+        self._closing = False
         self._lost: set[str] = set()
         self._loop: ControlLoop | None = None
         self._states: dict[str, NodeState] = {}
@@ -98,16 +101,17 @@ class Service:
         """
         setup, config = self._setup, self._setup.config
         async with AsyncExitStack() as stack:
-            self._audit = stack.enter_context(AuditTrail(setup.folder / "audit.jsonl"))
+            self._audit = stack.enter_context(AuditTrail(setup.folder / AUDIT))
             journal = stack.enter_context(Journal(setup.state / "journal.sqlite"))
-            self.memory = Memory(journal, self._clock, durable=not setup.tables)
+            self.memory = Memory(journal, self._clock, identity(config), durable=not setup.tables)
             self._recorder = stack.enter_context(
                 Recorder(setup.folder, config.horizon.timezone, config.telemetry.sqlite, tables=setup.tables)
             )
-            planner = await stack.enter_async_context(Planner())
+            planner = await stack.enter_async_context(Planner(best_s=min(MPC_BEST_S, config.schedule.mpc_budget_s)))
             days = DayBook(config, setup.path)
             self.desk = Desk(config, days, planner, self._clock, self._stopwatch, coordinate=setup.coordinate)
             await self.desk.open(self.memory.plans(days), self.memory.margin())
+            self._keep("journal", partial(self.memory.keep_plans, self.desk.plans))
             self._states = self._start_states()
             self._stack = stack.pop_all()
         return self
@@ -117,7 +121,13 @@ class Service:
     ) -> None:
         """Every device that was commanded goes to its safe state, whatever ended the block."""
         async with self._stack:
-            await self.set_mode(Mode.OFF)
+            await self.close()
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """One line for everything of an earlier run that was found damaged and set aside."""
+        telemetry = self._recorder.damaged
+        return (*self.memory.damaged, *((telemetry,) if telemetry else ()))
 
     @property
     def states(self) -> Mapping[str, NodeState]:
@@ -132,24 +142,33 @@ class Service:
 
         Raises:
             RecordError: ACTIVE was asked for and cannot be put on record; the mode stays.
+            InputError: a register map, certificate or key cannot be used; the mode is OFF.
+            GridlabError: it is stopping.
         """
         async with self._turn:
             if mode is self.mode:
                 return {}
+            if self._closing and mode is not Mode.OFF:
+                raise GridlabError(f"service: asked mode {mode}, allowed off; it is stopping")
             noted = partial(self._audit.note, self._clock.now(), "mode", f"{self.mode} → {mode}")
             epoch = None
             if mode is Mode.ACTIVE:
                 noted()
-                epoch = self.memory.next_epoch()
-                self.memory.keep_mode(mode)
+                epoch = self.memory.next_epoch(await self._reported_epoch())
             outcomes = await self._disconnect(within_s)
-            self.mode, self.check = mode, None
+            self.mode, self.check = Mode.OFF, None
             if mode is not Mode.OFF:
                 await self._connect(epoch)
+            self.mode = mode
             if mode is not Mode.ACTIVE:
                 self._keep("audit trail", noted)
-                self._keep("journal", partial(self.memory.keep_mode, mode))
+            self._keep("journal", partial(self.memory.keep_mode, mode))
             return outcomes
+
+    async def close(self, within_s: float = STOP_S) -> Mapping[str, Outcome]:
+        """Go to OFF for good; nobody can ask for another mode any more."""
+        self._closing = True
+        return await self.set_mode(Mode.OFF, within_s)
 
     async def poll(self) -> None:
         """Read all devices between cycles."""
@@ -169,14 +188,18 @@ class Service:
             began_s = self._stopwatch.monotonic_s()
             self.desk.turn()
             cycle = await self._loop.run(self.desk.day, self.desk.plans)
+            self._keep("journal", partial(self.memory.keep_cycle, cycle.at, self._loop.state, self.desk.margin))
             self.desk.saw(cycle)
             self.check = self._grid_check.after(self.check, cycle.image.snapshot.measurements)
-            self._keep("journal", partial(self.memory.keep_cycle, cycle.at, self._loop.state, self.desk.margin))
             return self._record(cycle, 1e3 * (self._stopwatch.monotonic_s() - began_s))
 
     async def replan(self) -> Replanned:
         """Compute a new plan for the rest of the day; :meth:`adopt` puts it in force."""
-        return await self.desk.replan()
+        async with self._turn:
+            self.desk.turn()
+            soc = {name: state.battery.soc if state.battery else None for name, state in self.states.items()}
+            question = self.desk.question(soc)
+        return await self.desk.replan(question)
 
     def adopt(self, done: Replanned) -> MpcRecord:
         """Put a finished plan in force and on record."""
@@ -191,6 +214,7 @@ class Service:
         Raises:
             InputError, PlannerError, SolverError: there is none yet.
         """
+        self.desk.turn()
         await self.desk.tomorrow()
         self._keep("journal", partial(self.memory.keep_plans, self.desk.plans))
 
@@ -212,6 +236,14 @@ class Service:
             _log.info("%s back", what)
             self._lost.discard(what)
 
+    async def _reported_epoch(self) -> int:
+        """The highest epoch of a writer that any converter knows; from OFF they are read for it."""
+        if self._loop is None:
+            await self._connect(None)
+            await self._watch.poll()
+        epochs = [status.writer_epoch or 0 for status in self._watch.statuses.values()]
+        return max(epochs, default=0)
+
     async def _disconnect(self, within_s: float) -> Mapping[str, Outcome]:
         outcomes = await self._release(within_s) if self.mode is Mode.ACTIVE else {}
         self._states, self._loop = dict(self.states), None
@@ -229,11 +261,11 @@ class Service:
     async def _release(self, within_s: float) -> Mapping[str, Outcome]:
         """Release all, again and again those of which it is not known that they are safe."""
         assert self._loop is not None
-        deadline_s = self._stopwatch.monotonic_s() + within_s
+        last_round_s = self._stopwatch.monotonic_s() + within_s - WRITE_S
         outcomes = dict(await self._loop.release("stop"))
-        while unsafe := {name for name, outcome in outcomes.items() if outcome is not Outcome.VERIFIED}:
-            if self._stopwatch.monotonic_s() >= deadline_s:
-                _log.error("not known to be safe, their leases end within 75 s: %s", ", ".join(sorted(unsafe)))
+        while unsafe := sorted(name for name, outcome in outcomes.items() if outcome is not Outcome.VERIFIED):
+            if self._stopwatch.monotonic_s() + RETRY_S > last_round_s:
+                _log.error("not known to be safe, their leases end within 75 s: %s", ", ".join(unsafe))
                 break
             await asyncio.sleep(RETRY_S)
             outcomes.update(await self._loop.release("stop", only=unsafe))

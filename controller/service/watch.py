@@ -1,6 +1,7 @@
 """The process image: every device is read at once, and the newest good reading of each is kept with its age."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,6 +10,8 @@ from core.devices import Measurement, Meter, Quality, Snapshot
 from core.time import Clock
 from drivers.factory import Devices
 from drivers.status import ConverterStatus
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,21 @@ class Watch:
 
     async def poll(self) -> None:
         """Read every device that is not still busy with the last time."""
+        self._collect()
         for name, device in self._devices.readers.items():
             if name not in self._running:
                 self._running[name] = asyncio.create_task(self._read(name, device))
         if self._running:
             await asyncio.wait(self._running.values(), timeout=self._patience_s)
-        for name, task in list(self._running.items()):
-            self._keep(task.result() if task.done() else self._silent(name))
-            if task.done():
-                del self._running[name]
+        self._collect()
+        for name in self._running:
+            self._keep(self._silent(name))
+
+    @property
+    def statuses(self) -> Mapping[str, ConverterStatus]:
+        """Of converters that have answered the last time."""
+        known = {name: converter.status for name, converter in self._devices.watched.items()}
+        return {name: status for name, status in known.items() if status is not None and name not in self._running}
 
     async def close(self) -> None:
         """Give up what is still under way."""
@@ -71,7 +80,7 @@ class Watch:
         ages = {name: now_s - self._good[name].received_s if name in self._good else None for name in self._last}
         return Image(
             Snapshot(self._clock.now(), now_s, {**self._last, **self._good}),
-            {name: c.status for name, c in self._devices.watched.items() if c.status is not None},
+            self.statuses,
             dict(self._latency_ms),
             {name: reading.quality for name, reading in self._last.items()},
             ages,
@@ -80,9 +89,17 @@ class Watch:
 
     async def _read(self, name: str, device: Meter) -> Measurement:
         began_s = self._stopwatch.monotonic_s()
-        reading = await device.read()
+        try:
+            reading = await device.read()
+        except Exception:  # a defect of one driver must not stop the others
+            _log.exception("%s: read failed", name)
+            return self._silent(name)
         self._latency_ms[name] = 1e3 * (self._stopwatch.monotonic_s() - began_s)
         return reading
+
+    def _collect(self) -> None:
+        for name in [name for name, task in self._running.items() if task.done()]:
+            self._keep(self._running.pop(name).result())
 
     def _keep(self, reading: Measurement) -> None:
         """A device whose own clock stands repeats itself: its reading is as old as the first of its kind."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from core.config import Config
+from core.config_devices import ModbusMeter
 from core.errors import Fault, InputError, shown
 from core.load import load_yaml
 
@@ -16,6 +17,8 @@ FaultName = Literal[
     "wrong_scale", "inverted_sign",
 ]  # fmt: skip
 """What a device of the simulated plant can have."""
+METER_FAULTS = ("frozen", "sentinel", "nan", "byte_swap", "wrong_scale", "inverted_sign")
+"""Those of them that a meter can have."""
 KEYS = ("at", "for_s", "device", "fault", "number")
 
 
@@ -46,10 +49,17 @@ def load_faults(path: Path, config: Config) -> tuple[FaultEvent, ...]:
 
 
 def due(events: Sequence[FaultEvent], start: datetime, t_s: float, period_s: float) -> Iterator[Mapping[str, Any]]:
-    """What the plant is to be told in the cycle at ``t_s``: faults that begin or end within its ``period_s``."""
+    """What the plant is to be told in the cycle at ``t_s``: faults that begin or end within its ``period_s``.
+
+    The first cycle is told of those that began before the run.
+    """
     for event in events:
         begins_s = (event.at - start).total_seconds()
-        for when_s, on in ((begins_s, True), (begins_s + event.for_s, False)):
+        if begins_s < 0 < begins_s + event.for_s:
+            begins_s, ends_s = 0.0, begins_s + event.for_s
+        else:
+            ends_s = begins_s + event.for_s
+        for when_s, on in ((begins_s, True), (ends_s, False)):
             if t_s <= when_s < t_s + period_s:
                 number = {} if event.number is None else {"number": event.number}
                 yield {"fault": event.fault, "device": event.device, "on": on, **number}
@@ -64,8 +74,9 @@ def _event(at: str, item: object, path: Path, config: Config, faults: list[Fault
     instant = _instant(item["at"], config.horizon.date, config.horizon.timezone)
     if instant is None:
         faults.append(Fault(str(path), f"{at}.at", shown(item["at"]), "a time of day HH:MM:SS in quotes"))
-    devices = [device.name for device in config.devices]
-    for key, choices in (("device", devices), ("fault", list(get_args(FaultName)))):
+    meters = {device.name for device in config.devices if isinstance(device, ModbusMeter)}
+    possible = METER_FAULTS if item["device"] in meters else get_args(FaultName)
+    for key, choices in (("device", [device.name for device in config.devices]), ("fault", possible)):
         if item[key] not in choices:
             faults.append(Fault(str(path), f"{at}.{key}", shown(item[key]), f"one of {', '.join(choices)}"))
     wrong = [k for k in ("for_s", "number") if k in item and not (isinstance(item[k], int | float) and item[k] > 0)]

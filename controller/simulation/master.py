@@ -7,7 +7,7 @@ how long either takes, so one seed gives one run.
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -113,19 +113,27 @@ class _Interrupt:
     """A first SIGINT or SIGTERM ends the run after the cycle in progress, with its books closed."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self._event = asyncio.Event()
 
     def __enter__(self) -> "_Interrupt":
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self._ask)
+            asyncio.get_running_loop().add_signal_handler(number, self._event.set)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().remove_signal_handler(number)
 
-    def _ask(self) -> None:
-        self.asked = True
+    @property
+    def asked(self) -> bool:
+        """Whether it came."""
+        return self._event.is_set()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, but not longer than until it comes."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
 
 
 class _Run:
@@ -144,10 +152,10 @@ class _Run:
         began_s = self._clock.monotonic_s()
         self._first = await self._plant.ask({"ask": "truth"})
         for k in range(self._job.cycles):
-            await self._keep_pace(k, began_s)
+            await self._keep_pace(k, began_s, stop)
+            if stop.asked and k:
+                return k
             await self._cycle(k)
-            if stop.asked:
-                return k + 1
         return self._job.cycles
 
     async def finished(self, cycles: int, day_ahead: Mapping[str, Any]) -> Finished:
@@ -179,10 +187,10 @@ class _Run:
         at, share = job.start + timedelta(seconds=t_s), (k + 1) / job.cycles
         self._observe(Moment(at, share, seen["v_min_pu"], seen["v_max_pu"], self._cost, seen["mpc"]))
 
-    async def _keep_pace(self, k: int, began_s: float) -> None:
+    async def _keep_pace(self, k: int, began_s: float, stop: _Interrupt) -> None:
         if self._job.pace is not None:
             due_s = began_s + k * self._job.period_s / self._job.pace
-            await asyncio.sleep(max(0.0, due_s - self._clock.monotonic_s()))
+            await stop.sleep(max(0.0, due_s - self._clock.monotonic_s()))
 
 
 @asynccontextmanager

@@ -8,12 +8,14 @@ from typing import Any
 
 from controller.planning import described
 from controller.report import write_report
-from controller.run_directory import write_summary, written
+from controller.run_directory import first_free, place, write_summary, written
 from controller.simulation.accounts import Ended, close_books
 from controller.simulation.answers import Books, Referee, Truth
 from controller.simulation.master import Finished, Job, Moment, simulate
+from controller.simulation.talk import FollowerError
 from core.load import fingerprint
 from core.time import Clock
+from realtime.timing import CYCLE_DEADLINE_S
 
 
 def run_simulation(job: Job, run_path: Path, clock: Clock, observe: Callable[[Moment], None]) -> dict[str, Any]:
@@ -25,7 +27,7 @@ def run_simulation(job: Job, run_path: Path, clock: Clock, observe: Callable[[Mo
     """
     began_s = clock.monotonic_s()
     with written(run_path) as folder:
-        finished = asyncio.run(simulate(job, folder, clock, observe))
+        finished = _finished(job, folder, run_path, clock, observe)
         summary = {
             "command": "simulate",
             "name": job.config.name,
@@ -51,6 +53,16 @@ def run_simulation(job: Job, run_path: Path, clock: Clock, observe: Callable[[Mo
     return summary
 
 
+def _finished(job: Job, folder: Path, run_path: Path, clock: Clock, observe: Callable[[Moment], None]) -> Finished:
+    """The run; what a failed one has left, its logs first of all, stays beside where it would have been."""
+    try:
+        return asyncio.run(simulate(job, folder, clock, observe))
+    except FollowerError as error:
+        failed = first_free(run_path.with_name(f"{run_path.name}-failed"))
+        place(folder, failed)
+        raise FollowerError(f"{error}; logs and tables are in {failed}") from error
+
+
 def _ended(job: Job, finished: Finished) -> Ended:
     before, last, after = (Truth.model_validate(truth) for truth in finished.truths)
     books = finished.controller["books"]
@@ -63,6 +75,6 @@ def _ended(job: Job, finished: Finished) -> Ended:
         after=after,
         books={name: Books.model_validate(kept) for name, kept in books.items() if kept is not None},
         cycle_ms=finished.controller["cycle_ms"],
-        missed=0,
+        missed=finished.cycles - sum(ms <= 1e3 * CYCLE_DEADLINE_S for ms in finished.controller["cycle_ms"]),
         referee=Referee.model_validate(finished.referee),
     )

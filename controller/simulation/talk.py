@@ -104,4 +104,5 @@ async def _ended(process: asyncio.subprocess.Process, talk: Talk) -> None:
 
 def _with_last_words(error: FollowerError, log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f"{error} ({lines[-1]})" if lines else str(error)
+    grave = [line for line in lines if not line.startswith("INFO")]
+    return f"{error} ({grave[-1]})" if grave else str(error)

@@ -115,8 +115,8 @@ def simulating(folder: Path) -> Iterator[subprocess.Popen[str]]:
     words = ("simulate", CONFIG, "--start", "12:00", "--end", "13:00", "--pace", "60x", "--quiet", "--out", folder)
     with subprocess.Popen([*GRIDLAB, *map(str, words)], stderr=subprocess.PIPE, text=True) as running:
         try:
-            table = folder.with_name(f".{folder.name}.partial") / "realtime.csv"
-            wait_for(lambda: table.exists() and len(table.read_text().splitlines()) > 20, 40)
+            draft = f".{folder.name}.*.partial/realtime.csv"
+            wait_for(lambda: any(len(t.read_text().splitlines()) > 20 for t in folder.parent.glob(draft)), 40)
             yield running
         finally:
             running.kill()

@@ -14,6 +14,7 @@ from controller.service.clocks import SteppedClock
 from controller.service.follow import at_addresses
 from controller.service.modes import Mode
 from controller.service.service import Service, Setup
+from core.errors import GridlabError
 from core.load import load_config
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
@@ -129,5 +130,44 @@ def test_in_monitor_everything_is_decided_and_nothing_written(tmp_path: Path) ->
             assert not service.check.doubtful
             await service.set_mode(Mode.OFF)
             assert await service.cycle() is None
+
+    run(test())
+
+
+def test_the_margin_learns_nothing_from_a_plan_that_nobody_follows(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with evening(tmp_path) as (service, clock, plant):
+            await service.set_mode(Mode.MONITOR)
+            for k in range(22):
+                clock.advance_to(30.0 * k)
+                await plant.advance(30.0 * k)
+                await service.cycle()
+            assert len(service.desk.margin.deviations_pu) == 0
+
+    run(test())
+
+
+def test_a_service_that_stops_takes_no_other_order(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with evening(tmp_path) as (service, _, plant):
+            await service.close()
+            with pytest.raises(GridlabError, match="it is stopping"):
+                await service.set_mode(Mode.ACTIVE)
+            assert plant.laboratory.recorder.tally.frames.total() == 0
+
+    run(test())
+
+
+def test_a_writer_begins_above_what_the_devices_know(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with evening(tmp_path) as (service, clock, plant):
+            for station in plant.laboratory.converters.values():
+                station.claim(41)
+            await service.set_mode(Mode.ACTIVE)
+            clock.advance_to(30.0)
+            await plant.advance(30.0)
+            await service.cycle()
+            assert {c.state.epoch for c in plant.laboratory.converters.values()} == {42}
+            assert plant.laboratory.recorder.tally.violations.total() == 0
 
     run(test())

@@ -1,0 +1,147 @@
+"""Which plan rules when, and what a journal gives back."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from controller.record.journal import Journal
+from controller.service.clocks import SteppedClock
+from controller.service.days import Day, DayBook
+from controller.service.memory import Memory, identity
+from controller.service.modes import Mode
+from controller.service.plans import Dated, Plans
+from core.load import load_config
+from mpc.day_ahead import uncoordinated
+from mpc.intra_day import Running
+from mpc.margin import Margin
+from realtime.fallback import Source
+from realtime.node import NodeState
+from tests.conftest import CONFIG
+
+CONFIGURED = load_config(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def days() -> DayBook:
+    return DayBook(CONFIGURED, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def today(days: DayBook) -> Dated:
+    return plan_of(days.load(date(2018, 6, 21)).day, "today")
+
+
+@pytest.fixture(scope="module")
+def tomorrow(days: DayBook) -> Dated:
+    return plan_of(days.load(date(2018, 6, 22)).day, "tomorrow")
+
+
+def plan_of(day: Day, name: str) -> Dated:
+    return Dated(day, Running.of(uncoordinated(day.forecast, CONFIGURED.coordination)), 0.0, name)
+
+
+def from_noon(plan: Dated) -> Dated:
+    """What an MPC run at noon leaves."""
+    running = plan.running
+    rest = replace(
+        running.plan,
+        axis=running.plan.axis.after(72),
+        prosumers={
+            name: replace(p, **{k: v[72:] for k, v in vars(p).items() if hasattr(v, "shape")})
+            for name, p in running.plan.prosumers.items()
+        },
+    )
+    return replace(plan, running=replace(running, begins=72, plan=rest, v_pu=running.v_pu[72:]), plan_id="noon")
+
+
+def at(plan: Dated, hours: float) -> datetime:
+    return plan.day.forecast.axis.start + timedelta(hours=hours)
+
+
+def test_the_newest_plan_that_reaches_rules(today: Dated) -> None:
+    plans = Plans(from_noon(today), today)
+    assert [getattr(plans.ruling(at(today, h)), "plan_id", None) for h in (0, 11.9, 12, 23.9, 24)] == [
+        "today", "today", "noon", "noon", None,
+    ]  # fmt: skip
+
+
+def test_a_clock_that_was_set_back_falls_back_on_the_day_ahead_plan(today: Dated) -> None:
+    targets = Plans(from_noon(today), today).targets("N3", at(today, 11.8), 60.0)
+    assert targets.intraday is None
+    assert targets.day_ahead is not None
+    assert targets.day_ahead.age_s == 60.0
+
+
+def test_targets_are_those_of_the_step(today: Dated) -> None:
+    offer = from_noon(today).offer("N3", at(today, 15), 0.0)
+    assert offer is not None
+    assert offer.target.p_kw == today.running.plan.prosumers["N3"].p_kw[90]
+    assert from_noon(today).offer("nobody", at(today, 15), 0.0) is None
+
+
+def test_midnight_turns_tomorrow_into_today(today: Dated, tomorrow: Dated) -> None:
+    plans = Plans(from_noon(today), today, tomorrow)
+    assert plans.turned(at(today, 23.99)) == plans
+    assert plans.turned(at(today, 24)) == Plans(None, tomorrow, None)
+
+
+def test_what_is_over_is_gone(today: Dated, tomorrow: Dated) -> None:
+    """A service that slept over the weekend does not keep Friday's plan for tomorrow."""
+    assert Plans(from_noon(today), today, tomorrow).turned(at(today, 72)) == Plans()
+
+
+def test_a_plan_that_is_no_improvement_only_warms_the_next_start(today: Dated) -> None:
+    worse = replace(today, running=replace(today.running, computed_for=5), plan_id="worse")
+    assert not worse.running.adopted
+    plans = Plans(None, today).with_intraday(worse)
+    assert plans.intraday is None
+    assert plans.day_ahead is not None
+    assert (plans.day_ahead.plan_id, plans.day_ahead.running.computed_for) == ("today", 5)
+    assert (plans.id_of(Source.DAY_AHEAD), plans.id_of(Source.INTRADAY), plans.id_of(Source.NONE)) == ("today", "", "")
+
+
+NOW = datetime(2018, 6, 21, 10, tzinfo=UTC)
+
+
+def memory(journal: Journal, now: datetime = NOW, whose: str = "this") -> Memory:
+    return Memory(journal, SteppedClock(now), whose, durable=False)
+
+
+def test_only_a_service_that_was_active_a_moment_ago_goes_on(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        memory(journal)
+        assert not memory(journal).was_active()
+        memory(journal).keep_cycle(NOW, {}, Margin.unlearned(8))
+        memory(journal).keep_mode(Mode.ACTIVE)
+        assert memory(journal, NOW + timedelta(minutes=14)).was_active()
+        assert not memory(journal, NOW + timedelta(minutes=16)).was_active()
+        memory(journal).keep_mode(Mode.OFF)
+        assert not memory(journal).was_active()
+
+
+def test_another_configuration_takes_up_nothing_but_the_epoch(tmp_path: Path, days: DayBook, today: Dated) -> None:
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        mine = memory(journal)
+        mine = memory(journal)
+        mine.keep_plans(Plans(None, today))
+        mine.keep_cycle(NOW, {"N3": NodeState()}, Margin.unlearned(8))
+        assert mine.next_epoch(0) == 1
+        assert memory(journal).plans(days) is not None
+        other = memory(journal, whose="that")
+        assert (other.plans(days), other.margin(), other.states(), other.was_active()) == (None, None, {}, False)
+        assert other.next_epoch(0) == 2
+        assert other.next_epoch(7) == 8, "a device has seen a writer that this journal does not know"
+
+
+def test_plans_of_days_that_are_over_are_not_even_read(tmp_path: Path, days: DayBook, today: Dated) -> None:
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        memory(journal)
+        memory(journal).keep_plans(Plans(None, today))
+        assert memory(journal, NOW + timedelta(days=5)).plans(days) == Plans()
+
+
+def test_identity_is_that_of_grid_and_prosumers() -> None:
+    other = CONFIGURED.model_copy(update={"prosumers": CONFIGURED.prosumers[:4]})
+    assert identity(CONFIGURED) == identity(load_config(CONFIG)) != identity(other)
