@@ -9,7 +9,7 @@ demo: .venv/.run  ## a day of the nine-node laboratory in closed loop, with a re
 	$(BIN)/gridlab simulate configs/gridlab9.yaml
 
 test: .venv/.dev  ## all tests
-	$(BIN)/pytest --numprocesses auto --dist loadgroup
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

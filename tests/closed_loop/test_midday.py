@@ -11,7 +11,6 @@ import pytest
 from controller.run_directory import Run
 from tests.closed_loop.conftest import Simulate
 
-pytestmark = pytest.mark.xdist_group("midday")
 PROSUMERS = {"N3", "N4", "N5", "N7", "N9"}
 
 
