@@ -21,6 +21,7 @@ from controller.service.describe import Places, Price, fresh
 from controller.service.observation import Interval, IntervalMeans, Sight
 from controller.service.planner import Planner, ReplanJob
 from controller.service.plans import Dated, Plans
+from controller.summaries import UNCOORDINATED
 from core.assets import FloatArray
 from core.config import Config
 from core.devices import Outcome
@@ -40,7 +41,6 @@ _log = logging.getLogger(__name__)
 RETRY = timedelta(minutes=10)
 """Between two attempts to read the series of a day that cannot be had."""
 FAILED = "failed"
-UNCOORDINATED = "uncoordinated"
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from controller.clock import WallClock
-from controller.planning import summarised, write_plan
 from controller.record.codec import encode
 from controller.record.records import CycleRecord
 from controller.service.clocks import SteppedClock
 from controller.service.desk import Replanned
 from controller.service.modes import Mode
 from controller.service.service import Service, Setup
+from controller.summaries import summarised, write_plan
 from core.config import Config
 from core.devices import Outcome
 from core.errors import GridlabError

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from controller.clock import WallClock
-from controller.planning import described, summarised
 from controller.record.recorder import Recorder
 from controller.record.records import CycleRecord, MpcRecord, ProsumerRecord
 from controller.run_directory import write_summary, write_table
 from controller.simulation.accounts import Ended, close_books
 from controller.simulation.answers import Books, Referee, Truth
+from controller.summaries import described, summarised
 from controller.tables import plan_frame
 from core.config import Config
 from core.devices import Measurement, Quality, Snapshot
