@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,9 @@ from controller.clock import WallClock
 from controller.probe import compared
 from controller.probe import probe as read_devices
 from controller.probe_screen import print_probe
+from controller.record.export import export_line_protocol, export_parquet, import_influx
+from controller.record.influx import seen_from
+from controller.record.outbox import DEAD_LETTERS
 from controller.report import write_report
 from controller.service import operator
 from controller.service import serve as serving
@@ -26,7 +30,7 @@ from controller.simulation import options
 from controller.simulation.faults import load_faults
 from controller.simulation.master import Job
 from controller.simulation.run import run_simulation
-from core.config import Config
+from core.config import Config, TelemetryConfig
 from core.devices import Outcome
 from core.errors import Fault, GridlabError, InputError, SolverLicenceError
 from core.load import load_config, load_scenario
@@ -42,12 +46,16 @@ study_app = typer.Typer(no_args_is_help=True, help="Counterparts of the paper's 
 app.add_typer(study_app, name="study")
 
 ConfigArgument = Annotated[Path, typer.Argument(help="Scenario, a YAML file.", metavar="CONFIG", show_default=False)]
+RunArgument = Annotated[Path, typer.Argument(help="A run directory.", metavar="RUN_DIR", show_default=False)]
 OutOption = Annotated[
     Path | None, typer.Option(help="Folder of the run; new, or empty.", show_default="runs/<UTC time>-<name>")
 ]
 StateOption = Annotated[Path, typer.Option(help="Folder of what outlives a run: journal, lock, operator's socket.")]
 ServerKeyOption = Annotated[
     Path | None, typer.Option(help="Private key of the plant's OPC UA servers, where CONFIG secures them.")
+]
+LivePortOption = Annotated[
+    int, typer.Option("--live-port", min=0, max=65535, help="Of the live page, on 127.0.0.1; 0: any free one.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 
@@ -92,6 +100,8 @@ def simulate(
     faults: Annotated[Path | None, typer.Option(help="YAML list of faults of the plant's devices.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the meters' noise.")] = 0,
     server_key: ServerKeyOption = None,
+    live: Annotated[bool, typer.Option("--live", help="With a live page to watch it on.")] = False,
+    live_port: LivePortOption = 8484,
     quiet: QuietOption = False,
 ) -> None:
     """Run a day in closed loop against the simulated plant, over real sockets of this machine."""
@@ -111,10 +121,12 @@ def simulate(
         pace=options.pace(pace),
         faults=load_faults(faults, settings) if faults else (),
         server_key=server_key,
+        live_port=live_port if live else None,
     )
     run_path = run_directory.choose(out, settings.name, clock.now())
     with loop_screen.progress(job, quiet) as observe:
-        summary = run_simulation(job, run_path, clock, observe)
+        announce = partial(loop_screen.print_live, quiet=quiet)
+        summary = run_simulation(job, run_path, clock, observe, announce)
     if not quiet:
         loop_screen.print_result(summary, run_path)
 
@@ -124,6 +136,7 @@ def serve(
     config: ConfigArgument,
     out: OutOption = None,
     state: StateOption = Path("state"),
+    live_port: LivePortOption = 8484,
     quiet: QuietOption = False,
 ) -> None:
     """Control the devices of a scenario until SIGTERM; begins in MONITOR, see `gridlab mode`.
@@ -137,7 +150,8 @@ def serve(
     setup = Setup(settings, config, run_path, state)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
-    outcomes = asyncio.run(serving.serve(setup, clock, lambda mode: loop_screen.print_serving(mode, run_path, quiet)))
+    started = partial(loop_screen.print_serving, run_path=run_path, quiet=quiet)
+    outcomes = asyncio.run(serving.serve(setup, clock, live_port, started))
     if not quiet:
         loop_screen.print_released(outcomes)
     if unsafe := [name for name, outcome in outcomes.items() if outcome is not Outcome.VERIFIED]:
@@ -169,6 +183,46 @@ def report(
     path = write_report(run_dir, other)
     if not quiet:
         screen.print_path("report", path)
+
+
+@app.command(epilog="Example: gridlab export runs/20180620T210000Z-gridlab9 --parquet")
+def export(
+    run_dir: RunArgument,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="One file per measurement; needs gridlab[parquet].")
+    ] = False,
+    line_protocol: Annotated[bool, typer.Option("--line-protocol", help="One file, as InfluxDB takes it.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of the files.", show_default="RUN_DIR/export")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write the telemetry of a run for other programs."""
+    if parquet == line_protocol:
+        raise InputError([Fault("export", "", "both forms" if parquet else "no form", "--parquet or --line-protocol")])
+    folder, database = out or run_dir / "export", run_dir / TelemetryConfig().sqlite
+    write = export_parquet if parquet else export_line_protocol
+    write(database, folder)
+    if not quiet:
+        screen.print_path("export", folder)
+
+
+@app.command("import-influx", epilog="Example: gridlab import-influx runs/20180620T210000Z-gridlab9 lab.yaml")
+def import_into_influx(run_dir: RunArgument, config: ConfigArgument, quiet: QuietOption = False) -> None:
+    """Send the telemetry of a past run to the InfluxDB of CONFIG; doing it again does no harm."""
+    telemetry = load_config(config).telemetry
+    if telemetry.influx is None:
+        raise InputError(
+            [Fault(str(config), "telemetry.influx", "nothing", "a section {url, org, bucket, token_file}")]
+        )
+    with screen.steps("import", quiet) as advance:
+        done = import_influx(
+            run_dir / telemetry.sqlite, seen_from(config, telemetry.influx), lambda n, total: advance(n / max(total, 1))
+        )
+    if done.dead_letters:
+        raise GridlabError(
+            f"{done.dead_letters} of {done.sent + done.dead_letters} points refused: {run_dir / DEAD_LETTERS}"
+        )
+    if not quiet:
+        screen.print_path(f"{done.sent} points", run_dir)
 
 
 @app.command(epilog="Example: gridlab check configs/gridlab9.yaml --probe")

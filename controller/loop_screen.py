@@ -51,10 +51,17 @@ def print_result(summary: Mapping[str, Any], run_path: Path) -> None:
     print_path("report", run_path / "report.html")
 
 
-def print_serving(mode: Mode, run_path: Path, quiet: bool) -> None:
-    """Where it writes, and what it may do."""
+def print_serving(mode: Mode, port: int, run_path: Path, quiet: bool) -> None:
+    """Where it writes, what it may do, and where to watch it."""
     if not quiet:
         console.print(f"serving in {mode.upper()}; records in {run_path}; stop with SIGTERM or Ctrl-C")
+        print_live(port, quiet)
+
+
+def print_live(port: int, quiet: bool) -> None:
+    """Where the live page is."""
+    if not quiet:
+        console.print(f"live page: http://127.0.0.1:{port}/")
 
 
 def print_released(outcomes: Mapping[str, Outcome]) -> None:

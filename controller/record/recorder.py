@@ -27,11 +27,14 @@ class Recorder:
 
     Args:
         telemetry: relative to ``folder``, or absolute.
+        outbox: whether a forwarder takes the telemetry on.
     """
 
-    def __init__(self, folder: Path, timezone: str, telemetry: Path, *, tables: bool = True) -> None:
+    def __init__(
+        self, folder: Path, timezone: str, telemetry: Path, *, tables: bool = True, outbox: bool = False
+    ) -> None:
         self._zone, self._lock, self._files = ZoneInfo(timezone), Lock(), ExitStack()
-        self._telemetry = Telemetry(folder / telemetry)
+        self._telemetry = Telemetry(folder / telemetry, outbox=outbox)
         kept = CYCLE_TABLES if tables else {}
         self._of_cycle = {name: Table(folder / name, table.columns) for name, table in kept.items()}
         self._of_mpc = [Table(folder / "mpc.csv", MPC)] if tables else []

@@ -13,6 +13,7 @@ from typing import Self
 from controller.record.database import open_database, set_aside, transaction
 from controller.record.failures import DamagedError, RecordError, recording
 from controller.record.measurements import MEASUREMENTS, Measurement, columns, points
+from controller.record.outbox import ENQUEUE, OUTBOX
 from controller.record.records import CycleRecord, MpcRecord
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,10 +23,13 @@ class Telemetry:
     """Open while the service runs, one thread at a time; other processes may read meanwhile.
 
     A file that is no database of ours is set aside and a new one begins: ``damaged`` tells.
+
+    Args:
+        outbox: every record also enters the queue of a forwarder, see :mod:`controller.record.outbox`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, outbox: bool = False) -> None:
+        self._path, self._outbox = path, outbox
         self._connection: sqlite3.Connection | None = None
         self.damaged: str | None = None
 
@@ -38,11 +42,11 @@ class Telemetry:
         with recording(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._connection = open_database(self._path, _TABLES)
+            self._connection = open_database(self._path, TABLES)
         except DamagedError as error:
             aside = set_aside(self._path)
             self.damaged = f"{error}; set aside as {aside.name}"
-            self._connection = open_database(self._path, _TABLES)
+            self._connection = open_database(self._path, TABLES)
         return self
 
     def __exit__(
@@ -68,6 +72,8 @@ class Telemetry:
         with recording(self._path), transaction(self._connection, durable=False):
             for name, points_of in rows.items():
                 self._connection.executemany(_INSERTS[name], points_of)
+            if self._outbox:
+                self._connection.executemany(ENQUEUE, [(name, time_ns, len(rows[name])) for name in rows])
 
 
 def nanoseconds(instant: datetime) -> int:
@@ -92,5 +98,5 @@ def _insert(measurement: Measurement) -> str:
     return f"INSERT OR REPLACE INTO {measurement.name} VALUES ({places})"
 
 
-_TABLES = [_table(measurement) for measurement in MEASUREMENTS.values()]
+TABLES = [*(_table(measurement) for measurement in MEASUREMENTS.values()), OUTBOX]
 _INSERTS = {name: _insert(measurement) for name, measurement in MEASUREMENTS.items()}

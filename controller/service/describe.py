@@ -59,7 +59,7 @@ def fresh(image: Image, device: str | None) -> Measurement | None:
 
 
 def cycle_record(
-    cycle: Cycle, places: Places, prices: Mapping[str, Price], mode: Mode, cycle_ms: float, missed: int
+    cycle: Cycle, places: Places, prices: Mapping[str, Price], mode: Mode, cycle_ms: float, missed: int, backlog: int
 ) -> CycleRecord:
     """The record of a cycle."""
     slack = fresh(cycle.image, places.meters.get(places.slack))
@@ -81,7 +81,7 @@ def cycle_record(
         mode=mode,
         cycle_ms=cycle_ms,
         missed=missed,
-        backlog=0,
+        backlog=backlog,
     )
 
 

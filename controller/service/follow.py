@@ -2,7 +2,7 @@
 
 | request | answer |
 |---|---|
-| ``{"open": {…}}``, see :class:`Opening` | ``{"day_ahead": {…}}``: how the plan of the day turned out |
+| ``{"open": {…}}``, see :class:`Opening` | ``{"day_ahead", "live_port"}``: how the plan of the day turned out |
 | ``{"cycle": t}`` | ``{"v_min_pu", "v_max_pu", "cost_per_h", "mpc"}`` of the cycle at ``t`` seconds since the start |
 | ``{"stop": t}`` | ``{"safe", "books", "cycle_ms", "check"}``; then it ends |
 
@@ -16,12 +16,14 @@ import logging
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from controller.clock import WallClock
+from controller.live.server import live_server
+from controller.live.state import LiveState
 from controller.record.codec import encode
 from controller.record.records import CycleRecord
 from controller.service.clocks import SteppedClock
@@ -41,7 +43,7 @@ class Opening:
     """What a clock master says first.
 
     ``addresses``: where each device listens, {host, port, unit} or {url} by name. ``margin``: in place of that of the
-    configuration, unless None.
+    configuration, unless None. ``live_port``: of a live page; 0 is a free one, None none at all.
     """
 
     config: str
@@ -50,6 +52,7 @@ class Opening:
     coordinate: bool
     margin: str | float | None
     addresses: Mapping[str, Mapping[str, Any]]
+    live_port: int | None = None
 
     def setup(self) -> Setup:
         """What the service is made of."""
@@ -94,13 +97,17 @@ class Session:
     async def _open(self, opening: Opening) -> Mapping[str, Any]:
         setup = opening.setup()
         self._clock = SteppedClock(datetime.fromisoformat(opening.start))
+        port = None
+        if opening.live_port is not None:
+            setup = replace(setup, live=(live := LiveState(setup.config)))
+            port = await self._stack.enter_async_context(live_server(live, opening.live_port))
         self._service = await self._stack.enter_async_context(Service(setup, self._clock, self._stopwatch))
         self._opened = True
         day_ahead = self._service.desk.day_ahead
         assert day_ahead is not None, "nothing is resumed in a new folder"
         write_plan(setup.folder, day_ahead)
         await self._service.set_mode(Mode.ACTIVE)
-        return {"day_ahead": summarised(day_ahead)}
+        return {"day_ahead": summarised(day_ahead), "live_port": port}
 
     async def _cycle(self, t_s: float) -> Mapping[str, Any]:
         self._clock.advance_to(t_s)

@@ -6,8 +6,11 @@ import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from controller.live.server import live_server
+from controller.live.state import LiveState
 from controller.service.modes import Mode
 from controller.service.operator import operated, socket_path
 from controller.service.schedule import Schedule
@@ -19,13 +22,16 @@ from core.time import Clock
 _log = logging.getLogger(__name__)
 
 
-async def serve(setup: Setup, clock: Clock, started: Callable[[Mode], None]) -> Mapping[str, Outcome]:
+async def serve(
+    setup: Setup, clock: Clock, live_port: int, started: Callable[[Mode, int], None]
+) -> Mapping[str, Outcome]:
     """Run until SIGTERM, SIGINT or SIGHUP.
 
     It begins in MONITOR; only where it ended in ACTIVE without being told to, a moment ago, it goes on there.
 
     Args:
-        started: called with the mode when everything runs.
+        live_port: of the live page on this machine; 0 is a free one.
+        started: called with the mode and the port of the live page when everything runs.
 
     Returns:
         Outcomes of the releases at the end, by converter.
@@ -35,8 +41,12 @@ async def serve(setup: Setup, clock: Clock, started: Callable[[Mode], None]) -> 
     """
     with _only_one(setup.state):
         setup.folder.mkdir(parents=True, exist_ok=True)
-        async with Service(setup, clock, clock) as service, operated(service, setup.state):
-            config = setup.config
+        live, config = LiveState(setup.config), setup.config
+        async with (
+            live_server(live, live_port) as port,
+            Service(replace(setup, live=live), clock, clock) as service,
+            operated(service, setup.state),
+        ):
             schedule = Schedule(service, config.schedule, config.horizon.timezone, clock)
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -44,7 +54,7 @@ async def serve(setup: Setup, clock: Clock, started: Callable[[Mode], None]) -> 
             for line in service.damaged:
                 _log.error("%s", line)
             await service.set_mode(Mode.ACTIVE if service.memory.was_active() else Mode.MONITOR)
-            started(service.mode)
+            started(service.mode, port)
             await schedule.run()
             return await service.close()
 

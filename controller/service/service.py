@@ -15,8 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from controller.live.state import LiveState
 from controller.record.audit import AuditTrail
 from controller.record.failures import RecordError
+from controller.record.forwarder import Forwarder
+from controller.record.influx import seen_from
 from controller.record.journal import Journal
 from controller.record.recorder import Recorder
 from controller.record.records import CycleRecord, MpcRecord
@@ -57,6 +60,7 @@ class Setup:
         coordinate: False for the selfish baseline.
         patience_s: real time that a cycle waits for readings, so that a slow device delays no other. In a simulated
             run every device answers within it, for the sake of repeatability.
+        live: what a live page shows, if there is one.
     """
 
     config: Config
@@ -66,6 +70,7 @@ class Setup:
     tables: bool = False
     coordinate: bool = True
     patience_s: float = REQUEST_TIMEOUT_S
+    live: LiveState | None = None
 
 
 class Service:
@@ -104,9 +109,13 @@ class Service:
             self._audit = stack.enter_context(AuditTrail(setup.folder / AUDIT))
             journal = stack.enter_context(Journal(setup.state / "journal.sqlite"))
             self.memory = Memory(journal, self._clock, identity(config), durable=not setup.tables)
-            self._recorder = stack.enter_context(
-                Recorder(setup.folder, config.horizon.timezone, config.telemetry.sqlite, tables=setup.tables)
+            influx, sqlite = config.telemetry.influx, config.telemetry.sqlite
+            recorder = Recorder(
+                setup.folder, config.horizon.timezone, sqlite, tables=setup.tables, outbox=influx is not None
             )
+            self._recorder = stack.enter_context(recorder)
+            seen = seen_from(setup.path, influx) if influx else None
+            self._forwarder = await stack.enter_async_context(Forwarder(setup.folder / sqlite, seen, self._clock))
             planner = await stack.enter_async_context(Planner(best_s=min(MPC_BEST_S, config.schedule.mpc_budget_s)))
             days = DayBook(config, setup.path)
             self.desk = Desk(config, days, planner, self._clock, self._stopwatch, coordinate=setup.coordinate)
@@ -160,6 +169,8 @@ class Service:
             if mode is not Mode.OFF:
                 await self._connect(epoch)
             self.mode = mode
+            if self._setup.live:
+                self._setup.live.publish_mode(mode)
             if mode is not Mode.ACTIVE:
                 self._keep("audit trail", noted)
             self._keep("journal", partial(self.memory.keep_mode, mode))
@@ -206,6 +217,8 @@ class Service:
         self.desk.adopt(done)
         self._keep("journal", partial(self.memory.keep_plans, self.desk.plans))
         self._keep("telemetry", partial(self._recorder.mpc, done.record))
+        if self._setup.live:
+            self._setup.live.publish_mpc(done.record)
         return done.record
 
     async def tomorrow(self) -> None:
@@ -219,8 +232,11 @@ class Service:
         self._keep("journal", partial(self.memory.keep_plans, self.desk.plans))
 
     def _record(self, cycle: Cycle, cycle_ms: float) -> CycleRecord:
-        record = cycle_record(cycle, self._places, self.desk.prices(), self.mode, cycle_ms, self.missed)
+        backlog = self._forwarder.counts.backlog
+        record = cycle_record(cycle, self._places, self.desk.prices(), self.mode, cycle_ms, self.missed, backlog)
         self._keep("telemetry", partial(self._recorder.cycle, record))
+        if self._setup.live:
+            self._setup.live.publish(record)
         return record
 
     def _keep(self, what: str, write: Callable[[], None]) -> None:

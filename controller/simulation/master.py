@@ -32,6 +32,7 @@ class Job:
         margin: in place of that of the configuration, unless None.
         pace: simulated seconds per second; None is as fast as it goes.
         server_key: private key of the plant's OPC UA servers where the configuration asks for security.
+        live_port: of a live page on this machine; 0 is a free one, None none at all.
     """
 
     config: Config
@@ -44,6 +45,7 @@ class Job:
     pace: float | None = None
     faults: tuple[FaultEvent, ...] = ()
     server_key: Path | None = None
+    live_port: int | None = None
 
     @property
     def period_s(self) -> float:
@@ -85,8 +87,10 @@ class Finished:
     interrupted: bool
 
 
-async def simulate(job: Job, folder: Path, clock: Clock, observe: Callable[[Moment], None]) -> Finished:
-    """Run it; the controller's tables are in ``folder`` then.
+async def simulate(
+    job: Job, folder: Path, clock: Clock, observe: Callable[[Moment], None], announce: Callable[[int], None]
+) -> Finished:
+    """Run it; the controller's tables are in ``folder`` then. ``announce`` is told the port of the live page.
 
     Raises:
         FollowerError: a process failed.
@@ -102,8 +106,11 @@ async def simulate(job: Job, folder: Path, clock: Clock, observe: Callable[[Mome
             "coordinate": job.coordinate,
             "margin": job.margin,
             "addresses": addresses,
+            "live_port": job.live_port,
         }
         opened = await controller.ask({"open": opening})
+        if opened["live_port"] is not None:
+            announce(opened["live_port"])
         run = _Run(job, plant, controller, clock, observe)
         done = await run.cycles(stop)
         return await run.finished(done, opened["day_ahead"])

@@ -1,7 +1,7 @@
 """``gridlab simulate``: a closed-loop run from its processes to summary.json and the report."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from core.time import Clock
 from realtime.timing import CYCLE_DEADLINE_S
 
 
-def run_simulation(job: Job, run_path: Path, clock: Clock, observe: Callable[[Moment], None]) -> dict[str, Any]:
+def run_simulation(
+    job: Job, run_path: Path, clock: Clock, observe: Callable[[Moment], None], announce: Callable[[int], None]
+) -> dict[str, Any]:
     """Simulate, write the run directory, and return its summary.
 
     Raises:
@@ -27,7 +29,7 @@ def run_simulation(job: Job, run_path: Path, clock: Clock, observe: Callable[[Mo
     """
     began_s = clock.monotonic_s()
     with written(run_path) as folder:
-        finished = _finished(job, folder, run_path, clock, observe)
+        finished = _finished(folder, run_path, lambda: simulate(job, folder, clock, observe, announce))
         summary = {
             "command": "simulate",
             "name": job.config.name,
@@ -53,10 +55,10 @@ def run_simulation(job: Job, run_path: Path, clock: Clock, observe: Callable[[Mo
     return summary
 
 
-def _finished(job: Job, folder: Path, run_path: Path, clock: Clock, observe: Callable[[Moment], None]) -> Finished:
+def _finished(folder: Path, run_path: Path, run: Callable[[], Coroutine[Any, Any, Finished]]) -> Finished:
     """The run; what a failed one has left, its logs first of all, stays beside where it would have been."""
     try:
-        return asyncio.run(simulate(job, folder, clock, observe))
+        return asyncio.run(run())
     except FollowerError as error:
         failed = first_free(run_path.with_name(f"{run_path.name}-failed"))
         place(folder, failed)

@@ -1,0 +1,104 @@
+"""Screenshots of the live page: a finished run of the closed loop is published again, up to a moment of its day.
+
+``python -m benchmarks.live_screens RUN CONFIG OUT [HH:MM]`` writes OUT/live_{light,dark,phone}.webp with Chromium.
+"""
+
+import asyncio
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from controller.live.server import live_server
+from controller.live.state import LiveState
+from controller.record.records import CycleRecord, DeviceRecord, MpcRecord, ProsumerRecord
+from core.load import load_config
+from tests.controller.live.live_browser import browser
+from tests.requirements import tool
+
+SHOTS = {"light": (1366, 900, False, 1.0), "dark": (1366, 900, True, 1.0), "phone": (390, 1100, False, 1.5)}
+TEXT = ("rung", "reasons")
+MEASURED = tuple(field.name for field in fields(ProsumerRecord) if field.name not in {*TEXT, "compensation_chf"})
+
+
+def records(run: Path, until: str = "24:00") -> Iterator[CycleRecord | MpcRecord]:
+    """What the loop of a run handed to its recorders, from the start of the day to a time of day."""
+    cycles, mpc = (pd.read_csv(run / name) for name in ("realtime.csv", "mpc.csv"))
+    nodes, lines = (pd.read_csv(run / name).groupby("time") for name in ("nodes.csv", "lines.csv"))
+    runs = {row["time"]: row for row in mpc.to_dict("records")}
+    with closing(sqlite3.connect(f"file:{run / 'telemetry.sqlite'}?mode=ro", uri=True)) as telemetry:
+        telemetry.row_factory = sqlite3.Row
+        for time, group in cycles.groupby("time"):
+            if str(time)[11:16] >= until:
+                return
+            yield _cycle(group, nodes.get_group(time), lines.get_group(time), telemetry)
+            if time in runs:
+                yield _mpc(runs[time], telemetry)
+
+
+def _rows(telemetry: sqlite3.Connection, table: str, at: pd.Timestamp) -> list[dict[str, Any]]:
+    return [dict(row) for row in telemetry.execute(f"SELECT * FROM {table} WHERE time = ?", (at.value,))]
+
+
+def _cycle(group: pd.DataFrame, nodes: pd.DataFrame, lines: pd.DataFrame, telemetry: sqlite3.Connection) -> CycleRecord:
+    at = pd.Timestamp(group["time"].iloc[0])
+    paid = {row["prosumer"]: row["compensation_chf"] for row in _rows(telemetry, "price", at)}
+    (service,) = _rows(telemetry, "service", at)
+    devices = {row["device"]: row for row in _rows(telemetry, "device", at)}
+    return CycleRecord(
+        time=at.to_pydatetime(),
+        prosumers={row["prosumer"]: _prosumer(row, paid.get(row["prosumer"])) for row in group.to_dict("records")},
+        nodes={row["node"]: _known(row["v_pu"]) for row in nodes.to_dict("records")},
+        lines={row["line"]: _known(row["i_a"]) for row in lines.to_dict("records")},
+        devices={name: DeviceRecord(row["latency_ms"], row["quality"], row["age_s"]) for name, row in devices.items()},
+        **{name: service[name] for name in ("slack_p_kw", "slack_q_kvar", "mode", "cycle_ms")},
+        missed=int(service["missed"]),
+        backlog=int(service["backlog"]),
+    )
+
+
+def _prosumer(row: dict[str, Any], compensation_chf: float | None) -> ProsumerRecord:
+    reasons = tuple(row["reasons"].split()) if isinstance(row["reasons"], str) else ()
+    measured = {name: _known(row[name]) for name in MEASURED}
+    return ProsumerRecord(**measured, compensation_chf=compensation_chf, rung=row["rung"], reasons=reasons)
+
+
+def _mpc(row: dict[str, Any], telemetry: sqlite3.Connection) -> MpcRecord:
+    at = pd.Timestamp(row["time"])
+    (kept,) = _rows(telemetry, "mpc", at)
+    return MpcRecord(
+        time=at.to_pydatetime(),
+        adopted=row["adopted"],
+        iterations=int(kept["iterations"]),
+        **{name: kept[name] for name in ("status", "wall_ms", "gap_rel", "violation_pu", "primal", "dual")},
+    )
+
+
+def _known(value: float) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+async def shoot(run: Path, config: Path, out: Path, until: str) -> None:
+    """Write the screenshots."""
+    state = LiveState(load_config(config))
+    for record in records(run, until):
+        state.publish(record) if isinstance(record, CycleRecord) else state.publish_mpc(record)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        async with live_server(state) as port, browser(tool("chromium", "chromium"), Path(profile)) as page:
+            for name, (width, height, dark, scale) in SHOTS.items():
+                await page.open(f"http://127.0.0.1:{port}/", width, height, dark=dark, scale=scale)
+                await page.until("document.querySelectorAll('[data-prosumer]').length > 0")
+                await page.picture(out / f"live_{name}.webp", whole=width > 700)
+            print(*page.faults, sep="\n", end="")
+
+
+if __name__ == "__main__":
+    run, config, out, *at = sys.argv[1:]
+    asyncio.run(shoot(Path(run), Path(config), Path(out), *(at or ["13:00"])))

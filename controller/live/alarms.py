@@ -1,0 +1,128 @@
+"""What an operator has to know at once: limits that are left, rungs below USE, devices and plans that are not good.
+
+A limit counts as left beyond the tolerance of :class:`~controller.live.site.Site`; the voltage of the slack is given.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from controller.live.site import Site
+from controller.record.records import CycleRecord, MpcRecord
+from core.devices import Quality
+from realtime.fallback import Mode as Rung
+
+ENDED_KEPT = 20
+CONVERGED = "converged"
+PLANS_MISSED = 2.5
+"""Intervals of the MPC without a run, after which that is an alarm."""
+
+
+class Severity(StrEnum):
+    """ALARM: a limit is left or control is lost. WARNING: control goes on with less than it should have."""
+
+    ALARM = "alarm"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """``place`` is a node, line, prosumer, device or ``MPC``; ``until`` None: it stands."""
+
+    severity: Severity
+    place: str
+    text: str
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class _Finding:
+    kind: str
+    severity: Severity
+    place: str
+    text: str
+
+
+class AlarmBook:
+    """Alarms that stand, oldest first within a severity, and the last ones that ended."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._standing: dict[tuple[str, str], Alarm] = {}
+        self._ended: deque[Alarm] = deque(maxlen=ENDED_KEPT)
+
+    @property
+    def standing(self) -> tuple[Alarm, ...]:
+        """Alarms before warnings."""
+        return tuple(sorted(self._standing.values(), key=lambda alarm: (alarm.severity, alarm.since)))
+
+    @property
+    def ended(self) -> tuple[Alarm, ...]:
+        """The latest first, with the text that they ended with."""
+        return tuple(reversed(self._ended))
+
+    def update(self, record: CycleRecord, mpc: MpcRecord | None) -> None:
+        """Take up what a cycle shows; ``mpc`` is the last run."""
+        before, self._standing = self._standing, {}
+        for found in _findings(self._site, record, mpc):
+            key = found.kind, found.place
+            since = before[key].since if key in before else record.time
+            self._standing[key] = Alarm(found.severity, found.place, found.text, since)
+        self._ended.extend(
+            replace(alarm, until=record.time) for key, alarm in before.items() if key not in self._standing
+        )
+
+
+def _findings(site: Site, record: CycleRecord, mpc: MpcRecord | None) -> Iterator[_Finding]:
+    yield from _grid(site, record)
+    yield from _prosumers(record)
+    yield from _devices(site, record)
+    if mpc is not None:
+        yield from _planning(site, record.time, mpc)
+
+
+def _grid(site: Site, record: CycleRecord) -> Iterator[_Finding]:
+    low, high, tolerance = site.limits.v_min_pu, site.limits.v_max_pu, site.v_tol_pu
+    for node, v_pu in record.nodes.items():
+        if v_pu is not None and node != site.slack and not low - tolerance <= v_pu <= high + tolerance:
+            yield _Finding("voltage", Severity.ALARM, node, f"{v_pu:.4f} p.u., allowed {low:g} … {high:g} p.u.")
+    for line in site.lines:
+        i_a, i_max_a = record.lines.get(line.name), line.i_max_a
+        if i_a is not None and i_max_a is not None and not i_a <= i_max_a * (1 + site.rating_tol):
+            yield _Finding("current", Severity.ALARM, line.name, f"{i_a:.1f} A, allowed ≤ {i_max_a:g} A")
+    tolerance = site.rating_tol * site.limits.slack_s_max_kva
+    for kind, value, limit, unit in (
+        ("P", record.slack_p_kw, site.slack_p_max_kw, "kW"),
+        ("Q", record.slack_q_kvar, site.slack_q_max_kvar, "kvar"),
+    ):
+        if value is not None and not abs(value) <= limit + tolerance:
+            text = f"|{kind}| {abs(value):.2f} {unit}, allowed ≤ {limit:.2f} {unit}"
+            yield _Finding(kind, Severity.ALARM, site.slack, text)
+
+
+def _prosumers(record: CycleRecord) -> Iterator[_Finding]:
+    for name, prosumer in record.prosumers.items():
+        if prosumer.rung != Rung.USE:
+            why = ", ".join(reason.replace("_", " ") for reason in prosumer.reasons)
+            severity = Severity.WARNING if prosumer.rung == Rung.HOLD else Severity.ALARM
+            yield _Finding("rung", severity, name, f"{prosumer.rung}{f': {why}' if why else ''}")
+
+
+def _devices(site: Site, record: CycleRecord) -> Iterator[_Finding]:
+    for name, device in record.devices.items():
+        age = "never read" if device.age_s is None else f"last good reading {device.age_s:.0f} s old"
+        if device.quality != Quality.GOOD:
+            yield _Finding("device", Severity.ALARM, name, f"{device.quality}, {age}")
+        elif device.age_s is None or device.age_s > site.stale_s:
+            yield _Finding("device", Severity.WARNING, name, age)
+
+
+def _planning(site: Site, now: datetime, mpc: MpcRecord) -> Iterator[_Finding]:
+    if mpc.status != CONVERGED:
+        kept = "its plan is in force" if mpc.adopted else "the plan before it stays"
+        yield _Finding("status", Severity.WARNING, "MPC", f"{mpc.status.replace('_', ' ')}, {kept}")
+    if now - mpc.time > timedelta(seconds=PLANS_MISSED * site.mpc_every_s):
+        yield _Finding("overdue", Severity.ALARM, "MPC", f"no run for {(now - mpc.time).total_seconds() / 60:.0f} min")

@@ -1,0 +1,162 @@
+"""The server of the live page: its assets, the state as JSON, and updates as server-sent events.
+
+It runs in the event loop of the service, and neither its clients nor its end disturb the loop: a client has a bounded
+feed, there are few of them, and what fails here is logged.
+"""
+
+import asyncio
+import json
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from controller.live.feed import Feed
+from controller.live.guard import Guard
+from controller.live.state import LiveState
+from controller.record.codec import encode
+from core.errors import Fault, InputError
+
+_log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+CLIENTS_MAX, CONNECTIONS_MAX = 16, 64
+BEAT_S, RETRY_MS, STOP_S = 5.0, 2000, 2
+"""Between signs of life in a silent stream; until a browser asks again; for clients to leave at the end."""
+PAGE = Path(__file__).parent / "page"
+SCRIPTS = ("live", "format", "levels", "diagram", "charts", "panels")
+ASSETS = {
+    "/": ("index.html", "text/html"),
+    "/live.css": ("live.css", "text/css"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+    **{
+        f"/{name}": (name, "text/javascript")
+        for name in ("live.js", "format.js", "levels.js", "diagram.js", "charts.js", "panels.js")
+    },
+}
+
+
+@asynccontextmanager
+async def live_server(state: LiveState, port: int = 0) -> AsyncIterator[int]:
+    """Serve the page until the block ends.
+
+    Args:
+        port: 0 takes a free one.
+
+    Returns:
+        The port, on 127.0.0.1.
+
+    Raises:
+        InputError: the port is taken or not allowed.
+    """
+    with _listening(port) as listener:
+        server = _Server(
+            uvicorn.Config(
+                live_app(state),
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                http="h11",
+                ws="none",
+                proxy_headers=False,
+                limit_concurrency=CONNECTIONS_MAX,
+                timeout_graceful_shutdown=STOP_S,
+            )
+        )
+        serving = asyncio.create_task(server.serve([listener]), name="live page")
+        serving.add_done_callback(_report)
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            state.end()
+            server.should_exit = True
+            await asyncio.wait([serving])
+
+
+def live_app(state: LiveState) -> Starlette:
+    """The routes, the skeleton of the operator's API."""
+    site = json.dumps(encode(state.site), ensure_ascii=False)
+
+    async def get_site(_: Request) -> Response:
+        return _json(site)
+
+    async def get_state(_: Request) -> Response:
+        return _json(state.now())
+
+    async def get_events(_: Request) -> Response:
+        if state.clients >= CLIENTS_MAX:
+            text = f"live page: asked client {CLIENTS_MAX + 1}, allowed {CLIENTS_MAX} at a time\n"
+            return PlainTextResponse(text, 503, {"Retry-After": "10"})
+        return StreamingResponse(_stream(state), media_type="text/event-stream")
+
+    return Starlette(
+        routes=[
+            *(_asset(path, *asset) for path, asset in ASSETS.items()),
+            Route("/api/v1/site", get_site),
+            Route("/api/v1/state", get_state),
+            Route("/api/v1/events", get_events),
+        ],
+        middleware=[Middleware(Guard)],
+    )
+
+
+class _Server(uvicorn.Server):
+    """Leaves SIGINT and SIGTERM to the service."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    try:
+        listener = socket.create_server((LOOPBACK, port), backlog=CONNECTIONS_MAX)
+    except (OSError, OverflowError) as error:
+        raise InputError([Fault("--live-port", "", str(port), "a free port from 1 to 65535, or 0 for any")]) from error
+    with listener:
+        yield listener
+
+
+def _report(serving: asyncio.Task[None]) -> None:
+    if not serving.cancelled() and (error := serving.exception()):
+        _log.error("live page lost: %s", error)
+
+
+async def _stream(state: LiveState) -> AsyncIterator[str]:
+    with state.client() as feed:
+        yield f"retry: {RETRY_MS}\n\n{_beat(state)}"
+        while not feed.ended:
+            yield await _event(state, feed)
+
+
+async def _event(state: LiveState, feed: Feed) -> str:
+    message = await feed.next(BEAT_S)
+    return f"event: {message.event}\ndata: {message.text}\n\n" if message else _beat(state)
+
+
+def _beat(state: LiveState) -> str:
+    return f"event: beat\ndata: {json.dumps({'age_s': state.age_s})}\n\n"
+
+
+def _asset(path: str, file: str, media_type: str) -> Route:
+    content = (PAGE / file).read_bytes()
+
+    async def get(_: Request) -> Response:
+        return Response(content, media_type=media_type)
+
+    return Route(path, get)
+
+
+def _json(text: str) -> Response:
+    return Response(text, media_type="application/json")

@@ -1,0 +1,160 @@
+"""Telemetry from SQLite to InfluxDB, at least once: what is written twice is the same point.
+
+One thread does it all, so that neither a slow database nor a slow disk holds up the event loop. What the database
+takes leaves the queue (:mod:`controller.record.outbox`); while it takes nothing, everything waits there. A point that
+it refuses for good goes to ``dead_letters.jsonl`` beside the telemetry, one JSON line each: time, error, text.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
+from typing import Self
+
+from controller.record.database import open_database
+from controller.record.influx import ANSWER_S, CONNECT_S, Influx, deliver
+from controller.record.outbox import DEAD_LETTERS, Counts, Outbox, keep_dead
+from controller.record.retention import KEPT, Retention, prune
+from controller.record.telemetry import TABLES, nanoseconds
+from core.config import InfluxConfig
+from core.errors import GridlabError
+from core.time import Clock
+
+_log = logging.getLogger(__name__)
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often and how much: a look at the queue, points of a request, pauses after failures (doubled each time)."""
+
+    period_s: float = 5.0
+    batch_points: int = 5000
+    first_pause_s: float = 1.0
+    last_pause_s: float = 60.0
+    answer_s: float = ANSWER_S
+
+    def pause_s(self, failures: int) -> float:
+        """After so many failures in a row, 1 or more."""
+        return float(min(self.last_pause_s, self.first_pause_s * 2 ** min(failures - 1, 30)))
+
+
+class Forwarder:
+    """Runs while the block lasts. Without an InfluxDB it only keeps the telemetry within its limits.
+
+    Args:
+        database: of a :class:`~controller.record.telemetry.Telemetry` with its outbox.
+        clock: the one that stamps the records; ages are measured by it.
+    """
+
+    def __init__(
+        self,
+        database: Path,
+        influx: InfluxConfig | None,
+        clock: Clock,
+        retention: Retention = KEPT,
+        pace: Pace = Pace(),
+    ) -> None:
+        self._database, self._influx, self._clock = database, influx, clock
+        self._retention, self._pace = retention, pace
+        self._stop, self._wake, self._ended = Event(), Event(), asyncio.Event()
+        self._counts, self._rounds = Counts(), 0
+        self._failure: str | None = None
+
+    async def __aenter__(self) -> Self:
+        """Begin. Whatever is missing, be it the token, is a ``failure`` and no error: nothing stops for telemetry."""
+        loop = asyncio.get_running_loop()
+        Thread(target=self._run, args=[loop], name="telemetry forwarder", daemon=True).start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """A request in progress may end; what still waits is sent after the next start."""
+        self._stop.set()
+        self._wake.set()
+        try:
+            async with asyncio.timeout(CONNECT_S + self._pace.answer_s + 1):
+                await self._ended.wait()
+        except TimeoutError:
+            _log.warning("telemetry: the forwarder's last request does not end; left behind")
+
+    @property
+    def counts(self) -> Counts:
+        """As of the last look at the queue."""
+        return self._counts
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing is forwarded at present; None if all is well."""
+        return self._failure
+
+    async def drain(self, within_s: float) -> bool:
+        """Wait until nothing waits that was written before the call; False if ``within_s`` was too short."""
+        begun = self._rounds
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._rounds < begun + 2 or self._counts.backlog:
+                    self._wake.set()
+                    await asyncio.sleep(_POLL_S)
+                return True
+        return False
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        failures = 0
+        while not self._stop.is_set():
+            try:
+                for _ in self._session():
+                    failures = 0
+                    self._well()
+            except Exception as error:
+                if self._stop.is_set():
+                    break
+                failures += 1
+                self._unwell(error)
+                self._stop.wait(self._pace.pause_s(failures))
+        with suppress(RuntimeError):  # the loop has ended without us
+            loop.call_soon_threadsafe(self._ended.set)
+
+    def _session(self) -> Iterator[None]:
+        """One item for every round that went well, over one connection to each database."""
+        with closing(open_database(self._database, TABLES)) as connection, ExitStack() as stack:
+            outbox = Outbox(self._database, connection)
+            self._counts = outbox.counts()
+            influx = stack.enter_context(Influx(self._influx, self._pace.answer_s)) if self._influx else None
+            while not self._stop.is_set():
+                self._wake.clear()
+                more = prune(self._database, connection, self._retention, nanoseconds(self._clock.now()))
+                if influx:
+                    more |= self._forward(outbox, influx)
+                self._counts = outbox.counts()
+                self._rounds += 1
+                yield
+                self._wake.wait(0.0 if more else self._pace.period_s)
+
+    def _forward(self, outbox: Outbox, influx: Influx) -> bool:
+        """Send one batch; False if there was none."""
+        batch = outbox.take(self._pace.batch_points)
+        if batch is None:
+            return False
+        delivery = deliver(influx.write, batch.lines, self._stop.is_set)
+        dead = (*batch.dead, *delivery.dead)
+        keep_dead(self._database.with_name(DEAD_LETTERS), self._clock.now(), dead)
+        outbox.done(batch, delivery.sent, len(dead))
+        return True
+
+    def _well(self) -> None:
+        if self._failure:
+            self._failure = None
+            _log.warning("telemetry: forwarded again, %d points wait", self._counts.backlog)
+
+    def _unwell(self, error: Exception) -> None:
+        """Say it once; what is no failure of a database says where it was raised."""
+        if self._failure is None:
+            foreign = not isinstance(error, GridlabError)
+            _log.warning("telemetry: not forwarded: %s", error, exc_info=foreign)
+        self._failure = str(error)

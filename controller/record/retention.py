@@ -1,0 +1,83 @@
+"""Telemetry is kept for so many days and so many bytes; the oldest goes first, what was not yet forwarded last.
+
+Age deletes forwarded points only. Size deletes the others too when nothing else is left: those are lost and counted.
+A file never shrinks, but the room of what was deleted is used again.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.record.database import transaction
+from controller.record.failures import recording
+from controller.record.measurements import MEASUREMENTS
+from controller.record.outbox import DROPPED, count
+
+SLICE_NS = 3600 * 10**9
+"""What one call deletes at most, so that the writer of the next cycle never waits long."""
+_DAY_NS = 24 * SLICE_NS
+_NEVER_NS = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Limits of a telemetry file."""
+
+    days: float = 90.0
+    max_bytes: int = 2 << 30
+
+
+KEPT = Retention()
+
+
+@dataclass(frozen=True)
+class _Extent:
+    """Earliest instants of all points (None: there are none) and of those that wait (``_NEVER_NS``), bytes in use."""
+
+    oldest_ns: int | None
+    waiting_ns: int
+    used_bytes: int
+
+
+def prune(path: Path, connection: sqlite3.Connection, retention: Retention, now_ns: int) -> bool:
+    """Delete at most an hour of points beyond the limits; True if there may be more.
+
+    Raises:
+        RecordError: the disk or another process does not let us.
+    """
+    with recording(path):
+        end_ns = _end_ns(_extent(connection), retention, now_ns)
+        if end_ns is None:
+            return False
+        with transaction(connection, durable=False):
+            for name in MEASUREMENTS:
+                connection.execute(f"DELETE FROM {name} WHERE time < ?", (end_ns,))
+            lost = connection.execute("SELECT sum(points) FROM outbox WHERE time < ?", (end_ns,)).fetchone()[0]
+            if lost:
+                connection.execute("DELETE FROM outbox WHERE time < ?", (end_ns,))
+                count(connection, [(DROPPED, lost)])
+    return True
+
+
+def _end_ns(extent: _Extent, retention: Retention, now_ns: int) -> int | None:
+    """Points before this instant go; None: all may stay."""
+    oldest_ns = extent.oldest_ns
+    if oldest_ns is None:
+        return None
+    too_old_ns = min(now_ns - int(retention.days * _DAY_NS), extent.waiting_ns)
+    if oldest_ns < too_old_ns:
+        return min(oldest_ns + SLICE_NS, too_old_ns)
+    if extent.used_bytes <= retention.max_bytes:
+        return None
+    end_ns = oldest_ns + SLICE_NS
+    return min(end_ns, extent.waiting_ns) if oldest_ns < extent.waiting_ns else end_ns
+
+
+def _extent(connection: sqlite3.Connection) -> _Extent:
+    firsts = [connection.execute(f"SELECT min(time) FROM {name}").fetchone()[0] for name in MEASUREMENTS]
+    known = [first_ns for first_ns in firsts if first_ns is not None]
+    (waiting_ns,) = connection.execute("SELECT coalesce(min(time), ?) FROM outbox", (_NEVER_NS,)).fetchone()
+    pages, free, page_bytes = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return _Extent(min(known, default=None), waiting_ns, (pages - free) * page_bytes)

@@ -1,0 +1,110 @@
+from dataclasses import replace
+
+import pytest
+
+from controller.live.alarms import ENDED_KEPT, AlarmBook, Severity
+from controller.live.site import COLOURS, Site
+from controller.record.records import CycleRecord, DeviceRecord
+from controller.report import style
+from core.config import Config
+from core.devices import Quality
+from tests.controller.record.cycle_records import cycle, mpc, prosumer
+
+
+@pytest.fixture(scope="module")
+def site(gridlab9_config: Config) -> Site:
+    site = Site.of(gridlab9_config)
+    lines = tuple(replace(line, i_max_a=100.0) for line in site.lines)
+    return replace(site, lines=lines)
+
+
+def shown(site: Site, record: CycleRecord, run=None) -> list[tuple[Severity, str, str]]:
+    book = AlarmBook(site)
+    book.update(record, run)
+    return [(alarm.severity, alarm.place, alarm.text) for alarm in book.standing]
+
+
+def test_a_good_cycle_raises_none(site: Site):
+    assert shown(site, cycle(0), mpc(0)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "text"),
+    [
+        ({"nodes": {"N4": 1.0603}}, "N4", "1.0603 p.u., allowed 0.95 … 1.05 p.u."),
+        ({"nodes": {"N4": 0.9}}, "N4", "0.9000 p.u., allowed 0.95 … 1.05 p.u."),
+        ({"nodes": {"N4": float("nan")}}, "N4", "nan p.u., allowed 0.95 … 1.05 p.u."),
+        ({"lines": {"N2-N6": 101.0}}, "N2-N6", "101.0 A, allowed ≤ 100 A"),
+        ({"slack_p_kw": -25.0}, "N1", "|P| 25.00 kW, allowed ≤ 24.75 kW"),
+        ({"slack_q_kvar": 4.0}, "N1", "|Q| 4.00 kvar, allowed ≤ 3.53 kvar"),
+        ({"devices": {"m": DeviceRecord(None, Quality.STALE, 31.0)}}, "m", "stale, last good reading 31 s old"),
+        ({"devices": {"m": DeviceRecord(None, Quality.INVALID, None)}}, "m", "invalid, never read"),
+        (
+            {"prosumers": {"N5": replace(prosumer(1), rung="safe", reasons=("data_lost", "ramp"))}},
+            "N5",
+            "safe: data lost, ramp",
+        ),
+    ],
+)
+def test_what_is_an_alarm(site: Site, change: dict, place: str, text: str):
+    assert shown(site, replace(cycle(0), **change)) == [(Severity.ALARM, place, text)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"nodes": {"N4": 1.0501, "N1": 1.2}},
+        {"lines": {"N2-N6": 100.1}},
+        {"slack_q_kvar": 3.55},
+        {"nodes": {"N4": None}, "lines": {"N2-N6": None}, "slack_p_kw": None, "slack_q_kvar": None},
+        {"nodes": {}, "lines": {}, "prosumers": {}, "devices": {}},
+    ],
+)
+def test_tolerances_the_slack_and_the_unknown_are_none(site: Site, change: dict):
+    assert shown(site, replace(cycle(0), **change)) == []
+
+
+def test_warnings_come_after_alarms(site: Site):
+    record = replace(
+        cycle(0),
+        prosumers={"N5": replace(prosumer(0), rung="hold", reasons=("data_held",))},
+        devices={"m": DeviceRecord(1.0, Quality.GOOD, 13.0)},
+        nodes={"N9": 1.06},
+    )
+    run = replace(mpc(0), status="budget", adopted=False)
+    assert [(severity, place) for severity, place, _ in shown(site, record, run)] == [
+        (Severity.ALARM, "N9"),
+        (Severity.WARNING, "N5"),
+        (Severity.WARNING, "m"),
+        (Severity.WARNING, "MPC"),
+    ]
+
+
+def test_plans_that_stopped_coming_are_an_alarm(site: Site):
+    assert shown(site, cycle(50), mpc(0)) == []
+    assert shown(site, cycle(52), mpc(0)) == [(Severity.ALARM, "MPC", "no run for 26 min")]
+
+
+def test_an_alarm_keeps_its_beginning_and_gets_an_end(site: Site):
+    book = AlarmBook(site)
+    for k, v_pu in enumerate([1.0, 1.06, 1.07, 1.0]):
+        book.update(replace(cycle(k), nodes={"N9": v_pu}), None)
+        if k == 2:
+            (alarm,) = book.standing
+            assert (alarm.since, alarm.until, alarm.text[:6]) == (cycle(1).time, None, "1.0700")
+    assert book.standing == ()
+    assert [(alarm.place, alarm.since, alarm.until) for alarm in book.ended] == [("N9", cycle(1).time, cycle(3).time)]
+
+
+def test_ended_alarms_are_bounded_and_the_latest_is_first(site: Site):
+    book = AlarmBook(site)
+    for k in range(4 * ENDED_KEPT):
+        book.update(replace(cycle(k), nodes={"N9": 1.06 if k % 2 else 1.0}), None)
+    assert len(book.ended) == ENDED_KEPT
+    assert book.ended[0].until == cycle(4 * ENDED_KEPT - 2).time
+
+
+def test_prosumers_have_the_colours_of_the_report(site: Site):
+    assert COLOURS == style.COLOURS
+    looks = style.looks([p.name for p in site.prosumers])
+    assert {p.name: p.colour for p in site.prosumers} == {name: look.color for name, look in looks.items()}
