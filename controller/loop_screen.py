@@ -44,7 +44,7 @@ def print_result(summary: Mapping[str, Any], run_path: Path) -> None:
         table.add_column(heading, justify="right")
     for name, cost in summary["cost_chf"].items():
         amounts = (cost["uncoordinated"], cost["coordinated"], cost["compensation"], summary["curtailed_kwh"][name])
-        table.add_row(name, *(f"{amount:.2f}" for amount in amounts))
+        table.add_row(name, *(f"{amount:.3f}" for amount in amounts))
     console.print(table)
     for line in _verdicts(summary):
         console.print(line)
