@@ -22,13 +22,10 @@ from controller.report.loop.figures import mpc_figure
 from controller.report.loop.header import header
 from controller.report.loop.page import loop_page
 from controller.report.loop.record import LoopRecord, read_loop
-from controller.report.loop.trace import BUCKETS, thinned
 from controller.report.loop.violations import event_table, quantity_table
 from controller.report.style import COLOURS
-from controller.report.times import ticks
 from controller.run_directory import Run
 from core.errors import InputError
-from core.time import TimeAxis
 from tests.controller.commands import CONFIGS
 from tests.controller.loops import looped
 from tests.controller.reports import Page, drawings, panels, report, rewrite, strokes, summary, texts, with_table
@@ -383,23 +380,3 @@ def test_only_closed_loops_stand_side_by_side(run: Path, tmp_path: Path) -> None
     for pair in ((run, tmp_path), (tmp_path, run)):
         with pytest.raises(InputError, match='command: got "plan"'):
             write_report(*pair)
-
-
-def test_thinning_keeps_extremes_order_and_gaps() -> None:
-    rng = np.random.default_rng(1)
-    hours, values = np.arange(20_000) / 120, rng.normal(size=20_000)
-    values[5_000:5_100] = np.nan
-    thin_hours, thin = thinned(hours, values)
-    assert len(thin) <= 2 * BUCKETS + 10
-    assert (np.diff(thin_hours) > 0).all()
-    assert (np.nanmin(thin), np.nanmax(thin)) == (np.nanmin(values), np.nanmax(values))
-    assert np.isnan(thin[(thin_hours >= hours[5_000]) & (thin_hours < hours[5_100])]).all()
-    few = values[:100]
-    assert thinned(hours[:100], few)[1] is few
-
-
-@pytest.mark.parametrize(("minutes", "labels"), [(15, 4), (80, 9), (540, 10), (1440, 8)])
-def test_ticks_of_short_runs(minutes: int, labels: int) -> None:
-    axis = TimeAxis(pd.Timestamp("2018-06-21T10:00:00Z").to_pydatetime(), 1, minutes, "UTC")
-    positions, shown = ticks(axis)
-    assert len(positions) == len(shown) == labels

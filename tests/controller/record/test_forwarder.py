@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from controller.record.forwarder import Forwarder, Pace
 from controller.record.influx import Influx, InfluxError, RefusedError, deliver
 from controller.record.measurements import MEASUREMENTS, columns
 from controller.record.outbox import ENQUEUE, Counts, Outbox
-from controller.record.retention import Retention, prune
+from controller.record.retention import Retention
 from controller.record.telemetry import TABLES, Telemetry, nanoseconds
 from core.config import InfluxConfig
 from tests.asynchronous import run
@@ -64,17 +63,6 @@ def bucket(tmp_path: Path) -> str:
 @pytest.fixture
 def influx(influxd: Influxd, tmp_path: Path, bucket: str) -> InfluxConfig:
     return influx_config(tmp_path, influxd.proxy_port, bucket)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "telemetry.sqlite"
-
-
-@pytest.fixture
-def telemetry(path: Path) -> Iterator[Telemetry]:
-    with Telemetry(path, outbox=True) as telemetry:
-        yield telemetry
 
 
 def forwarder(path: Path, influx: InfluxConfig | None, retention: Retention = FOREVER, pace: Pace = QUICK) -> Forwarder:
@@ -395,63 +383,6 @@ def test_splitting_finds_every_poison_line(poison: set[str]) -> None:
     assert {letter.text for letter in delivery.dead} == poison
     assert delivery.sent == 100 - len(poison)
     assert target.kept == set(lines) - poison
-
-
-def prune_all(path: Path, retention: Retention, now: datetime) -> Counts:
-    with closing(open_database(path, TABLES)) as connection:
-        for _ in range(1000):
-            if not prune(path, connection, retention, nanoseconds(now)):
-                return Outbox(path, connection).counts()
-    raise AssertionError("does not end")
-
-
-def empty_outbox(path: Path, before_ns: int) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("DELETE FROM outbox WHERE time < ?", (before_ns,))
-
-
-def test_age_spares_what_waits(telemetry: Telemetry, path: Path) -> None:
-    for k in range(600):
-        telemetry.write(cycle(k))
-    half_ns = nanoseconds(START + timedelta(seconds=30 * 300))
-    empty_outbox(path, half_ns)
-    now = START + timedelta(days=1, seconds=30 * 200)
-    assert prune_all(path, Retention(days=1), now) == Counts(backlog=300 * POINTS)
-    assert number(stored(path)) == 400 * POINTS
-    assert prune_all(path, Retention(days=1), now + timedelta(days=9)) == Counts(backlog=300 * POINTS)
-    assert number(stored(path)) == 300 * POINTS
-    empty_outbox(path, NOWHERE)
-    assert prune_all(path, Retention(days=1), now + timedelta(days=9)) == Counts()
-    assert stored(path) == {}
-
-
-def test_size_drops_what_waits_last_and_counts_it(telemetry: Telemetry, path: Path) -> None:
-    for k in range(600):
-        telemetry.write(cycle(k))
-    empty_outbox(path, nanoseconds(START + timedelta(seconds=30 * 300)))
-    seen = []
-    with closing(open_database(path, TABLES)) as connection:
-        while prune(path, connection, Retention(days=1e5, max_bytes=1), nanoseconds(START)):
-            counts = Outbox(path, connection).counts()
-            seen.append(tuple(n // POINTS for n in (number(stored(path)), counts.backlog, counts.dropped)))
-    assert seen == [(480, 300, 0), (360, 300, 0), (300, 300, 0), (180, 180, 120), (60, 60, 240), (0, 0, 300)]
-
-
-def test_size_deletes_no_more_than_it_must(telemetry: Telemetry, path: Path) -> None:
-    for k in range(600):
-        telemetry.write(cycle(k))
-    empty_outbox(path, NOWHERE)
-    limit = Retention(days=1e5, max_bytes=used(path) // 2)
-    assert prune_all(path, limit, START) == Counts()
-    assert used(path) <= limit.max_bytes
-    assert 180 * POINTS <= number(stored(path)) < 300 * POINTS
-
-
-def used(path: Path) -> int:
-    with closing(sqlite3.connect(path)) as connection:
-        names = ("page_count", "freelist_count", "page_size")
-        pages, free, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
-    return int((pages - free) * size)
 
 
 def test_limits_are_kept_without_an_influx(path: Path) -> None:
