@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
-from controller.screen import console, print_path
+from controller.screen import console, print_path, prosumer_table
 from controller.service.modes import Mode
 from controller.simulation.master import Job, Moment
 from core.devices import Outcome
@@ -38,10 +37,8 @@ def progress(job: Job, quiet: bool) -> Iterator[Callable[[Moment], None]]:
 def print_result(summary: Mapping[str, Any], run_path: Path) -> None:
     """Costs, and how well limits, clock and safety were kept."""
     currency = summary["scenario"]["currency"]
-    table = Table(title=f"{summary['name']}, {summary['scenario']['date']}: real cost in {currency}")
-    table.add_column("prosumer")
-    for heading in ("own optimum", "real", "compensation", "curtailed kWh"):
-        table.add_column(heading, justify="right")
+    title = f"{summary['name']}, {summary['scenario']['date']}: real cost in {currency}"
+    table = prosumer_table(title, "own optimum", "real", "compensation", "curtailed kWh")
     for name, cost in summary["cost_chf"].items():
         amounts = (cost["uncoordinated"], cost["coordinated"], cost["compensation"], summary["curtailed_kwh"][name])
         table.add_row(name, *(f"{amount:.3f}" for amount in amounts))

@@ -40,13 +40,20 @@ def steps(name: str, quiet: bool) -> Iterator[Callable[[float], None]]:
         yield lambda share: bar.update(task, completed=share)
 
 
+def prosumer_table(title: str, *headings: str) -> Table:
+    """An empty table with a row per prosumer and columns of numbers."""
+    table = Table(title=title)
+    table.add_column("prosumer")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    return table
+
+
 def print_result(summary: dict[str, Any], run_path: Path) -> None:
     """The counterpart of the paper's Table 3, the state of the grid, and where the files are."""
     currency = summary["scenario"]["currency"]
-    table = Table(title=f"{summary['name']}, {summary['scenario']['date']}: cost of the day in {currency}")
-    table.add_column("prosumer")
-    for heading in ("without coord.", "with coord.", "difference", "curtailed kWh"):
-        table.add_column(heading, justify="right")
+    title = f"{summary['name']}, {summary['scenario']['date']}: cost of the day in {currency}"
+    table = prosumer_table(title, "without coord.", "with coord.", "difference", "curtailed kWh")
     for name, cost in summary["cost_chf"].items():
         table.add_row(name, *_amounts(cost), f"{summary['curtailed_kwh'][name]:.2f}")
     table.add_section()

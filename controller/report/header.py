@@ -1,5 +1,7 @@
 """The head of a report: what was computed, how it ended, and the numbers that matter."""
 
+from collections.abc import Iterable
+
 from controller.report.amounts import magnitude, number, percent
 from controller.report.markup import Markup, tag
 from controller.report.record import Record
@@ -23,14 +25,18 @@ def header(record: Record) -> Markup:
         f"{day} {scenario.date:%B %Y}, {scenario.timezone}, {record.axis.n_steps} steps of {scenario.step_min} min; "
         f"{len(summary.cost_chf)} prosumers, {len(record.result.v_pu.columns)} nodes"
     )
+    return masthead(summary.command, summary.name, facts, _verdict(record), *_warnings(summary), tiles=_tiles(record))
+
+
+def masthead(command: str, name: str, facts: str, *words: Markup, tiles: Iterable[Markup]) -> Markup:
+    """The head of a page: what ran, on what, how it ended, and the numbers that count."""
     return tag(
         "header",
-        tag("p", f"gridlab {summary.command}", class_="eyebrow"),
-        tag("h1", summary.name),
+        tag("p", f"gridlab {command}", class_="eyebrow"),
+        tag("h1", name),
         tag("p", facts, class_="facts"),
-        _verdict(record),
-        *_warnings(summary),
-        tag("dl", *_tiles(record), class_="tiles"),
+        *words,
+        tag("dl", *tiles, class_="tiles"),
     )
 
 

@@ -67,7 +67,7 @@ def cycle_record(
     return CycleRecord(
         time=cycle.at,
         prosumers={
-            name: _prosumer(result, _voltage(name, cycle.image, places), prices.get(name))
+            name: prosumer_record(result, _voltage(name, cycle.image, places), prices.get(name))
             for name, result in cycle.result.nodes.items()
         },
         nodes={node: reading.v_pu if reading else None for node, reading in at_nodes.items()},
@@ -92,7 +92,8 @@ def _voltage(prosumer: str, image: Image, places: Places) -> float | None:
     return reading.v_pu if reading else None
 
 
-def _prosumer(result: NodeResult, v_pu: float | None, price: Price | None) -> ProsumerRecord:
+def prosumer_record(result: NodeResult, v_pu: float | None, price: Price | None) -> ProsumerRecord:
+    """A decision with the voltage at its node and the price of the plan in force."""
     target, setpoint, measured, emulated = result.target, result.setpoint, result.measured, result.in_force
     return ProsumerRecord(
         p_target_kw=target.p_kw if target else None,

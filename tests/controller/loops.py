@@ -16,6 +16,7 @@ from controller.clock import WallClock
 from controller.record.recorder import Recorder
 from controller.record.records import CycleRecord, MpcRecord, ProsumerRecord
 from controller.run_directory import write_summary, write_table
+from controller.service.describe import Price, prosumer_record
 from controller.simulation.accounts import Ended, close_books
 from controller.simulation.answers import Books, Referee, Truth
 from controller.summaries import described, summarised
@@ -183,26 +184,10 @@ class Loop:
         return None if v_v is None else v_v / self.day.network.voltage_v
 
     def _prosumer(self, name: str, result: NodeResult, at_s: float) -> ProsumerRecord:
-        target, measured, in_force, setpoint = result.target, result.measured, result.in_force, result.setpoint
         k = self._step(at_s)
-        return ProsumerRecord(
-            p_target_kw=target.p_kw if target else None,
-            q_target_kvar=target.q_kvar if target else None,
-            p_setpoint_kw=setpoint.p_kw if setpoint else None,
-            q_setpoint_kvar=setpoint.q_kvar if setpoint else None,
-            p_measured_kw=measured.p_kw if measured else None,
-            q_measured_kvar=measured.q_kvar if measured else None,
-            load_kw=in_force.load_kw if in_force else None,
-            pv_kw=in_force.pv_kw if in_force else None,
-            battery_kw=in_force.battery.p_kw if in_force else None,
-            soc=result.soc,
-            v_measured_pu=None,
-            tariff_chf_per_kwh=float(self.day.tariff.buy_chf_per_kwh[k]),
-            price_chf_per_kwh=self.running.prices_chf_per_kwh(k)[name],
-            compensation_chf=self.running.bills[name].compensation_chf,
-            rung=result.mode,
-            reasons=result.reasons,
-        )
+        tariff, bill = float(self.day.tariff.buy_chf_per_kwh[k]), self.running.bills[name]
+        price = Price(tariff, self.running.prices_chf_per_kwh(k)[name], bill.compensation_chf)
+        return prosumer_record(result, None, price)
 
     def _mpc(self, at_s: float) -> MpcRecord:
         k, slack_pu, clock = self._step(at_s), self._v_pu(self.day.network.slack), WallClock()

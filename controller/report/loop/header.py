@@ -3,7 +3,7 @@
 from zoneinfo import ZoneInfo
 
 from controller.report.amounts import magnitude, number, percent
-from controller.report.header import banner, tile
+from controller.report.header import banner, masthead, tile
 from controller.report.loop.checks import Check, checks
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.summary import LoopSummary
@@ -20,15 +20,8 @@ def header(record: LoopRecord) -> Markup:
         f"{summary.realtime.cycles} cycles; {len(summary.cost_chf)} prosumers, "
         f"{len(record.recording.v_pu.columns)} nodes; {summary.kind}"
     )
-    return tag(
-        "header",
-        tag("p", f"gridlab {summary.command}", class_="eyebrow"),
-        tag("h1", summary.name),
-        tag("p", facts, class_="facts"),
-        _verdict(record),
-        *_interrupted(summary),
-        tag("dl", *_tiles(summary), class_="tiles"),
-    )
+    words = _verdict(record), *_interrupted(summary)
+    return masthead(summary.command, summary.name, facts, *words, tiles=_tiles(summary))
 
 
 def end(summary: LoopSummary, timezone: str) -> str:
