@@ -11,20 +11,33 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from controller.live.server import live_server
 from controller.live.state import LiveState
-from controller.record.records import CycleRecord, DeviceRecord, MpcRecord, ProsumerRecord
+from controller.record.records import (
+    Alarm,
+    CycleRecord,
+    DeviceRecord,
+    LimitsRecord,
+    MpcRecord,
+    ProsumerRecord,
+    Severity,
+)
 from core.load import load_config
 from tests.controller.live.live_browser import browser
 from tests.requirements import tool
 
 SHOTS = {"light": (1366, 900, False, 1.0), "dark": (1366, 900, True, 1.0), "phone": (390, 1100, False, 1.5)}
+T = TypeVar("T")
+SERVICE = ("slack_p_kw", "slack_q_kvar", "violation_pu", "mode", "cycle_ms", "plan_age_s")
+PLANNING = ("status", "wall_ms", "gap_rel", "violation_pu", "primal", "dual", "budget_ms")
+COUNTS = ("missed", "backlog", "dropped", "dead_letters")
 TEXT = ("rung", "reasons")
-MEASURED = tuple(field.name for field in fields(ProsumerRecord) if field.name not in {*TEXT, "compensation_chf"})
+PAID = ("compensation_chf", "cost_chf")
+MEASURED = tuple(field.name for field in fields(ProsumerRecord) if field.name not in {*TEXT, *PAID})
 
 
 def records(run: Path, until: str = "24:00") -> Iterator[CycleRecord | MpcRecord]:
@@ -48,25 +61,37 @@ def _rows(telemetry: sqlite3.Connection, table: str, at: pd.Timestamp) -> list[d
 
 def _cycle(group: pd.DataFrame, nodes: pd.DataFrame, lines: pd.DataFrame, telemetry: sqlite3.Connection) -> CycleRecord:
     at = pd.Timestamp(group["time"].iloc[0])
-    paid = {row["prosumer"]: row["compensation_chf"] for row in _rows(telemetry, "price", at)}
+    paid = {row["prosumer"]: {name: row[name] for name in PAID} for row in _rows(telemetry, "price", at)}
     (service,) = _rows(telemetry, "service", at)
     devices = {row["device"]: row for row in _rows(telemetry, "device", at)}
+    (limits,) = _rows(telemetry, "limits", at)
+    rated = {row["line"]: row["i_max_a"] for row in _rows(telemetry, "line", at)}
     return CycleRecord(
         time=at.to_pydatetime(),
-        prosumers={row["prosumer"]: _prosumer(row, paid.get(row["prosumer"])) for row in group.to_dict("records")},
+        prosumers={row["prosumer"]: _prosumer(row, paid[row["prosumer"]]) for row in group.to_dict("records")},
         nodes={row["node"]: _known(row["v_pu"]) for row in nodes.to_dict("records")},
         lines={row["line"]: _known(row["i_a"]) for row in lines.to_dict("records")},
-        devices={name: DeviceRecord(row["latency_ms"], row["quality"], row["age_s"]) for name, row in devices.items()},
-        **{name: service[name] for name in ("slack_p_kw", "slack_q_kvar", "mode", "cycle_ms")},
-        missed=int(service["missed"]),
-        backlog=int(service["backlog"]),
+        devices={name: _built(DeviceRecord, row) for name, row in devices.items()},
+        limits=_built(LimitsRecord, {**limits, "i_max_a": rated}),
+        **{name: service[name] for name in SERVICE},
+        **{name: int(service[name]) for name in COUNTS},
+        alarms=tuple(_alarm(row, at) for row in _rows(telemetry, "alarm", at) if row["standing"]),
     )
 
 
-def _prosumer(row: dict[str, Any], compensation_chf: float | None) -> ProsumerRecord:
+def _built(kind: type[T], row: dict[str, Any]) -> T:
+    return kind(**{field.name: row[field.name] for field in fields(kind)})
+
+
+def _alarm(row: dict[str, Any], at: pd.Timestamp) -> Alarm:
+    place, kind = row["alarm"].rsplit(" ", 1)
+    return Alarm(kind, Severity(row["severity"]), place, row["text"], at.to_pydatetime())
+
+
+def _prosumer(row: dict[str, Any], paid: dict[str, float | None]) -> ProsumerRecord:
     reasons = tuple(row["reasons"].split()) if isinstance(row["reasons"], str) else ()
     measured = {name: _known(row[name]) for name in MEASURED}
-    return ProsumerRecord(**measured, compensation_chf=compensation_chf, rung=row["rung"], reasons=reasons)
+    return ProsumerRecord(**measured, **paid, rung=row["rung"], reasons=reasons)
 
 
 def _mpc(row: dict[str, Any], telemetry: sqlite3.Connection) -> MpcRecord:
@@ -76,7 +101,9 @@ def _mpc(row: dict[str, Any], telemetry: sqlite3.Connection) -> MpcRecord:
         time=at.to_pydatetime(),
         adopted=row["adopted"],
         iterations=int(kept["iterations"]),
-        **{name: kept[name] for name in ("status", "wall_ms", "gap_rel", "violation_pu", "primal", "dual")},
+        **{
+            name: kept[name] for name in ("status", "wall_ms", "gap_rel", "violation_pu", "primal", "dual", "budget_ms")
+        },
     )
 
 

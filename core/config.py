@@ -220,9 +220,11 @@ class InfluxConfig(Section):
 
 
 class TelemetryConfig(Section):
-    """Where points go; ``sqlite`` is relative to the run directory."""
+    """Where points go; ``sqlite`` is relative to the run directory, which keeps them for so many days and bytes."""
 
     sqlite: FilePath = Path("telemetry.sqlite")
+    keep_days: Positive = 90.0
+    keep_mb: Positive = 2000.0
     influx: InfluxConfig | None = None
 
 

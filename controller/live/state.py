@@ -13,22 +13,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
-from controller.live.alarms import Alarm, AlarmBook
 from controller.live.feed import Feed, Message
 from controller.live.history import History, Point
 from controller.live.site import Site
 from controller.record.codec import encode
-from controller.record.records import CycleRecord, MpcRecord
+from controller.record.records import Alarm, CycleRecord, MpcRecord
 from core.config import Config
 
 _log = logging.getLogger(__name__)
 
-MPC_KEPT = 36
+MPC_KEPT, ENDED_KEPT = 36, 20
 
 
 @dataclass(frozen=True)
 class Now:
-    """Everything that stands at a moment, as a page needs it that has just been opened."""
+    """Everything that stands at a moment, as a page needs it that has just been opened; ``ended`` the latest first."""
 
     mode: str | None
     cycle: CycleRecord | None
@@ -60,7 +59,7 @@ class LiveState:
         self._cycle: CycleRecord | None = None
         self._published_s: float | None = None
         self._mpc: deque[MpcRecord] = deque(maxlen=MPC_KEPT)
-        self._alarms = AlarmBook(self.site)
+        self._ended: deque[Alarm] = deque(maxlen=ENDED_KEPT)
         self._history = History(self.site.cycle_s)
         self._clients: set[Feed] = set()
 
@@ -91,8 +90,8 @@ class LiveState:
 
     def now(self) -> str:
         """:class:`Now` as JSON."""
-        book = self._alarms
-        return _json(Now(self._mode, self._cycle, tuple(self._mpc), book.standing, book.ended, self._history.points))
+        runs, past = tuple(self._mpc), tuple(self._ended)
+        return _json(Now(self._mode, self._cycle, runs, self._standing, past, self._history.points))
 
     @contextmanager
     def client(self) -> Iterator[Feed]:
@@ -109,24 +108,35 @@ class LiveState:
         for client in self._clients:
             client.end()
 
+    @property
+    def _standing(self) -> tuple[Alarm, ...]:
+        return self._cycle.alarms if self._cycle else ()
+
     def _publish(self, record: CycleRecord) -> None:
-        record = replace(record, time=record.time.astimezone(self._zone))
+        record = replace(
+            record,
+            time=record.time.astimezone(self._zone),
+            alarms=tuple(map(self._local, record.alarms)),
+            ended=tuple(map(self._local, record.ended)),
+        )
         point = Point.of(record, self.site.slack)
         self._cycle, self._mode, self._published_s = record, record.mode, time.monotonic()
         self._history.add(point)
-        self._alarms.update(record, self._mpc[-1] if self._mpc else None)
+        self._ended.extendleft(record.ended)
         self._tell(cycle=record, point=point)
 
     def _publish_mpc(self, record: MpcRecord) -> None:
         record = replace(record, time=record.time.astimezone(self._zone))
         self._mpc.append(record)
-        if self._cycle is not None:
-            self._alarms.update(self._cycle, record)
         self._tell(mpc=record)
+
+    def _local(self, alarm: Alarm) -> Alarm:
+        until = alarm.until.astimezone(self._zone) if alarm.until else None
+        return replace(alarm, since=alarm.since.astimezone(self._zone), until=until)
 
     def _tell(self, cycle: CycleRecord | None = None, mpc: MpcRecord | None = None, point: Point | None = None) -> None:
         if self._clients:
-            update = Update(self._mode, cycle, mpc, self._alarms.standing, self._alarms.ended, point)
+            update = Update(self._mode, cycle, mpc, self._standing, tuple(self._ended), point)
             message = Message("update", lambda: _json(update))
             for client in self._clients:
                 client.put(message)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 
 @dataclass(frozen=True)
@@ -11,7 +12,8 @@ class ProsumerRecord:
 
     ``load_kw``, ``pv_kw``, ``battery_kw`` are what the node emulates from now on; ``soc`` in [0, 1] is at this moment.
     ``price_chf_per_kwh`` is the marginal price of the plan in force, ``compensation_chf`` what that plan promises for
-    the rest of its horizon. ``rung`` and ``reasons`` are those of :mod:`realtime.fallback` and :mod:`realtime.reasons`.
+    the rest of its horizon; ``cost_chf`` is what the measured energy has cost since local midnight. ``rung`` and
+    ``reasons`` are those of :mod:`realtime.fallback` and :mod:`realtime.reasons`.
     """
 
     p_target_kw: float | None
@@ -28,17 +30,56 @@ class ProsumerRecord:
     tariff_chf_per_kwh: float | None
     price_chf_per_kwh: float | None
     compensation_chf: float | None
+    cost_chf: float | None
     rung: str
     reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class DeviceRecord:
-    """How a device answered: time of the exchange, quality of its reading, age of the last good one."""
+    """How a device answered: time of the exchange, quality of its reading, age of the last good one.
+
+    Of converters also: who commands it, what became of the write of this cycle, what is left of its setpoint's lease.
+    """
 
     latency_ms: float | None
     quality: str
     age_s: float | None
+    state: str | None = None
+    outcome: str | None = None
+    lease_s: float | None = None
+
+
+class Severity(StrEnum):
+    """ALARM: a limit is left or control is lost. WARNING: control goes on with less than it should have."""
+
+    ALARM = "alarm"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """``place`` is a node, line, prosumer, device or ``MPC``; with ``kind`` it names the alarm. ``until`` None: it
+    stands.
+    """
+
+    kind: str
+    severity: Severity
+    place: str
+    text: str
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class LimitsRecord:
+    """What the grid is held against: voltages of all nodes but the slack, power of the slack, currents by line."""
+
+    v_min_pu: float
+    v_max_pu: float
+    slack_p_max_kw: float
+    slack_q_max_kvar: float
+    i_max_a: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -46,8 +87,10 @@ class CycleRecord:
     """One 30 s cycle. ``nodes`` holds voltages (p.u.), ``lines`` currents at the from-end (A), by name; slack power is
     what is drawn from the upper grid.
 
-    ``cycle_ms`` is wall clock, ``missed`` the cycles that were skipped so far, ``backlog`` the points
-    that wait for a forwarder of telemetry (0 without one).
+    ``violation_pu`` is how far the worst voltage lies beyond its limit, 0 within. ``cycle_ms`` is wall clock,
+    ``missed`` the cycles that were skipped so far. ``plan_age_s``: since the plan in force was made. ``backlog`` counts
+    the points that wait for a forwarder of telemetry, ``dropped`` and ``dead_letters`` those that it lost or that no
+    database takes, since the telemetry began. ``alarms`` stand, ``ended`` ended now.
     """
 
     time: datetime
@@ -57,15 +100,24 @@ class CycleRecord:
     slack_p_kw: float | None
     slack_q_kvar: float | None
     devices: Mapping[str, DeviceRecord]
+    limits: LimitsRecord
+    violation_pu: float | None
     mode: str
     cycle_ms: float
     missed: int
+    plan_age_s: float | None
     backlog: int
+    dropped: int
+    dead_letters: int
+    alarms: tuple[Alarm, ...] = ()
+    ended: tuple[Alarm, ...] = ()
 
 
 @dataclass(frozen=True)
 class MpcRecord:
-    """One MPC run. ``time`` is when it began; ``adopted``: whether its plan replaced the running one."""
+    """One MPC run. ``time`` is when it began; ``adopted``: whether its plan replaced the running one; ``budget_ms`` is
+    what it may take.
+    """
 
     time: datetime
     status: str
@@ -75,4 +127,5 @@ class MpcRecord:
     violation_pu: float | None
     primal: float | None
     dual: float | None
+    budget_ms: float
     adopted: bool

@@ -12,6 +12,7 @@ from controller.record.database import transaction
 from controller.record.failures import recording
 from controller.record.measurements import MEASUREMENTS
 from controller.record.outbox import DROPPED, count
+from core.config import TelemetryConfig
 
 SLICE_NS = 3600 * 10**9
 """What one call deletes at most, so that the writer of the next cycle never waits long."""
@@ -21,10 +22,15 @@ _NEVER_NS = 2**63 - 1
 
 @dataclass(frozen=True)
 class Retention:
-    """Limits of a telemetry file."""
+    """Limits of a telemetry file; by default those of a configuration that asks for none."""
 
-    days: float = 90.0
-    max_bytes: int = 2 << 30
+    days: float = TelemetryConfig().keep_days
+    max_bytes: float = 1e6 * TelemetryConfig().keep_mb
+
+    @classmethod
+    def of(cls, config: TelemetryConfig) -> "Retention":
+        """As a configuration asks."""
+        return cls(config.keep_days, 1e6 * config.keep_mb)
 
 
 KEPT = Retention()

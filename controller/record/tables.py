@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import Self
 
 from controller.record.failures import DamagedError, RecordError, recording
-from controller.record.measurements import MEASUREMENTS
+from controller.record.measurements import MEASUREMENTS, TEXT
 from controller.record.records import CycleRecord, MpcRecord
 from controller.run_directory import DIGITS, SCHEMA_VERSION
 
 Cell = float | str | None
 Row = Sequence[Cell]
-_NUMBERS = (*MEASUREMENTS["prosumer"].fields, "tariff_chf_per_kwh", "price_chf_per_kwh")
+_NUMBERS = (*(f for f in MEASUREMENTS["prosumer"].fields if f not in TEXT), "tariff_chf_per_kwh", "price_chf_per_kwh")
 REALTIME = ("time", "prosumer", *_NUMBERS, "rung", "reasons")
 NODES = ("time", "node", "v_pu")
 LINES = ("time", "line", "i_a")

@@ -29,13 +29,16 @@ AT_THE_PANEL = (OperatingState.OFF, OperatingState.LOCAL, OperatingState.FAULT)
 
 @dataclass(frozen=True)
 class Cycle:
-    """What happened; ``amounts`` by prosumer, ``outcomes`` by device (only of what was written)."""
+    """What happened; ``amounts`` by prosumer, by device ``outcomes`` (only of what was written) and what is left of the
+    leases of verified setpoints.
+    """
 
     at: datetime
     image: Image
     amounts: Mapping[str, Amounts]
     result: CycleResult
     outcomes: Mapping[str, Outcome]
+    lease_s: Mapping[str, float]
 
 
 class ControlLoop:
@@ -60,6 +63,7 @@ class ControlLoop:
         self._limits, self._watch, self._converters = limits, watch, converters
         self._audit, self._clock = audit, clock
         self._accepted_s: dict[str, float] = {}
+        self._lease_ends_s: dict[str, float] = {}
 
     async def run(self, day: Day, plans: Plans) -> Cycle:
         """One cycle.
@@ -77,14 +81,14 @@ class ControlLoop:
         result = decision.step(image.snapshot, nodes, targets, self.state, self._limits)
         if not self._converters:
             self.state = {name: replace(state, in_force=None, sent=None) for name, state in result.state.items()}
-            return Cycle(at, image, amounts, result, {})
+            return Cycle(at, image, amounts, result, {}, {})
         told = {node.converter: result.nodes[name] for name, node in self._limits.items() if not nodes[name].stop}
         outcomes = await self._write(at, told, plans)
         self.state = {
             name: self._settled(state, self.state.get(name), outcomes.get(self._limits[name].converter))
             for name, state in result.state.items()
         }
-        return Cycle(at, image, amounts, result, outcomes)
+        return Cycle(at, image, amounts, result, outcomes, self._leases_s())
 
     async def release(self, reason: str, only: Collection[str] | None = None) -> Mapping[str, Outcome]:
         """Put converters (all, or those of ``only``) into their own safe state and read it back.
@@ -151,7 +155,16 @@ class ControlLoop:
         outcomes = {name: task.result() if task in done else Outcome.UNKNOWN for name, task in tasks.items()}
         now_s = self._clock.monotonic_s()
         self._accepted_s.update({name: now_s for name, outcome in outcomes.items() if outcome is not Outcome.REJECTED})
+        verified = {name for name, outcome in outcomes.items() if outcome is Outcome.VERIFIED}
+        self._lease_ends_s.update({name: now_s + setpoints[name].lease_s for name in verified & setpoints.keys()})
+        for name in verified - setpoints.keys():
+            self._lease_ends_s.pop(name, None)
         return outcomes
+
+    def _leases_s(self) -> Mapping[str, float]:
+        """What is left of the leases that devices are known to hold."""
+        now_s = self._clock.monotonic_s()
+        return {name: end_s - now_s for name, end_s in self._lease_ends_s.items() if end_s > now_s}
 
     async def _tell(self, name: str, setpoint: Setpoint | None) -> Outcome:
         converter = self._converters[name]

@@ -1,9 +1,10 @@
 """A cycle as its record: what prosumers, nodes, lines and devices were doing, in the words of the run's files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from controller.record.records import CycleRecord, DeviceRecord, ProsumerRecord
+from controller.record.outbox import Counts
+from controller.record.records import CycleRecord, DeviceRecord, LimitsRecord, ProsumerRecord
 from controller.service.cycle import Cycle
 from controller.service.modes import Mode
 from controller.service.watch import Image
@@ -20,8 +21,26 @@ class Price:
     """Of the plan in force, now; ``compensation_chf`` for the rest of its horizon."""
 
     tariff_chf_per_kwh: float
+    feed_in_chf_per_kwh: float
     price_chf_per_kwh: float
     compensation_chf: float
+
+    def rate_chf_per_h(self, p_kw: float) -> float:
+        """What a demand costs by the tariff; feed-in (negative) earns."""
+        return p_kw * (self.tariff_chf_per_kwh if p_kw > 0 else self.feed_in_chf_per_kwh)
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a cycle is recorded with: the plan in force (``prices``), the day's ``costs_chf``, the service's state."""
+
+    prices: Mapping[str, Price]
+    costs_chf: Mapping[str, float]
+    plan_age_s: float | None
+    mode: Mode
+    cycle_ms: float
+    missed: int
+    telemetry: Counts
 
 
 @dataclass(frozen=True)
@@ -58,31 +77,64 @@ def fresh(image: Image, device: str | None) -> Measurement | None:
     return reading if image.snapshot.monotonic_s - reading.received_s <= USE_DATA_S else None
 
 
-def cycle_record(
-    cycle: Cycle, places: Places, prices: Mapping[str, Price], mode: Mode, cycle_ms: float, missed: int, backlog: int
-) -> CycleRecord:
-    """The record of a cycle."""
-    slack = fresh(cycle.image, places.meters.get(places.slack))
-    at_nodes = {node: fresh(cycle.image, places.meters.get(node)) for node in (places.slack, *places.feeds)}
+def limits_record(config: Config, network: Network) -> LimitsRecord:
+    """Of a configuration."""
+    limits = config.limits.limits()
+    return LimitsRecord(
+        limits.v_min_pu,
+        limits.v_max_pu,
+        limits.slack_p_max_kw,
+        limits.slack_q_max_kvar,
+        {line.name: line.i_max_a for line in network.lines},
+    )
+
+
+def cycle_record(cycle: Cycle, places: Places, limits: LimitsRecord, around: Around) -> CycleRecord:
+    """The record of a cycle, before anybody looked for alarms in it."""
+    image, counts = cycle.image, around.telemetry
+    slack = fresh(image, places.meters.get(places.slack))
+    at_nodes = {node: fresh(image, places.meters.get(node)) for node in (places.slack, *places.feeds)}
+    nodes = {node: reading.v_pu if reading else None for node, reading in at_nodes.items()}
     return CycleRecord(
         time=cycle.at,
         prosumers={
-            name: prosumer_record(result, _voltage(name, cycle.image, places), prices.get(name))
+            name: prosumer_record(
+                result, _voltage(name, image, places), around.prices.get(name), around.costs_chf.get(name)
+            )
             for name, result in cycle.result.nodes.items()
         },
-        nodes={node: reading.v_pu if reading else None for node, reading in at_nodes.items()},
+        nodes=nodes,
         lines={line: r.i_a if (r := at_nodes.get(node)) else None for node, line in places.feeds.items()},
         slack_p_kw=slack.p_kw if slack else None,
         slack_q_kvar=slack.q_kvar if slack else None,
-        devices={
-            name: DeviceRecord(cycle.image.latency_ms.get(name), quality, cycle.image.age_s.get(name))
-            for name, quality in cycle.image.quality.items()
-        },
-        mode=mode,
-        cycle_ms=cycle_ms,
-        missed=missed,
-        backlog=backlog,
+        devices={name: _device(name, quality, cycle) for name, quality in image.quality.items()},
+        limits=limits,
+        violation_pu=_violation_pu((nodes[node] for node in places.feeds), limits),
+        mode=around.mode,
+        cycle_ms=around.cycle_ms,
+        missed=around.missed,
+        plan_age_s=around.plan_age_s,
+        backlog=counts.backlog,
+        dropped=counts.dropped,
+        dead_letters=counts.dead_letters,
     )
+
+
+def _device(name: str, quality: Quality, cycle: Cycle) -> DeviceRecord:
+    image, status = cycle.image, cycle.image.statuses.get(name)
+    return DeviceRecord(
+        latency_ms=image.latency_ms.get(name),
+        quality=quality,
+        age_s=image.age_s.get(name),
+        state=status.state.name.lower() if status and status.state is not None else None,
+        outcome=cycle.outcomes.get(name),
+        lease_s=cycle.lease_s.get(name),
+    )
+
+
+def _violation_pu(voltages_pu: Iterable[float | None], limits: LimitsRecord) -> float | None:
+    beyond = (max(v - limits.v_max_pu, limits.v_min_pu - v, 0.0) for v in voltages_pu if v is not None)
+    return max(beyond, default=None)
 
 
 def _voltage(prosumer: str, image: Image, places: Places) -> float | None:
@@ -92,8 +144,10 @@ def _voltage(prosumer: str, image: Image, places: Places) -> float | None:
     return reading.v_pu if reading else None
 
 
-def prosumer_record(result: NodeResult, v_pu: float | None, price: Price | None) -> ProsumerRecord:
-    """A decision with the voltage at its node and the price of the plan in force."""
+def prosumer_record(
+    result: NodeResult, v_pu: float | None, price: Price | None, cost_chf: float | None
+) -> ProsumerRecord:
+    """A decision with the voltage at its node, the price of the plan in force, and what the day has cost so far."""
     target, setpoint, measured, emulated = result.target, result.setpoint, result.measured, result.in_force
     return ProsumerRecord(
         p_target_kw=target.p_kw if target else None,
@@ -110,6 +164,7 @@ def prosumer_record(result: NodeResult, v_pu: float | None, price: Price | None)
         tariff_chf_per_kwh=price.tariff_chf_per_kwh if price else None,
         price_chf_per_kwh=price.price_chf_per_kwh if price else None,
         compensation_chf=price.compensation_chf if price else None,
+        cost_chf=cost_chf,
         rung=result.mode,
         reasons=tuple(result.reasons),
     )

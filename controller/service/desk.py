@@ -81,6 +81,7 @@ class Desk:
         self._config, self._network, self._places = config, network, Places.of(config, network)
         self._days, self._planner, self._coordinate = days, planner, coordinate
         self._clock, self._stopwatch = clock, stopwatch
+        self._budget_ms = 1e3 * config.schedule.mpc_budget_s
         self._interval = Interval()
         self._lost_until = clock.now()
         self._followed = False
@@ -178,10 +179,12 @@ class Desk:
         except GridlabError as error:
             _log.error("the running plan stays: %s", error)
             wall_ms = 1e3 * (self._stopwatch.monotonic_s() - began_s)
-            return Replanned(None, MpcRecord(at, FAILED, 0, wall_ms, None, None, None, None, adopted=False))
+            return Replanned(
+                None, MpcRecord(at, FAILED, 0, wall_ms, None, None, None, None, self._budget_ms, adopted=False)
+            )
         wall_ms = 1e3 * (self._stopwatch.monotonic_s() - began_s)
         plan = Dated(day, running, question.made_s, _plan_id(at, day, "mpc"))
-        return Replanned(plan, _record(at, running, wall_ms))
+        return Replanned(plan, _record(at, running, wall_ms, self._budget_ms))
 
     def adopt(self, done: Replanned) -> None:
         """Put a finished plan in force."""
@@ -195,11 +198,17 @@ class Desk:
         if ruling is None:
             return {}
         step = ruling.day.step_of(at)
-        tariff = float(ruling.day.forecast.tariff.buy_chf_per_kwh[step])
+        tariff = ruling.day.forecast.tariff
+        buy, sell = float(tariff.buy_chf_per_kwh[step]), float(tariff.sell_chf_per_kwh[step])
         return {
-            name: Price(tariff, price, ruling.running.bills[name].compensation_chf)
+            name: Price(buy, sell, price, ruling.running.bills[name].compensation_chf)
             for name, price in ruling.running.prices_chf_per_kwh(step).items()
         }
+
+    def plan_age_s(self) -> float | None:
+        """Since the plan in force now was made."""
+        ruling = self.plans.ruling(self._clock.now())
+        return None if ruling is None else self._clock.monotonic_s() - ruling.made_s
 
     def _load(self, at: datetime) -> Day:
         loaded = self._days.load(at.astimezone(ZoneInfo(self._config.horizon.timezone)).date())
@@ -296,7 +305,7 @@ def _plan_id(at: datetime, day: Day, kind: str) -> str:
     return f"{kind} {at.astimezone(zone).isoformat(timespec='seconds')}"
 
 
-def _record(at: datetime, running: Running, wall_ms: float) -> MpcRecord:
+def _record(at: datetime, running: Running, wall_ms: float, budget_ms: float) -> MpcRecord:
     outcome = running.computed.outcome if running.computed else None
     last = outcome.iterations[-1] if outcome and outcome.iterations else None
     return MpcRecord(
@@ -308,5 +317,6 @@ def _record(at: datetime, running: Running, wall_ms: float) -> MpcRecord:
         violation_pu=running.computed.violation.worst_pu if running.computed else None,
         primal=last.primal if last else None,
         dual=last.dual if last else None,
+        budget_ms=budget_ms,
         adopted=running.adopted,
     )

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import TypeVar
 
 from controller.record.journal import Journal
+from controller.service.costs import Costs
 from controller.service.days import Day, DayBook
 from controller.service.modes import Mode
 from controller.service.plans import Dated, Plans
@@ -55,6 +56,7 @@ class KeptCycle:
 
     at: datetime
     states: Mapping[str, NodeState]
+    costs: Costs
 
 
 class Memory:
@@ -127,10 +129,15 @@ class Memory:
         away_s = (self._clock.now() - kept.at).total_seconds()
         return {name: state.resumed(self._clock.monotonic_s(), away_s) for name, state in kept.states.items()}
 
-    def keep_cycle(self, at: datetime, states: Mapping[str, NodeState], margin: Margin) -> None:
+    def costs(self) -> Costs | None:
+        """Of the day of the last cycle; None at first."""
+        kept = self._taken("cycle", KeptCycle)
+        return kept.costs if kept else None
+
+    def keep_cycle(self, cycle: KeptCycle, margin: Margin) -> None:
         """After every cycle."""
         learned = {} if margin is self._margin else {"margin": margin}
-        self._journal.put({"cycle": KeptCycle(at, states), **learned}, durable=self._durable)
+        self._journal.put({"cycle": cycle, **learned}, durable=self._durable)
         self._margin = margin
 
     def _taken(self, key: str, kind: type[T]) -> T | None:

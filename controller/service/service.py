@@ -23,14 +23,15 @@ from controller.record.influx import seen_from
 from controller.record.journal import Journal
 from controller.record.recorder import Recorder
 from controller.record.records import CycleRecord, MpcRecord
+from controller.record.retention import Retention
 from controller.service.cycle import ControlLoop, Cycle
 from controller.service.days import DayBook
-from controller.service.describe import Places, cycle_record
 from controller.service.desk import Desk, Replanned
-from controller.service.memory import Memory, identity
+from controller.service.memory import KeptCycle, Memory, identity
 from controller.service.model_check import GridCheck, ModelCheck
 from controller.service.modes import Mode
 from controller.service.planner import Planner
+from controller.service.scribe import Scribe
 from controller.service.watch import Watch
 from core.config import Config
 from core.config_devices import Converter
@@ -88,8 +89,7 @@ class Service:
         self.check: ModelCheck | None = None
         self.missed = 0
         self._setup, self._clock, self._stopwatch = setup, clock, stopwatch
-        network = config.grid.network()
-        self._places, self._grid_check = Places.of(config, network), GridCheck(config)
+        self._scribe, self._grid_check = Scribe(config, clock), GridCheck(config)
         self._limits = node_limits(config)
         self._stack, self._connection = AsyncExitStack(), AsyncExitStack()
         self._turn = asyncio.Lock()
@@ -115,13 +115,16 @@ class Service:
             )
             self._recorder = stack.enter_context(recorder)
             seen = seen_from(setup.path, influx) if influx else None
-            self._forwarder = await stack.enter_async_context(Forwarder(setup.folder / sqlite, seen, self._clock))
+            retention = Retention.of(config.telemetry)
+            forwarder = Forwarder(setup.folder / sqlite, seen, self._clock, retention)
+            self._forwarder = await stack.enter_async_context(forwarder)
             planner = await stack.enter_async_context(Planner(best_s=min(MPC_BEST_S, config.schedule.mpc_budget_s)))
             days = DayBook(config, setup.path)
             self.desk = Desk(config, days, planner, self._clock, self._stopwatch, coordinate=setup.coordinate)
             await self.desk.open(self.memory.plans(days), self.memory.margin())
             self._keep("journal", partial(self.memory.keep_plans, self.desk.plans))
             self._states = self._start_states()
+            self._scribe.costs = self.memory.costs() or self._scribe.costs
             self._stack = stack.pop_all()
         return self
 
@@ -199,10 +202,12 @@ class Service:
             began_s = self._stopwatch.monotonic_s()
             self.desk.turn()
             cycle = await self._loop.run(self.desk.day, self.desk.plans)
-            self._keep("journal", partial(self.memory.keep_cycle, cycle.at, self._loop.state, self.desk.margin))
+            record = self._recorded(cycle, 1e3 * (self._stopwatch.monotonic_s() - began_s))
+            kept = KeptCycle(cycle.at, self._loop.state, self._scribe.costs)
+            self._keep("journal", partial(self.memory.keep_cycle, kept, self.desk.margin))
             self.desk.saw(cycle)
             self.check = self._grid_check.after(self.check, cycle.image.snapshot.measurements)
-            return self._record(cycle, 1e3 * (self._stopwatch.monotonic_s() - began_s))
+            return record
 
     async def replan(self) -> Replanned:
         """Compute a new plan for the rest of the day; :meth:`adopt` puts it in force."""
@@ -216,6 +221,7 @@ class Service:
         """Put a finished plan in force and on record."""
         self.desk.adopt(done)
         self._keep("journal", partial(self.memory.keep_plans, self.desk.plans))
+        self._scribe.saw_mpc(done.record)
         self._keep("telemetry", partial(self._recorder.mpc, done.record))
         if self._setup.live:
             self._setup.live.publish_mpc(done.record)
@@ -231,9 +237,9 @@ class Service:
         await self.desk.tomorrow()
         self._keep("journal", partial(self.memory.keep_plans, self.desk.plans))
 
-    def _record(self, cycle: Cycle, cycle_ms: float) -> CycleRecord:
-        backlog = self._forwarder.counts.backlog
-        record = cycle_record(cycle, self._places, self.desk.prices(), self.mode, cycle_ms, self.missed, backlog)
+    def _recorded(self, cycle: Cycle, cycle_ms: float) -> CycleRecord:
+        counts = self._forwarder.counts
+        record = self._scribe.record(cycle, self.desk, self.mode, cycle_ms, self.missed, counts)
         self._keep("telemetry", partial(self._recorder.cycle, record))
         if self._setup.live:
             self._setup.live.publish(record)

@@ -16,7 +16,7 @@ from controller.clock import WallClock
 from controller.record.recorder import Recorder
 from controller.record.records import CycleRecord, MpcRecord, ProsumerRecord
 from controller.run_directory import write_summary, write_table
-from controller.service.describe import Price, prosumer_record
+from controller.service.describe import Price, limits_record, prosumer_record
 from controller.simulation.accounts import Ended, close_books
 from controller.simulation.answers import Books, Referee, Truth
 from controller.summaries import described, summarised
@@ -173,10 +173,15 @@ class Loop:
             slack_p_kw=slack["p_kw"],
             slack_q_kvar=slack["q_kvar"],
             devices={},
+            limits=limits_record(self.config, self.day.network),
+            violation_pu=None,
             mode="active",
             cycle_ms=self.cycle_ms[-1],
             missed=0,
+            plan_age_s=at_s - self.made_s,
             backlog=0,
+            dropped=0,
+            dead_letters=0,
         )
 
     def _v_pu(self, node: str) -> float | None:
@@ -186,8 +191,8 @@ class Loop:
     def _prosumer(self, name: str, result: NodeResult, at_s: float) -> ProsumerRecord:
         k = self._step(at_s)
         tariff, bill = float(self.day.tariff.buy_chf_per_kwh[k]), self.running.bills[name]
-        price = Price(tariff, self.running.prices_chf_per_kwh(k)[name], bill.compensation_chf)
-        return prosumer_record(result, None, price)
+        price = Price(tariff, tariff, self.running.prices_chf_per_kwh(k)[name], bill.compensation_chf)
+        return prosumer_record(result, None, price, None)
 
     def _mpc(self, at_s: float) -> MpcRecord:
         k, slack_pu, clock = self._step(at_s), self._v_pu(self.day.network.slack), WallClock()
@@ -209,6 +214,7 @@ class Loop:
             violation_pu=day.violation.worst_pu if day else None,
             primal=None,
             dual=None,
+            budget_ms=6e4,
             adopted=self.waiting.adopted,
         )
 

@@ -7,7 +7,8 @@ import pytest
 
 from controller.live.server import live_server
 from controller.live.state import LiveState
-from controller.record.records import DeviceRecord
+from controller.record.records import CycleRecord, DeviceRecord
+from controller.service.alarms import AlarmBook
 from core.config import Config
 from core.devices import Quality
 from tests.asynchronous import run
@@ -29,6 +30,11 @@ async def opened(state: LiveState, profile: Path, **window) -> AsyncIterator[Pag
     async with live_server(state) as port, browser(program, profile) as page:
         await page.open(f"http://127.0.0.1:{port}/", **window)
         yield page
+
+
+def watched(state: LiveState, record: CycleRecord) -> CycleRecord:
+    standing, _ = AlarmBook(state.site).after(record, None)
+    return replace(record, alarms=standing)
 
 
 async def text(page: Page, selector: str) -> str:
@@ -66,7 +72,7 @@ def test_the_page_shows_the_record_and_then_the_next(state: LiveState, tmp_path:
             assert "converged" in await text(page, "#mpc")
             assert "0.010 %" in await text(page, "#mpc")
             assert "No alarms" in await text(page, "#alarms")
-            state.publish(replace(cycle(1), nodes={"N9": 1.0612, "N4": 0.9421}, missed=3))
+            state.publish(watched(state, replace(cycle(1), nodes={"N9": 1.0612, "N4": 0.9421}, missed=3)))
             await page.until("document.querySelector('[data-node=N9]').textContent === '1.0612 ▲'")
             assert (await text(page, "#time")).endswith("12:00:30")
             assert await text(page, "[data-node=N4]") == "0.9421 ▼"
@@ -81,7 +87,7 @@ def test_the_page_shows_the_record_and_then_the_next(state: LiveState, tmp_path:
 def test_words_of_a_device_are_text_and_no_markup(state: LiveState, tmp_path: Path):
     async def test():
         name = "<img src=x onerror=alert(1)>"
-        state.publish(replace(cycle(0), devices={name: DeviceRecord(None, Quality.STALE, None)}))
+        state.publish(watched(state, replace(cycle(0), devices={name: DeviceRecord(None, Quality.STALE, None)})))
         async with opened(state, tmp_path) as page:
             await page.until(RENDERED)
             assert name in await text(page, "#alarms")

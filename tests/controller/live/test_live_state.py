@@ -28,10 +28,15 @@ RECORDS = st.builds(
     slack_p_kw=NUMBERS,
     slack_q_kvar=NUMBERS,
     devices=st.dictionaries(NAMES, st.builds(DeviceRecord, NUMBERS, st.sampled_from(Quality), NUMBERS)),
+    limits=st.just(cycle(0).limits),
+    violation_pu=NUMBERS,
     mode=st.sampled_from(["active", "monitor"]),
     cycle_ms=st.floats(),
     missed=st.integers(),
+    plan_age_s=NUMBERS,
     backlog=st.integers(),
+    dropped=st.integers(),
+    dead_letters=st.integers(),
 )
 
 

@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from controller.record.records import CycleRecord, DeviceRecord, MpcRecord, ProsumerRecord
+from controller.record.records import CycleRecord, DeviceRecord, LimitsRecord, MpcRecord, ProsumerRecord
 from core.devices import Quality
 
 START = datetime(2018, 6, 21, 10, tzinfo=UTC)
+LIMITS = LimitsRecord(0.95, 1.05, 24.75, 3.53, {"N1-N2": 60.0})
 PROSUMERS = ("N3", "N4", "N5", "N7", "N9")
 
 
@@ -26,6 +27,7 @@ def prosumer(n: int, soc: float | None = 0.5) -> ProsumerRecord:
         tariff_chf_per_kwh=0.2,
         price_chf_per_kwh=0.25,
         compensation_chf=-0.01,
+        cost_chf=0.1 * n,
         rung="use",
         reasons=("battery_saturated", "ramp") if n % 2 else (),
     )
@@ -40,12 +42,19 @@ def cycle(k: int, soc: float | None = 0.5) -> CycleRecord:
         slack_p_kw=3.5,
         slack_q_kvar=None,
         devices={f"d{n}": DeviceRecord(1.25, Quality.GOOD, 0.5) for n in range(14)},
+        limits=LIMITS,
+        violation_pu=0.0,
         mode="active",
         cycle_ms=12.5,
         missed=0,
+        plan_age_s=60.0,
         backlog=1,
+        dropped=0,
+        dead_letters=0,
     )
 
 
 def mpc(k: int, gap_rel: float | None = 1e-4) -> MpcRecord:
-    return MpcRecord(START + timedelta(minutes=10 * k), "converged", 21, 180.5, gap_rel, 2e-5, 1e-3, 2e-3, adopted=True)
+    return MpcRecord(
+        START + timedelta(minutes=10 * k), "converged", 21, 180.5, gap_rel, 2e-5, 1e-3, 2e-3, 6e4, adopted=True
+    )

@@ -16,7 +16,7 @@ from controller.record.database import open_database
 from controller.record.failures import RecordError
 from controller.record.forwarder import Forwarder, Pace
 from controller.record.influx import Influx, InfluxError, RefusedError, deliver
-from controller.record.measurements import MEASUREMENTS, columns
+from controller.record.measurements import MEASUREMENTS, TEXT, columns
 from controller.record.outbox import ENQUEUE, Counts, Outbox
 from controller.record.retention import Retention
 from controller.record.telemetry import TABLES, Telemetry, nanoseconds
@@ -35,7 +35,7 @@ from tests.controller.record.time_series_servers import (
 )
 
 QUICK = Pace(period_s=0.02, batch_points=500, first_pause_s=0.05, last_pause_s=0.2, answer_s=2.0)
-POINTS = 42
+POINTS = 43
 """Of a cycle."""
 FOREVER = Retention(days=1e5)
 NOWHERE = 2**62
@@ -143,9 +143,9 @@ def exported(lines: bytes) -> dict[tuple[str, str, int], float]:
     for series in map(json.loads, lines.splitlines()):
         labels = series["metric"]
         name = labels["__name__"]
-        tag = next((labels[key] for key in ("prosumer", "node", "line", "device") if key in labels), "")
+        tag = next((labels[m.tag] for m in MEASUREMENTS.values() if m.tag in labels), "")
         pairs = zip(series["timestamps"], series["values"], strict=True)
-        found.update({(name, tag, ms): value for ms, value in pairs if not name.endswith(("mode", "quality"))})
+        found.update({(name, tag, ms): value for ms, value in pairs if not name.endswith(TEXT)})
     return found
 
 

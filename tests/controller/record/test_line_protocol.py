@@ -41,7 +41,8 @@ def value(text: str) -> float | str:
 
 def read(text: str) -> tuple[str, dict[str, str], dict[str, float | str], int]:
     """Measurement, tags, fields, time: as the reference of line protocol says, apart from the code under test."""
-    series, fields, time_ns = split(text, " ", quotes=True)
+    series, rest = BLANK.split(text, 1)
+    fields, time_ns = split(rest, " ", quotes=True)
     name, *tags = split(series, ",")
     pairs = (split(tag, "=") for tag in tags)
     return (
@@ -81,9 +82,9 @@ def test_round_trip(point: Point, time_ns: int) -> None:
 
 def test_examples() -> None:
     assert line(Point("node", "N 1", (1,)), 5) == r"node,node=N\ 1 v_pu=1.0 5"
-    assert line(Point("line", "a=b,c", (-0.0,)), -5) == r"line,line=a\=b\,c i_a=-0.0 -5"
+    assert line(Point("line", "a=b,c", (-0.0, None)), -5) == r"line,line=a\=b\,c i_a=-0.0 -5"
     assert (
-        line(Point("device", "d", (None, 'no "good"\\', float("nan"))), 5)
+        line(Point("device", "d", (None, 'no "good"\\', float("nan"), None, None, None)), 5)
         == r'device,device=d quality="no \"good\"\\" 5'
     )
     assert line(Point("node", "N1", (float("inf"),)), 5) is None
@@ -100,11 +101,11 @@ def test_every_field_of_a_record_keeps_its_type(record: CycleRecord | MpcRecord)
 
 
 def test_a_stored_row_is_the_same_line() -> None:
-    point = Point("device", "d3", (1.25, "good", None))
-    row: Sequence[float | str | None] = (7, "d3", 1.25, "good", None)
+    point = Point("device", "d3", (1.25, "good", None, "remote", None, 45.0))
+    row: Sequence[float | str | None] = (7, "d3", 1.25, "good", None, "remote", None, 45.0)
     assert stored_line(MEASUREMENTS["device"], row) == line(point, 7)
-    assert stored_line(MEASUREMENTS["service"], (7, "off", 1.0, 0.0, 0.0, None, None)) == (
-        'service mode="off",cycle_ms=1.0,missed=0.0,backlog=0.0 7'
+    assert stored_line(MEASUREMENTS["service"], (7, "off", 1.0, 0.0, *[None] * 9)) == (
+        'service mode="off",cycle_ms=1.0,missed=0.0 7'
     )
 
 

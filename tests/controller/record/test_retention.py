@@ -12,7 +12,7 @@ from controller.record.telemetry import TABLES, Telemetry, nanoseconds
 from tests.controller.record.cycle_records import START, cycle
 from tests.controller.record.time_series_servers import number, stored
 
-POINTS = 42
+POINTS = 43
 """Of a cycle."""
 NOWHERE = 2**62
 

@@ -15,21 +15,25 @@ from hypothesis import strategies as st
 
 from controller.record.failures import RecordError
 from controller.record.measurements import MEASUREMENTS, TEXT
+from controller.record.records import Alarm, Severity
 from controller.record.telemetry import Telemetry, nanoseconds
 from tests.controller.record.cycle_records import PROSUMERS, START, cycle, mpc
 from tests.controller.record.disks import child, full_disk
 
 NAMES = {
     "prosumer": "time prosumer p_target_kw q_target_kvar p_setpoint_kw q_setpoint_kvar p_measured_kw q_measured_kvar "
-    "load_kw pv_kw battery_kw soc v_measured_pu",
+    "load_kw pv_kw battery_kw soc v_measured_pu rung",
     "node": "time node v_pu",
-    "line": "time line i_a",
-    "price": "time prosumer price_chf_per_kwh tariff_chf_per_kwh compensation_chf",
-    "mpc": "time iterations wall_ms primal dual gap_rel violation_pu status",
-    "device": "time device latency_ms quality age_s",
-    "service": "time mode cycle_ms missed backlog slack_p_kw slack_q_kvar",
+    "line": "time line i_a i_max_a",
+    "price": "time prosumer price_chf_per_kwh tariff_chf_per_kwh compensation_chf cost_chf",
+    "limits": "time v_min_pu v_max_pu slack_p_max_kw slack_q_max_kvar",
+    "mpc": "time iterations wall_ms budget_ms primal dual gap_rel violation_pu status",
+    "device": "time device latency_ms quality age_s state outcome lease_s",
+    "alarm": "time alarm standing severity text",
+    "service": "time mode cycle_ms missed backlog dropped dead_letters plan_age_s slack_p_kw slack_q_kvar "
+    "violation_pu alarms warnings",
 }
-"""As other programs know them; the service's slack power is an addition."""
+"""As other programs know them."""
 
 
 @pytest.fixture
@@ -69,20 +73,38 @@ def test_a_cycle_is_kept_whole(telemetry: Telemetry, path: Path) -> None:
     assert rows(path, "SELECT * FROM prosumer WHERE prosumer = 'N4'") == [
         (
             *(time_ns, "N4", n4.p_target_kw, n4.q_target_kvar, n4.p_setpoint_kw, n4.q_setpoint_kvar, n4.p_measured_kw),
-            *(n4.q_measured_kvar, n4.load_kw, n4.pv_kw, n4.battery_kw, n4.soc, n4.v_measured_pu),
+            *(n4.q_measured_kvar, n4.load_kw, n4.pv_kw, n4.battery_kw, n4.soc, n4.v_measured_pu, n4.rung),
         )
     ]
-    assert rows(path, "SELECT * FROM price WHERE prosumer = 'N9'") == [(time_ns, "N9", 0.25, 0.2, -0.01)]
+    assert rows(path, "SELECT * FROM price WHERE prosumer = 'N9'") == [(time_ns, "N9", 0.25, 0.2, -0.01, 0.4)]
     assert rows(path, "SELECT * FROM node WHERE node = 'N2'") == [(time_ns, "N2", 0.998)]
-    assert rows(path, "SELECT * FROM line WHERE line = 'N2-N3'") == [(time_ns, "N2-N3", 3.0)]
-    assert rows(path, "SELECT * FROM device WHERE device = 'd3'") == [(time_ns, "d3", 1.25, "good", 0.5)]
-    assert rows(path, "SELECT * FROM service") == [(time_ns, "active", 12.5, 0.0, 1.0, 3.5, None)]
+    assert rows(path, "SELECT * FROM line WHERE line = 'N2-N3'") == [(time_ns, "N2-N3", 3.0, None)]
+    assert rows(path, "SELECT * FROM device WHERE device = 'd3'") == [
+        (time_ns, "d3", 1.25, "good", 0.5, None, None, None)
+    ]
+    assert rows(path, "SELECT * FROM limits") == [(time_ns, 0.95, 1.05, 24.75, 3.53)]
+    assert rows(path, "SELECT * FROM service") == [
+        (time_ns, "active", 12.5, 0.0, 1.0, 0.0, 0.0, 60.0, 3.5, None, 0.0, 0.0, 0.0)
+    ]
+    assert rows(path, "SELECT * FROM alarm") == []
+
+
+def test_an_alarm_stands_until_it_ends(telemetry: Telemetry, path: Path) -> None:
+    alarm = Alarm("voltage", Severity.ALARM, "N9", "1.0600 p.u., allowed 0.95 … 1.05 p.u.", START)
+    telemetry.write(replace(cycle(0), alarms=(alarm, replace(alarm, kind="device", severity=Severity.WARNING))))
+    telemetry.write(replace(cycle(1), ended=(replace(alarm, until=cycle(1).time),)))
+    assert rows(path, "SELECT alarm, standing, severity FROM alarm ORDER BY time, alarm") == [
+        ("N9 device", 1.0, "warning"),
+        ("N9 voltage", 1.0, "alarm"),
+        ("N9 voltage", 0.0, "alarm"),
+    ]
+    assert rows(path, "SELECT alarms, warnings FROM service ORDER BY time") == [(1.0, 1.0), (0.0, 0.0)]
 
 
 def test_an_mpc_run_is_kept(telemetry: Telemetry, path: Path) -> None:
     telemetry.write(mpc(0))
     assert rows(path, "SELECT * FROM mpc") == [
-        (1529575200_000_000_000, 21.0, 180.5, 1e-3, 2e-3, 1e-4, 2e-5, "converged")
+        (1529575200_000_000_000, 21.0, 180.5, 6e4, 1e-3, 2e-3, 1e-4, 2e-5, "converged")
     ]
     assert rows(path, "SELECT typeof(iterations), typeof(time) FROM mpc") == [("real", "integer")]
 

@@ -8,8 +8,9 @@ import pytest
 
 from controller.record.journal import Journal
 from controller.service.clocks import SteppedClock
+from controller.service.costs import Costs
 from controller.service.days import Day, DayBook
-from controller.service.memory import Memory, identity
+from controller.service.memory import KeptCycle, Memory, identity
 from controller.service.modes import Mode
 from controller.service.plans import Dated, Plans
 from core.load import load_config
@@ -113,7 +114,7 @@ def test_only_a_service_that_was_active_a_moment_ago_goes_on(tmp_path: Path) -> 
     with Journal(tmp_path / "journal.sqlite") as journal:
         memory(journal)
         assert not memory(journal).was_active()
-        memory(journal).keep_cycle(NOW, {}, Margin.unlearned(8))
+        memory(journal).keep_cycle(KeptCycle(NOW, {}, Costs.none(NOW)), Margin.unlearned(8))
         memory(journal).keep_mode(Mode.ACTIVE)
         assert memory(journal, NOW + timedelta(minutes=14)).was_active()
         assert not memory(journal, NOW + timedelta(minutes=16)).was_active()
@@ -126,7 +127,7 @@ def test_another_configuration_takes_up_nothing_but_the_epoch(tmp_path: Path, da
         mine = memory(journal)
         mine = memory(journal)
         mine.keep_plans(Plans(None, today))
-        mine.keep_cycle(NOW, {"N3": NodeState()}, Margin.unlearned(8))
+        mine.keep_cycle(KeptCycle(NOW, {"N3": NodeState()}, Costs.none(NOW)), Margin.unlearned(8))
         assert mine.next_epoch(0) == 1
         assert memory(journal).plans(days) is not None
         other = memory(journal, whose="that")

@@ -3,39 +3,18 @@
 A limit counts as left beyond the tolerance of :class:`~controller.live.site.Site`; the voltage of the slack is given.
 """
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from controller.live.site import Site
-from controller.record.records import CycleRecord, MpcRecord
+from controller.record.records import Alarm, CycleRecord, MpcRecord, Severity
 from core.devices import Quality
 from realtime.fallback import Mode as Rung
 
-ENDED_KEPT = 20
 CONVERGED = "converged"
 PLANS_MISSED = 2.5
 """Intervals of the MPC without a run, after which that is an alarm."""
-
-
-class Severity(StrEnum):
-    """ALARM: a limit is left or control is lost. WARNING: control goes on with less than it should have."""
-
-    ALARM = "alarm"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """``place`` is a node, line, prosumer, device or ``MPC``; ``until`` None: it stands."""
-
-    severity: Severity
-    place: str
-    text: str
-    since: datetime
-    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -47,33 +26,24 @@ class _Finding:
 
 
 class AlarmBook:
-    """Alarms that stand, oldest first within a severity, and the last ones that ended."""
+    """Alarms that stand."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
         self._standing: dict[tuple[str, str], Alarm] = {}
-        self._ended: deque[Alarm] = deque(maxlen=ENDED_KEPT)
 
-    @property
-    def standing(self) -> tuple[Alarm, ...]:
-        """Alarms before warnings."""
-        return tuple(sorted(self._standing.values(), key=lambda alarm: (alarm.severity, alarm.since)))
-
-    @property
-    def ended(self) -> tuple[Alarm, ...]:
-        """The latest first, with the text that they ended with."""
-        return tuple(reversed(self._ended))
-
-    def update(self, record: CycleRecord, mpc: MpcRecord | None) -> None:
-        """Take up what a cycle shows; ``mpc`` is the last run."""
+    def after(self, record: CycleRecord, mpc: MpcRecord | None) -> tuple[tuple[Alarm, ...], tuple[Alarm, ...]]:
+        """What stands after a cycle (``mpc`` is the last run), alarms before warnings and the oldest first of each;
+        and what ended with it, with the text that it had last.
+        """
         before, self._standing = self._standing, {}
         for found in _findings(self._site, record, mpc):
             key = found.kind, found.place
             since = before[key].since if key in before else record.time
-            self._standing[key] = Alarm(found.severity, found.place, found.text, since)
-        self._ended.extend(
-            replace(alarm, until=record.time) for key, alarm in before.items() if key not in self._standing
-        )
+            self._standing[key] = Alarm(found.kind, found.severity, found.place, found.text, since)
+        ended = (replace(alarm, until=record.time) for key, alarm in before.items() if key not in self._standing)
+        standing = sorted(self._standing.values(), key=lambda alarm: (alarm.severity, alarm.since))
+        return tuple(standing), tuple(ended)
 
 
 def _findings(site: Site, record: CycleRecord, mpc: MpcRecord | None) -> Iterator[_Finding]:

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from controller.live.alarms import ENDED_KEPT, AlarmBook, Severity
 from controller.live.site import COLOURS, Site
-from controller.record.records import CycleRecord, DeviceRecord
+from controller.record.records import CycleRecord, DeviceRecord, Severity
 from controller.report import style
+from controller.service.alarms import AlarmBook
 from core.config import Config
 from core.devices import Quality
 from tests.controller.record.cycle_records import cycle, mpc, prosumer
@@ -19,9 +19,8 @@ def site(gridlab9_config: Config) -> Site:
 
 
 def shown(site: Site, record: CycleRecord, run=None) -> list[tuple[Severity, str, str]]:
-    book = AlarmBook(site)
-    book.update(record, run)
-    return [(alarm.severity, alarm.place, alarm.text) for alarm in book.standing]
+    standing, _ = AlarmBook(site).after(record, run)
+    return [(alarm.severity, alarm.place, alarm.text) for alarm in standing]
 
 
 def test_a_good_cycle_raises_none(site: Site):
@@ -87,21 +86,12 @@ def test_plans_that_stopped_coming_are_an_alarm(site: Site):
 
 def test_an_alarm_keeps_its_beginning_and_gets_an_end(site: Site):
     book = AlarmBook(site)
-    for k, v_pu in enumerate([1.0, 1.06, 1.07, 1.0]):
-        book.update(replace(cycle(k), nodes={"N9": v_pu}), None)
-        if k == 2:
-            (alarm,) = book.standing
-            assert (alarm.since, alarm.until, alarm.text[:6]) == (cycle(1).time, None, "1.0700")
-    assert book.standing == ()
-    assert [(alarm.place, alarm.since, alarm.until) for alarm in book.ended] == [("N9", cycle(1).time, cycle(3).time)]
-
-
-def test_ended_alarms_are_bounded_and_the_latest_is_first(site: Site):
-    book = AlarmBook(site)
-    for k in range(4 * ENDED_KEPT):
-        book.update(replace(cycle(k), nodes={"N9": 1.06 if k % 2 else 1.0}), None)
-    assert len(book.ended) == ENDED_KEPT
-    assert book.ended[0].until == cycle(4 * ENDED_KEPT - 2).time
+    seen = [book.after(replace(cycle(k), nodes={"N9": v_pu}), None) for k, v_pu in enumerate([1.0, 1.06, 1.07, 1.0])]
+    assert [(len(standing), len(ended)) for standing, ended in seen] == [(0, 0), (1, 0), (1, 0), (0, 1)]
+    (alarm,) = seen[2][0]
+    assert (alarm.since, alarm.until, alarm.text[:6]) == (cycle(1).time, None, "1.0700")
+    (over,) = seen[3][1]
+    assert over == replace(alarm, until=cycle(3).time)
 
 
 def test_prosumers_have_the_colours_of_the_report(site: Site):
