@@ -3,7 +3,7 @@
 A limit counts as left beyond the tolerance of :class:`~controller.live.site.Site`; the voltage of the slack is given.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -13,12 +13,14 @@ from core.devices import Quality
 from realtime.fallback import Mode as Rung
 
 CONVERGED = "converged"
-PLANS_MISSED = 2.5
-"""Intervals of the MPC without a run, after which that is an alarm."""
+PLANS_MISSED = 1.2
+"""Intervals of the MPC without a run, after which that is an alarm: 12 min with the usual ones."""
 
 
 @dataclass(frozen=True)
-class _Finding:
+class Finding:
+    """Something to be known now; kind and place make the alarm."""
+
     kind: str
     severity: Severity
     place: str
@@ -32,12 +34,18 @@ class AlarmBook:
         self._site = site
         self._standing: dict[tuple[str, str], Alarm] = {}
 
-    def after(self, record: CycleRecord, mpc: MpcRecord | None) -> tuple[tuple[Alarm, ...], tuple[Alarm, ...]]:
-        """What stands after a cycle (``mpc`` is the last run), alarms before warnings and the oldest first of each;
-        and what ended with it, with the text that it had last.
+    def after(
+        self, record: CycleRecord, mpc: MpcRecord | None, notices: Iterable[Finding] = ()
+    ) -> tuple[tuple[Alarm, ...], tuple[Alarm, ...]]:
+        """What stands after a cycle, alarms before warnings and the oldest first of each; and what ended with it, with
+        the text that it had last.
+
+        Args:
+            mpc: the last run.
+            notices: what else is to be known, that the record does not show.
         """
         before, self._standing = self._standing, {}
-        for found in _findings(self._site, record, mpc):
+        for found in (*_findings(self._site, record, mpc), *notices):
             key = found.kind, found.place
             since = before[key].since if key in before else record.time
             self._standing[key] = Alarm(found.kind, found.severity, found.place, found.text, since)
@@ -46,7 +54,7 @@ class AlarmBook:
         return tuple(standing), tuple(ended)
 
 
-def _findings(site: Site, record: CycleRecord, mpc: MpcRecord | None) -> Iterator[_Finding]:
+def _findings(site: Site, record: CycleRecord, mpc: MpcRecord | None) -> Iterator[Finding]:
     yield from _grid(site, record)
     yield from _prosumers(record)
     yield from _devices(site, record)
@@ -54,15 +62,15 @@ def _findings(site: Site, record: CycleRecord, mpc: MpcRecord | None) -> Iterato
         yield from _planning(site, record.time, mpc)
 
 
-def _grid(site: Site, record: CycleRecord) -> Iterator[_Finding]:
+def _grid(site: Site, record: CycleRecord) -> Iterator[Finding]:
     low, high, tolerance = site.limits.v_min_pu, site.limits.v_max_pu, site.v_tol_pu
     for node, v_pu in record.nodes.items():
         if v_pu is not None and node != site.slack and not low - tolerance <= v_pu <= high + tolerance:
-            yield _Finding("voltage", Severity.ALARM, node, f"{v_pu:.4f} p.u., allowed {low:g} … {high:g} p.u.")
+            yield Finding("voltage", Severity.ALARM, node, f"{v_pu:.4f} p.u., allowed {low:g} … {high:g} p.u.")
     for line in site.lines:
         i_a, i_max_a = record.lines.get(line.name), line.i_max_a
         if i_a is not None and i_max_a is not None and not i_a <= i_max_a * (1 + site.rating_tol):
-            yield _Finding("current", Severity.ALARM, line.name, f"{i_a:.1f} A, allowed ≤ {i_max_a:g} A")
+            yield Finding("current", Severity.ALARM, line.name, f"{i_a:.1f} A, allowed ≤ {i_max_a:g} A")
     tolerance = site.rating_tol * site.limits.slack_s_max_kva
     for kind, value, limit, unit in (
         ("P", record.slack_p_kw, site.slack_p_max_kw, "kW"),
@@ -70,29 +78,29 @@ def _grid(site: Site, record: CycleRecord) -> Iterator[_Finding]:
     ):
         if value is not None and not abs(value) <= limit + tolerance:
             text = f"|{kind}| {abs(value):.2f} {unit}, allowed ≤ {limit:.2f} {unit}"
-            yield _Finding(kind, Severity.ALARM, site.slack, text)
+            yield Finding(kind, Severity.ALARM, site.slack, text)
 
 
-def _prosumers(record: CycleRecord) -> Iterator[_Finding]:
+def _prosumers(record: CycleRecord) -> Iterator[Finding]:
     for name, prosumer in record.prosumers.items():
         if prosumer.rung != Rung.USE:
             why = ", ".join(reason.replace("_", " ") for reason in prosumer.reasons)
             severity = Severity.WARNING if prosumer.rung == Rung.HOLD else Severity.ALARM
-            yield _Finding("rung", severity, name, f"{prosumer.rung}{f': {why}' if why else ''}")
+            yield Finding("rung", severity, name, f"{prosumer.rung}{f': {why}' if why else ''}")
 
 
-def _devices(site: Site, record: CycleRecord) -> Iterator[_Finding]:
+def _devices(site: Site, record: CycleRecord) -> Iterator[Finding]:
     for name, device in record.devices.items():
         age = "never read" if device.age_s is None else f"last good reading {device.age_s:.0f} s old"
         if device.quality != Quality.GOOD:
-            yield _Finding("device", Severity.ALARM, name, f"{device.quality}, {age}")
+            yield Finding("device", Severity.ALARM, name, f"{device.quality}, {age}")
         elif device.age_s is None or device.age_s > site.stale_s:
-            yield _Finding("device", Severity.WARNING, name, age)
+            yield Finding("device", Severity.WARNING, name, age)
 
 
-def _planning(site: Site, now: datetime, mpc: MpcRecord) -> Iterator[_Finding]:
+def _planning(site: Site, now: datetime, mpc: MpcRecord) -> Iterator[Finding]:
     if mpc.status != CONVERGED:
         kept = "its plan is in force" if mpc.adopted else "the plan before it stays"
-        yield _Finding("status", Severity.WARNING, "MPC", f"{mpc.status.replace('_', ' ')}, {kept}")
+        yield Finding("status", Severity.WARNING, "MPC", f"{mpc.status.replace('_', ' ')}, {kept}")
     if now - mpc.time > timedelta(seconds=PLANS_MISSED * site.mpc_every_s):
-        yield _Finding("overdue", Severity.ALARM, "MPC", f"no run for {(now - mpc.time).total_seconds() / 60:.0f} min")
+        yield Finding("overdue", Severity.ALARM, "MPC", f"no run for {(now - mpc.time).total_seconds() / 60:.0f} min")

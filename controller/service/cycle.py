@@ -8,7 +8,10 @@ from datetime import datetime
 
 from controller.record.audit import Attempt, AuditTrail
 from controller.record.failures import RecordError
+from controller.service import overrides
 from controller.service.days import Day
+from controller.service.doubts import Doubt, DoubtKind, Doubts
+from controller.service.overrides import Override
 from controller.service.plans import Plans
 from controller.service.watch import Image, Watch
 from core.devices import Converter, Outcome, Setpoint
@@ -16,7 +19,7 @@ from core.time import Clock
 from drivers.status import ConverterStatus, OperatingState
 from realtime import cycle as decision
 from realtime.cycle import CycleResult
-from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState
+from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
 from realtime.plane import ZERO, Power
 from realtime.timing import WRITE_S
 from realtime.tracker import Amounts
@@ -29,8 +32,8 @@ AT_THE_PANEL = (OperatingState.OFF, OperatingState.LOCAL, OperatingState.FAULT)
 
 @dataclass(frozen=True)
 class Cycle:
-    """What happened; ``amounts`` by prosumer, by device ``outcomes`` (only of what was written) and what is left of the
-    leases of verified setpoints.
+    """What happened; ``amounts`` by prosumer. By device: ``outcomes`` (only of what was written), what is left of the
+    leases of verified setpoints, ``doubts`` that stand, ``overrides`` in force.
     """
 
     at: datetime
@@ -39,6 +42,8 @@ class Cycle:
     result: CycleResult
     outcomes: Mapping[str, Outcome]
     lease_s: Mapping[str, float]
+    doubts: Mapping[str, Doubt]
+    overrides: Mapping[str, Override]
 
 
 class ControlLoop:
@@ -48,6 +53,9 @@ class ControlLoop:
         limits: of every prosumer with a converter, by name.
         converters: those that may be written; empty in MONITOR, where everything is decided and nothing done.
         state: what prosumers remember, from a journal or fresh.
+
+    Attributes:
+        overrides: what an operator wants of converters, by name, while it lasts.
     """
 
     def __init__(
@@ -58,8 +66,12 @@ class ControlLoop:
         audit: AuditTrail,
         clock: Clock,
         state: Mapping[str, NodeState],
+        doubts: Doubts,
     ) -> None:
         self.state = dict(state)
+        self.overrides: dict[str, Override] = {}
+        self._doubts, self._halted = doubts, False
+        self._telling: set[asyncio.Task[Outcome]] = set()
         self._limits, self._watch, self._converters = limits, watch, converters
         self._audit, self._clock = audit, clock
         self._accepted_s: dict[str, float] = {}
@@ -75,20 +87,29 @@ class ControlLoop:
         image = self._watch.image()
         at, at_s = image.snapshot.at, image.snapshot.monotonic_s
         plans = plans.turned(at)
-        amounts = day.amounts(at)
-        nodes = {name: self._now(node.converter, image, amounts.get(name)) for name, node in self._limits.items()}
-        targets = {name: plans.targets(name, at, at_s) for name in self._limits}
+        amounts, doubts = day.amounts(at), self._doubts.after(image)
+        self.overrides = overrides.standing(self.overrides, at_s)
+        nodes = {
+            name: self._now(node.converter, image, amounts.get(name), doubts) for name, node in self._limits.items()
+        }
+        targets = {name: self._targets(name, plans, at, at_s) for name in self._limits}
         result = decision.step(image.snapshot, nodes, targets, self.state, self._limits)
         if not self._converters:
             self.state = {name: replace(state, in_force=None, sent=None) for name, state in result.state.items()}
-            return Cycle(at, image, amounts, result, {}, {})
+            return Cycle(at, image, amounts, result, {}, {}, doubts, {})
         told = {node.converter: result.nodes[name] for name, node in self._limits.items() if not nodes[name].stop}
-        outcomes = await self._write(at, told, plans)
+        outcomes = await self._write(at, told, _to_release(doubts, image), plans)
         self.state = {
             name: self._settled(state, self.state.get(name), outcomes.get(self._limits[name].converter))
             for name, state in result.state.items()
         }
-        return Cycle(at, image, amounts, result, outcomes, self._leases_s())
+        return Cycle(at, image, amounts, result, outcomes, self._leases_s(), doubts, self.overrides)
+
+    def halt(self) -> None:
+        """No setpoint leaves any more, not even one that is under way: all that is left to do is to release."""
+        self._halted = True
+        for task in self._telling:
+            task.cancel()
 
     async def release(self, reason: str, only: Collection[str] | None = None) -> Mapping[str, Outcome]:
         """Put converters (all, or those of ``only``) into their own safe state and read it back.
@@ -103,24 +124,33 @@ class ControlLoop:
             _log.error("released without a record: %s", error)
             return await self._tell_all(names, {})
 
-    def _now(self, converter: str, image: Image, amounts: Amounts | None) -> NodeNow:
+    def _targets(self, name: str, plans: Plans, at: datetime, at_s: float) -> PlanTargets:
+        override = self.overrides.get(self._limits[name].converter)
+        return override.targets if override else plans.targets(name, at, at_s)
+
+    def _now(self, converter: str, image: Image, amounts: Amounts | None, doubts: Mapping[str, Doubt]) -> NodeNow:
         status, polls = image.statuses.get(converter), image.polls.get(converter, 0)
         if status is None:
-            return NodeNow(amounts, polls=polls)
+            return NodeNow(amounts, polls=polls, stop=converter in doubts)
         return NodeNow(
             amounts,
             held=_held(status, self._accepted_s.get(converter)),
             s_max_kva=status.s_max_kva,
             operated=status.state in (None, OperatingState.REMOTE),
             polls=polls,
-            stop=status.state in AT_THE_PANEL,
+            stop=converter in doubts or status.state in AT_THE_PANEL,
         )
 
-    async def _write(self, at: datetime, told: Mapping[str, NodeResult], plans: Plans) -> Mapping[str, Outcome]:
-        attempts, setpoints = {}, {}
+    async def _write(
+        self, at: datetime, told: Mapping[str, NodeResult], released: Mapping[str, Doubt], plans: Plans
+    ) -> Mapping[str, Outcome]:
+        attempts = {
+            name: Attempt(name, None, None, f"{doubt.kind}: {doubt.text}", "") for name, doubt in released.items()
+        }
+        setpoints = {}
         for name, result in told.items():
             setpoint, reason = result.setpoint, " ".join((result.mode, result.source, *result.reasons))
-            plan_id = plans.id_of(result.source)
+            plan_id = overrides.PLAN_ID if name in self.overrides else plans.id_of(result.source)
             if setpoint is None:
                 _log.error("%s: released: %s", name, result.error)
                 attempts[name] = Attempt(name, None, None, reason, plan_id)
@@ -146,13 +176,16 @@ class ControlLoop:
     async def _tell_all(self, names: Collection[str], setpoints: Mapping[str, Setpoint]) -> dict[str, Outcome]:
         """All at once; a device that takes too long delays no other."""
         tasks = {name: asyncio.create_task(self._tell(name, setpoints.get(name))) for name in names}
+        self._telling.update(task for name, task in tasks.items() if name in setpoints)
         try:
-            done, _ = await asyncio.wait(tasks.values(), timeout=WRITE_S)
+            await asyncio.wait(tasks.values(), timeout=WRITE_S)
         finally:
             for task in tasks.values():
                 task.cancel()
             await asyncio.gather(*tasks.values(), return_exceptions=True)
-        outcomes = {name: task.result() if task in done else Outcome.UNKNOWN for name, task in tasks.items()}
+            self._telling.difference_update(tasks.values())
+        outcomes = {name: Outcome.UNKNOWN if task.cancelled() else task.result() for name, task in tasks.items()}
+        self._doubts.told(setpoints, outcomes)
         now_s = self._clock.monotonic_s()
         self._accepted_s.update({name: now_s for name, outcome in outcomes.items() if outcome is not Outcome.REJECTED})
         verified = {name for name, outcome in outcomes.items() if outcome is Outcome.VERIFIED}
@@ -168,6 +201,8 @@ class ControlLoop:
 
     async def _tell(self, name: str, setpoint: Setpoint | None) -> Outcome:
         converter = self._converters[name]
+        if setpoint is not None and self._halted:
+            return Outcome.REJECTED
         try:
             return await (converter.release() if setpoint is None else converter.write(setpoint))
         except Exception:  # a defect of one driver must not lose what is known of the others
@@ -180,6 +215,12 @@ class ControlLoop:
         if outcome is not Outcome.REJECTED or before is None:
             return state
         return replace(state, in_force=before.in_force, sent=before.sent)
+
+
+def _to_release(doubts: Mapping[str, Doubt], image: Image) -> Mapping[str, Doubt]:
+    """What is doubted and may still follow a setpoint; what another writer has taken is that one's."""
+    safe = {name for name, status in image.statuses.items() if status.state not in (None, OperatingState.REMOTE)}
+    return {n: doubt for n, doubt in doubts.items() if doubt.kind is not DoubtKind.OVERTAKEN and n not in safe}
 
 
 def _held(status: ConverterStatus, since_s: float | None) -> Held | None:

@@ -10,10 +10,9 @@ from controller.service.modes import Mode
 from controller.service.watch import Image
 from core.config import Config
 from core.config_devices import ModbusMeter
-from core.devices import Measurement, Quality
+from core.devices import Quality
 from core.network import Network
 from realtime.node import NodeResult
-from realtime.timing import USE_DATA_S
 
 
 @dataclass(frozen=True)
@@ -69,14 +68,6 @@ class Places:
         )
 
 
-def fresh(image: Image, device: str | None) -> Measurement | None:
-    """The good reading of a device that is young enough to be used."""
-    reading = image.snapshot.measurements.get(device) if device else None
-    if reading is None or reading.quality is not Quality.GOOD:
-        return None
-    return reading if image.snapshot.monotonic_s - reading.received_s <= USE_DATA_S else None
-
-
 def limits_record(config: Config, network: Network) -> LimitsRecord:
     """Of a configuration."""
     limits = config.limits.limits()
@@ -92,8 +83,8 @@ def limits_record(config: Config, network: Network) -> LimitsRecord:
 def cycle_record(cycle: Cycle, places: Places, limits: LimitsRecord, around: Around) -> CycleRecord:
     """The record of a cycle, before anybody looked for alarms in it."""
     image, counts = cycle.image, around.telemetry
-    slack = fresh(image, places.meters.get(places.slack))
-    at_nodes = {node: fresh(image, places.meters.get(node)) for node in (places.slack, *places.feeds)}
+    slack = image.fresh(places.meters.get(places.slack))
+    at_nodes = {node: image.fresh(places.meters.get(node)) for node in (places.slack, *places.feeds)}
     nodes = {node: reading.v_pu if reading else None for node, reading in at_nodes.items()}
     return CycleRecord(
         time=cycle.at,
@@ -140,7 +131,7 @@ def _violation_pu(voltages_pu: Iterable[float | None], limits: LimitsRecord) -> 
 def _voltage(prosumer: str, image: Image, places: Places) -> float | None:
     """From the meter at its node, else from its converter."""
     meter, converter = places.meters.get(places.nodes[prosumer]), places.converters.get(prosumer)
-    reading = fresh(image, meter) or fresh(image, converter)
+    reading = image.fresh(meter) or image.fresh(converter)
     return reading.v_pu if reading else None
 
 

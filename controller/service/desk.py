@@ -17,7 +17,7 @@ import numpy as np
 from controller.record.records import MpcRecord
 from controller.service.cycle import Cycle
 from controller.service.days import Day, DayBook
-from controller.service.describe import Places, Price, fresh
+from controller.service.describe import Places, Price
 from controller.service.observation import Interval, IntervalMeans, Sight
 from controller.service.planner import Planner, ReplanJob
 from controller.service.plans import Dated, Plans
@@ -147,7 +147,7 @@ class Desk:
         It teaches the margin if everybody followed the plan all the time: in MONITOR the deviation says nothing.
         """
         nodes = {
-            node: r.v_pu if (r := fresh(cycle.image, meter)) else None for node, meter in self._places.meters.items()
+            node: r.v_pu if (r := cycle.image.fresh(meter)) else None for node, meter in self._places.meters.items()
         }
         soc = {name: result.soc for name, result in cycle.result.nodes.items()}
         self._interval = self._interval.after(Sight(cycle.amounts, soc, nodes))
@@ -265,6 +265,8 @@ class Desk:
 
 def _followed(cycle: Cycle) -> bool:
     """Whether everybody was told to follow the plan, and heard it."""
+    if cycle.overrides:
+        return False
     modes = {result.mode for result in cycle.result.nodes.values()}
     return modes == {Rung.USE} and set(cycle.outcomes.values()) == {Outcome.VERIFIED}
 

@@ -23,6 +23,8 @@ from realtime.node import NodeState
 T = TypeVar("T")
 RESUME_WITHIN = timedelta(minutes=15)
 """After a longer absence nobody expects the equipment to come alive by itself."""
+CRASHES, CRASHES_WITHIN = 3, timedelta(minutes=15)
+"""A service that went on in ACTIVE so often within so long does not do it again by itself: a crash loop."""
 
 
 def identity(config: Config) -> str:
@@ -85,6 +87,14 @@ class Memory:
         if kept is None or self._taken("mode", str) != Mode.ACTIVE:
             return False
         return abs(self._clock.now() - kept.at) <= RESUME_WITHIN
+
+    def crash_loop(self) -> bool:
+        """Note a start that goes on in ACTIVE; whether there were too many of late, so that it must not."""
+        now = self._clock.now()
+        kept = self._taken("resumed", tuple[datetime, ...]) or ()
+        recent = tuple(at for at in kept if abs(now - at) <= CRASHES_WITHIN)
+        self._journal.put({"resumed": (*recent, now)})
+        return len(recent) >= CRASHES
 
     def keep_mode(self, mode: Mode) -> None:
         """For the next start."""

@@ -2,7 +2,8 @@
 
 Prices are jobs of APScheduler: once a minute it is asked whether an MPC run or tomorrow's plan is due, so that daylight
 saving needs no care and a day-ahead plan that failed is tried again. The 30 s loop is no such job: it runs on the
-monotonic clock, begins with a round half minute of the wall clock, and skips what it has missed.
+monotonic clock, begins with a round half minute of the wall clock, and skips what it has missed. It also looks after
+the jobs: where none has ended for 12 min, the scheduler and whatever hangs in it are thrown away and built anew.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ from zoneinfo import ZoneInfo
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
+from controller.record.records import Severity
+from controller.service.alarms import Finding
 from controller.service.service import Service
 from core.config import ScheduleConfig
 from core.errors import GridlabError
@@ -25,6 +28,9 @@ MPC_SECOND, DAY_AHEAD_SECOND = 3, 33
 """Of the minute: shortly after a cycle of the 30 s loop, whose observations the MPC takes."""
 GRACE_S, DAY_AHEAD_GRACE_S = 120, 3600
 """How late a job may still begin."""
+JOBS_SILENT_S = 12 * 60.0
+LAG_EVERY_S, LAG_S = 0.25, 0.25
+"""How often the event loop is asked to be on time, and how late it may be."""
 
 
 class Schedule:
@@ -34,9 +40,20 @@ class Schedule:
         self.stop = asyncio.Event()
         self._service, self._settings, self._clock = service, settings, clock
         self._zone = ZoneInfo(timezone)
+        self._job_ended_s = clock.monotonic_s()
+        self._lag_s = 0.0
 
     async def run(self) -> None:
         """Return when stopped, the cycle in progress finished."""
+        self._scheduler = self._started()
+        lag = asyncio.create_task(self._measure_lag())
+        try:
+            await self._cycles()
+        finally:
+            lag.cancel()
+            self._scheduler.shutdown(wait=False)
+
+    def _started(self) -> AsyncIOScheduler:
         scheduler = AsyncIOScheduler(timezone=UTC)
         common = {"coalesce": True, "max_instances": 1}
         minutely = (
@@ -47,10 +64,7 @@ class Schedule:
             trigger = CronTrigger(second=second, timezone=UTC)
             scheduler.add_job(job, trigger, misfire_grace_time=grace_s, **common)
         scheduler.start()
-        try:
-            await self._cycles()
-        finally:
-            scheduler.shutdown(wait=False)
+        return scheduler
 
     async def _cycles(self) -> None:
         """Cycles at t0 + k · 30 s of the monotonic clock, and polls between them."""
@@ -60,6 +74,7 @@ class Schedule:
         await self._poll_until(begin_s)
         while not self.stop.is_set():
             await self._cycle()
+            self._look_after_jobs()
             now_s = self._clock.monotonic_s()
             passed = int((now_s - begin_s) // period_s)
             self._service.missed += max(passed, 0)
@@ -73,6 +88,31 @@ class Schedule:
         except Exception:  # the loop goes on whatever became of one cycle; leases end where none succeeds
             self._service.missed += 1
             _log.exception("cycle failed")
+
+    def _look_after_jobs(self) -> None:
+        silent_s = self._clock.monotonic_s() - self._job_ended_s
+        self._notice(
+            "scheduler", Severity.ALARM, silent_s > JOBS_SILENT_S, f"no job ended for {silent_s:.0f} s; rebuilt"
+        )
+        self._notice("blocked", Severity.WARNING, self._lag_s > LAG_S, f"the event loop stood for {self._lag_s:.2f} s")
+        self._lag_s = 0.0
+        if silent_s > JOBS_SILENT_S:
+            _log.error("scheduler: %s", rebuilt)
+            self._scheduler.shutdown(wait=False)
+            self._scheduler, self._job_ended_s = self._started(), self._clock.monotonic_s()
+
+    def _notice(self, kind: str, severity: Severity, stands: bool, text: str) -> None:
+        """For the next record."""
+        if stands:
+            self._service.notices[kind] = Finding(kind, severity, "service", text)
+        else:
+            self._service.notices.pop(kind, None)
+
+    async def _measure_lag(self) -> None:
+        while True:
+            due_s = self._clock.monotonic_s() + LAG_EVERY_S
+            await asyncio.sleep(LAG_EVERY_S)
+            self._lag_s = max(self._lag_s, self._clock.monotonic_s() - due_s)
 
     async def _poll_until(self, next_s: float) -> None:
         """Sleep until the next cycle, but read the devices every 5 s."""
@@ -98,6 +138,7 @@ class Schedule:
         self._service.desk.turn()
         if self._service.desk.due(self._clock.now()):
             self._service.adopt(await self._service.replan())
+        self._job_ended_s = self._clock.monotonic_s()
 
     async def _day_ahead(self) -> None:
         self._service.desk.turn()

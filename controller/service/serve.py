@@ -11,6 +11,8 @@ from pathlib import Path
 
 from controller.live.server import live_server
 from controller.live.state import LiveState
+from controller.record.records import Severity
+from controller.service.alarms import Finding
 from controller.service.modes import Mode
 from controller.service.operator import operated, socket_path
 from controller.service.schedule import Schedule
@@ -53,10 +55,22 @@ async def serve(
                 loop.add_signal_handler(number, schedule.stop.set)
             for line in service.damaged:
                 _log.error("%s", line)
-            await service.set_mode(Mode.ACTIVE if service.memory.was_active() else Mode.MONITOR)
+            await service.set_mode(_first_mode(service))
             started(service.mode, port)
             await schedule.run()
             return await service.close()
+
+
+def _first_mode(service: Service) -> Mode:
+    """ACTIVE where the last service ended in it a moment ago, unless that happens again and again."""
+    if not service.memory.was_active():
+        return Mode.MONITOR
+    if not service.memory.crash_loop():
+        return Mode.ACTIVE
+    text = "ended in ACTIVE again and again without being told to: an operator has to look"
+    _log.error("crash loop: %s", text)
+    service.notices["crash loop"] = Finding("crash loop", Severity.ALARM, "service", text)
+    return Mode.MONITOR
 
 
 @contextmanager

@@ -7,7 +7,7 @@ It owns no time. Whoever drives it calls :meth:`Service.cycle` every 30 s, :meth
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -22,14 +22,17 @@ from controller.record.forwarder import Forwarder
 from controller.record.influx import seen_from
 from controller.record.journal import Journal
 from controller.record.recorder import Recorder
-from controller.record.records import CycleRecord, MpcRecord
+from controller.record.records import CycleRecord, MpcRecord, Severity
 from controller.record.retention import Retention
+from controller.service.alarms import Finding
 from controller.service.cycle import ControlLoop, Cycle
 from controller.service.days import DayBook
 from controller.service.desk import Desk, Replanned
+from controller.service.doubts import DoubtKind, Doubts
 from controller.service.memory import KeptCycle, Memory, identity
 from controller.service.model_check import GridCheck, ModelCheck
 from controller.service.modes import Mode
+from controller.service.overrides import Override, checked
 from controller.service.planner import Planner
 from controller.service.scribe import Scribe
 from controller.service.watch import Watch
@@ -81,6 +84,7 @@ class Service:
         mode: OFF until :meth:`set_mode`.
         check: of the grid model against measured voltages, since the mode last changed; None without meters.
         missed: cycles that the driver skipped so far.
+        notices: what its driver wants to be known, by kind, until it takes it away.
     """
 
     def __init__(self, setup: Setup, clock: Clock, stopwatch: Clock) -> None:
@@ -94,7 +98,8 @@ class Service:
         self._stack, self._connection = AsyncExitStack(), AsyncExitStack()
         self._turn = asyncio.Lock()
         self._closing = False
-        self._lost: set[str] = set()
+        self._lost: dict[str, str] = {}
+        self.notices: dict[str, Finding] = {}
         self._loop: ControlLoop | None = None
         self._states: dict[str, NodeState] = {}
 
@@ -158,26 +163,36 @@ class Service:
             GridlabError: it is stopping.
         """
         async with self._turn:
-            if mode is self.mode:
-                return {}
-            if self._closing and mode is not Mode.OFF:
-                raise GridlabError(f"service: asked mode {mode}, allowed off; it is stopping")
-            noted = partial(self._audit.note, self._clock.now(), "mode", f"{self.mode} → {mode}")
-            epoch = None
-            if mode is Mode.ACTIVE:
-                noted()
-                epoch = self.memory.next_epoch(await self._reported_epoch())
-            outcomes = await self._disconnect(within_s)
-            self.mode, self.check = Mode.OFF, None
-            if mode is not Mode.OFF:
-                await self._connect(epoch)
-            self.mode = mode
-            if self._setup.live:
-                self._setup.live.publish_mode(mode)
-            if mode is not Mode.ACTIVE:
-                self._keep("audit trail", noted)
-            self._keep("journal", partial(self.memory.keep_mode, mode))
-            return outcomes
+            return await self._set_mode(mode, within_s)
+
+    async def emergency_stop(self, who: str) -> Mapping[str, Outcome]:
+        """Release every converter at once, whatever is under way, and go to MONITOR.
+
+        Returns:
+            Outcomes of the releases, by device; empty if nothing was commanded.
+        """
+        self._keep("audit trail", partial(self._audit.note, self._clock.now(), "emergency stop", who))
+        if self._loop is None or self.mode is not Mode.ACTIVE:
+            return {}
+        self._loop.halt()
+        await self._loop.release("emergency stop")
+        return await self.set_mode(Mode.MONITOR)
+
+    async def override(self, who: str, device: str, p_kw: float, q_kvar: float, for_s: float) -> None:
+        """Let a converter aim at a net demand in place of its plan, behind the safety gate; 0 s ends it.
+
+        Raises:
+            InputError: no such converter, beyond its rating, longer than an hour.
+            GridlabError: the service is not ACTIVE.
+            RecordError: it cannot be put on record.
+        """
+        limits = {node.converter: node for node in self._limits.values()}
+        checked(device, p_kw, q_kvar, for_s, {name: node.s_max_kva for name, node in limits.items()})
+        async with self._turn:
+            if self._loop is None or self.mode is not Mode.ACTIVE:
+                raise GridlabError(f"service: asked an override in {self.mode}, allowed in active")
+            self._audit.note(self._clock.now(), "override", f"{device}: {p_kw} kW, {q_kvar} kvar, {for_s} s, {who}")
+            self._loop.overrides[device] = Override(p_kw, q_kvar, self._clock.monotonic_s() + for_s)
 
     async def close(self, within_s: float = STOP_S) -> Mapping[str, Outcome]:
         """Go to OFF for good; nobody can ask for another mode any more."""
@@ -207,6 +222,10 @@ class Service:
             self._keep("journal", partial(self.memory.keep_cycle, kept, self.desk.margin))
             self.desk.saw(cycle)
             self.check = self._grid_check.after(self.check, cycle.image.snapshot.measurements)
+            if self.mode is Mode.ACTIVE and (taken := _taken_over(cycle)):
+                _log.error("yielding: %s", taken)
+                self.notices["yielded"] = Finding("yielded", Severity.ALARM, "service", taken)
+                await self._set_mode(Mode.MONITOR, within_s=0.0)
             return record
 
     async def replan(self) -> Replanned:
@@ -239,7 +258,8 @@ class Service:
 
     def _recorded(self, cycle: Cycle, cycle_ms: float) -> CycleRecord:
         counts = self._forwarder.counts
-        record = self._scribe.record(cycle, self.desk, self.mode, cycle_ms, self.missed, counts)
+        notices = (*self.notices.values(), *self._lost_records())
+        record = self._scribe.record(cycle, self.desk, self.mode, cycle_ms, self.missed, counts, notices)
         self._keep("telemetry", partial(self._recorder.cycle, record))
         if self._setup.live:
             self._setup.live.publish(record)
@@ -252,11 +272,39 @@ class Service:
         except RecordError as error:
             if what not in self._lost:
                 _log.error("%s lost: %s", what, error)
-            self._lost.add(what)
+            self._lost[what] = str(error)
             return
-        if what in self._lost:
+        if self._lost.pop(what, None):
             _log.info("%s back", what)
-            self._lost.discard(what)
+
+    def _lost_records(self) -> Iterator[Finding]:
+        for what, why in self._lost.items():
+            yield Finding("lost", Severity.ALARM, what, why)
+        if failure := self._forwarder.failure:
+            yield Finding("forwarding", Severity.WARNING, "telemetry", failure)
+
+    async def _set_mode(self, mode: Mode, within_s: float) -> Mapping[str, Outcome]:
+        if mode is self.mode:
+            return {}
+        if self._closing and mode is not Mode.OFF:
+            raise GridlabError(f"service: asked mode {mode}, allowed off; it is stopping")
+        noted = partial(self._audit.note, self._clock.now(), "mode", f"{self.mode} → {mode}")
+        epoch = None
+        if mode is Mode.ACTIVE:
+            noted()
+            self.notices.clear()
+            epoch = self.memory.next_epoch(await self._reported_epoch())
+        outcomes = await self._disconnect(within_s)
+        self.mode, self.check = Mode.OFF, None
+        if mode is not Mode.OFF:
+            await self._connect(epoch)
+        self.mode = mode
+        if self._setup.live:
+            self._setup.live.publish_mode(mode)
+        if mode is not Mode.ACTIVE:
+            self._keep("audit trail", noted)
+        self._keep("journal", partial(self.memory.keep_mode, mode))
+        return outcomes
 
     async def _reported_epoch(self) -> int:
         """The highest epoch of a writer that any converter knows; from OFF they are read for it."""
@@ -278,7 +326,10 @@ class Service:
         devices = await self._connection.enter_async_context(connect(config.devices, site, epoch))
         self._watch = Watch(devices, self._clock, self._stopwatch, setup.patience_s)
         self._connection.push_async_callback(self._watch.close)
-        self._loop = ControlLoop(self._limits, self._watch, devices.converters, self._audit, self._clock, self._states)
+        doubts = Doubts(config, epoch)
+        self._loop = ControlLoop(
+            self._limits, self._watch, devices.converters, self._audit, self._clock, self._states, doubts
+        )
 
     async def _release(self, within_s: float) -> Mapping[str, Outcome]:
         """Release all, again and again those of which it is not known that they are safe."""
@@ -300,6 +351,11 @@ class Service:
             name: kept.get(name) or NodeState.start(limits.battery, planned.get(name))
             for name, limits in self._limits.items()
         }
+
+
+def _taken_over(cycle: Cycle) -> str:
+    """Whose converters another writer has taken; empty if none."""
+    return ", ".join(f"{n}: {doubt.text}" for n, doubt in cycle.doubts.items() if doubt.kind is DoubtKind.OVERTAKEN)
 
 
 def node_limits(config: Config) -> dict[str, NodeLimits]:

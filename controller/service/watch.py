@@ -10,6 +10,7 @@ from core.devices import Measurement, Meter, Quality, Snapshot
 from core.time import Clock
 from drivers.factory import Devices
 from drivers.status import ConverterStatus
+from realtime.timing import USE_DATA_S
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,13 @@ class Image:
     quality: Mapping[str, Quality]
     age_s: Mapping[str, float | None]
     polls: Mapping[str, int]
+
+    def fresh(self, device: str | None) -> Measurement | None:
+        """The good reading of a device that is young enough to be used."""
+        reading = self.snapshot.measurements.get(device) if device else None
+        if reading is None or reading.quality is not Quality.GOOD:
+            return None
+        return reading if self.snapshot.monotonic_s - reading.received_s <= USE_DATA_S else None
 
 
 class Watch:

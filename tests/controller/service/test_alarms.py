@@ -80,8 +80,8 @@ def test_warnings_come_after_alarms(site: Site):
 
 
 def test_plans_that_stopped_coming_are_an_alarm(site: Site):
-    assert shown(site, cycle(50), mpc(0)) == []
-    assert shown(site, cycle(52), mpc(0)) == [(Severity.ALARM, "MPC", "no run for 26 min")]
+    assert shown(site, cycle(24), mpc(0)) == []
+    assert shown(site, cycle(26), mpc(0)) == [(Severity.ALARM, "MPC", "no run for 13 min")]
 
 
 def test_an_alarm_keeps_its_beginning_and_gets_an_end(site: Site):

@@ -1,98 +1,36 @@
 """The cycle over real sockets when devices misbehave: a plant of three converters in the same process."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from controller.clock import WallClock
-from controller.record.audit import AuditTrail
 from controller.record.audit_lines import AuditWrite, read_audit
 from controller.record.failures import RecordError
-from controller.service.clocks import SteppedClock
-from controller.service.cycle import ControlLoop, Cycle
-from controller.service.days import Day, DayBook
+from controller.service.days import Day
 from controller.service.follow import at_addresses
-from controller.service.plans import Dated, Plans
-from controller.service.service import node_limits
+from controller.service.plans import Plans
 from controller.service.watch import Watch
-from core.config import Config
-from core.config_devices import OpcUaConverter
 from core.devices import Outcome, Quality
-from core.load import load_config
 from drivers.factory import Site, connect
-from mpc.day_ahead import uncoordinated
-from mpc.intra_day import Running
-from realtime.node import NodeState
-from sim_plant.plant import Plant, open_plant
+from sim_plant.plant import open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
 from tests.asynchronous import run
 from tests.conftest import CONFIG
-
-MIDSUMMER = date(2018, 6, 21)
-
-
-def modbus_only() -> Config:
-    """N3, N4 and N5 with all meters."""
-    config = load_config(CONFIG)
-    devices = tuple(device for device in config.devices if not isinstance(device, OpcUaConverter))
-    return config.model_copy(update={"devices": devices, "prosumers": config.prosumers[:3]})
+from tests.controller.service.bench import bench, midsummer, modbus_only, rungs, selfish_plans
 
 
 @pytest.fixture(scope="module")
 def day() -> Day:
-    return DayBook(modbus_only(), CONFIG).load(MIDSUMMER).day
+    return midsummer()
 
 
 @pytest.fixture(scope="module")
-def plans(day: Day) -> Plans:
-    running = Running.of(uncoordinated(day.forecast, modbus_only().coordination))
-    return Plans(day_ahead=Dated(day, running, 0.0, "test"))
-
-
-@dataclass
-class Bench:
-    """A plant and the loop on it, both at the same virtual time."""
-
-    plant: Plant
-    clock: SteppedClock
-    loop: ControlLoop
-    watch: Watch
-    audit: Path
-    day: Day
-    plans: Plans
-    at_s: float = -30.0
-
-    async def cycle(self) -> Cycle:
-        """30 s later."""
-        self.at_s += 30
-        await self.plant.advance(self.at_s)
-        self.clock.advance_to(self.at_s)
-        return await self.loop.run(self.day, self.plans)
-
-
-@asynccontextmanager
-async def bench(folder: Path, day: Day, plans: Plans, patience_s: float = 1.0) -> AsyncIterator[Bench]:
-    config, start = modbus_only(), day.forecast.axis.start
-    async with open_plant(replace(plant_config(config, CONFIG, start), free_ports=True)) as plant:
-        here = at_addresses(config, {device.name: address(device) for device in plant.devices})
-        clock, limits = SteppedClock(start), node_limits(here)
-        with AuditTrail(folder / "audit.jsonl") as audit:
-            async with connect(here.devices, Site(CONFIG.parent, 400.0, clock), writer_epoch=1) as devices:
-                watch = Watch(devices, clock, WallClock(), patience_s)
-                states = {name: NodeState.start(node.battery) for name, node in limits.items()}
-                loop = ControlLoop(limits, watch, devices.converters, audit, clock, states)
-                yield Bench(plant, clock, loop, watch, folder / "audit.jsonl", day, plans)
-                await watch.close()
-
-
-def rungs(cycle: Cycle) -> list[str]:
-    return [str(result.mode) for result in cycle.result.nodes.values()]
+def plans() -> Plans:
+    return selfish_plans()
 
 
 def test_a_converter_in_local_is_left_alone_and_rejoins(tmp_path: Path, day: Day, plans: Plans) -> None:

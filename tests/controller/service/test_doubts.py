@@ -1,0 +1,140 @@
+"""Converters that another writer commands, or whose meter contradicts them; overrides; the emergency stop."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from controller.record.audit_lines import AuditWrite, read_audit
+from controller.service.doubts import DoubtKind, Doubts
+from controller.service.overrides import Override, checked
+from controller.service.watch import Image
+from core.devices import Outcome, Setpoint, Snapshot
+from core.errors import InputError
+from drivers.status import ConverterStatus, OperatingState
+from sim_plant.converter import Mode
+from tests.asynchronous import run
+from tests.controller.service.bench import Bench, bench, midsummer, modbus_only, rungs, selfish_plans
+
+
+async def settled(lab: Bench) -> None:
+    for _ in range(3):
+        cycle = await lab.cycle()
+    assert rungs(cycle) == ["use"] * 3
+
+
+def state_of(lab: Bench, converter: str) -> Mode:
+    return lab.plant.laboratory.converters[converter].state.mode
+
+
+def test_a_setpoint_that_is_not_ours_is_taken_back_and_the_converter_rejoins(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
+            await settled(lab)
+            n4 = lab.plant.laboratory.converters["n4_converter"]
+            held = {"p_setpoint_kw": 3.0, "q_setpoint_kvar": 0.0, "lease_s": 75.0, "writer_epoch": 1.0, "enable": 1.0}
+            assert n4.write(held) is None
+            cycle = await lab.cycle()
+            assert {name: doubt.kind for name, doubt in cycle.doubts.items()} == {"n4_converter": DoubtKind.FOREIGN}
+            assert cycle.doubts["n4_converter"].text.startswith("holds 3.000 kW, 0.000 kvar, sent ")
+            assert rungs(cycle) == ["use", "safe", "use"]
+            assert (cycle.outcomes["n4_converter"], state_of(lab, "n4_converter")) == (Outcome.VERIFIED, Mode.SAFE)
+            assert [rungs(await lab.cycle())[1] for _ in range(5)] == ["safe"] * 2 + ["use"] * 3
+            releases = [line for line in read_audit(lab.audit) if isinstance(line, AuditWrite) and line.p_kw is None]
+            assert {line.reason.split(":")[0] for line in releases} == {"foreign"}
+
+    run(test())
+
+
+def test_a_write_of_which_nothing_was_heard_is_ours_if_it_is_executed_later() -> None:
+    doubts, first, late = Doubts(modbus_only(), 1), Setpoint(1.0, 0.0, 75.0), Setpoint(2.0, 0.5, 75.0)
+    doubts.told({"n3_converter": first}, {"n3_converter": Outcome.VERIFIED})
+    doubts.told({"n3_converter": late}, {"n3_converter": Outcome.UNKNOWN})
+    assert not doubts.after(holding(first, 30.0))
+    assert not doubts.after(holding(late, 60.0))
+    assert set(doubts.after(holding(Setpoint(3.0, 0.0, 75.0), 90.0))) == {"n3_converter"}
+    doubts.told({"n3_converter": first}, {"n3_converter": Outcome.VERIFIED})
+    assert not doubts.after(holding(first, 140.0))
+    assert set(doubts.after(holding(late, 170.0))) == {"n3_converter"}
+
+
+def holding(setpoint: Setpoint, at_s: float) -> Image:
+    status = ConverterStatus(OperatingState.REMOTE, 15.0, setpoint.p_kw, setpoint.q_kvar, 1)
+    return Image(Snapshot(datetime(2018, 6, 21, tzinfo=UTC), at_s, {}), {"n3_converter": status}, {}, {}, {}, {})
+
+
+def test_a_writer_with_a_higher_epoch_has_taken_over(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
+            await settled(lab)
+            n3 = lab.plant.laboratory.converters["n3_converter"]
+            taken = {"p_setpoint_kw": 0.0, "q_setpoint_kvar": 0.0, "lease_s": 75.0, "writer_epoch": 7.0, "enable": 1.0}
+            assert n3.write(taken) is None
+            cycle = await lab.cycle()
+            doubt = cycle.doubts["n3_converter"]
+            assert (doubt.kind, doubt.text) == (DoubtKind.OVERTAKEN, "writer 7 has taken over from writer 1")
+            assert set(cycle.outcomes) == {"n4_converter", "n5_converter"}
+
+    run(test())
+
+
+def test_a_converter_that_its_meter_contradicts_is_stopped_alone(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
+            await settled(lab)
+            lab.loop.overrides["n4_converter"] = Override(-2.0, 0.0, 1e9)
+            for _ in range(3):
+                assert not (await lab.cycle()).doubts
+            lab.plant.laboratory.station("n4_converter").switch("inverted_sign", on=True)
+            cycles = [await lab.cycle() for _ in range(2)]
+            assert [set(cycle.doubts) for cycle in cycles] == [set(), {"n4_converter"}]
+            assert cycles[1].doubts["n4_converter"].kind is DoubtKind.CONTRADICTED
+            assert rungs(cycles[1]) == ["use", "safe", "use"]
+            assert state_of(lab, "n4_converter") is Mode.SAFE
+
+    run(test())
+
+
+def test_an_override_lasts_for_its_time(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
+            await settled(lab)
+            lab.loop.overrides["n3_converter"] = Override(1.5, 0.25, lab.clock.monotonic_s() + 61)
+            cycles = [await lab.cycle() for _ in range(3)]
+            wanted = [cycle.result.nodes["N3"].target for cycle in cycles]
+            assert [(target.p_kw, target.q_kvar) for target in wanted[:2] if target] == [(1.5, 0.25)] * 2
+            assert [set(cycle.overrides) for cycle in cycles] == [{"n3_converter"}, {"n3_converter"}, set()]
+            plans = [line.plan_id for line in read_audit(lab.audit) if isinstance(line, AuditWrite)][-18:]
+            assert plans.count("override") == 4
+
+    run(test())
+
+
+def test_what_is_halted_sends_nothing_but_releases(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
+            await settled(lab)
+            under_way = asyncio.create_task(lab.cycle())
+            await asyncio.sleep(0)
+            lab.loop.halt()
+            assert set((await lab.loop.release("emergency stop")).values()) == {Outcome.VERIFIED}
+            assert Outcome.VERIFIED not in (await under_way).outcomes.values()
+            assert {state_of(lab, name) for name in lab.plant.laboratory.converters} == {Mode.SAFE}
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        (("n4_meter", 0.0, 0.0, 60.0), 'override: device: got "n4_meter"; allowed: one of n3_converter'),
+        (("n3_converter", 12.0, 12.0, 60.0), "override: power: got 12 kW, 12 kvar; allowed: within 15 kVA"),
+        (("n3_converter", float("nan"), 0.0, 60.0), "override: power: got nan kW, 0 kvar; allowed: within 15 kVA"),
+        (("n3_converter", 0.0, 0.0, 3601.0), "override: for_s: got 3601 s; allowed: 0 … 3600 s"),
+    ],
+)
+def test_an_override_that_nobody_may_ask_for(asked: tuple[str, float, float, float], line: str) -> None:
+    with pytest.raises(InputError) as refused:
+        checked(*asked, rated_kva={"n3_converter": 15.0})
+    assert str(refused.value) == line
