@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint types contracts bench proof figures clean
+.PHONY: demo test lint types contracts bench proof figures dashboards clean
 
 demo: .venv/.run  ## a day of the nine-node laboratory in closed loop, with a report
 	$(BIN)/gridlab simulate configs/gridlab9.yaml
@@ -29,6 +29,9 @@ proof: .venv/.dev  ## whole days in closed loop and a service in real time; rewr
 
 figures: .venv/.dev  ## rewrites docs/figures
 	$(BIN)/python -m benchmarks.figures
+
+dashboards: .venv/.dev  ## rewrites configs/grafana
+	$(BIN)/python -m controller.grafana
 
 clean:
 	rm -rf .venv

@@ -1,0 +1,42 @@
+"""``python -m controller.grafana [CONFIG] [--out DIR]``: dashboards and alert rules with the prosumers of CONFIG."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from controller.live.site import Site
+from core.errors import InputError
+from core.load import load_config
+
+FAILED, BAD_INPUT = 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the files; the exit code is 0 when they are there, 1 when they cannot be written, 2 for bad input."""
+    given = _parser().parse_args(arguments)
+    try:
+        from controller.grafana.files import write
+    except ImportError as error:
+        sys.stderr.write(f"controller.grafana: no {error.name}; allowed: with the extra gridlab[grafana] installed\n")
+        return BAD_INPUT
+    try:
+        write(Site.of(load_config(given.config)), given.out)
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return BAD_INPUT
+    except OSError as error:
+        sys.stderr.write(f"--out: got {given.out}; allowed: a folder that can be written ({error.strerror})\n")
+        return FAILED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="controller.grafana", description="Grafana's files of a configuration.")
+    parser.add_argument("config", type=Path, nargs="?", default=Path("configs/gridlab9.yaml"))
+    parser.add_argument("--out", type=Path, default=Path("configs/grafana"), help="folder that Grafana is given")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,48 @@
+"""The generated files under configs/grafana."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from controller.grafana.alerts import provisioned
+from controller.grafana.coordination import coordination
+from controller.grafana.devices import devices
+from controller.grafana.grid import grid
+from controller.grafana.overview import overview
+from controller.grafana.prices import prices
+from controller.grafana.prosumers import prosumers
+from controller.grafana.sdk import JSONEncoder, model
+from controller.live.site import Site
+
+BOARDS: Mapping[str, Callable[[Site], model.Dashboard]] = {
+    "overview": overview,
+    "grid": grid,
+    "prices": prices,
+    "prosumers": prosumers,
+    "coordination": coordination,
+    "devices": devices,
+}
+ALERTS = "provisioning/alerting/gridlab.yaml"
+
+
+def files(site: Site) -> dict[str, str]:
+    """Path below configs/grafana → content."""
+    boards = {slug: make(site) for slug, make in BOARDS.items()}
+    dashboards = {f"dashboards/{slug}.json": _json(board) for slug, board in boards.items()}
+    return {**dashboards, ALERTS: provisioned(site, boards)}
+
+
+def write(site: Site, folder: Path) -> None:
+    """Write them below ``folder``.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    for name, content in files(site).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+
+
+def _json(board: model.Dashboard) -> str:
+    return json.dumps(board, cls=JSONEncoder, indent=1, ensure_ascii=False) + "\n"

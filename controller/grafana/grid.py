@@ -1,0 +1,67 @@
+"""Dashboard *Grid*: every voltage and current against its limit, power at the upper grid."""
+
+from controller.grafana import shared
+from controller.grafana.board import Section, board
+from controller.grafana.influxql import Query, in_range, last, least, mean, most, over_time, points, rows_of, value
+from controller.grafana.panels import HEIGHT, Chart, Rows
+from controller.grafana.sdk import model
+from controller.grafana.style import BAD, node_series
+from controller.live.site import Site
+
+
+def grid(site: Site) -> model.Dashboard:
+    """The dashboard."""
+    return board(
+        "grid",
+        "Grid",
+        "Voltages of all nodes, currents of all lines and the power at the upper grid, against their limits.",
+        Section("Voltages", (_voltages(site), _beyond(site), _nodes())),
+        Section("Currents", (_currents(), _loading())),
+        Section("Upper grid", (shared.slack_p(), shared.slack_q())),
+    )
+
+
+def _voltages(site: Site) -> Chart:
+    chart = Chart(
+        "Voltages",
+        "Of every node; one with a prosumer has its colour. The limits do not apply to the slack.",
+        shared.PU,
+        Query(over_time("node", {"v": mean("v_pu")}, by="node"), alias="$tag_node"),
+        shared.voltage_limits(),
+        width=24,
+    )
+    return chart.series(node_series(site)).decimals(4).height(HEIGHT + 4)
+
+
+def _beyond(site: Site) -> Chart:
+    says = f"How far the worst voltage lies beyond its limit. The coordination tolerates {site.v_tol_pu:g} p.u."
+    query = Query(over_time("service", {"beyond": most("violation_pu")}))
+    chart = Chart("Voltage beyond its limit", says, shared.PU, query).colours({"beyond": BAD})
+    return chart.limit(site.v_tol_pu, BAD).min(0).decimals(4).fill_opacity(20)
+
+
+def _nodes() -> Rows:
+    columns = {"lowest": least("v_pu"), "mean": mean("v_pu"), "highest": most("v_pu"), "last": last("v_pu")}
+    query = Query(in_range("node", columns, by="node"), table=True)
+    says = "Voltage of every node in the chosen range."
+    return Rows("Nodes", says, query, units=dict.fromkeys(columns, shared.PU)).decimals(4).without("Time")
+
+
+def _currents() -> Chart:
+    return Chart(
+        "Currents",
+        "At the end of each line that is nearer to the upper grid.",
+        shared.AMPERE,
+        Query(over_time("line", {"i": most("i_a")}, by="line"), alias="$tag_line"),
+    ).min(0)
+
+
+def _loading() -> Chart:
+    loading = rows_of(points("line", {"loading": f"{value('i_a')} / {value('i_max_a')}"}))
+    chart = Chart(
+        "Loading of the lines",
+        "Current as a share of the line's limit; only of lines that have one.",
+        "percentunit",
+        Query(over_time(loading, {"loading": most("loading")}, by="line"), alias="$tag_line"),
+    )
+    return chart.limit(1, BAD).min(0).no_value("no line has a limit")

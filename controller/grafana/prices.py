@@ -1,0 +1,71 @@
+"""Dashboard *Prices*: what the signal asks of each prosumer, what it promises, what the day costs."""
+
+from controller.grafana import shared
+from controller.grafana.board import Section, board
+from controller.grafana.influxql import Query, in_range, last, mean, over_time
+from controller.grafana.panels import Chart, Rows
+from controller.grafana.sdk import model
+from controller.grafana.style import fixed
+from controller.live.site import Site
+
+
+def prices(site: Site) -> model.Dashboard:
+    """The dashboard."""
+    return board(
+        "prices",
+        "Prices",
+        "The price signal of every prosumer against the tariff, compensations and costs.",
+        Section("Signal", (_prices(site), _signal(site))),
+        Section("Money", (_compensation(site), shared.costs(site))),
+        Section("Now", (_table(site),)),
+    )
+
+
+def _prices(site: Site) -> Chart:
+    return (
+        shared.by_prosumer(
+            site,
+            "Prices and tariff",
+            "Marginal price of the plan in force; the tariff is what a prosumer pays without coordination.",
+            shared.per_kwh(site),
+            over_time("price", {"price": mean("price_chf_per_kwh")}, by="prosumer"),
+            Query(over_time("price", {"tariff": mean("tariff_chf_per_kwh")})),
+        )
+        .stairs()
+        .series([("tariff", fixed("text", dashed=True))])
+    )
+
+
+def _signal(site: Site) -> Chart:
+    signal = f"{mean('price_chf_per_kwh')} - {mean('tariff_chf_per_kwh')}"
+    return shared.by_prosumer(
+        site,
+        "Price above the tariff",
+        "What a limit of the grid adds to the tariff: positive asks for less demand, negative for more.",
+        shared.per_kwh(site),
+        over_time("price", {"signal": signal}, by="prosumer"),
+    ).stairs()
+
+
+def _compensation(site: Site) -> Chart:
+    return shared.by_prosumer(
+        site,
+        "Compensation",
+        "What the plan in force promises for the rest of its horizon.",
+        shared.money(site),
+        over_time("price", {"compensation": last("compensation_chf")}, by="prosumer"),
+    ).stairs()
+
+
+def _table(site: Site) -> Rows:
+    columns = {
+        "price": last("price_chf_per_kwh"),
+        "tariff": last("tariff_chf_per_kwh"),
+        "compensation": last("compensation_chf"),
+        "cost today": last("cost_chf"),
+    }
+    per_kwh, money = shared.per_kwh(site), shared.money(site)
+    units = {"price": per_kwh, "tariff": per_kwh, "compensation": money, "cost today": money}
+    query = Query(in_range("price", columns, by="prosumer"), table=True)
+    says = "The last values of the chosen range."
+    return Rows("Prosumers", says, query, units=units, width=24).decimals(3).without("Time")
