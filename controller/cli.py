@@ -24,8 +24,9 @@ from controller.record.outbox import DEAD_LETTERS
 from controller.report import write_report
 from controller.service import operator
 from controller.service import serve as serving
+from controller.service.books import AUDIT
 from controller.service.modes import Mode
-from controller.service.service import AUDIT, Setup
+from controller.service.setup import Setup
 from controller.simulation import options
 from controller.simulation.faults import load_faults
 from controller.simulation.master import Job

@@ -21,7 +21,7 @@ from realtime import cycle as decision
 from realtime.cycle import CycleResult
 from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
 from realtime.plane import ZERO, Power
-from realtime.timing import WRITE_S
+from realtime.timing import CYCLE_DEADLINE_S, WRITE_S
 from realtime.tracker import Amounts
 
 _log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class ControlLoop:
     ) -> None:
         self.state = dict(state)
         self.overrides: dict[str, Override] = {}
-        self._doubts, self._halted = doubts, False
+        self._doubts, self._halted, self._write_by_s = doubts, False, 0.0
         self._telling: set[asyncio.Task[Outcome]] = set()
         self._limits, self._watch, self._converters = limits, watch, converters
         self._audit, self._clock = audit, clock
@@ -86,6 +86,7 @@ class ControlLoop:
         await self._watch.poll()
         image = self._watch.image()
         at, at_s = image.snapshot.at, image.snapshot.monotonic_s
+        self._write_by_s = at_s + CYCLE_DEADLINE_S
         plans = plans.turned(at)
         amounts, doubts = day.amounts(at), self._doubts.after(image)
         self.overrides = overrides.standing(self.overrides, at_s)
@@ -201,8 +202,8 @@ class ControlLoop:
 
     async def _tell(self, name: str, setpoint: Setpoint | None) -> Outcome:
         converter = self._converters[name]
-        if setpoint is not None and self._halted:
-            return Outcome.REJECTED
+        if setpoint is not None and (self._halted or self._clock.monotonic_s() > self._write_by_s):
+            return Outcome.REJECTED  # a process that stood still must not act on what it saw before
         try:
             return await (converter.release() if setpoint is None else converter.write(setpoint))
         except Exception:  # a defect of one driver must not lose what is known of the others

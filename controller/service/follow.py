@@ -29,7 +29,8 @@ from controller.record.records import CycleRecord
 from controller.service.clocks import SteppedClock
 from controller.service.desk import Replanned
 from controller.service.modes import Mode
-from controller.service.service import Service, Setup
+from controller.service.service import Service
+from controller.service.setup import Setup
 from controller.summaries import summarised, write_plan
 from core.config import Config
 from core.devices import Outcome

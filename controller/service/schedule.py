@@ -91,12 +91,11 @@ class Schedule:
 
     def _look_after_jobs(self) -> None:
         silent_s = self._clock.monotonic_s() - self._job_ended_s
-        self._notice(
-            "scheduler", Severity.ALARM, silent_s > JOBS_SILENT_S, f"no job ended for {silent_s:.0f} s; rebuilt"
-        )
+        hung, rebuilt = silent_s > JOBS_SILENT_S, f"no job ended for {silent_s:.0f} s; built anew"
+        self._notice("scheduler", Severity.ALARM, hung, rebuilt)
         self._notice("blocked", Severity.WARNING, self._lag_s > LAG_S, f"the event loop stood for {self._lag_s:.2f} s")
         self._lag_s = 0.0
-        if silent_s > JOBS_SILENT_S:
+        if hung:
             _log.error("scheduler: %s", rebuilt)
             self._scheduler.shutdown(wait=False)
             self._scheduler, self._job_ended_s = self._started(), self._clock.monotonic_s()

@@ -16,7 +16,8 @@ from controller.service.alarms import Finding
 from controller.service.modes import Mode
 from controller.service.operator import operated, socket_path
 from controller.service.schedule import Schedule
-from controller.service.service import Service, Setup
+from controller.service.service import Service
+from controller.service.setup import Setup
 from core.devices import Outcome
 from core.errors import Fault, InputError
 from core.time import Clock

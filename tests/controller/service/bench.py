@@ -15,7 +15,7 @@ from controller.service.days import Day, DayBook
 from controller.service.doubts import Doubts
 from controller.service.follow import at_addresses
 from controller.service.plans import Dated, Plans
-from controller.service.service import node_limits
+from controller.service.setup import node_limits
 from controller.service.watch import Watch
 from core.config import Config
 from core.config_devices import OpcUaConverter

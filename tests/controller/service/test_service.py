@@ -13,7 +13,8 @@ from controller.clock import WallClock
 from controller.service.clocks import SteppedClock
 from controller.service.follow import at_addresses
 from controller.service.modes import Mode
-from controller.service.service import Service, Setup
+from controller.service.service import Service
+from controller.service.setup import Setup
 from core.errors import GridlabError
 from core.load import load_config
 from sim_plant.plant import Plant, open_plant

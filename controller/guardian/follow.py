@@ -1,0 +1,117 @@
+"""``python -m controller.guardian.follow``: the guardian of a simulated run, led by a clock master over stdin.
+
+| request | answer |
+|---|---|
+| ``{"open": {…}}``, see :class:`Opening` | ``{"guarding": number of converters}`` |
+| ``{"tick": t}``, at ``t`` seconds since the start | ``{"took_over": bool, "outcomes": {converter: outcome}}`` |
+
+``took_over`` stays true, with the outcomes of the last attempts, until a new writer has begun. What cannot be done is
+answered by ``{"error": text}``, and it ends; so it does when stdin ends. While virtual time stands nothing is tried
+again: a tick is one attempt at each converter that is not yet known to be safe.
+"""
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from controller.guardian.guardian import Guardian, Post
+from controller.guardian.watching import SILENCE_S
+from controller.service.clocks import SteppedClock
+from core.errors import GridlabError
+from core.load import load_config
+from realtime.timing import WRITE_S
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a clock master says first.
+
+    ``addresses``: where each device listens, {host, port, unit} or {url} by name. ``state``: where the controller of
+    the run writes its heartbeat. ``start``: of virtual time, ISO 8601 with zone.
+    """
+
+    config: str
+    state: str
+    start: str
+    addresses: Mapping[str, Mapping[str, Any]]
+    silence_s: float = SILENCE_S
+
+    def post(self) -> Post:
+        """What the guardian is made of."""
+        path = Path(self.config)
+        config = load_config(path)
+        devices = tuple(
+            device.model_copy(update=dict(self.addresses.get(device.name, {}))) for device in config.devices
+        )
+        config = config.model_copy(update={"devices": devices})
+        return Post(config, path, Path(self.state), patience_s=WRITE_S, silence_s=self.silence_s)
+
+
+class Session:
+    """One run."""
+
+    def __init__(self) -> None:
+        self._clock: SteppedClock
+        self._guardian: Guardian | None = None
+
+    async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Do what the clock master asks.
+
+        Raises:
+            GridlabError, OSError, ValueError: it cannot be done.
+        """
+        match request:
+            case {"open": dict(opening)}:
+                return await self._open(Opening(**opening))
+            case {"tick": int() | float() as t_s} if self._guardian:
+                self._clock.advance_to(t_s)
+                outcomes = await self._guardian.step()
+                return {"took_over": self._guardian.stands_in, "outcomes": outcomes}
+        raise GridlabError(f"guardian: asked {request}, allowed open, then tick")
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        if self._guardian:
+            await self._guardian.close()
+
+    async def _open(self, opening: Opening) -> Mapping[str, Any]:
+        self._clock, post = SteppedClock(datetime.fromisoformat(opening.start)), opening.post()
+        guardian = Guardian(post, self._clock)
+        await guardian.check()
+        self._guardian = guardian
+        return {"guarding": len(guardian.wards)}
+
+
+async def _follow() -> None:
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    session = Session()
+    try:
+        while line := await reader.readline():
+            try:
+                answer = await session.answer(json.loads(line))
+            except (GridlabError, OSError, ValueError) as error:
+                answer = {"error": str(error)}
+            sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.flush()
+            if "error" in answer:
+                break
+    finally:
+        await session.close()
+
+
+def main() -> None:
+    """Follow until stdin ends; the log goes to stderr."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    asyncio.run(_follow())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""One converter in a guardian's care. Each has connections of its own, so that none waits for another."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from controller.guardian.heartbeat import succeeded
+from controller.guardian.trail import Trail
+from core.config_devices import Converter
+from core.devices import Outcome
+from drivers.factory import Site, connect
+from realtime.timing import WRITE_S
+
+_log = logging.getLogger(__name__)
+
+
+class Ward:
+    """Connects only to release: while all is well a guardian is no load on a device, nor a client too many.
+
+    Attributes:
+        epoch: with which the device was last told; 0 at first.
+    """
+
+    def __init__(self, device: Converter, site: Site, trail: Trail, state: Path) -> None:
+        self.name, self.epoch = device.name, 0
+        self._device, self._site, self._trail, self._state = device, site, trail, state
+
+    async def release(self, overtaken: int, reason: str) -> Outcome:
+        """One attempt: put the device into its own safe state and read it back. A new writer's device is left alone.
+
+        Args:
+            overtaken: epoch of the writer before; it and every one that the device has seen are fenced off.
+        """
+        number = await self._trail.begin(self.name, reason)
+        try:
+            async with asyncio.timeout(WRITE_S):
+                reported = await self._reported()
+                taken = reported > max(overtaken, self.epoch) and succeeded(self._state, overtaken)
+                outcome = Outcome.REJECTED if taken else await self._released(overtaken, reported)
+        except TimeoutError:
+            outcome = Outcome.UNKNOWN
+        except Exception:  # a defect of a driver must not end the care for its device
+            _log.exception("%s: release failed", self.name)
+            outcome = Outcome.UNKNOWN
+        await self._trail.complete(number, outcome)
+        return outcome
+
+    async def _reported(self) -> int:
+        """The highest epoch that the device knows; 0 if it does not tell."""
+        async with connect([self._device], self._site, None) as devices:
+            converter = devices.watched[self.name]
+            await converter.read()
+            return (converter.status.writer_epoch or 0) if converter.status else 0
+
+    async def _released(self, overtaken: int, reported: int) -> Outcome:
+        """With a number above all others; its own, which the device reports after a first attempt, is kept."""
+        if reported > self.epoch or overtaken >= self.epoch:
+            self.epoch = max(reported, overtaken) + 1
+        async with connect([self._device], self._site, self.epoch) as devices:
+            return await devices.converters[self.name].release()
