@@ -37,6 +37,9 @@ class _Loader(yaml.SafeLoader):
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """No merge keys, not even by their tag: lists of them multiply."""
+
     def construct_whole(self, node: yaml.ScalarNode) -> int:
         """An integer: decimal (leading zeros mean nothing), 0o octal or 0x hexadecimal."""
         text = self.construct_scalar(node)
@@ -58,7 +61,7 @@ def parse_yaml(text: str, file: str) -> tuple[object, list[Fault]]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         return None, [Fault(file, f"line {line}", error.problem or "a syntax error", "a YAML document")]
-    except (yaml.YAMLError, ValueError, KeyError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, OverflowError, RecursionError) as error:
         return None, [Fault(file, "", shown(str(error)), "a YAML document of text, numbers, lists and sections")]
     repeated = [(f"line {line}", f"the key {shown(key)} again") for line, key in loader.repeated]
     return data, [Fault(file, line, got, "each key once") for line, got in repeated]

@@ -42,6 +42,7 @@ class ModbusLink:
         self._turn = asyncio.Lock()
         self._client: AsyncModbusTcpClient | None = None
         self._served = False
+        self._heard = b""
         self._deadline: asyncio.Timeout | None = None
 
     async def __aenter__(self) -> Self:
@@ -97,7 +98,7 @@ class ModbusLink:
             clean = False
             try:
                 reply = await self._answer(client, request)
-                clean = reply.isError() or fits(reply)
+                clean = reply.isError() or (fits(reply) and self._by_the_book(client, reply))
             finally:
                 if not clean:
                     self._drop()
@@ -133,6 +134,7 @@ class ModbusLink:
             retries=0,
             reconnect_delay=0,
             trace_connect=self._noticed,
+            trace_packet=self._listened,
         )
         try:
             async with asyncio.timeout(self._timing.request_s):
@@ -152,6 +154,16 @@ class ModbusLink:
         """Wait no longer for an answer once the other side has closed."""
         if not connected and self._deadline:
             self._deadline.reschedule(asyncio.get_running_loop().time())
+
+    def _listened(self, sending: bool, data: bytes) -> bytes:
+        """Keep what came since the request."""
+        if not sending:
+            self._heard = data
+        return data
+
+    def _by_the_book(self, client: AsyncModbusTcpClient, reply: ModbusPDU) -> bool:
+        """Whether a frame came that says this and no more: pymodbus passes transaction 0, padding and odd lengths."""
+        return reply.transaction_id != 0 and client.ctx.framer.buildFrame(reply) in self._heard
 
     def _drop(self) -> None:
         client, self._client, self._served = self._client, None, False

@@ -67,7 +67,7 @@ class OpcUaSession:
             values = await client.uaclient.read_attributes(list(known.values()), AttributeIds.Value)
             if len(values) != len(known):
                 raise BadAnswerError(f"{self._url}: {len(values)} values, asked {len(known)}")
-            return {name: _sample(value) for name, value in zip(known, values, strict=True)}
+            return {name: _sample(name, value) for name, value in zip(known, values, strict=True)}
 
     async def write(self, values: Mapping[str, float]) -> None:
         """Write variables by one request; the device may still take only some of them.
@@ -151,11 +151,13 @@ def _variant(name: str, value: float) -> ua.Variant:
     return ua.Variant(float(value) if kind is ua.VariantType.Double else int(value), kind)
 
 
-def _sample(data: ua.DataValue) -> Sample:
+def _sample(name: str, data: ua.DataValue) -> Sample:
+    """The value; true and false are 1 and 0 only where the model has a Boolean."""
     source_at = data.SourceTimestamp.replace(tzinfo=UTC) if data.SourceTimestamp else None
     if data.StatusCode is None or not data.StatusCode.is_good():
         return Sample(None, source_at, f"status {data.StatusCode and data.StatusCode.name}")
     value = data.Value.Value if data.Value else None
-    if not isinstance(value, bool | int | float) or not isfinite(value):
+    fits = isinstance(value, bool) is (_TYPES.get(name) is ua.VariantType.Boolean)
+    if not fits or not isinstance(value, int | float) or not isfinite(value):
         return Sample(None, source_at, f"no finite number: {value}")
     return Sample(float(value), source_at)

@@ -6,11 +6,19 @@ from drivers.registers import Register, RegisterMap
 from drivers.sunspec_points import BASE_ADDRESS, END_MODEL, MARK, MODELS, POINTS, SENTINELS, Point
 
 MAX_MODELS = 64
-SF_LIMIT = 10
-"""Scale factors are exponents from −10 to 10."""
+SCALES = range(-10, 10)
+"""Exponents that a scale factor may be; SunSpec allows 10 too, but nothing here counts in such units."""
 _NEEDED = frozenset({"p_kw", "q_kvar", "p_setpoint_kw", "q_setpoint_kvar"})
 BRIDGED_WORDS = 12
 """A SunSpec device lets any part of a model be read; models lie further apart."""
+_ID_WORDS = 2
+"""A model's ID and its length, which does not count them."""
+
+
+def _shortest(model: int) -> int:
+    """The least length that holds the points and scale factors that are used."""
+    ends = (max(p.offset + int(p.type[-2:]) // 16, (p.sf_offset or 0) + 1) for p in POINTS if p.model == model)
+    return max(ends, default=_ID_WORDS) - _ID_WORDS
 
 
 async def discover(link: ModbusLink, unit: int) -> ModbusUnit:
@@ -40,8 +48,11 @@ async def _models(link: ModbusLink, unit: int) -> dict[int, int]:
         model, length = await link.read(unit, address, 2)
         if model == END_MODEL:
             return models
+        if model in MODELS and model not in models and length < _shortest(model):
+            allowed = f"allowed from {_shortest(model)} on"
+            raise BadAnswerError(f"{link.address}: unit {unit}: SunSpec model {model} of {length} words, {allowed}")
         models.setdefault(model, address)
-        address += 2 + length
+        address += _ID_WORDS + length
         if address > 65534:
             break
     raise BadAnswerError(f"{link.address}: unit {unit}: the list of SunSpec models does not end")
@@ -56,7 +67,7 @@ async def _exponents(link: ModbusLink, unit: int, model: int, base: int) -> dict
         for offset in offsets:
             word = words[offset - offsets[0]]
             exponent = word - 2**16 if word >= 2**15 else word
-            if abs(exponent) <= SF_LIMIT:
+            if exponent in SCALES:
                 exponents[offset] = exponent
     return exponents
 

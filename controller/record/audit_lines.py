@@ -4,13 +4,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from controller.record.codec import CodecError, decode
 from controller.record.failures import DamagedError, recording
+from core.devices import Outcome
 
 SCHEMA_VERSION = 1
 ATTEMPTED = "attempted"
+_OUTCOMES = {ATTEMPTED, *Outcome}
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,10 @@ def read_audit(path: Path) -> Iterator[AuditWrite | AuditNote]:
     with recording(path), path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if values := whole(line):
-                kind = AuditNote if "event" in values else AuditWrite
                 try:
-                    record = kind(**{**values, "time": datetime.fromisoformat(values["time"])})
-                except (KeyError, TypeError, ValueError) as error:
+                    yield _record(values)
+                except CodecError as error:
                     raise DamagedError(f"{path}: line {number}: {error}") from error
-                yield record
 
 
 def unfinished(path: Path) -> tuple[AuditWrite, ...]:
@@ -81,10 +83,27 @@ def line_of(record: AuditWrite | AuditNote) -> bytes:
     return json.dumps({**vars(record), "time": record.time.isoformat()}, ensure_ascii=False).encode() + b"\n"
 
 
+def _record(values: dict[str, Any]) -> AuditWrite | AuditNote:
+    """The record of a whole line.
+
+    Raises:
+        CodecError: it is none that this version writes.
+    """
+    record = decode(AuditNote, values) if "event" in values else decode(AuditWrite, values)
+    if record.schema_version != SCHEMA_VERSION:
+        raise CodecError(f"schema_version: got {record.schema_version}, allowed {SCHEMA_VERSION}")
+    if isinstance(record, AuditWrite):
+        if record.outcome not in _OUTCOMES:
+            raise CodecError(f"outcome: got {record.outcome}, allowed {', '.join(sorted(_OUTCOMES))}")
+        if not all(isfinite(power) for power in (record.p_kw, record.q_kvar) if power is not None):
+            raise CodecError(f"powers: got {record.p_kw} kW, {record.q_kvar} kvar, allowed finite numbers or none")
+    return record
+
+
 def whole(line: bytes) -> dict[str, Any] | None:
     """The values of a line; None if it is torn, for no beginning or end of an object is an object."""
     try:
         values = json.loads(line.decode())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None

@@ -136,7 +136,10 @@ def _plain(kind: Any, data: object, at: str) -> object:
 def _number(data: object, at: str) -> float:
     if isinstance(data, bool) or (not isinstance(data, int | float) and data not in _NOT_FINITE):
         raise _mismatch(at, data, "a number")
-    return float(cast(float | str, data))
+    try:
+        return float(cast(float | str, data))
+    except OverflowError as error:
+        raise _mismatch(at, data, "a number that a float can hold") from error
 
 
 def _object(data: object, at: str) -> dict[str, object]:

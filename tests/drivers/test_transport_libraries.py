@@ -9,12 +9,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from inspect import signature
 from math import isnan, nan
 from typing import Any
 
 import pytest
 from asyncua import Server, ua
 from asyncua.client.client import Client
+from asyncua.client.ua_client import UaClientState
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ConnectionException, ModbusIOException
 
@@ -59,6 +61,51 @@ def test_pymodbus_waits_for_every_retry_even_when_the_connection_is_lost(stage: 
             with pytest.raises(ModbusIOException):
                 await client.read_holding_registers(0, count=2)
             assert time.monotonic() - began >= 0.29
+
+    run(test())
+
+
+def test_pymodbus_client_gives_a_silent_device_up_after_eight_calls_of_four_requests() -> None:
+    async def test() -> None:
+        defaults = signature(AsyncModbusTcpClient).parameters
+        assert [defaults[x].default for x in ("timeout", "retries", "reconnect_delay_max")] == [3, 3, 300]
+        async with pymodbus(32 * [(READ, Stage.SILENCE)], timeout=0.005, retries=3) as client:
+            for call in range(8):
+                assert client.connected, call
+                with pytest.raises(ModbusIOException):
+                    await client.read_holding_registers(0, count=2)
+            assert not client.connected
+
+    run(test())
+
+
+def test_pymodbus_passes_transaction_0_padding_and_odd_lengths() -> None:
+    async def test() -> None:
+        unasked = bytes.fromhex("0000 0000 0007 01 03 04 0001 0002")
+        padded, odd = "03 04 0001 0002 ffff", "03 05 0001 0002 ff"
+        async with pymodbus([(READ, unasked), (READ, padded), (READ, odd)], timeout=2) as client:
+            for _ in range(3):
+                assert (await client.read_holding_registers(0, count=2)).registers == [1, 2]
+
+    run(test())
+
+
+def test_a_write_that_timed_out_still_reaches_a_device_that_wakes_up() -> None:
+    async def test() -> None:
+        awake, heard = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+        async def device(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await awake.wait()
+            heard.set_result(await reader.readexactly(15))
+            writer.close()
+
+        server = await asyncio.start_server(device, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server, AsyncModbusTcpClient("127.0.0.1", port=port, timeout=0.05, retries=0) as client:
+            with pytest.raises(ModbusIOException):
+                await client.write_registers(4, [75])
+            awake.set()
+            assert (await heard)[7:] == bytes.fromhex("10 0004 0001 02 004b")
 
     run(test())
 
@@ -164,11 +211,32 @@ def test_asyncua_client_that_does_not_reconnect_stays_dead(device: FakeConverter
     run(test())
 
 
+def test_asyncua_client_that_reconnects_holds_requests_back_for_a_minute(device: FakeConverter) -> None:
+    """The gate before every request; in 2.1.0 most requests meet a closed socket behind it and fail at once."""
+
+    async def test() -> None:
+        assert signature(Client).parameters["reconnect_request_timeout"].default == 60
+        settings: dict[str, Any] = {"auto_reconnect": True, "reconnect_request_timeout": 0.3, "watchdog_intervall": 1e6}
+        async with Client(device.url, timeout=2, **settings) as client:
+            with device.away():
+                while client.uaclient.state is not UaClientState.RECONNECTING:
+                    await asyncio.sleep(0.01)
+                began = time.monotonic()
+                with pytest.raises(ConnectionError, match="waiting for client to reconnect"):
+                    await client.check_connection()
+                assert time.monotonic() - began >= 0.29
+
+    run(test())
+
+
 def test_asyncua_server_listens_everywhere_and_trusts_everybody_unless_told() -> None:
     server = Server()
     assert server.endpoint.hostname == "0.0.0.0"
     assert ua.SecurityPolicyType.NoSecurity in server._security_policy
     assert server.iserver.certificate_validator is None
+    users = server.iserver.user_manager
+    assert users
+    assert users.get_user(server.iserver, "anybody", "any password")
 
 
 def test_clamping_nan_gives_a_limit() -> None:

@@ -27,6 +27,7 @@ from signal import SIGKILL, Signals
 from struct import Struct
 from typing import Any, Self
 
+from controller.planner.answer import Answer
 from core.config import CoordinationConfig
 from core.errors import GridlabError, InputError
 from core.scenario import Scenario
@@ -37,7 +38,7 @@ from mpc.intra_day import Running, replan, replan_uncoordinated
 from mpc.quadratic_program import PIQP
 from realtime.timing import MPC_BEST_S, MPC_KILL_S
 
-CHILD = "controller.service.planner_child"
+CHILD = "controller.planner.child"
 START_S = 60.0
 """A new child that is not ready by then is given up; importing what it needs takes about a second."""
 SIZE = Struct("!Q")
@@ -158,35 +159,18 @@ class Planner:
         child = self._child
         return child.pid if child is not None and child.returncode is None else None
 
-    async def day_ahead(
-        self, scenario: Scenario, settings: CoordinationConfig, solver: str = PIQP, coordinate: bool = True
-    ) -> DayAhead:
-        """A :class:`mpc.day_ahead.CoordinatedDay`, or the uncoordinated baseline.
+    async def answer(self, job: Job) -> Answer:
+        """Either plan, as also a :class:`controller.planner.link.PlannerLink` gives it.
 
         Raises:
-            PlannerError: there is no plan.
-            SolverError, SolverLicenceError: a prosumer's solver gave no answer.
+            PlannerError, SolverError, SolverLicenceError: there is no plan.
         """
-        day: DayAhead = await self._run(DayAheadJob(scenario, self._within_budget(settings), solver, coordinate))
-        return day
-
-    async def replan(self, job: ReplanJob) -> Running:
-        """The plan in force from ``job.step`` on.
-
-        Raises:
-            PlannerError: there is no plan; the running one stays what it was.
-            SolverError, SolverLicenceError: likewise, as a prosumer's solver gave no answer.
-        """
-        running: Running = await self._run(replace(job, settings=self._within_budget(job.settings)))
-        return running
-
-    def _within_budget(self, settings: CoordinationConfig) -> CoordinationConfig:
-        return settings.model_copy(update={"budget_s": min(settings.budget_s, self._best_s)})
+        return Answer.of(await self._run(job))
 
     async def _run(self, job: Job) -> Any:
         async with self._turn:
             child = await self._living_child()
-            answer = await _answer(child, str(job), self._kill_s, framed(job))
+            answer = await _answer(child, str(job), self._kill_s, framed(within_budget(job, self._best_s)))
         if isinstance(answer, Failure):
             raise answer.error(str(job))
         return answer
@@ -196,6 +180,12 @@ class Planner:
             self._child = await _started()
             await _answer(self._child, "start", START_S)
         return self._child
+
+
+def within_budget(job: Job, best_s: float) -> Job:
+    """The job with at most ``best_s`` for its coordination."""
+    budget_s = min(job.settings.budget_s, best_s)
+    return replace(job, settings=job.settings.model_copy(update={"budget_s": budget_s}))
 
 
 def framed(message: object) -> bytes:

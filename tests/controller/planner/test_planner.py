@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from controller.clock import WallClock
+from controller.planner.planner import DayAheadJob, Failure, Planner, PlannerError, ReplanJob
 from controller.record.codec import encode
-from controller.service.planner import Failure, Planner, PlannerError, ReplanJob
 from core.config import CoordinationConfig
 from core.errors import Fault, GridlabError, InputError, SolverError, SolverLicenceError
 from core.scenario import Scenario
@@ -24,6 +24,7 @@ from mpc.coordination.outcome import Status
 from mpc.day_ahead import CoordinatedDay, DayAhead, coordinate, uncoordinated
 from mpc.forecast import Observed
 from mpc.intra_day import Running, replan, replan_uncoordinated
+from mpc.quadratic_program import PIQP
 from tests.asynchronous import run
 from tests.synthetic import scenario
 
@@ -75,15 +76,15 @@ def session(day: Scenario, gridlab9: Scenario, job: ReplanJob) -> Session:
         async with Planner(best_s=0.4) as planner:
             pids = {planner.pid}
             session = Session(
-                coordinated=await planner.day_ahead(day, SETTINGS),
-                selfish=await planner.day_ahead(day, SETTINGS, coordinate=False),
-                replanned=await planner.replan(job),
-                replanned_selfish=await planner.replan(replace(job, coordinate=False)),
+                coordinated=(await planner.answer(DayAheadJob(day, SETTINGS, PIQP, True))).made,
+                selfish=(await planner.answer(DayAheadJob(day, SETTINGS, PIQP, False))).made,
+                replanned=(await planner.answer(job)).running,
+                replanned_selfish=(await planner.answer(replace(job, coordinate=False))).running,
                 two=await two_jobs(planner, day, replace(job, settings=ENDLESS)),
                 errors=[
-                    await error(planner.day_ahead(day, SETTINGS, "mosek")),
-                    await error(planner.day_ahead(gridlab9, SETTINGS, "gurobi")),
-                    await error(planner.replan(replace(job, step=48))),
+                    await error(planner.answer(DayAheadJob(day, SETTINGS, "mosek", True))),
+                    await error(planner.answer(DayAheadJob(gridlab9, SETTINGS, "gurobi", True))),
+                    await error(planner.answer(replace(job, step=48))),
                 ],
                 pids=pids,
             )
@@ -97,7 +98,7 @@ def session(day: Scenario, gridlab9: Scenario, job: ReplanJob) -> Session:
 class TwoJobs:
     """Two jobs at once, in the midst of which the whole service is told to stop."""
 
-    first: DayAhead
+    first: DayAhead | None
     second: Running
     ended: list[str]
     ticks: int
@@ -105,8 +106,8 @@ class TwoJobs:
 
 async def two_jobs(planner: Planner, day: Scenario, job: ReplanJob) -> TwoJobs:
     ended: list[str] = []
-    first = asyncio.create_task(planner.day_ahead(day, ENDLESS))
-    second = asyncio.create_task(planner.replan(job))
+    first = asyncio.create_task(planner.answer(DayAheadJob(day, ENDLESS, PIQP, True)))
+    second = asyncio.create_task(planner.answer(job))
     for name, task in (("first", first), ("second", second)):
         task.add_done_callback(lambda _, name=name: ended.append(name))
     ticks = 0
@@ -117,7 +118,7 @@ async def two_jobs(planner: Planner, day: Scenario, job: ReplanJob) -> TwoJobs:
             assert planner.pid
             for number in (signal.SIGINT, signal.SIGTERM):
                 os.kill(planner.pid, number)
-    return TwoJobs(await first, await second, ended, ticks)
+    return TwoJobs((await first).made, (await second).running, ended, ticks)
 
 
 async def error(work: Awaitable[object]) -> Exception:
@@ -196,7 +197,7 @@ def test_whatever_ends_the_child_the_next_job_starts_another(day: Scenario) -> N
 
 async def late(planner: Planner, day: Scenario) -> None:
     with pytest.raises(PlannerError) as caught:
-        await planner.day_ahead(day, ENDLESS)
+        await planner.answer(DayAheadJob(day, ENDLESS, PIQP, True))
     assert str(caught.value) == "planner: plan of 2018-06-21: no answer after 1.5 s, process killed"
     assert planner.pid is None
 
@@ -232,14 +233,14 @@ async def cancelled(planner: Planner, day: Scenario) -> None:
 async def endless(planner: Planner, day: Scenario) -> "asyncio.Task[DayAhead]":
     """A job that a living child computes by now and that does not end by itself."""
     await planned(planner, day)
-    task = asyncio.create_task(planner.day_ahead(day, ENDLESS))
+    task = asyncio.create_task(planner.answer(DayAheadJob(day, ENDLESS, PIQP, True)))
     await asyncio.sleep(0.1)
     assert not task.done()
     return task
 
 
 async def planned(planner: Planner, day: Scenario) -> None:
-    plan = await planner.day_ahead(day, SETTINGS)
+    plan = (await planner.answer(DayAheadJob(day, SETTINGS, PIQP, True))).made
     assert isinstance(plan, CoordinatedDay)
     assert plan.outcome.status is Status.CONVERGED
 
@@ -256,20 +257,21 @@ def test_a_plan_that_does_not_fit_into_memory(day: Scenario) -> None:
             limit = pages * resource.getpagesize() + 16 * 2**20
             resource.prlimit(planner.pid, resource.RLIMIT_AS, (limit, limit))
             with pytest.raises(PlannerError, match="plan of 2018-06-21: out of memory"):
-                await planner.day_ahead(large, SETTINGS)
+                await planner.answer(DayAheadJob(large, SETTINGS, PIQP, True))
 
     run(test())
 
 
 PARENT = """
 import asyncio
-from controller.service.planner import Planner
-from tests.controller.service.test_planner import ENDLESS
+from controller.planner.planner import DayAheadJob, Planner
+from tests.controller.planner.test_planner import ENDLESS
+from mpc.quadratic_program import PIQP
 from tests.synthetic import scenario
 
 async def main() -> None:
     async with Planner() as planner:
-        task = asyncio.create_task(planner.day_ahead(scenario(), ENDLESS))
+        task = asyncio.create_task(planner.answer(DayAheadJob(scenario(), ENDLESS, PIQP, True)))
         await asyncio.sleep(0.5)
         print("computing", flush=True)
         await task

@@ -1,4 +1,4 @@
-"""The child process of :mod:`controller.service.planner`: jobs on standard input, answers on standard output.
+"""The child process of :mod:`controller.planner.planner`: jobs on standard input, answers on standard output.
 
 It leaves signals to its parent, which may still want an answer while it stops, and goes when its input ends.
 """
@@ -12,7 +12,7 @@ from threading import Thread
 from traceback import format_exc
 
 from controller.clock import WallClock
-from controller.service.planner import SIZE, Failure, Job, framed
+from controller.planner.planner import SIZE, Failure, Job, framed
 
 
 def main() -> None:

@@ -1,0 +1,112 @@
+"""Fuzzing for minutes instead of seconds: the campaigns of tests/fuzz, a million frames and thousands of documents.
+
+``python -m benchmarks.fuzz`` prints a table in Markdown; exit code 1 if anything crashed or was wrongly accepted.
+"""
+
+import logging
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.tables import Table
+from tests.fuzz.configurations import fuzz_configs, fuzz_hostile, fuzz_registers, fuzz_series
+from tests.fuzz.findings import Findings, dice, total
+from tests.fuzz.mapped_devices import fuzz_converter, fuzz_meter
+from tests.fuzz.opcua_samples import fuzz_opcua
+from tests.fuzz.records import fuzz_audits, fuzz_codec, fuzz_journals
+from tests.fuzz.register_values import WORDS_PER_REGISTER, fuzz_register_values
+from tests.fuzz.sunspec_devices import fuzz_sunspec
+
+FRAMES, DOCUMENTS = 1_000_000, 1000
+CHUNK = 5000
+"""Readings of one event loop."""
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """``run(seed, k)`` is the k-th part of it; parts follow until ``at_least`` inputs were tried."""
+
+    name: str
+    at_least: int
+    run: Callable[[int, int], Findings]
+
+
+def campaigns(frames: int, documents: int) -> Iterator[Campaign]:
+    """All of them."""
+    for name, fuzz, share, readings in (
+        ("frames of a meter", fuzz_meter, 0.4, CHUNK),
+        ("frames of a converter", fuzz_converter, 0.4, CHUNK),
+        ("frames of SunSpec devices", fuzz_sunspec, 0.2, CHUNK // 10),
+    ):
+        yield Campaign(name, int(share * frames), partial(_devices, name, fuzz, readings))
+    yield Campaign(
+        "registers of random maps",
+        frames,
+        partial(_devices, "values", fuzz_register_values, CHUNK // WORDS_PER_REGISTER),
+    )
+    yield Campaign("OPC UA readings", frames // 100, partial(_devices, "samples", fuzz_opcua, CHUNK))
+    for name, damage in (
+        ("configurations", fuzz_configs),
+        ("register maps", fuzz_registers),
+        ("series", fuzz_series),
+        ("journals", fuzz_journals),
+        ("audit trails", fuzz_audits),
+    ):
+        yield Campaign(name, documents, partial(_files, name, damage, documents))
+    yield Campaign("hostile documents", 1, lambda *_: _in_folder(fuzz_hostile))
+    yield Campaign("JSON of records", 20 * documents, lambda seed, k: fuzz_codec(dice(seed, "JSON", k), 20 * documents))
+
+
+def main() -> None:
+    """Command line."""
+    parser = ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--frames", type=int, default=FRAMES, help="Modbus frames, and as many registers")
+    parser.add_argument("--documents", type=int, default=DOCUMENTS, help="of each kind")
+    options = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    table = Table(f"Fuzzing, seed {options.seed}", ("", "tried", "accepted", "crashes", "wrong accepted", "s"))
+    results = []
+    for campaign in campaigns(options.frames, options.documents):
+        began = time.perf_counter()
+        found = _run(campaign, options.seed)
+        results.append(found)
+        table.add(campaign.name, *_cells(found), f"{time.perf_counter() - began:.0f}")
+        for example in found.examples:
+            print(f"{campaign.name}: {example}", file=sys.stderr)
+    print(table.markdown())
+    sys.exit(0 if total(results).clean else 1)
+
+
+def _run(campaign: Campaign, seed: int) -> Findings:
+    parts: list[Findings] = []
+    while sum(part.tried for part in parts) < campaign.at_least:
+        parts.append(campaign.run(seed, len(parts)))
+    return total(parts)
+
+
+def _devices(name: str, fuzz: Callable[..., Findings], size: int, seed: int, k: int) -> Findings:
+    return fuzz(dice(seed, name, k), size)
+
+
+def _files(name: str, damage: Callable[..., Findings], size: int, seed: int, k: int) -> Findings:
+    return _in_folder(partial(damage, dice(seed, name, k), size))
+
+
+def _in_folder(act: Callable[[Path], Findings]) -> Findings:
+    with TemporaryDirectory() as folder:
+        return act(Path(folder))
+
+
+def _cells(found: Findings) -> Iterator[str]:
+    for number in (found.tried, found.accepted, found.crashes, found.wrong):
+        yield f"{number:,}".replace(",", " ")
+
+
+if __name__ == "__main__":
+    main()

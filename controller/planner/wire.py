@@ -1,0 +1,124 @@
+"""Between ``gridlab serve`` and ``gridlab planner``: a job one way, a reply the other, each after its length.
+
+A job travels pickled: who may open the socket has more rights than the planner. A reply travels as JSON of known types
+(:mod:`controller.record.codec`), and it is looked at before it is believed: the planner can give a plan or none, and
+cannot make the other side do anything else.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from controller.planner.answer import Answer
+from controller.planner.planner import SIZE, DayAheadJob, Job, PlannerError
+from controller.record.codec import CodecError, decode, encode
+from core.assets import FloatArray
+from core.errors import Fault, GridlabError, InputError, SolverError, SolverLicenceError
+from mpc.intra_day import Running
+
+KINDS: Mapping[str, type[GridlabError]] = {
+    kind.__name__: kind for kind in (PlannerError, SolverError, SolverLicenceError)
+}
+LARGEST_REPLY = 64 * 2**20
+"""Bytes."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why there is no plan: an error that callers know, by name, and where it was raised."""
+
+    kind: str
+    text: str
+    faults: tuple[Fault, ...]
+    notes: str
+
+    @classmethod
+    def of(cls, error: GridlabError) -> Self:
+        """For the way back."""
+        faults = error.faults if isinstance(error, InputError) else ()
+        return cls(type(error).__name__, str(error), faults, "\n".join(getattr(error, "__notes__", ())))
+
+    def error(self) -> GridlabError:
+        """The exception again; one that is not known here is a :class:`PlannerError`."""
+        error = InputError(self.faults) if self.faults else KINDS.get(self.kind, PlannerError)(self.text)
+        if self.notes:
+            error.add_note(self.notes)
+        return error
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Either of the two."""
+
+    answer: Answer | None
+    refusal: Refusal | None
+
+
+def bare(running: Running) -> Running:
+    """A plan without the coordination that it came from: what crosses the socket."""
+    return replace(running, computed=None)
+
+
+def packed(reply: Reply) -> bytes:
+    """As it travels."""
+    if answer := reply.answer:
+        reply = replace(reply, answer=replace(answer, running=bare(answer.running), made=None))
+    text = json.dumps(encode(reply)).encode()
+    return SIZE.pack(len(text)) + text
+
+
+def unpacked(text: bytes, job: Job) -> Answer:
+    """The answer to ``job`` that a planner gave.
+
+    Raises:
+        PlannerError: it gave none, or one that cannot be.
+        InputError, SolverError, SolverLicenceError: why it gave none.
+    """
+    try:
+        reply = decode(Reply, json.loads(text))
+    except (CodecError, ValueError, TypeError, RecursionError) as error:
+        raise PlannerError(f"planner: {job}: no reply of this version: {error}") from error
+    if reply.refusal is not None:
+        raise reply.refusal.error()
+    fault = "nothing" if reply.answer is None else next(_faults(reply.answer, job), None)
+    if reply.answer is None or fault:
+        raise PlannerError(f"planner: {job}: answered by {fault}")
+    return reply.answer
+
+
+def _faults(answer: Answer, job: Job) -> Iterator[str]:
+    """What keeps an answer from being a plan for the job."""
+    day, step = (job.scenario, 0) if isinstance(job, DayAheadJob) else (job.day, job.step)
+    running, names = answer.running, [site.prosumer.name for site in day.sites]
+    plan = running.plan
+    if answer.made is not None or running.computed is not None:
+        yield "more than a plan"
+    if running.computed_for != step or not 0 <= running.begins <= step:
+        yield f"a plan from step {running.begins}, computed for step {running.computed_for}"
+        return
+    if plan.axis != day.axis.after(running.begins):
+        yield f"a plan of {plan.axis.n_steps} steps from {plan.axis.start.isoformat()}"
+    if any(list(part) != names for part in (plan.prosumers, plan.agreements, running.bills)):
+        yield "a plan of other prosumers"
+    shape = plan.axis.n_steps, len(day.network.nodes) - 1
+    for what, array, wanted in _arrays(running, *shape):
+        if array.shape != wanted or not np.isfinite(array).all():
+            yield f"a plan whose {what} is no finite array {wanted}"
+
+
+def _arrays(running: Running, n_steps: int, n_nodes: int) -> Iterator[tuple[str, FloatArray, tuple[int, ...]]]:
+    """Everything that the loop, its records or the next plan reads, with the shape it must have."""
+    yield "v_pu", running.v_pu, (n_steps, n_nodes)
+    for name, agreement in running.plan.agreements.items():
+        yield f"h of {name}", agreement.signal.h, (n_steps, 2, 2)
+        yield f"g of {name}", agreement.signal.g, (n_steps, 2)
+        yield f"profile of {name}", agreement.profile.x, (n_steps, 2)
+    for name, prosumer in running.plan.prosumers.items():
+        for what, value in vars(prosumer).items():
+            if isinstance(value, np.ndarray):
+                yield f"{what} of {name}", value, (n_steps,)
+    amounts = [tuple(vars(bill).values()) for bill in running.bills.values()]
+    yield "bills", np.array(amounts), (len(amounts), 3)

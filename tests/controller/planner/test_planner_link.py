@@ -1,0 +1,296 @@
+"""Plans from a planner that is a service of its own: the same ones, and what happens when it is late, dies, or lies."""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from controller.clock import WallClock
+from controller.planner.answer import Answer
+from controller.planner.link import PlannerLink
+from controller.planner.planner import SIZE, DayAheadJob, Planner, PlannerError, ReplanJob
+from controller.planner.unit import listening
+from controller.planner.wire import bare, unpacked
+from controller.record.codec import encode
+from controller.service.notify import ADDRESS
+from core.config import CoordinationConfig
+from core.errors import GridlabError, SolverError, SolverLicenceError
+from core.scenario import Scenario
+from mpc.coordination.outcome import Status
+from mpc.day_ahead import coordinate, uncoordinated
+from mpc.forecast import Observed
+from mpc.intra_day import Running, replan
+from mpc.quadratic_program import PIQP
+from tests.asynchronous import run
+from tests.synthetic import scenario
+
+ROOT = Path(__file__).parents[3]
+SETTINGS = CoordinationConfig()
+ENDLESS = CoordinationConfig(gap_tol=1e-15, max_iterations=10**6)
+STEP = 20
+
+
+@pytest.fixture(scope="module")
+def day() -> Scenario:
+    return scenario(n_nodes=15, n_prosumers=5)
+
+
+def asked(day: Scenario, settings: CoordinationConfig = SETTINGS, solver: str = PIQP) -> DayAheadJob:
+    return DayAheadJob(day, settings, solver, coordinate=True)
+
+
+def rest(day: Scenario, running: Running, step: int = STEP) -> ReplanJob:
+    seen = {
+        site.prosumer.name: Observed(
+            float(site.outlook.load_kw[step]), float(site.outlook.load_kvar[step]), 1.2 * k, 0.3 + 0.1 * k
+        )
+        for k, site in enumerate(day.sites)
+    }
+    return ReplanJob(day, step, seen, 1.01, running, SETTINGS)
+
+
+def cold(job: ReplanJob) -> ReplanJob:
+    """As after a restart of the planner: the plan is known, where it came from is not."""
+    assert job.running
+    return replace(job, running=bare(job.running))
+
+
+def here(job: ReplanJob) -> Answer:
+    known = (job.day, job.step, job.observed, job.slack_voltage_pu)
+    return Answer.of(replan(*known, job.running, job.settings, WallClock()))
+
+
+@asynccontextmanager
+async def linked(path: Path, kill_s: float = 20.0, best_s: float = 10.0) -> AsyncIterator[tuple[PlannerLink, Planner]]:
+    """A planner listening at a socket, and who asks it; both in this event loop."""
+    async with Planner(best_s, kill_s) as planner, listening(planner, path), PlannerLink(path, best_s, kill_s) as link:
+        yield link, planner
+
+
+@dataclass
+class Session:
+    """What one planner answered."""
+
+    first: Answer
+    selfish: Answer
+    warm: Answer
+    tomorrow: Answer
+    later: Answer
+    errors: list[GridlabError]
+    mode: int
+
+
+@pytest.fixture(scope="module")
+def session(day: Scenario, gridlab9: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Session:
+    path = tmp_path_factory.mktemp("link") / "planner.sock"
+
+    async def held() -> Session:
+        async with linked(path) as (link, _):
+            first = await link.answer(asked(day))
+            warm = await link.answer(rest(day, first.running))
+            return Session(
+                first=first,
+                warm=warm,
+                tomorrow=await link.answer(asked(scenario(n_nodes=15, day=date(2018, 6, 22)))),
+                later=await link.answer(rest(day, warm.running, STEP + 1)),
+                selfish=await link.answer(DayAheadJob(scenario(seed=1), SETTINGS, PIQP, coordinate=False)),
+                errors=[
+                    await refused(link, asked(day, solver="mosek")),
+                    await refused(link, asked(gridlab9, solver="gurobi")),
+                    await refused(link, replace(rest(day, first.running), step=48)),
+                ],
+                mode=path.stat().st_mode,
+            )
+
+    return run(held())
+
+
+async def refused(link: PlannerLink, job: DayAheadJob | ReplanJob) -> GridlabError:
+    with pytest.raises(GridlabError) as caught:
+        await link.answer(job)
+    return caught.value
+
+
+def test_plans_are_those_of_a_call_in_process_bit_for_bit(session: Session, day: Scenario) -> None:
+    first = Answer.of(coordinate(day, SETTINGS, WallClock()))
+    assert encode(bare(session.first.running)) == encode(bare(first.running))
+    assert session.first.report == first.report
+    selfish = Running.of(uncoordinated(scenario(seed=1), SETTINGS))
+    assert (encode(session.selfish.running), session.selfish.report) == (encode(selfish), None)
+
+
+def test_the_planner_keeps_what_a_plan_came_from_and_starts_warm(session: Session, day: Scenario) -> None:
+    """Also where it planned tomorrow in between."""
+    first = Running.of(coordinate(day, SETTINGS, WallClock()))
+    warm = here(rest(day, first))
+    assert encode(bare(session.warm.running)) == encode(bare(warm.running))
+    later = here(rest(day, warm.running, STEP + 1))
+    assert encode(bare(session.later.running)) == encode(bare(later.running))
+    assert session.later.report == later.report
+    assert later.report
+    assert session.tomorrow.report
+
+
+def test_a_plan_that_was_made_elsewhere_is_a_cold_start(day: Scenario, session: Session, tmp_path: Path) -> None:
+    async def test() -> Answer:
+        async with linked(tmp_path / "planner.sock") as (link, _):
+            return await link.answer(rest(day, session.first.running))
+
+    answer = run(test())
+    there = here(cold(rest(day, session.first.running)))
+    assert encode(answer.running) == encode(bare(there.running))
+    assert answer.report == there.report != session.warm.report
+
+
+def test_errors_come_back_as_they_are(session: Session, day: Scenario) -> None:
+    missing, licence, unexpected = session.errors
+    with pytest.raises(SolverError) as caught:
+        coordinate(day, SETTINGS, WallClock(), "mosek")
+    assert (type(missing), str(missing)) == (SolverError, str(caught.value))
+    assert type(licence) is SolverLicenceError
+    text = "planner: plan of 2018-06-21 from step 48: ValueError: step 48 is not within the day of 48 steps"
+    assert (type(unexpected), str(unexpected)) == (PlannerError, text)
+    assert "in remaining" in unexpected.__notes__[0]
+
+
+def test_only_owner_and_group_may_ask(session: Session) -> None:
+    assert stat.S_IMODE(session.mode) == 0o660
+
+
+def test_the_child_is_killed_at_its_deadline_and_the_next_job_has_another(day: Scenario, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with linked(tmp_path / "planner.sock", kill_s=3.0) as (link, planner):
+            error = await refused(link, asked(day, ENDLESS))
+            assert str(error) == "planner: plan of 2018-06-21: no answer after 3 s, process killed"
+            assert planner.pid is None
+            assert (await link.answer(asked(day))).report
+
+    run(test())
+
+
+def test_the_budget_ends_with_the_best_plan_so_far(day: Scenario, tmp_path: Path) -> None:
+    async def test() -> Answer:
+        async with linked(tmp_path / "planner.sock", best_s=0.3) as (link, _):
+            return await link.answer(asked(day, ENDLESS))
+
+    answer = run(test())
+    assert answer.report
+    assert answer.report.status is Status.BUDGET
+
+
+def test_a_caller_who_hangs_up_ends_the_computation(day: Scenario, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with linked(tmp_path / "planner.sock") as (link, planner):
+            task = asyncio.create_task(link.answer(asked(day, ENDLESS)))
+            await asyncio.sleep(0.3)
+            assert planner.pid
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            while planner.pid is not None:
+                await asyncio.sleep(0.01)
+
+    run(test())
+
+
+def test_nobody_listens(day: Scenario, tmp_path: Path) -> None:
+    path = tmp_path / "planner.sock"
+    with pytest.raises(PlannerError, match=f"planner: plan of 2018-06-21: {path}: "):
+        run(PlannerLink(path).answer(asked(day)))
+
+
+def test_a_job_that_cannot_be_read_is_refused(tmp_path: Path, day: Scenario) -> None:
+    async def test() -> bytes:
+        path = tmp_path / "planner.sock"
+        async with Planner() as planner, listening(planner, path):
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(SIZE.pack(3) + b"job")
+            (size,) = SIZE.unpack(await reader.readexactly(SIZE.size))
+            reply = await reader.readexactly(size)
+            writer.close()
+        return reply
+
+    with pytest.raises(PlannerError, match="planner: no job: UnpicklingError"):
+        unpacked(run(test()), asked(day))
+
+
+UNIT = """
+import asyncio, sys
+from pathlib import Path
+from controller.planner.unit import serve
+asyncio.run(serve(Path(sys.argv[1])))
+"""
+
+
+@dataclass
+class Unit:
+    """``gridlab planner`` as a process, and the socket of its service manager."""
+
+    process: subprocess.Popen[bytes]
+    manager: socket.socket
+
+
+@contextmanager
+def unit(path: Path) -> Iterator[Unit]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path.parent / "notify"))
+        manager.settimeout(30)
+        environment = {**os.environ, ADDRESS: str(path.parent / "notify")}
+        with subprocess.Popen([sys.executable, "-c", UNIT, str(path)], cwd=ROOT, env=environment) as process:
+            try:
+                assert [manager.recv(100) for _ in range(2)] == [b"READY=1", b"WATCHDOG=1"]
+                yield Unit(process, manager)
+            finally:
+                process.kill()
+
+
+def in_time(path: Path, job: DayAheadJob, then: Callable[[], None]) -> PlannerError:
+    """What becomes of a job in the midst of which something happens to the planner."""
+
+    async def test() -> PlannerError:
+        link = PlannerLink(path, kill_s=0.2)
+        task = asyncio.create_task(refused(link, job))
+        await asyncio.sleep(0.3)
+        then()
+        error = await task
+        assert isinstance(error, PlannerError)
+        return error
+
+    return run(test())
+
+
+def test_the_unit_answers_and_stops_when_told_to(day: Scenario, tmp_path: Path) -> None:
+    path = tmp_path / "planner.sock"
+    with unit(path) as planner:
+        assert run(PlannerLink(path).answer(asked(day))).report
+        planner.process.terminate()
+        assert planner.process.wait(10) == 0
+        assert planner.manager.recv(100) == b"STOPPING=1"
+    assert not path.exists()
+
+
+def test_a_unit_that_hangs_is_given_up(day: Scenario, tmp_path: Path) -> None:
+    path = tmp_path / "planner.sock"
+    with unit(path) as planner:
+        error = in_time(path, asked(day, ENDLESS), lambda: planner.process.send_signal(signal.SIGSTOP))
+    assert str(error) == "planner: plan of 2018-06-21: no answer after 2.2 s"
+
+
+def test_a_unit_that_dies_is_noticed_at_once_and_another_serves(day: Scenario, tmp_path: Path) -> None:
+    path = tmp_path / "planner.sock"
+    with unit(path) as planner:
+        error = in_time(path, asked(day, ENDLESS), planner.process.kill)
+    assert str(error) == f"planner: plan of 2018-06-21: {path}: hung up without an answer"
+    (tmp_path / "notify").unlink()
+    with unit(path):
+        assert run(PlannerLink(path).answer(asked(day))).report

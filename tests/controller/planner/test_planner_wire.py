@@ -1,0 +1,119 @@
+"""What a planner beyond a socket may say: a plan for the job, an error, and nothing else."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from controller.clock import WallClock
+from controller.planner.answer import Answer
+from controller.planner.planner import SIZE, DayAheadJob, PlannerError, ReplanJob, framed
+from controller.planner.wire import Refusal, Reply, bare, packed, unpacked
+from core.config import CoordinationConfig
+from core.errors import Fault, InputError
+from core.scenario import Scenario
+from mpc.day_ahead import coordinate
+from mpc.quadratic_program import PIQP
+from tests.synthetic import scenario
+
+SETTINGS = CoordinationConfig()
+
+
+@pytest.fixture(scope="module")
+def day() -> Scenario:
+    return scenario(n_nodes=15, n_prosumers=5)
+
+
+@pytest.fixture(scope="module")
+def answer(day: Scenario) -> Answer:
+    return Answer.of(coordinate(day, SETTINGS, WallClock()))
+
+
+def asked(day: Scenario) -> DayAheadJob:
+    return DayAheadJob(day, SETTINGS, PIQP, coordinate=True)
+
+
+def test_a_plan_without_what_it_came_from(answer: Answer, day: Scenario) -> None:
+    assert answer.made
+    assert answer.running.computed
+    told = unpacked(packed(Reply(answer, None))[SIZE.size :], asked(day))
+    assert (told.made, told.running.computed, told.report) == (None, None, answer.report)
+
+
+def test_bad_input_comes_back_with_all_its_faults(day: Scenario) -> None:
+    faults = (Fault("lab.yaml", "limits.v_min_pu", "2", "less"), Fault("day.csv", "line 3", "", "a number"))
+    with pytest.raises(InputError) as caught:
+        unpacked(packed(Reply(None, Refusal.of(InputError(faults))))[SIZE.size :], asked(day))
+    assert caught.value.faults == faults
+
+
+def spoiled(answer: Answer, what: str) -> Answer:
+    """An answer with one thing wrong."""
+    running = answer.running
+    plan, name = running.plan, next(iter(running.plan.prosumers))
+    prosumer, agreement = plan.prosumers[name], plan.agreements[name]
+    match what:
+        case "no finite array":
+            soc = np.full_like(prosumer.p_kw, np.nan)
+            plan = replace(plan, prosumers={**plan.prosumers, name: replace(prosumer, soc=soc)})
+        case "shape":
+            signal = replace(agreement.signal, g=agreement.signal.g[1:])
+            plan = replace(plan, agreements={**plan.agreements, name: replace(agreement, signal=signal)})
+        case "other prosumers":
+            plan = replace(plan, prosumers={"N99": prosumer})
+        case "steps":
+            plan = replace(plan, axis=plan.axis.after(1))
+        case "computed for":
+            running = replace(running, computed_for=5)
+        case "bills":
+            bill = replace(running.bills[name], compensation_chf=np.inf)
+            running = replace(running, bills={**running.bills, name: bill})
+    return replace(answer, running=replace(running, plan=plan))
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("no finite array", "whose soc of .* is no finite array"),
+        ("shape", "whose g of .* is no finite array"),
+        ("other prosumers", "a plan of other prosumers"),
+        ("steps", "a plan of 47 steps"),
+        ("computed for", "computed for step 5"),
+        ("bills", "whose bills is no finite array"),
+    ],
+)
+def test_an_answer_that_is_no_plan_for_the_job_is_refused(answer: Answer, day: Scenario, what: str, said: str) -> None:
+    reply = packed(Reply(spoiled(answer, what), None))[SIZE.size :]
+    with pytest.raises(PlannerError, match=f"planner: plan of 2018-06-21: answered by .*{said}"):
+        unpacked(reply, asked(day))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"[]",
+        b"[" * 100_000,
+        b'{"answer": null, "refusal": null}',
+        b'{"answer": 1, "refusal": null}',
+        b"\x80\x05cposix\nsystem\n",
+        b'{"answer": null, "refusal": {"kind": "SystemExit", "text": "no", "faults": [], "notes": ""}}',
+    ],
+)
+def test_whatever_a_planner_sends_is_a_plan_or_an_error(reply: bytes, day: Scenario) -> None:
+    with pytest.raises(PlannerError):
+        unpacked(reply, asked(day))
+
+
+def test_a_reply_with_a_coordination_in_it_is_refused(answer: Answer, day: Scenario) -> None:
+    reply = json.loads(packed(Reply(answer, None))[SIZE.size :])
+    reply["answer"]["running"]["computed"] = {"outcome": 1}
+    with pytest.raises(PlannerError, match="no reply of this version"):
+        unpacked(json.dumps(reply).encode(), asked(day))
+
+
+def test_a_job_is_small(answer: Answer, day: Scenario) -> None:
+    """The coordination behind a plan stays where it is."""
+    full = ReplanJob(day, 0, {}, 1.0, answer.running, SETTINGS)
+    assert len(framed(replace(full, running=bare(answer.running)))) < 0.5 * len(framed(full))
