@@ -8,13 +8,13 @@ from typing import Any
 from controller import tables
 from controller.report import write_report
 from controller.run_directory import write_summary, write_table, written
-from controller.summaries import described, summarised, write_plan
+from controller.summaries import described, summarised, write_plan, write_rounds
 from core.config import Config
 from core.load import fingerprint, load_scenario
 from core.time import Clock
 from mpc import day_ahead
 from mpc.coordination.outcome import Iteration
-from mpc.day_ahead import CoordinatedDay, DayAhead
+from mpc.day_ahead import DayAhead
 
 
 def plan(
@@ -55,8 +55,7 @@ def plan(
         _write_day(folder, day)
         if day is not baseline:
             _write_day(folder, baseline, prefix="uncoordinated_")
-        iterations = day.outcome.iterations if isinstance(day, CoordinatedDay) else ()
-        write_table(folder / "iterations.csv", tables.iterations_frame(iterations))
+        write_rounds(folder, day)
         write_summary(folder, summary)
     write_report(run_path)
     return summary

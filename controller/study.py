@@ -5,6 +5,7 @@ every grid; the paper's absolute axis depends on its units.
 """
 
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +129,12 @@ def _respond(config: Config, day: CoordinatedDay, rho: float) -> tuple[float, fl
 def _finish(config: Config, path: Path, folder: Path, clock: Clock, name: str, frame: pd.DataFrame) -> None:
     write_table(folder / f"{name}.csv", frame)
     created = clock.now().isoformat(timespec="seconds")
-    digest = fingerprint(path, config)
-    write_summary(
-        folder, {"command": f"study {name}", "name": config.name, "created_at": created, "config_sha256": digest}
-    )
+    summary = {
+        "command": f"study {name}",
+        "name": config.name,
+        "created_at": created,
+        "config": str(path),
+        "config_sha256": fingerprint(path, config),
+        "version": version("gridlab"),
+    }
+    write_summary(folder, summary)

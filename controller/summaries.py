@@ -76,6 +76,7 @@ def described(config: Config) -> dict[str, Any]:
         "gap_tol": config.coordination.gap_tol,
         "violation_tol_pu": config.coordination.violation_tol_pu,
         "max_iterations": config.coordination.max_iterations,
+        "telemetry": str(config.telemetry.sqlite),
         "budget_s": config.coordination.budget_s,
         "nodes": {prosumer.name: prosumer.node for prosumer in config.prosumers},
     }
@@ -85,3 +86,9 @@ def write_plan(folder: Path, day: DayAhead, prefix: str = "") -> None:
     """Plan and prices as tables of a run."""
     write_table(folder / f"{prefix}plan.csv", tables.plan_frame(day))
     write_table(folder / f"{prefix}prices.csv", tables.prices_frame(day))
+
+
+def write_rounds(folder: Path, day: DayAhead) -> None:
+    """The rounds of a coordination as iterations.csv; no rows where nobody coordinated."""
+    iterations = day.outcome.iterations if isinstance(day, CoordinatedDay) else ()
+    write_table(folder / "iterations.csv", tables.iterations_frame(iterations))

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -12,6 +12,7 @@ from controller.record.influx import Influx, deliver
 from controller.record.line_protocol import Cell, stored_line
 from controller.record.measurements import MEASUREMENTS, Measurement, columns
 from controller.record.outbox import DEAD_LETTERS, encoded, keep_dead
+from controller.record.reading import reading
 from core.config import InfluxConfig
 from core.errors import Fault, InputError
 
@@ -36,7 +37,7 @@ def export_line_protocol(database: Path, out: Path) -> Path:
         LineError: a point has no form in line protocol.
     """
     with (
-        _reading(database) as connection,
+        reading(database) as connection,
         _writing(out, LINE_PROTOCOL) as path,
         path.open("w", encoding="utf-8") as file,
     ):
@@ -57,7 +58,7 @@ def export_parquet(database: Path, out: Path) -> tuple[Path, ...]:
         raise InputError([Fault("--parquet", "", "no pyarrow", "with the extra gridlab[parquet] installed")]) from error
     written = []
     types = {"INTEGER": arrow.timestamp("ns", "UTC"), "REAL": arrow.float64(), "TEXT": arrow.string()}
-    with _reading(database) as connection:
+    with reading(database) as connection:
         for measurement in MEASUREMENTS.values():
             kinds = {"time": "INTEGER", **columns(measurement)}
             schema = arrow.schema([(name, types[kind]) for name, kind in kinds.items()])
@@ -84,7 +85,7 @@ def import_influx(database: Path, influx: InfluxConfig, progress: Callable[[int,
         RecordError: a dead letter cannot be kept.
     """
     sent = done = dead = 0
-    with _reading(database) as connection, Influx(influx) as target:
+    with reading(database) as connection, Influx(influx) as target:
         total = sum(connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in MEASUREMENTS)
         progress(done, total)
         for measurement, rows in _all_chunks(connection):
@@ -95,19 +96,6 @@ def import_influx(database: Path, influx: InfluxConfig, progress: Callable[[int,
             sent, done, dead = sent + delivery.sent, done + len(rows), dead + len(letters)
             progress(done, total)
     return Imported(sent, dead)
-
-
-@contextmanager
-def _reading(database: Path) -> Iterator[sqlite3.Connection]:
-    """The telemetry, live or of a finished run; no file is left beside it."""
-    live = database.with_name(f"{database.name}-wal").exists()
-    address = f"{database.resolve().as_uri()}?{'mode=ro' if live else 'immutable=1'}"
-    try:
-        with closing(sqlite3.connect(address, uri=True)) as connection:
-            yield connection
-    except sqlite3.Error as error:
-        allowed = "telemetry as gridlab writes it"
-        raise InputError([Fault(str(database), "", f"no readable telemetry ({error})", allowed)]) from error
 
 
 @contextmanager

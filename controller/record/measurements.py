@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from controller.record.records import CycleRecord, MpcRecord, Severity
+from controller.record.records import CycleRecord, DevicesRecord, MpcRecord, Severity
 
+Record = CycleRecord | DevicesRecord | MpcRecord
 TEXT = ("quality", "status", "mode", "rung", "state", "outcome", "severity", "text")
 """Fields that are text; all others are floats."""
 
@@ -53,11 +54,18 @@ class Point:
     values: tuple[float | str | None, ...]
 
 
-def points(record: CycleRecord | MpcRecord) -> Iterator[Point]:
+def points(record: Record) -> Iterator[Point]:
     """The points of a record; all are of its time."""
     if isinstance(record, MpcRecord):
         yield _point("mpc", None, record)
         return
+    for name, device in record.devices.items():
+        yield _point("device", name, device)
+    if isinstance(record, CycleRecord):
+        yield from _of_cycle(record)
+
+
+def _of_cycle(record: CycleRecord) -> Iterator[Point]:
     for name, prosumer in record.prosumers.items():
         yield _point("prosumer", name, prosumer)
         yield _point("price", name, prosumer)
@@ -66,8 +74,6 @@ def points(record: CycleRecord | MpcRecord) -> Iterator[Point]:
     for line, i_a in record.lines.items():
         yield Point("line", line, (i_a, record.limits.i_max_a.get(line)))
     yield _point("limits", None, record.limits)
-    for name, device in record.devices.items():
-        yield _point("device", name, device)
     for alarm in (*record.ended, *record.alarms):
         yield Point("alarm", f"{alarm.place} {alarm.kind}", (float(alarm.until is None), alarm.severity, alarm.text))
     severities = Counter(alarm.severity for alarm in record.alarms)

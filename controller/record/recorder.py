@@ -15,7 +15,7 @@ from typing import Self
 from zoneinfo import ZoneInfo
 
 from controller.record.failures import RecordError
-from controller.record.records import CycleRecord, MpcRecord
+from controller.record.records import CycleRecord, DevicesRecord, MpcRecord
 from controller.record.tables import CYCLE_TABLES, MPC, Table, mpc_row
 from controller.record.telemetry import Telemetry
 
@@ -72,6 +72,14 @@ class Recorder:
         rows = {name: CYCLE_TABLES[name].rows(time, record) for name in self._of_cycle}
         appends = (partial(table.append, rows[name]) for name, table in self._of_cycle.items())
         self._keep(partial(self._telemetry.write, record), *appends)
+
+    def devices(self, record: DevicesRecord) -> None:
+        """Keep what changed between two cycles.
+
+        Raises:
+            RecordError: it could not be written.
+        """
+        self._keep(partial(self._telemetry.write, record))
 
     def mpc(self, record: MpcRecord) -> None:
         """Keep one MPC run.

@@ -1,4 +1,4 @@
-"""What the loop hands to its recorders: one record per 30 s cycle and one per MPC run. None is unknown."""
+"""What the loop hands to its recorders: one record per 30 s cycle, per MPC run, and per change in between."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -111,6 +111,14 @@ class CycleRecord:
     dead_letters: int
     alarms: tuple[Alarm, ...] = ()
     ended: tuple[Alarm, ...] = ()
+
+
+@dataclass(frozen=True)
+class DevicesRecord:
+    """What a poll between two cycles changed: devices whose quality is another one now, by name."""
+
+    time: datetime
+    devices: Mapping[str, DeviceRecord]
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from typing import Self
 
 from controller.record.database import open_database, set_aside, transaction
 from controller.record.failures import DamagedError, RecordError, recording
-from controller.record.measurements import MEASUREMENTS, Measurement, columns, points
+from controller.record.measurements import MEASUREMENTS, Measurement, Record, columns, points
 from controller.record.outbox import ENQUEUE, OUTBOX
-from controller.record.records import CycleRecord, MpcRecord
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -56,7 +55,7 @@ class Telemetry:
             self._connection.close()
             self._connection = None
 
-    def write(self, record: CycleRecord | MpcRecord) -> None:
+    def write(self, record: Record) -> None:
         """Keep all points of a record, or none.
 
         Raises:

@@ -1,42 +1,61 @@
 """report.html of a run, built from its files alone: figures that a paper could print, tables, how to reproduce it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from controller.report.loop.page import loop_page
 from controller.report.loop.record import read_loop
 from controller.report.page import page
 from controller.report.record import read_record
+from controller.report.study_page import KINDS, read_study, study_page
 from controller.run_directory import Run
 from core.errors import Fault, InputError, shown
 
-CLOSED_LOOP = "simulate"
+Draw = Callable[[Run, Run | None], str]
 
 
 def write_report(folder: Path, other: Path | None = None) -> Path:
     """Build ``folder``/report.html, one self-contained file; the same runs always give the same bytes.
 
     Args:
-        other: a second closed-loop run to stand beside that of ``folder``.
+        other: a second run of the same kind (plan, closed loop or study) to stand beside that of ``folder``.
 
     Raises:
-        InputError: there is no complete run of a known schema in a folder, or one of two is no closed-loop run.
+        InputError: there is no complete run of a known schema in a folder, or two are of different kinds.
     """
     run, second = Run(folder), Run(other) if other else None
-    if second is None and run.summary.get("command") != CLOSED_LOOP:
-        html = page(read_record(run))
-    else:
-        _require_loops(run, second)
-        html = loop_page(read_loop(run), read_loop(second) if second else None)
+    html = _kind(run, second)(run, second)
     path = folder / "report.html"
     path.write_text(html, encoding="utf-8")
     return path
 
 
-def _require_loops(*runs: Run | None) -> None:
-    told = [(f"{run.path}/summary.json", run.summary.get("command")) for run in runs if run]
-    if wrong := [
-        Fault(file, "command", shown(command), f"{CLOSED_LOOP}: only closed-loop runs stand side by side")
-        for file, command in told
-        if command != CLOSED_LOOP
-    ]:
-        raise InputError(wrong)
+def _plan(run: Run, other: Run | None) -> str:
+    return page(read_record(run), read_record(other) if other else None)
+
+
+def _loop(run: Run, other: Run | None) -> str:
+    return loop_page(read_loop(run), read_loop(other) if other else None)
+
+
+def _study(run: Run, other: Run | None) -> str:
+    return study_page(read_study(run), read_study(other) if other else None)
+
+
+KNOWN: dict[str, Draw] = {"plan": _plan, "simulate": _loop, **dict.fromkeys(KINDS, _study)}
+
+
+def _kind(run: Run, other: Run | None) -> Draw:
+    """How to draw it; both runs alike."""
+    kinds = [(each, KNOWN.get(str(each.summary.get("command")))) for each in (run, other) if each]
+    if unknown := [each for each, draw in kinds if draw is None]:
+        raise InputError([_fault(each, f"one of {', '.join(KNOWN)}") for each in unknown])
+    draw = kinds[0][1]
+    assert draw is not None, "told above"
+    if other and kinds[1][1] is not draw:
+        raise InputError([_fault(other, f"a run beside {shown(run.summary['command'])}: only runs of one kind")])
+    return draw
+
+
+def _fault(run: Run, allowed: str) -> Fault:
+    return Fault(f"{run.path}/summary.json", "command", shown(run.summary.get("command")), allowed)

@@ -2,6 +2,7 @@
 
 SMALL = 1e-4
 NOTHING = 1e-6
+UNKNOWN = "–"
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -9,6 +10,12 @@ def number(value: float, digits: int = 3) -> str:
     """A fixed number of decimals."""
     text = f"{value:.{digits}f}"
     return _minus(text.removeprefix("-") if float(text) == 0 else text)
+
+
+def signed(value: float, digits: int = 4) -> str:
+    """With its sign, unless it is zero."""
+    text = number(value, digits)
+    return f"+{text}" if value > 0 and float(text) != 0 else text
 
 
 def significant(value: float, digits: int = 4) -> str:

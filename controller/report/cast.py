@@ -1,14 +1,14 @@
 """Who is drawn: everybody in a small grid; in a large one a few who matter most, before the band of all."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from controller.report.record import Record
 from controller.report.style import DASHES, QUIET, Look, looks
+from controller.report.summary import Described, RunSummary
 
 ALL_UP_TO = 12
 REPRESENTATIVES = 5
@@ -17,27 +17,27 @@ PASSIVE_UP_TO = 6
 
 @dataclass(frozen=True)
 class Cast:
-    """The prosumers of a record, and their looks."""
+    """The prosumers of a run, and their looks, which depend on the order of the configuration alone in a small grid.
 
-    record: Record
+    Attributes:
+        prosumers: everybody, in the order of the configuration.
+        shown: those who have a line of their own.
+        nodes: in the order of the run's tables.
+    """
 
-    @cached_property
-    def prosumers(self) -> list[str]:
-        """Everybody, in the order of the configuration."""
-        return list(self.record.result.plan["p_kw"].columns)
+    scenario: Described
+    prosumers: tuple[str, ...]
+    shown: tuple[str, ...]
+    nodes: tuple[str, ...]
 
     @property
     def crowd(self) -> bool:
         """Whether there are more prosumers than lines can be told apart."""
-        return len(self.prosumers) > ALL_UP_TO
+        return len(self.shown) < len(self.prosumers)
 
-    @cached_property
-    def shown(self) -> list[str]:
-        """Who has a line of their own."""
-        if not self.crowd:
-            return self.prosumers
-        foremost = sorted(self.prosumers, key=self._weight, reverse=True)[:REPRESENTATIVES]
-        return [name for name in self.prosumers if name in foremost]
+    def fits(self, other: "Cast") -> bool:
+        """Whether ``other`` has the same prosumers at the same nodes, so that both can be drawn alike."""
+        return (self.prosumers, self.nodes, self.scenario.nodes) == (other.prosumers, other.nodes, other.scenario.nodes)
 
     @cached_property
     def looks(self) -> dict[str, Look]:
@@ -46,44 +46,43 @@ class Cast:
 
     @cached_property
     def node_looks(self) -> dict[str, Look]:
-        """See :func:`node_looks`; passive nodes are left out where they are many."""
-        scenario = self.record.summary.scenario
-        homes = {name: scenario.nodes[name] for name in self.shown if name in scenario.nodes}
-        return node_looks(self.looks, homes, scenario.slack, () if self.node_crowd else self._passive)
+        """A node looks like its first prosumer; passive nodes are grey, or left out where they are many."""
+        scenario, result = self.scenario, dict[str, Look]()
+        for name in self.shown:
+            result.setdefault(scenario.nodes[name], self.looks[name])
+        result[scenario.slack] = Look("black", DASHES[2])
+        for k, node in enumerate(() if self.node_crowd else self._passive):
+            result[node] = Look(QUIET, DASHES[k % len(DASHES)], 0.9)
+        return result
 
     @property
     def node_crowd(self) -> bool:
-        """Whether voltages are shown as a band."""
+        """Whether there are more nodes than lines can be told apart."""
         return self.crowd or len(self._passive) > PASSIVE_UP_TO
 
     @cached_property
     def _passive(self) -> list[str]:
-        scenario = self.record.summary.scenario
-        return passive(self.record.result.v_pu.columns, scenario.nodes, scenario.slack)
-
-    def _weight(self, name: str) -> tuple[float, float, float]:
-        """Compensation, curtailment, distance of the node's voltage from the middle of the limits."""
-        summary = self.record.summary
-        scenario = summary.scenario
-        v_pu: pd.Series = self.record.uncoordinated.v_pu[scenario.nodes[name]]
-        distance = float(np.abs(v_pu - (scenario.v_min_pu + scenario.v_max_pu) / 2).max())
-        return round(summary.cost_chf[name].compensation, 6), round(summary.curtailed_kwh[name], 6), distance
+        """Nodes besides the slack at which nobody is connected."""
+        taken = {*self.scenario.nodes.values(), self.scenario.slack}
+        return [node for node in self.nodes if node not in taken]
 
 
-def node_looks(
-    prosumers: Mapping[str, Look], homes: Mapping[str, str], slack: str, passive_nodes: Iterable[str]
-) -> dict[str, Look]:
-    """A node looks like its first prosumer of ``homes`` (prosumer → node); passive nodes are grey, the slack black."""
-    result: dict[str, Look] = {}
-    for name, node in homes.items():
-        result.setdefault(node, prosumers[name])
-    result[slack] = Look("black", DASHES[2])
-    for k, node in enumerate(passive_nodes):
-        result[node] = Look(QUIET, DASHES[k % len(DASHES)], 0.9)
-    return result
+def cast(summary: RunSummary, prosumers: Iterable[str], v_pu: pd.DataFrame) -> Cast:
+    """Of a run; in a crowd those whom coordination moves most.
+
+    Args:
+        prosumers: in the order of the configuration.
+        v_pu: voltages that tell whose node is in trouble, [times, nodes].
+    """
+    everybody, nodes = tuple(prosumers), tuple(v_pu.columns)
+    if len(everybody) <= ALL_UP_TO:
+        return Cast(summary.scenario, everybody, everybody, nodes)
+    foremost = sorted(everybody, key=lambda name: _weight(summary, v_pu, name), reverse=True)[:REPRESENTATIVES]
+    return Cast(summary.scenario, everybody, tuple(name for name in everybody if name in foremost), nodes)
 
 
-def passive(nodes: Iterable[str], homes: Mapping[str, str], slack: str) -> list[str]:
-    """Nodes besides the slack at which nobody is connected."""
-    taken = {*homes.values(), slack}
-    return [node for node in nodes if node not in taken]
+def _weight(summary: RunSummary, v_pu: pd.DataFrame, name: str) -> tuple[float, float, float]:
+    """Compensation, curtailment, distance of the node's voltage from the middle of the limits."""
+    scenario = summary.scenario
+    distance = float(np.abs(v_pu[scenario.nodes[name]] - (scenario.v_min_pu + scenario.v_max_pu) / 2).max())
+    return round(summary.cost_chf[name].compensation, 6), round(summary.curtailed_kwh[name], 6), distance

@@ -6,15 +6,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from controller.report.cast import Cast
-from controller.report.panels import battery, price, pv, reactive, soc, voltages
+from controller.report.panels import battery, price, pv, reactive, soc, tariff, voltages
 from controller.report.record import Day, Record
+from controller.report.stage import Plan, Stage
 from controller.report.style import (
+    BOUND,
     COLOURS,
     INK,
-    LIMIT,
     WIDTH_IN,
+    WITH,
+    WITHOUT,
     Key,
     Look,
     handle,
@@ -23,44 +26,45 @@ from controller.report.style import (
     short,
     steps,
     styled,
-)
+)  # fmt: skip
+from controller.report.summary import Described
 from controller.report.times import description, edges_h, ticks
 from core.time import TimeAxis
 
-Panel = Callable[[Axes, Cast, Day], None]
+Panel = Callable[[Axes, Stage, Plan], None]
 
-WITHOUT, WITH = Look("#9aa1ab", linewidth=1.8), Look("#0b3d66", linewidth=1.1)
-BOUND = Look(LIMIT, "--", 0.8)
 LABELLED_UP_TO = 24
 MARKED_UP_TO = 40
 
 
 @styled
-def day_figure(cast: Cast, day: Day) -> Figure:
-    """Figures 3 and 4: what the prosumers do and what the grid makes of it; prices only where somebody coordinated."""
-    panels: list[tuple[Panel, float]] = [(price, 1.4)] if day is cast.record.coordinated else []
-    if _has_battery(day):
+def day_figure(stage: Stage, plan: Plan, v_pu: pd.DataFrame | None, coordinated: bool) -> Figure:
+    """Figures 3 and 4: what the prosumers do and, where that is known, what the grid makes of it."""
+    panels: list[tuple[Panel, float]] = [(price, 1.4) if coordinated else (tariff, 0.7)]
+    if _has_battery(plan):
         panels += [(soc, 1), (battery, 1)]
-    if (day.plan["pv_available_kw"] > 0).any(axis=None):
+    if (plan["pv_available_kw"] > 0).any(axis=None):
         panels += [(pv, 1)]
-    panels += [(voltages, 1.4)]
-    figure, axes = stacked(cast.record.axis, [height for _, height in panels])
-    for ax, (panel, _) in zip(axes, panels, strict=True):
-        panel(ax, cast, day)
-    name_prosumers(figure, cast.looks)
+    grid = [] if v_pu is None else [1.4]
+    figure, axes = stacked(stage.axis, [*(height for _, height in panels), *grid])
+    for ax, (panel, _) in zip(axes, panels, strict=False):
+        panel(ax, stage, plan)
+    if v_pu is not None:
+        voltages(axes[-1], stage, v_pu)
+    name_prosumers(figure, stage.cast.looks)
     return figure
 
 
 @styled
-def exchange_figure(cast: Cast) -> Figure:
+def exchange_figure(record: Record) -> Figure:
     """Power drawn from the upper grid without and with coordination, and the reactive power of the batteries."""
-    day = cast.record.result
-    figure, axes = stacked(cast.record.axis, [1.1, 1.1, 1.1] if _has_battery(day) else [1.1, 1.1])
-    _exchange(axes[0], cast.record, "p_kw", "active\npower (kW)")
-    _exchange(axes[1], cast.record, "q_kvar", "reactive\npower (kvar)")
-    if _has_battery(day):
-        reactive(axes[2], cast, day)
-        name_prosumers(figure, cast.looks)
+    plan = record.result.plan
+    figure, axes = stacked(record.axis, [1.1, 1.1, 1.1] if _has_battery(plan) else [1.1, 1.1])
+    _exchange(axes[0], record, "p_kw", "active\npower (kW)")
+    _exchange(axes[1], record, "q_kvar", "reactive\npower (kvar)")
+    if _has_battery(plan):
+        reactive(axes[2], record.stage, plan)
+        name_prosumers(figure, record.cast.looks)
     return figure
 
 
@@ -89,9 +93,8 @@ def extremes_figure(record: Record) -> Figure:
 
 
 @styled
-def convergence_figure(record: Record) -> Figure:
-    """Figure 5: residuals, certified gap, violation and linearisation error, penalty over the rounds."""
-    scenario, table = record.summary.scenario, record.iterations
+def convergence_figure(scenario: Described, table: pd.DataFrame) -> Figure:
+    """Figure 5: residuals, certified gap, violation and linearisation error, penalty over the rounds of ``table``."""
     curves = (
         ("residuals", ("primal", "dual"), ("primal (kW)", f"dual ({scenario.currency}/kW)"), None),
         ("certified |gap|", ("gap_rel",), ("of the cost",), scenario.gap_tol),
@@ -118,6 +121,7 @@ def convergence_figure(record: Record) -> Figure:
         ax.set_title(title)
         key.show(ax, above=True)
     axes[0, 0].set_xlim(0.5, max(table["iteration"].max() + 0.5, 2))
+    axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
     for ax in axes[1]:
         ax.set_xlabel("round")
     return figure
@@ -178,5 +182,5 @@ def _name_places(ax: Axes, names: pd.Index, kind: str) -> None:
     ax.grid(visible=False, axis="x")
 
 
-def _has_battery(day: Day) -> bool:
-    return bool(day.plan["soc"].notna().any(axis=None))
+def _has_battery(plan: Plan) -> bool:
+    return bool(plan["soc"].notna().any(axis=None))

@@ -6,7 +6,7 @@ from controller.report.amounts import magnitude, number, percent
 from controller.report.markup import Markup, tag
 from controller.report.record import Record
 from controller.report.summary import Summary
-from controller.report.tables import excursion_name, total, when, worst
+from controller.report.tables import excursion_name, total, worst
 from controller.report.violations import excursions
 from core.plan import SIMULTANEOUS_VISIBLE_KW
 
@@ -28,7 +28,7 @@ def header(record: Record) -> Markup:
     return masthead(summary.command, summary.name, facts, _verdict(record), *_warnings(summary), tiles=_tiles(record))
 
 
-def masthead(command: str, name: str, facts: str, *words: Markup, tiles: Iterable[Markup]) -> Markup:
+def masthead(command: str, name: str, facts: str, *words: Markup, tiles: Iterable[Markup] = ()) -> Markup:
     """The head of a page: what ran, on what, how it ended, and the numbers that count."""
     return tag(
         "header",
@@ -74,10 +74,7 @@ def _infeasible(record: Record) -> Markup:
         f"grid operator priced at {number(unheld.cost_chf, 2)} {currency} in total. The plan below is the compromise:"
     )
     found = sorted(excursions(record, record.result).values(), key=lambda e: -e.severity)
-    items = [
-        tag("li", f"{excursion_name(e)} for {total(record, e)} (", when(record, e), f"), worst {worst(record, e)}")
-        for e in found[:LISTED]
-    ]
+    items = [tag("li", f"{excursion_name(e)} for {total(record, e)}, worst {worst(record, e)}") for e in found[:LISTED]]
     if len(found) > LISTED:
         items.append(tag("li", f"and {len(found) - LISTED} more limits, see below"))
     return banner("bad", "Limits that nobody can hold", text, tag("ul", *items))

@@ -8,9 +8,10 @@ from controller.report.markup import Markup, joined, tag
 from controller.report.record import Record
 
 
-def page(record: Record) -> str:
-    """report.html of a day-ahead plan."""
-    return document(f"{record.summary.name}, {record.summary.scenario.date}", header(record), *chapters(record))
+def page(record: Record, other: Record | None) -> str:
+    """report.html of a day-ahead plan, beside another one if there is one."""
+    title = f"{record.summary.name}, {record.summary.scenario.date}"
+    return document(title, header(record), *chapters(record, other))
 
 
 def document(title: str, *content: Markup) -> str:

@@ -1,13 +1,16 @@
 """A run read back for drawing: wide tables (a row per step, a column per prosumer, node or line) on one time axis."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
+from functools import cached_property
 from math import inf
 
 import pandas as pd
 
-from controller.report.summary import Summary, parse_summary
+from controller.report.cast import Cast, cast
+from controller.report.stage import Plan, Stage
+from controller.report.summary import Summary, parse
 from controller.run_directory import Run
 from core.errors import Fault, InputError
 from core.time import TimeAxis
@@ -18,7 +21,7 @@ PLAN = (
 )  # fmt: skip
 ITERATIONS = ("iteration", "primal", "dual", "rho", "gap_rel", "violation_pu", "linearisation_pu")
 MAY_BE_EMPTY = ("soc", "gap_rel")
-WORDS = ("time", "prosumer", "node", "line")
+WORDS = ("time", "prosumer", "node", "line", "splitting")
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,12 @@ class Day:
     """One day of a run.
 
     Attributes:
-        plan: by quantity as named in plan.csv, [T, prosumers]; ``soc`` is empty without a battery.
         v_pu: [T, nodes]; like i_a and slack empty in steps in which the power flow has no solution.
         i_a: [T, lines].
         slack: ``p_kw``, ``q_kvar`` drawn from the upper grid, [T].
     """
 
-    plan: dict[str, pd.DataFrame]
+    plan: Plan
     v_pu: pd.DataFrame
     i_a: pd.DataFrame
     slack: pd.DataFrame
@@ -53,6 +55,17 @@ class Record:
         """The day that the run is about."""
         return self.coordinated or self.uncoordinated
 
+    @cached_property
+    def cast(self) -> Cast:
+        """Who is drawn."""
+        return cast(self.summary, list(self.uncoordinated.plan["p_kw"].columns), self.uncoordinated.v_pu)
+
+    @property
+    def stage(self) -> Stage:
+        """Both days on one scale."""
+        days = (self.uncoordinated, self.result)
+        return Stage(self.cast, self.axis, tuple(day.plan for day in days), tuple(day.v_pu for day in days))
+
 
 def read_record(run: Run) -> Record:
     """Read and check the files of a run.
@@ -60,8 +73,8 @@ def read_record(run: Run) -> Record:
     Raises:
         InputError: a file is missing, or is not what this version writes.
     """
-    summary = parse_summary(run.summary, str(run.path))
-    axis = _axis(run, summary)
+    summary = parse(Summary, run.summary, run.path)
+    axis = plan_axis(run, summary.scenario.step_min, summary.scenario.timezone)
     result = _day(run, "", axis)
     uncoordinated = _day(run, "uncoordinated_", axis) if summary.coordinated else result
     _check_names(run, summary, result)
@@ -71,14 +84,42 @@ def read_record(run: Run) -> Record:
         axis=axis,
         uncoordinated=uncoordinated,
         coordinated=result if summary.coordinated else None,
-        iterations=_columns(run, "iterations.csv", ITERATIONS),
+        iterations=read_iterations(run),
     )
+
+
+def plan_axis(run: Run, step_min: int, timezone: str) -> TimeAxis:
+    """The day of plan.csv.
+
+    Raises:
+        InputError: there is no plan.
+    """
+    times = columns(run, "plan.csv", ("time",))["time"]
+    if times.empty:
+        raise InputError([Fault(f"{run.path}/plan.csv", "", "no rows", "a plan")])
+    return TimeAxis(times.min().to_pydatetime(), step_min, times.nunique(), timezone)
+
+
+def read_iterations(run: Run) -> pd.DataFrame:
+    """The rounds of the day-ahead coordination."""
+    return columns(run, "iterations.csv", ITERATIONS)
+
+
+def require_names(run: Run, wrong: Iterable[str], tables: str) -> None:
+    """Raise InputError if there are keys of summary.json that are ``wrong``: not named as in ``tables``."""
+    file, allowed = f"{run.path}/summary.json", f"the names of {tables}"
+    if faults := [Fault(file, key, "other names", allowed) for key in wrong]:
+        raise InputError(faults)
+
+
+def differing(told: Mapping[str, Iterable[str]], prosumers: set[str]) -> list[str]:
+    """The keys that are not about exactly these prosumers."""
+    return [key for key, names in told.items() if set(names) != prosumers]
 
 
 def _check_names(run: Run, summary: Summary, day: Day) -> None:
     """Raise InputError unless summary and tables speak of the same prosumers, nodes and lines."""
     scenario = summary.scenario
-    prosumers = set(day.plan["p_kw"].columns)
     told: dict[str, Iterable[str]] = {
         "cost_chf": summary.cost_chf,
         "fee_chf": summary.fee_chf,
@@ -86,37 +127,43 @@ def _check_names(run: Run, summary: Summary, day: Day) -> None:
         "simultaneous_kw": summary.simultaneous_kw,
         "scenario.nodes": scenario.nodes,
     }
-    wrong = [key for key, value in told.items() if set(value) != prosumers]
+    wrong = differing(told, set(day.plan["p_kw"].columns))
     if not {scenario.slack, *scenario.nodes.values()} <= set(day.v_pu.columns):
         wrong.append("scenario.nodes")
     if not set(scenario.line_i_max_a) <= set(day.i_a.columns):
         wrong.append("scenario.line_i_max_a")
-    if wrong:
-        allowed = "the names of plan.csv, nodes.csv and lines.csv"
-        raise InputError([Fault(f"{run.path}/summary.json", key, "other names", allowed) for key in wrong])
-
-
-def _axis(run: Run, summary: Summary) -> TimeAxis:
-    scenario, times = summary.scenario, _columns(run, "plan.csv", ("time",))["time"]
-    if times.empty:
-        raise InputError([Fault(f"{run.path}/plan.csv", "", "no rows", "a plan")])
-    return TimeAxis(times.min().to_pydatetime(), scenario.step_min, times.nunique(), scenario.timezone)
+    require_names(run, wrong, "plan.csv, nodes.csv and lines.csv")
 
 
 def _day(run: Run, prefix: str, axis: TimeAxis) -> Day:
-    v_pu = _wide(run, f"{prefix}nodes.csv", "node", ("v_pu",), axis)["v_pu"]
+    v_pu = read_voltages(run, f"{prefix}nodes.csv", axis)
     i_a = _wide(run, f"{prefix}lines.csv", "line", ("i_a",), axis)["i_a"]
-    solved = (v_pu > 0).all(axis=1)
+    solved = v_pu.notna().all(axis=1)
     return Day(
-        plan=_wide(run, f"{prefix}plan.csv", "prosumer", PLAN, axis),
-        v_pu=v_pu.where(solved),
+        plan=read_plan(run, f"{prefix}plan.csv", axis),
+        v_pu=v_pu,
         i_a=i_a.where(solved),
         slack=_slack(run, f"{prefix}slack.csv", solved),
     )
 
 
+def read_plan(run: Run, file: str, axis: TimeAxis) -> Plan:
+    """The plans of all prosumers.
+
+    Raises:
+        InputError: the file is missing, or has other steps than ``axis``.
+    """
+    return _wide(run, file, "prosumer", PLAN, axis)
+
+
+def read_voltages(run: Run, file: str, axis: TimeAxis) -> pd.DataFrame:
+    """As :func:`read_plan`, the voltages of all nodes; empty in steps in which the power flow has no solution."""
+    v_pu = _wide(run, file, "node", ("v_pu",), axis)["v_pu"]
+    return v_pu.where((v_pu > 0).all(axis=1))
+
+
 def _slack(run: Run, file: str, solved: pd.Series) -> pd.DataFrame:
-    table = _columns(run, file, ("time", "p_kw", "q_kvar")).set_index("time")
+    table = columns(run, file, ("time", "p_kw", "q_kvar")).set_index("time")
     if list(table.index) != list(solved.index):
         raise InputError([Fault(f"{run.path}/{file}", "time", "other steps", "the steps of plan.csv")])
     return table.where(solved)
@@ -124,7 +171,7 @@ def _slack(run: Run, file: str, solved: pd.Series) -> pd.DataFrame:
 
 def _wide(run: Run, file: str, kind: str, quantities: tuple[str, ...], axis: TimeAxis) -> dict[str, pd.DataFrame]:
     """Each quantity as [T, names], names in the order of the file."""
-    long = _columns(run, file, ("time", kind, *quantities))
+    long = columns(run, file, ("time", kind, *quantities))
     names, instants = list(dict.fromkeys(long[kind])), {t.astimezone(UTC) for t in axis.times}
     repeated = long.duplicated(["time", kind]).any()
     if repeated or len(long) != axis.n_steps * len(names) or set(long["time"]) != instants:
@@ -133,8 +180,12 @@ def _wide(run: Run, file: str, kind: str, quantities: tuple[str, ...], axis: Tim
     return {quantity: long.pivot(index="time", columns=kind, values=quantity)[names] for quantity in quantities}
 
 
-def _columns(run: Run, file: str, names: tuple[str, ...]) -> pd.DataFrame:
-    """Some columns of a table, checked to be there, to be filled and, but for names and times, to be numbers."""
+def columns(run: Run, file: str, names: tuple[str, ...]) -> pd.DataFrame:
+    """Some columns of a table, checked to be there, to be filled and, but for names and times, to be numbers.
+
+    Raises:
+        InputError: they are not.
+    """
     table, path = run.table(file), f"{run.path}/{file}"
     if missing := [name for name in names if name not in table]:
         raise InputError([Fault(path, name, "no such column", "a table as gridlab writes it") for name in missing])

@@ -11,13 +11,14 @@ from controller.report.style import COLOURS, QUIET, WIDTH_IN, Key, Look, handle,
 
 LOOKS = {"profile": Look(COLOURS[0]), "constraint": Look(COLOURS[4], (0, (5, 1.5)))}
 SIGNS = "full markers: positive; hollow: negative, |value| is drawn; ▽: zero"
-RHO = (
+Panels = tuple[tuple[str, str], ...]
+RHO: Panels = (
     ("primal", "primal residual (kW)"),
     ("dual", "dual residual (currency/kW)"),
     ("gap_rel", "|certified gap| of the cost"),
     ("violation_pu", "AC violation (p.u.)"),
 )
-PRICE_RESPONSE = (
+PRICE_RESPONSE: Panels = (
     ("cost_increase_chf", "|increase of the total cost| (currency)"),
     ("violation_pu", "AC violation (p.u.)"),
 )
@@ -25,17 +26,18 @@ PRICE_RESPONSE = (
 
 def rho_figure(frame: pd.DataFrame, path: Path) -> None:
     """Figure 6: residuals, gap and violation after a fixed number of rounds over a constant penalty, as SVG."""
-    svg.save(_draw(frame, RHO, 2), path)
+    svg.save(study_figure(frame, RHO), path)
 
 
 def price_response_figure(frame: pd.DataFrame, path: Path) -> None:
     """Figure 7: cost and violation when everybody minimises the advertised price, over the penalty in it, as SVG."""
-    svg.save(_draw(frame, PRICE_RESPONSE, 1), path)
+    svg.save(study_figure(frame, PRICE_RESPONSE), path)
 
 
 @styled
-def _draw(frame: pd.DataFrame, panels: tuple[tuple[str, str], ...], n_rows: int) -> Figure:
-    """Log-log panels side by side; every splitting known in ``frame`` has its line in each."""
+def study_figure(frame: pd.DataFrame, panels: Panels) -> Figure:
+    """Log-log panels, two beside each other; every splitting known in ``frame`` has its line in each."""
+    n_rows = len(panels) // 2
     figure = Figure(figsize=(WIDTH_IN, 2.35 * n_rows + 0.5), layout="constrained")
     axes = figure.subplots(n_rows, 2, sharex=True, squeeze=False)
     for ax, (quantity, title) in zip(axes.flat, panels, strict=True):

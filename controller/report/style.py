@@ -24,6 +24,15 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)))
 INK, QUIET, GRID = "#1b1f24", "#8a9099", "#e3e6ea"
 LIMIT, OUTSIDE = "#a4161a", "#fdecea"
+WIDE_BAND, MIDDLE_BAND = "#e4e7eb", "#cbd0d7"
+BEFORE, AFTER = "#9aa1ab", "#0b3d66"
+ASKED, PASSED = "#b9c0c9", "#5b626b"
+THEMED = {
+    INK: "ink", QUIET: "quiet", GRID: "grid", LIMIT: "limit", OUTSIDE: "outside", WIDE_BAND: "wide-band",
+    MIDDLE_BAND: "middle-band", BEFORE: "before", AFTER: "after", ASKED: "asked", PASSED: "passed",
+    "#000000": "tariff", "#ffffff": "paper",
+}  # fmt: skip
+"""Colours that a page changes when it is dark, by the name of the CSS property; those of prosumers always stay."""
 RC: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": QUIET,
@@ -89,6 +98,11 @@ class Key:
             )
         elif labels:
             ax.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.0, 1.05))
+
+
+BOUND = Look(LIMIT, "--", 0.8)
+WITHOUT, WITH = Look(BEFORE, linewidth=1.8), Look(AFTER, linewidth=1.1)
+"""Of two days or runs, the one that the other is measured by comes first."""
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:

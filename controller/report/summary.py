@@ -1,10 +1,12 @@
 """summary.json as types: what a report needs of it. Keys that a later command adds are left alone."""
 
 from datetime import date, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.config import TelemetryConfig
 from core.config_fields import TimeZone
 from core.errors import Fault, InputError, shown
 from core.network import GridLimits
@@ -55,7 +57,7 @@ class Unheld(Part):
 
 
 class Described(Part):
-    """The scenario; ``line_i_max_a`` has the lines with a limit."""
+    """The scenario; ``line_i_max_a`` has the lines with a limit, ``telemetry`` is the name of its database."""
 
     date: date
     timezone: TimeZone
@@ -73,6 +75,7 @@ class Described(Part):
     max_iterations: int
     budget_s: float
     nodes: dict[str, str]
+    telemetry: Path = TelemetryConfig().sqlite
 
     def slack_bound(self, quantity: str) -> float:
         """Limit of ``p_kw`` or ``q_kvar`` at the slack, of either sign."""
@@ -80,8 +83,13 @@ class Described(Part):
         return {"p_kw": limits.slack_p_max_kw, "q_kvar": limits.slack_q_max_kvar}[quantity]
 
 
-class Summary(Part):
-    """The whole file."""
+class RunSummary(Part):
+    """What every run of a day says: a plan and a closed loop alike.
+
+    Attributes:
+        status, iterations, gap_rel, ac, fee_chf: of the day-ahead plan.
+        cost_chf, total_cost_chf, curtailed_kwh: of the plan, or of what was measured in a closed loop.
+    """
 
     command: str
     name: str
@@ -93,42 +101,49 @@ class Summary(Part):
     wall_s: float
     status: str
     iterations: int
-    relinearisations: int
     cost_chf: dict[str, CompensatedCost]
     total_cost_chf: Cost
     fee_chf: dict[str, float]
-    lower_bound_chf: float | None
     gap_rel: float | None
-    unheld: Unheld
     ac: Ac
     curtailed_kwh: dict[str, float]
-    simultaneous_kw: dict[str, float]
     scenario: Described
+
+
+class Summary(RunSummary):
+    """The whole file of a plan."""
+
+    relinearisations: int
+    lower_bound_chf: float | None
+    unheld: Unheld
+    simultaneous_kw: dict[str, float]
 
     @property
     def coordinated(self) -> bool:
         """Whether anybody coordinated on this day."""
         return self.status != UNCOORDINATED
 
+    @property
+    def kind(self) -> str:
+        """In a word or two, beside another run."""
+        return f"{self.scenario.splitting} splitting" if self.coordinated else UNCOORDINATED
 
-def parse_summary(data: dict[str, Any], folder: str) -> Summary:
-    """The summary of the run in ``folder``.
+
+T = TypeVar("T", bound=Part)
+
+
+def parse(kind: type[T], data: dict[str, Any], folder: Path) -> T:
+    """The summary of the run in ``folder`` as ``kind``.
 
     Raises:
-        InputError: this is a study, or with every key that is missing or of a wrong type.
+        InputError: with every key that is missing or of a wrong type.
     """
-    file = f"{folder}/summary.json"
-    if str(data.get("command")).startswith("study"):
-        raise InputError([Fault(file, "command", shown(data["command"]), "plan: a study has its own figure")])
     try:
-        return Summary.model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
-        raise InputError(faults(error, file)) from error
-
-
-def faults(error: ValidationError, file: str) -> list[Fault]:
-    """What pydantic found, one fault for every key."""
-    return [Fault(file, _key(e["loc"]), _got(e), e["msg"]) for e in error.errors(include_url=False)]
+        file = f"{folder}/summary.json"
+        faults = [Fault(file, _key(e["loc"]), _got(e), e["msg"]) for e in error.errors(include_url=False)]
+        raise InputError(faults) from error
 
 
 def _key(location: tuple[int | str, ...]) -> str:

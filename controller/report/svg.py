@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from controller.report.style import settings
+from controller.report.style import THEMED, settings
 
 NO_METADATA: dict[str, None] = {"Creator": None, "Date": None, "Format": None, "Type": None}
 NAMESPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -16,6 +16,7 @@ NUMBER = re.compile(r"-?\d+\.\d{3,}")
 PATH = re.compile(r'(?<= d=")[^"]*')
 HASHED = re.compile(r'((?:\bid="|#))([A-Za-z]+[0-9a-f]{10})\b')
 """Where an element with an id made of a hash is defined or used."""
+THEMED_COLOUR = re.compile("|".join(THEMED))
 POINT = re.compile(r"([ML]) (\S+) (\S+)")
 
 
@@ -25,14 +26,24 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def inline(figure: Figure, key: str, label: str) -> str:
-    """An element for a page. ``key`` keeps its ids apart from other figures; ``label`` is what a screen reader says."""
+    """An element for a page, whose style sheet may set ``--figure-*`` in place of the colours of :data:`THEMED`.
+
+    Args:
+        key: keeps its ids apart from those of other figures.
+        label: what a screen reader says.
+    """
     svg = _rendered(figure)
     svg = svg[svg.index("<svg") :]
+    svg = TAG.sub(lambda tag: THEMED_COLOUR.sub(_themed, tag[0]), svg)
     svg = re.sub(r'\bid="', f'id="{key}-', svg)
     svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{key}-", svg)
     view_box = re.search(r'viewBox="[^"]*"', svg)
     assert view_box is not None, "matplotlib writes a viewBox"
     return f'<svg {NAMESPACES} {view_box[0]} role="img" aria-label="{escape(label)}">' + svg[svg.index(">") + 1 :]
+
+
+def _themed(colour: re.Match[str]) -> str:
+    return f"var(--figure-{THEMED[colour[0]]}, {colour[0]})"
 
 
 def _rendered(figure: Figure) -> str:

@@ -1,11 +1,12 @@
 """The two tables of a report: what coordination costs whom, and what left its limits when."""
 
-from itertools import chain
+from collections.abc import Iterator
 from math import isinf
 
 from controller.report.amounts import number, significant
 from controller.report.markup import Markup, joined, row, table, tag
-from controller.report.record import Record
+from controller.report.record import Day, Record
+from controller.report.stage import Plan
 from controller.report.times import edge
 from controller.report.violations import Excursion, excursions
 
@@ -38,25 +39,28 @@ def cost_table(record: Record) -> Markup:
     return table([head], rows, row("td", "total", "", *map(number, amounts), number(sum(curtailed.values()), 2)))
 
 
-def excursion_table(record: Record) -> Markup:
+def excursion_tables(record: Record) -> Markup:
     """Limits left by more than the tolerance, worst first, on the day without and the day with coordination."""
-    days = {"without coordination": excursions(record, record.uncoordinated)}
+    days = {"Without coordination": record.uncoordinated}
     if record.coordinated:
-        days["with coordination"] = excursions(record, record.coordinated)
-    either = {key: found[key] for found in reversed(days.values()) for key in found}
-    severity = {key: max(found[key].severity for found in days.values() if key in found) for key in either}
-    foremost = sorted(either, key=lambda key: (-severity[key], *key))
-    if not foremost:
-        return tag("p", "Nothing left its limits.", class_="held")
-    groups = tag("tr", tag("th", ""), *(tag("th", name, colspan="3") for name in days))
-    head = [groups, row("th", "limit", *("in total", "from–to", "worst") * len(days))]
+        days["With coordination"] = record.coordinated
+    return joined(*(part for name, day in days.items() for part in _excursions(record, name, day)))
+
+
+def _excursions(record: Record, name: str, day: Day) -> Iterator[Markup]:
+    found = sorted(excursions(record, day).values(), key=lambda excursion: -excursion.severity)
+    if not found:
+        yield tag("p", f"{name} nothing left its limits.", class_="held")
+        return
+    yield tag("h3", name)
+    head = row("th", "limit", "in total", "from–to", "worst", "what all prosumers did then")
     rows = [
-        row("td", excursion_name(either[key]), *chain(*(_cells(record, found.get(key)) for found in days.values())))
-        for key in foremost[:ROWS]
+        row("td", excursion_name(e), total(record, e), when(record, e), worst(record, e), why(day.plan, e))
+        for e in found[:ROWS]
     ]
-    rest = f"and {len(foremost) - ROWS} more limits, less far outside"
-    more = [tag("p", rest, class_="note")] if len(foremost) > ROWS else []
-    return joined(tag("div", table(head, rows), class_="words"), *more)
+    yield tag("div", table([head], rows), class_="words")
+    if len(found) > ROWS:
+        yield tag("p", f"and {len(found) - ROWS} more limits, less far outside", class_="note")
 
 
 def excursion_name(excursion: Excursion) -> str:
@@ -77,7 +81,7 @@ def when(record: Record, excursion: Excursion) -> Markup:
     named = [f"{edge(record.axis, first)}–{edge(record.axis, last + 1)}" for first, last in spans[:SPANS]]
     if len(spans) > SPANS:
         named.append(f"{len(spans) - SPANS} more")
-    return tag("span", *(tag("span", text, class_="span") for text in named), class_="spans")
+    return tag("td", *(tag("span", text, class_="span") for text in named), class_="spans")
 
 
 def worst(record: Record, excursion: Excursion) -> str:
@@ -88,7 +92,20 @@ def worst(record: Record, excursion: Excursion) -> str:
     return f"{number(float(limit.values[excursion.worst]), DECIMALS[limit.unit])} at {at}"
 
 
-def _cells(record: Record, excursion: Excursion | None) -> tuple[Markup, ...]:
-    if excursion is None:
-        return tag("td", "held", class_="held"), tag("td"), tag("td")
-    return tuple(tag("td", what(record, excursion)) for what in (total, when, worst))
+def why(plan: Plan, excursion: Excursion) -> Markup:
+    """What feeds in and what draws at the worst moment, the larger first; reactive power for a limit of that."""
+    reactive = excursion.limit.unit == "kvar"
+    net, battery, unit = ("q_kvar", "battery_kvar", "kvar") if reactive else ("p_kw", "battery_kw", "kW")
+    now = {name: float(plan[name].iloc[excursion.worst].sum()) for name in (net, battery, "pv_kw")}
+    pv = 0.0 if reactive else now["pv_kw"]
+    feeding = {"PV": pv, "batteries inject" if reactive else "discharge": max(now[battery], 0.0)}
+    load = now[net] + now[battery] + pv
+    drawing = {"load": load, "batteries absorb" if reactive else "charge": max(-now[battery], 0.0)}
+    larger, smaller = sorted((feeding, drawing), key=lambda side: -sum(side.values()))
+    against = f" against {_sum(smaller, unit)}" if _sum(smaller, unit) else ""
+    return tag("td", _sum(larger, unit) + against, class_="prose")
+
+
+def _sum(amounts: dict[str, float], unit: str) -> str:
+    parts = [f"{name} {number(value, 1)}" for name, value in amounts.items() if number(value, 1) != "0.0"]
+    return f"{' + '.join(parts)} {unit}" if parts else ""

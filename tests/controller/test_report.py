@@ -13,13 +13,12 @@ import pytest
 
 from controller.report import svg, write_report
 from controller.report.amounts import magnitude, number, percent, significant
-from controller.report.cast import Cast
 from controller.report.chapters import cast_note
 from controller.report.figures import convergence_figure, day_figure, exchange_figure, extremes_figure
 from controller.report.header import header
 from controller.report.markup import row, tag
-from controller.report.style import COLOURS, decimal, short
-from controller.report.tables import excursion_table
+from controller.report.style import COLOURS, THEMED, decimal, short
+from controller.report.tables import excursion_tables
 from controller.report.times import edge, ticks
 from controller.report.violations import excursions
 from core.errors import InputError
@@ -105,7 +104,7 @@ def test_says_what_summary_json_says(run: Path) -> None:
 def test_every_figure_shows_every_prosumer_in_its_colour(run: Path) -> None:
     found = drawings(report(run))
     assert tuple(found) == FIGURES
-    expected_panels = {"uncoordinated": 4, "coordinated": 5, "extremes": 2, "exchange": 3, "convergence": 4}
+    expected_panels = {"uncoordinated": 5, "coordinated": 5, "extremes": 2, "exchange": 3, "convergence": 4}
     assert {key: len(panels(drawing)) for key, drawing in found.items()} == expected_panels
     for drawing in found.values():
         assert all(len(list(panel.iter(f"{SVG}path"))) > NOTHING for panel in panels(drawing))
@@ -126,7 +125,7 @@ def test_axes_have_units(run: Path) -> None:
 
 def test_state_of_charge_stands_at_the_end_of_its_step(run: Path) -> None:
     """The first point is one step, 1/144 of the axis, to the right of its left end; the last is at the right end."""
-    soc = panels(drawings(report(run))["uncoordinated"])[0]
+    soc = panels(drawings(report(run))["uncoordinated"])[1]
     frame, *others = [path.attrib["d"] for path in soc.iter(f"{SVG}path")]
     left, right = xs(frame)[0], max(xs(frame))
     line = xs(max(others, key=len))
@@ -153,7 +152,44 @@ def test_what_was_violated_when(run: Path) -> None:
     worst = outside.loc[outside["v_pu"].idxmax()]
     assert f"{worst['v_pu']:.4f} at {worst['time'][11:16]}" in Page(report(run)).text
     assert not excursions(days, days.result), "a converged day is within its tolerance"
-    assert "held" in Page(report(run)).text
+    text = Page(report(run)).text
+    assert "With coordination nothing left its limits." in text
+    then = pd.read_csv(run / "uncoordinated_plan.csv").groupby("time").sum(numeric_only=True).loc[worst["time"]]
+    feeding = f"PV {number(then['pv_kw'], 1)} + discharge {number(then['battery_kw'], 1)}"
+    assert f"{feeding} kW against load {number(then['load_kw'], 1)} kW" in text
+
+
+def test_every_figure_of_the_paper_has_its_place(run: Path) -> None:
+    page, config = Page(report(run)), CONFIGS / "gridlab9.yaml"
+    assert {"#uncoordinated", "#coordinated", "#convergence", "#costs"} == set(page.links) - {
+        link for link in page.links if link[1:].split("-")[0] in FIGURES and "-" in link
+    }
+    for command in ("study rho {}", "study price-response {}", "simulate {} --start 10:00 --end 19:00"):
+        assert f"gridlab {command.format(config)}" in page.text
+    assert all(f"{kind} {k}" in page.text for kind, k in (*(("Figure", k) for k in range(3, 9)), ("Table", 3)))
+
+
+def test_two_plans_side_by_side(run: Path, selfish: Path, copy: Path) -> None:
+    html = write_report(copy, selfish).read_text(encoding="utf-8")
+    text, ours, theirs = Page(html).text, summary(run), summary(selfish)
+    costs = [told["total_cost_chf"]["coordinated"] for told in (ours, theirs)]
+    assert f"cost of the day (CHF) {number(costs[0])} {number(costs[1])} {number(costs[1] - costs[0])}" in text
+    assert f"certified gap {number(ours['gap_rel'], 5)} – –" in text
+    n9 = [told["cost_chf"]["N9"] for told in (ours, theirs)]
+    assert f"N9 {number(n9[0]['coordinated'])} {number(n9[1]['coordinated'])} {number(n9[0]['compensation'])}" in text
+    assert "profile splitting uncoordinated difference" in text
+    assert f"{theirs['config_sha256']}: gridlab plan {CONFIGS / 'gridlab9.yaml'} --uncoordinated" in text
+    assert tuple(drawings(html)) == FIGURES
+
+
+def test_a_dark_page_changes_what_is_no_prosumer(run: Path) -> None:
+    """Every colour that a figure leaves to the page has one for the dark; prosumers keep theirs."""
+    html = report(run)
+    used = dict(re.findall(r"var\((--figure-[a-z-]+), (#[0-9a-f]{6})\)", html))
+    dark = html[html.index("prefers-color-scheme: dark") : html.index("* { box-sizing")]
+    assert set(used) >= {"--figure-ink", "--figure-paper", "--figure-tariff", "--figure-limit", "--figure-outside"}
+    assert {f"--figure-{name}" for name in THEMED.values()} == set(re.findall(r"(--figure-[a-z-]+):", dark))
+    assert not {colour.lower() for colour in COLOURS} & set(used.values())
 
 
 def test_uncoordinated_run(selfish: Path) -> None:
@@ -187,7 +223,9 @@ def test_not_converged_without_bound(copy: Path, status: str) -> None:
 
 def test_a_single_round_without_a_bound(copy: Path) -> None:
     with_table(copy, "iterations.csv", lambda table: table.assign(gap_rel=np.nan, linearisation_pu=0).head(1))
-    drawing = drawings(svg.inline(convergence_figure(record(copy)), "convergence", "…"))["convergence"]
+    days = record(copy)
+    drawn = convergence_figure(days.summary.scenario, days.iterations)
+    drawing = drawings(svg.inline(drawn, "convergence", "…"))["convergence"]
     assert len(panels(drawing)) == 4
 
 
@@ -228,7 +266,7 @@ def test_limits_of_slack_and_lines(copy: Path) -> None:
     assert found["upper grid, reactive power", 1].steps == (q_kvar > q_max_kvar + 0.05).sum() > 0
     i_a = days.uncoordinated.i_a["N1-N2"]
     assert found["line N1-N2", 1].steps == (i_a > 25 + 2e-4 / 0.1 * 25).sum() > 0
-    text = Page(excursion_table(days)).text
+    text = Page(excursion_tables(days)).text
     assert "upper grid, reactive power above 3.527 kvar" in text
     assert "line N1-N2 above 25 A" in text
 
@@ -244,10 +282,10 @@ def test_collapse_is_no_voltage(copy: Path) -> None:
     assert days.uncoordinated.v_pu.isna().any(axis=1).sum() == 1
     found = excursions(days, days.uncoordinated)["N9", -1]
     assert edge(days.axis, found.worst) == "12:00"
-    assert "collapse at 12:00" in Page(excursion_table(days)).text
-    cast = Cast(days)
-    assert "the grid would collapse" in cast_note(cast)
-    figures = (day_figure(cast, days.uncoordinated), exchange_figure(cast), extremes_figure(days))
+    assert "collapse at 12:00" in Page(excursion_tables(days)).text
+    assert "the grid would collapse" in cast_note(days)
+    day = days.uncoordinated
+    figures = (day_figure(days.stage, day.plan, day.v_pu, False), exchange_figure(days), extremes_figure(days))
     assert all(figure.axes for figure in figures)
 
 
@@ -257,7 +295,7 @@ def test_large_grid_shows_everybody_as_a_band_and_a_few_as_lines(tmp_path: Path)
     assert len(html.encode()) < MAX_BYTES
     page, found = Page(html), drawings(html)
     assert all(f"house_{k} " in page.text for k in range(30)), "the table has everybody"
-    cast = Cast(record(run))
+    cast = record(run).cast
     assert len(cast.shown) == 5
     compensations = {name: cost["compensation"] for name, cost in summary(run)["cost_chf"].items()}
     assert max(compensations.values()) > 0.01, "else the case shows nothing"
@@ -341,7 +379,8 @@ CORRUPTIONS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "other slack": (lambda run: rewrite(run, lambda d: d["scenario"].update(slack="N0")), "summary.json: scenario"),
     "no such zone": (lambda run: rewrite(run, lambda d: d["scenario"].update(timezone="X/Y")), "scenario.timezone"),
     "other schema": (lambda run: rewrite(run, lambda data: data.update(schema_version=99)), "schema_version"),
-    "a study": (lambda run: rewrite(run, lambda data: data.update(command="study rho")), "a study has its own"),
+    "another command": (lambda run: rewrite(run, lambda data: data.update(command="dance")), 'command: got "dance"'),
+    "a closed loop": (lambda run: rewrite(run, lambda data: data.update(command="simulate")), "summary.json: start"),
 }
 
 

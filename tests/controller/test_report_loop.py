@@ -13,11 +13,10 @@ import pytest
 
 from controller.report import svg, write_report
 from controller.report.amounts import number
-from controller.report.loop.cast import LoopCast
+from controller.report.comparison import names
 from controller.report.loop.causes import cause
 from controller.report.loop.chapters import comparison, not_converged
 from controller.report.loop.checks import checks
-from controller.report.loop.comparison import names
 from controller.report.loop.figures import mpc_figure
 from controller.report.loop.header import header
 from controller.report.loop.page import loop_page
@@ -30,8 +29,17 @@ from tests.controller.commands import CONFIGS
 from tests.controller.loops import looped
 from tests.controller.reports import Page, drawings, panels, report, rewrite, strokes, summary, texts, with_table
 
-FIGURES = ("run", "voltages", "prosumers", "exchange", "mpc", "cycles")
-PANELS = {"run": 5, "voltages": 2, "prosumers": 10, "exchange": 4, "mpc": 4, "cycles": 1, "comparison": 2}
+FIGURES = ("run", "voltages", "prosumers", "exchange", "mpc", "cycles", "day-ahead")
+PANELS = {
+    "run": 5,
+    "voltages": 2,
+    "prosumers": 10,
+    "exchange": 4,
+    "mpc": 4,
+    "cycles": 1,
+    "day-ahead": 4,
+    "comparison": 4,
+}
 NOTHING = 3
 """Paths of an axes with nothing drawn: its background and its spines."""
 
@@ -84,7 +92,7 @@ def test_every_figure_shows_every_prosumer_in_its_colour(run: Path) -> None:
     assert {key: len(panels(drawing)) for key, drawing in found.items()} == {key: PANELS[key] for key in FIGURES}
     for drawing in found.values():
         assert all(len(list(panel.iter("{http://www.w3.org/2000/svg}path"))) > NOTHING for panel in panels(drawing))
-    for key in ("run", "voltages", "prosumers", "exchange"):
+    for key in ("run", "voltages", "prosumers", "exchange", "day-ahead"):
         for color in COLOURS[:5]:
             assert strokes(found[key], color) >= 2, "legend or second panel, and line"
     assert {"12:00", "12:40", "13:20", "tariff", "limit", "curtailed"} <= set(texts(found["run"]))
@@ -112,6 +120,8 @@ def test_says_what_summary_json_says(run: Path) -> None:
         f"{measured['outside_10min']} of {measured['means_10min']}",
         f"{measured['v_min_pu']:.4f} … {measured['v_max_pu']:.4f}", told["config_sha256"],
         f"gridlab simulate {told['config']} --start 12:00 --end 13:20 --margin 0.003 --seed 0",
+        f"{told['ac']['v_min_pu']:.4f} … {told['ac']['v_max_pu']:.4f}",
+        f"ended after {told['iterations']} rounds ({told['status']})", f"gridlab plan {told['config']}",
     ):  # fmt: skip
         assert expected in text
 
@@ -141,14 +151,48 @@ def test_two_runs_side_by_side(run: Path, copy: Path, tmp_path: Path) -> None:
     beside = Path(shutil.copytree(run, tmp_path / "beside"))
     html = write_report(beside, copy).read_text(encoding="utf-8")
     text, before = Page(html).text, summary(run)
-    assert tuple(drawings(html)) == ("comparison", *FIGURES)
-    assert len(panels(drawings(html)["comparison"])) == 2
+    assert tuple(drawings(html)) == ("comparison", *FIGURES, "other-day-ahead")
+    assert len(panels(drawings(html)["comparison"])) == PANELS["comparison"]
     assert {"coordinated, margin 0.003 p.u.", "uncoordinated"} <= set(texts(drawings(html)["comparison"]))
     outside, n5 = before["measured"]["outside_10min"], before["settlement"]["N5"]
     assert f"10-min means outside {outside} 17 +{17 - outside}" in text
     curtailed, charge = number(n5["curtailed_kwh"], 2), number(100 * n5["soc_final"], 1)
     assert f"N5 {number(n5['real_chf'])} −0.123 {curtailed} {curtailed} {charge} 77.7" in text
     assert "The two configurations differ" not in text
+
+
+def test_the_day_ahead_plan_with_all_that_its_run_may_have_of_it(copy: Path, selfish: Path) -> None:
+    """Rounds and expected voltages, and the plan of the other run on the same scale."""
+    rounds = {"iteration": [1, 2], "primal": 1.0, "dual": 1.0, "rho": 1.0, "gap_rel": [np.nan, 0.01]}
+    pd.DataFrame(rounds | {"violation_pu": 0.001, "linearisation_pu": 0.0}).to_csv(copy / "iterations.csv")
+    times = pd.read_csv(copy / "plan.csv")["time"].unique()
+    nodes = pd.MultiIndex.from_product([times, [f"N{k}" for k in range(1, 10)]], names=["time", "node"])
+    pd.DataFrame({"v_pu": 1.02}, nodes).reset_index().to_csv(copy / "plan_nodes.csv", index=False)
+    page = Page(html := write_report(copy, selfish).read_text(encoding="utf-8"))
+    found = drawings(html)
+    assert tuple(found)[-3:] == ("day-ahead", "day-ahead-convergence", "other-day-ahead")
+    assert len(panels(found["day-ahead"])) == PANELS["day-ahead"] + 1
+    assert {"#day-ahead", "#day-ahead-convergence", "#other-day-ahead", "#run", "#costs"} <= set(page.links)
+    assert "The day-ahead plan without coordination" in page.text
+    ends = [texts(panels(found[key])[2]) for key in ("day-ahead", "other-day-ahead")]
+    assert ends[0] == [text for text in ends[1] if text != "all 5 alike"], "ticks of the same scale"
+
+
+def test_telemetry_under_the_name_that_the_configuration_gives_it(copy: Path) -> None:
+    (copy / "telemetry.sqlite").rename(copy / "points.sqlite")
+    assert loop(copy).cycle_ms is None
+    rewrite(copy, lambda data: data["scenario"].update(telemetry="points.sqlite"))
+    assert len(loop(copy).cycle_ms) == 160
+
+
+def test_a_prosumer_has_one_colour_in_both_runs(run: Path, copy: Path) -> None:
+    """Who is drawn in a crowd follows the first run, whomever the second one moved."""
+    one, other = loop(run), loop(copy)
+    assert one.cast.fits(other.cast)
+    rewrite(copy, lambda data: data["scenario"]["nodes"].update(N3="N2"))
+    assert not one.cast.fits(loop(copy).cast)
+    html = write_report(copy, run).read_text(encoding="utf-8")
+    assert "other-day-ahead" in drawings(html)
 
 
 def test_runs_of_other_times_and_names(run: Path, selfish: Path) -> None:
@@ -342,7 +386,7 @@ def test_a_crowd_shows_those_who_matter(copy: Path) -> None:
     rewrite(copy, crowd)
     record = loop(copy)
     html = loop_page(record, None)
-    assert len(LoopCast(record).shown) == 5
+    assert len(record.cast.shown) == 5
     assert len(panels(drawings(html)["prosumers"])) == 10
     assert "Of 20 prosumers the 5 that coordination moved most are drawn." in Page(html).text
     assert f"N4{evil}3 " in Page(html).text
@@ -375,8 +419,8 @@ def test_reading_leaves_no_trace(copy: Path) -> None:
     assert sorted(copy.iterdir()) == before
 
 
-def test_only_closed_loops_stand_side_by_side(run: Path, tmp_path: Path) -> None:
+def test_only_runs_of_one_kind_stand_side_by_side(run: Path, tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text(json.dumps({"schema_version": 1, "command": "plan"}), encoding="utf-8")
-    for pair in ((run, tmp_path), (tmp_path, run)):
-        with pytest.raises(InputError, match='command: got "plan"'):
-            write_report(*pair)
+    for first, second, got in ((run, tmp_path, "plan"), (tmp_path, run, "simulate")):
+        with pytest.raises(InputError, match=f'command: got "{got}"'):
+            write_report(first, second)

@@ -5,11 +5,27 @@ from shlex import quote
 
 import pandas as pd
 
-from controller.report.chapters import chapter, drawing, drawn, note
+from controller.report.amounts import number, percent
+from controller.report.cast import Cast
+from controller.report.chapters import (
+    CONVERGED,
+    COORDINATED,
+    COSTS,
+    SELFISH,
+    chapter,
+    convergence,
+    drawing,
+    drawn,
+    facts,
+    note,
+    origin,
+)  # fmt: skip
+from controller.report.comparison import amounts_table, names, prosumers_table
+from controller.report.figures import day_figure as plan_figure
+from controller.report.guide import guide
 from controller.report.loop import tables
-from controller.report.loop.cast import LoopCast
+from controller.report.loop.amounts import amounts, whom
 from controller.report.loop.checks import checks
-from controller.report.loop.comparison import comparison_table, prosumer_table
 from controller.report.loop.figures import (
     comparison_figure,
     cycles_figure,
@@ -23,6 +39,7 @@ from controller.report.loop.header import end
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.violations import event_table, node_table, quantity_table
 from controller.report.markup import Markup, tag
+from controller.report.stage import Stage
 from mpc.coordination.outcome import Status
 
 LISTED = 12
@@ -30,22 +47,28 @@ LISTED = 12
 
 def chapters(record: LoopRecord, other: LoopRecord | None) -> Iterator[Markup]:
     """Everything below the header."""
-    cast = LoopCast(record)
     yield _checks(record)
     if other is not None:
         yield comparison(record, other)
     yield _settlement(record)
     yield _violations(record)
-    yield _day(cast)
-    yield _voltages(cast)
-    yield _prosumers(cast)
-    yield _exchange(cast)
+    yield _day(record)
+    yield _voltages(record)
+    yield _prosumers(record)
+    yield _exchange(record)
     if record.summary.coordinated and len(record.recording.mpc):
         yield _mpc(record)
     if record.cycle_ms is not None and len(record.cycle_ms):
         yield _cycles(record, record.cycle_ms)
     if record.summary.energy_books:
         yield _books(record)
+    here = {"figure 8": "run", "table 3": COSTS, **_counterparts(record, "day-ahead")}
+    yield from _day_ahead(record, other or record, record.cast, "day-ahead")
+    if other is not None:
+        here = _counterparts(other, "other-day-ahead") | here
+        cast = record.cast if record.cast.fits(other.cast) else other.cast
+        yield from _day_ahead(other, record, cast, "other-day-ahead")
+    yield chapter("The figures of the paper", *guide(here, record.summary.config))
     yield _origin(record, other)
 
 
@@ -58,16 +81,20 @@ def _checks(record: LoopRecord) -> Markup:
 
 
 def comparison(record: LoopRecord, other: LoopRecord) -> Markup:
-    """Two runs, with their voltages if they ran at the same time."""
+    """Two runs, with their voltages and what they drew if they ran at the same time."""
     a, b = record.summary, other.summary
     text = """Stored energy is worth the mean tariff of the day, so that a run that ends with fuller batteries is not
         called dearer."""
     if a.config_sha256 != b.config_sha256:
         text += " The two configurations differ."
-    content = [comparison_table(record, other), prosumer_table(record, other)]
+    called = names(a, b)
+    content = [
+        amounts_table(called, amounts(a), amounts(b)),
+        prosumers_table(called, whom(a.scenario.currency), a.settlement, b.settlement),
+    ]
     if (a.start, a.end) == (b.start, b.end):
-        figure = comparison_figure((LoopCast(record), LoopCast(other)))
-        content.append(drawing(figure, "comparison", "Both runs: 10-min mean voltages"))
+        figure = comparison_figure(record, other)
+        content.append(drawing(figure, "comparison", "Both runs: 10-min mean voltages, power from the upper grid"))
     return chapter("Two runs side by side", *content, note(text))
 
 
@@ -76,9 +103,10 @@ def _settlement(record: LoopRecord) -> Markup:
         alone, computed in hindsight from load and irradiance as they came. Compensation (16) is their difference; of
         it, “stored” is what the battery holds more at the end than in the own optimum, at the mean tariff of the day
         (much, where a run ends before the day does). “Promised” is what the day-ahead plan announced for the same
-        time, which kept its margin and knew only forecasts. Negative amounts are earned."""
+        time, which kept its margin and knew only forecasts. Negative amounts are earned. Counterpart of table 3 of
+        the paper."""
     title = "What the day cost" if record.summary.coordinated else "What the day cost, nobody coordinating"
-    return chapter(title, tables.settlement_table(record), note(text))
+    return chapter(title, tables.settlement_table(record), note(text), key=COSTS)
 
 
 def _violations(record: LoopRecord) -> Markup:
@@ -91,38 +119,38 @@ def _violations(record: LoopRecord) -> Markup:
     return chapter("What left its limits, when and why", *content)
 
 
-def _day(cast: LoopCast) -> Markup:
-    text = """The marginal price of the plan in force follows the tariff (black) where no limit binds; a lower one asks
-        for consumption against high voltages. What irradiance offered and no plan let through is shaded. A node has
-        the colour of its prosumer. Counterpart of figure 8 of the paper."""
-    everybody = cast.record.recording.prosumers
-    if len(cast.shown) < len(everybody):
-        text += f" Of {len(everybody)} prosumers the {len(cast.shown)} that coordination moved most are drawn."
-    return drawn("The run", day_figure(cast), "run", text)
+def _day(record: LoopRecord) -> Markup:
+    text = """The marginal price of the plan in force follows the tariff where no limit binds; a lower one asks for
+        consumption against high voltages. What irradiance offered and no plan let through is shaded. A node has the
+        colour of its prosumer. Counterpart of figure 8 of the paper."""
+    cast = record.cast
+    if cast.crowd:
+        text += f" Of {len(cast.prosumers)} prosumers the {len(cast.shown)} that coordination moved most are drawn."
+    return drawn("The run", day_figure(record), "run", text)
 
 
-def _voltages(cast: LoopCast) -> Markup:
-    text = """Above, what is judged: means of ten minutes, with the supply in black. Below, the supply voltage and what
+def _voltages(record: LoopRecord) -> Markup:
+    text = """Above, what is judged: means of ten minutes, with the supply dotted. Below, the supply voltage and what
         the plan in force took it for; where it lies above the red line, all nodes lie above what was planned, by the
         same amount."""
-    return drawn("Voltages against their limits", voltage_figure(cast), "voltages", text)
+    return drawn("Voltages against their limits", voltage_figure(record), "voltages", text)
 
 
-def _prosumers(cast: LoopCast) -> Markup:
+def _prosumers(record: LoopRecord) -> Markup:
     text = """Left, the demand that the plan wants of the node (light grey), the setpoint that passed the safety gate
         (dark grey) and what was measured (colour): grey shows only where they differ. Right, what the converter
         reproduces: load, PV after curtailment, and the battery that makes up the rest. Where a battery is at its limit
         the target is not met."""
-    figure = drawing(prosumers_figure(cast), "prosumers", "Every prosumer: asked and done")
-    content = (figure, tag("p", text, class_="reading"), tables.following_table(cast.record))
+    figure = drawing(prosumers_figure(record), "prosumers", "Every prosumer: asked and done")
+    content = (figure, tag("p", text, class_="reading"), tables.following_table(record))
     return chapter("Every prosumer: asked and done", *content)
 
 
-def _exchange(cast: LoopCast) -> Markup:
+def _exchange(record: LoopRecord) -> Markup:
     text = """Above zero is drawn from the upper grid. Reactive power is free under the tariff and the first means
         against a voltage, as far as converters and the power factor at the upper grid allow. A line has the colour of
         the node that it leads to."""
-    return drawn("Upper grid, reactive power, lines", exchange_figure(cast), "exchange", text)
+    return drawn("Upper grid, reactive power, lines", exchange_figure(record), "exchange", text)
 
 
 def _mpc(record: LoopRecord) -> Markup:
@@ -157,19 +185,42 @@ def _books(record: LoopRecord) -> Markup:
     return chapter("Books of the batteries", tables.books_table(record), note(text))
 
 
+def _counterparts(record: LoopRecord, key: str) -> dict[str, str]:
+    """Ids of the chapters about the day-ahead plan, by figure of the paper."""
+    found = {"figure 4" if record.summary.coordinated else "figure 3": key}
+    return found | ({} if record.day_ahead.iterations is None else {"figure 5": f"{key}-convergence"})
+
+
+def _day_ahead(record: LoopRecord, beside: LoopRecord, cast: Cast, key: str) -> Iterator[Markup]:
+    """The plan that the run began with, on one scale with that of ``beside``, and how it was found."""
+    ours, summary = record.day_ahead, record.summary
+    plans, v_pu = zip(*((each.plan, each.v_pu) for each in (ours, beside.day_ahead)), strict=True)
+    stage = Stage(cast, ours.axis, plans, tuple(voltages for voltages in v_pu if voltages is not None))
+    figure = plan_figure(stage, ours.plan, ours.v_pu, summary.coordinated)
+    title = "The day-ahead plan" if summary.coordinated else "The day-ahead plan without coordination"
+    yield drawn(title, figure, key, _plan_reading(record))
+    if ours.iterations is not None:
+        yield convergence(summary.scenario, ours.iterations, f"{key}-convergence", CONVERGED)
+
+
+def _plan_reading(record: LoopRecord) -> str:
+    summary, ac = record.summary, record.summary.ac
+    text = f""" Of the whole day, from forecasts, made the evening before. By the AC power flow it expects voltages of
+        {number(ac.v_min_pu, 4)} … {number(ac.v_max_pu, 4)} p.u."""
+    if not summary.coordinated:
+        return SELFISH + text + " Counterpart of figure 3 of the paper."
+    gap = "none" if summary.gap_rel is None else percent(summary.gap_rel)
+    ended = f" The coordination ended after {summary.iterations} rounds ({summary.status}), certified gap {gap}."
+    return COORDINATED + text + ended + " Counterpart of figure 4 of the paper."
+
+
 def _origin(record: LoopRecord, other: LoopRecord | None) -> Markup:
     summary = record.summary
-    facts = {
-        "configuration": f"SHA-256 {summary.config_sha256} of the configuration with all series that it names",
-        "version": f"gridlab {summary.version}",
-        "computed": f"{summary.created_at.isoformat()}, in {summary.wall_s:.1f} s",
-        "seed": str(summary.seed),
-        "margin to the limits": str(summary.margin),
-    }
+    more = {"margin to the limits": str(summary.margin)}
     if other is not None:
-        facts["the other run"] = f"SHA-256 {other.summary.config_sha256}: {_command(other)}"
-    items = [part for name, value in facts.items() for part in (tag("dt", name), tag("dd", value))]
-    return chapter("How to reproduce it", tag("pre", _command(record)), tag("dl", *items, class_="origin"))
+        more["the other run"] = f"SHA-256 {other.summary.config_sha256}: {_command(other)}"
+    computed = f"{summary.created_at.isoformat()}, in {summary.wall_s:.1f} s"
+    return origin(_command(record), facts(summary, computed) | more)
 
 
 def _command(record: LoopRecord) -> str:

@@ -1,25 +1,30 @@
 """The figures of a closed loop, one function each; the first is the counterpart of figure 8 of paper A."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from controller.report.cast import Cast
+from controller.report.comparison import names
 from controller.report.figures import name_prosumers, stacked
 from controller.report.loop import panels
-from controller.report.loop.cast import LoopCast
-from controller.report.loop.comparison import names
-from controller.report.loop.panels import BOUND
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.trace import trace
 from controller.report.style import (
+    ASKED,
+    BOUND,
     COLOURS,
     INK,
     LIMIT,
+    PASSED,
     QUIET,
     WIDTH_IN,
+    WITH,
+    WITHOUT,
     Key,
     Look,
     handle,
@@ -27,53 +32,56 @@ from controller.report.style import (
     magnitudes,
     short,
     styled,
-)
+)  # fmt: skip
 from controller.report.times import description, edges_h, ticks
 from controller.simulation.voltage_parts import predicted_supply
 from mpc.coordination.outcome import Status
 
-Panel = Callable[[Axes, LoopCast], None]
-TARGET, SETPOINT = Look("#b9c0c9", linewidth=2.6), Look("#5b626b", linewidth=1.5)
+Panel = Callable[[Axes, LoopRecord], None]
+TARGET, SETPOINT = Look(ASKED, linewidth=2.6), Look(PASSED, linewidth=1.5)
 LOAD, PV = Look(QUIET, "-", 0.9), Look(INK, (0, (4, 1.2)), 0.7)
+EXCHANGE = (("p_kw", "upper grid\n(kW)"), ("q_kvar", "upper grid\n(kvar)"))
 RUN, SLOWEST = Look(COLOURS[0], "none"), Look(INK, "--", 0.8)
 
 
 @styled
-def day_figure(cast: LoopCast) -> Figure:
+def day_figure(record: LoopRecord) -> Figure:
     """Figure 8: prices, batteries, PV and voltages of the run."""
     shown: list[tuple[Panel, float]] = [(panels.price, 1.2)]
-    if cast.record.summary.soc:
+    if record.summary.soc:
         shown += [(panels.soc, 1), (panels.battery, 1)]
-    if (cast.record.hindsight["pv_available_kw"] > 0).any(axis=None):
+    if (record.hindsight["pv_available_kw"] > 0).any(axis=None):
         shown += [(panels.pv, 1)]
-    return _stack(cast, [*shown, (panels.sampled_voltages, 1.5)])
+    return _stack(record, [*shown, (panels.sampled_voltages, 1.5)])
 
 
 @styled
-def voltage_figure(cast: LoopCast) -> Figure:
+def voltage_figure(record: LoopRecord) -> Figure:
     """Means of ten minutes against the limits, and the supply voltage that they hang on."""
-    recording, slack = cast.record.recording, cast.record.summary.scenario.slack
+    recording, slack = record.recording, record.summary.scenario.slack
     adopted = pd.DatetimeIndex(recording.mpc.loc[recording.mpc["adopted"].astype(bool), "time"])
     unknown = pd.Series(np.nan, recording.times)
     predicted_pu = predicted_supply(recording.v_pu[slack], unknown, adopted)
-    return _stack(cast, [(panels.mean_voltages, 1.8), (lambda ax, cast: panels.supply(ax, cast, predicted_pu), 1.0)])
+    means, supply = partial(panels.mean_voltages, cast=record.cast), partial(panels.supply, predicted_pu=predicted_pu)
+    return _stack(record, [(means, 1.8), (supply, 1.0)])
 
 
 @styled
-def prosumers_figure(cast: LoopCast) -> Figure:
+def prosumers_figure(record: LoopRecord) -> Figure:
     """For everybody shown: what the node was to draw and drew; what load, PV and battery were behind its meter."""
+    cast = record.cast
     rows = len(cast.shown)
     figure = Figure(figsize=(WIDTH_IN, 1.25 * rows + 0.7))
     figure.set_layout_engine("constrained", h_pad=0.03, hspace=0.02)
     axes = figure.subplots(rows, 2, sharex=True, squeeze=False)
     for (net, behind), name in zip(axes, cast.shown, strict=True):
-        _net(net, cast, name)
-        _behind(behind, cast, name)
+        _net(net, record, name)
+        _behind(behind, record, name)
         net.set_ylabel(f"{short(name, 12)}\n(kW)")
     axes[0, 0].set_title("demand of the node")
     axes[0, 1].set_title("behind its meter, in force")
-    _time(axes[-1, 0], cast.record)
-    axes[-1, 1].set_xlabel(description(cast.record.axis))
+    _time(axes[-1, 0], record)
+    axes[-1, 1].set_xlabel(description(record.axis))
     own = Look(COLOURS[0], linewidth=1.1)
     entries = {"target": TARGET, "setpoint": SETPOINT, "measured": own, "load": LOAD, "PV": PV}
     entries |= {"battery, > 0 discharges": own}
@@ -82,13 +90,12 @@ def prosumers_figure(cast: LoopCast) -> Figure:
 
 
 @styled
-def exchange_figure(cast: LoopCast) -> Figure:
+def exchange_figure(record: LoopRecord) -> Figure:
     """What the upper grid delivers, reactive power of the prosumers, and the lines, as far as measured."""
     slack: list[tuple[Panel, float]] = [
-        (_slack("p_kw", "upper grid\n(kW)"), 1),
-        (_slack("q_kvar", "upper grid\n(kvar)"), 1),
+        (partial(_slack, quantity=quantity, label=label), 1) for quantity, label in EXCHANGE
     ]
-    return _stack(cast, [*slack, (panels.reactive, 1.1), (_currents, 1.2)])
+    return _stack(record, [*slack, (panels.reactive, 1.1), (_currents, 1.2)])
 
 
 @styled
@@ -135,67 +142,74 @@ def cycles_figure(record: LoopRecord, cycle_ms: pd.Series) -> Figure:
 
 
 @styled
-def comparison_figure(casts: tuple[LoopCast, LoopCast]) -> Figure:
-    """Means of ten minutes of two runs, one above the other on one scale."""
-    figure, axes = stacked(casts[0].record.axis, [1.6, 1.6])
-    for ax, cast in zip(axes, casts, strict=True):
-        panels.mean_voltages(ax, cast)
-    for ax, title in zip(axes, names(*(cast.record.summary for cast in casts)), strict=True):
+def comparison_figure(one: LoopRecord, other: LoopRecord) -> Figure:
+    """Two runs on one scale: means of ten minutes of each, and what both drew from the upper grid."""
+    figure, axes = stacked(one.axis, [1.5, 1.5, 0.9, 0.9])
+    called = names(one.summary, other.summary)
+    kinds = [name.partition(",")[0] for name in called]
+    briefly = kinds if kinds[0] != kinds[1] else ["upper run", "lower run"]
+    for ax, record, title in zip(axes, (one, other), called, strict=False):
+        panels.mean_voltages(ax, record, one.cast)
         ax.set_title(title)
-    ends = [end for ax in axes for end in ax.get_ylim()]
-    for ax in axes:
+    ends = [end for ax in axes[:2] for end in ax.get_ylim()]
+    for ax in axes[:2]:
         ax.set_ylim(min(ends), max(ends))
-    name_prosumers(figure, casts[0].looks)
+    for ax, quantity, label in zip(axes[2:], *zip(*EXCHANGE, strict=True), strict=True):
+        key = Key()
+        for record, name, look in ((other, briefly[1], WITHOUT), (one, briefly[0], WITH)):
+            trace(ax, record.hours(record.slack.index), record.slack[quantity], look)
+            key.add(name, handle(look))
+        slack_axis(ax, one, quantity, label, key)
+    name_prosumers(figure, one.cast.looks)
     return figure
 
 
-def _stack(cast: LoopCast, shown: list[tuple[Panel, float]]) -> Figure:
-    figure, axes = stacked(cast.record.axis, [height for _, height in shown])
+def slack_axis(ax: Axes, record: LoopRecord, quantity: str, label: str, key: Key) -> None:
+    """Limits, zero and legend of a panel of a power drawn from the upper grid."""
+    bound = record.summary.scenario.slack_bound(quantity)
+    for end in (-bound, bound):
+        ax.axhline(end, **BOUND.line())
+    ax.axhline(0, color=INK, linewidth=0.6)
+    key.add("limit", handle(BOUND))
+    ax.set_ylabel(label)
+    key.show(ax)
+
+
+def _stack(record: LoopRecord, shown: list[tuple[Panel, float]]) -> Figure:
+    figure, axes = stacked(record.axis, [height for _, height in shown])
     for ax, (panel, _) in zip(axes, shown, strict=True):
-        panel(ax, cast)
-    name_prosumers(figure, cast.looks)
+        panel(ax, record)
+    name_prosumers(figure, record.cast.looks)
     return figure
 
 
-def _net(ax: Axes, cast: LoopCast, name: str) -> None:
-    record = cast.record
-    realtime, hours, look = record.recording.realtime, record.hours(record.recording.times), cast.looks[name]
+def _net(ax: Axes, record: LoopRecord, name: str) -> None:
+    realtime, hours, look = record.recording.realtime, record.hours(record.recording.times), record.cast.looks[name]
     ax.axhline(0, color=INK, linewidth=0.4)
     measured = Look(look.color, look.linestyle, 0.8)
     for quantity, line in (("p_target_kw", TARGET), ("p_setpoint_kw", SETPOINT), ("p_measured_kw", measured)):
         trace(ax, hours, realtime[quantity][name], line)
 
 
-def _behind(ax: Axes, cast: LoopCast, name: str) -> None:
-    record = cast.record
-    realtime, hours, look = record.recording.realtime, record.hours(record.recording.times), cast.looks[name]
+def _behind(ax: Axes, record: LoopRecord, name: str) -> None:
+    realtime, hours, look = record.recording.realtime, record.hours(record.recording.times), record.cast.looks[name]
     ax.axhline(0, color=INK, linewidth=0.4)
     for quantity, line in (("load_kw", LOAD), ("pv_kw", PV), ("battery_kw", Look(look.color, look.linestyle, 1.1))):
         if realtime[quantity][name].notna().any():
             trace(ax, hours, realtime[quantity][name], line)
 
 
-def _slack(quantity: str, label: str) -> Panel:
-    def panel(ax: Axes, cast: LoopCast) -> None:
-        record, key = cast.record, Key()
-        bound = record.summary.scenario.slack_bound(quantity)
-        trace(ax, record.hours(record.slack.index), record.slack[quantity], Look(INK, "-", 0.8))
-        for end in (-bound, bound):
-            ax.axhline(end, **BOUND.line())
-        ax.axhline(0, color=INK, linewidth=0.6)
-        key.add("limit", handle(BOUND))
-        ax.set_ylabel(label)
-        key.show(ax)
-
-    return panel
+def _slack(ax: Axes, record: LoopRecord, quantity: str, label: str) -> None:
+    trace(ax, record.hours(record.slack.index), record.slack[quantity], Look(INK, "-", 0.8))
+    slack_axis(ax, record, quantity, label, Key())
 
 
-def _currents(ax: Axes, cast: LoopCast) -> None:
+def _currents(ax: Axes, record: LoopRecord) -> None:
     """Current of every line in the look of the node that it leads to."""
-    record, key = cast.record, Key()
+    key = Key()
     for line in map(str, record.i_a):
-        if (node := _leads_to(line, cast)) is not None:
-            trace(ax, record.hours(record.i_a.index), record.i_a[line], cast.node_looks[node])
+        if (node := _leads_to(line, record.cast)) is not None:
+            trace(ax, record.hours(record.i_a.index), record.i_a[line], record.cast.node_looks[node])
     for bound in record.summary.scenario.line_i_max_a.values():
         ax.axhline(bound, **BOUND.line())
         key.add("limit", handle(BOUND))
@@ -203,7 +217,7 @@ def _currents(ax: Axes, cast: LoopCast) -> None:
     key.show(ax)
 
 
-def _leads_to(line: str, cast: LoopCast) -> str | None:
+def _leads_to(line: str, cast: Cast) -> str | None:
     """The node at the end of a line that is named after both of its nodes; None if it is not drawn."""
     ends = [node for node in cast.node_looks if line.endswith(f"-{node}")]
     return max(ends, key=len, default=None)

@@ -2,12 +2,12 @@
 
 from zoneinfo import ZoneInfo
 
-from controller.report.amounts import magnitude, number, percent
+from controller.report.amounts import UNKNOWN, magnitude, number, percent
 from controller.report.header import banner, masthead, tile
 from controller.report.loop.checks import Check, checks
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.summary import LoopSummary
-from controller.report.loop.tables import UNKNOWN, local
+from controller.report.loop.tables import local
 from controller.report.markup import Markup, tag
 
 

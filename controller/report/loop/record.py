@@ -3,21 +3,42 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from controller.report.loop.summary import LoopSummary, parse_loop_summary
+from controller.report.cast import Cast, cast
+from controller.report.loop.summary import LoopSummary
 from controller.report.loop.telemetry import cycle_times
+from controller.report.record import differing, plan_axis, read_iterations, read_plan, read_voltages, require_names
+from controller.report.stage import Plan
+from controller.report.summary import parse
 from controller.run_directory import Run
 from controller.simulation.accounts import HINDSIGHT
 from controller.simulation.recording import Recording, columns, wide
 from controller.simulation.voltage_quality import ten_minute_means
 from core.assets import FloatArray
-from core.errors import Fault, InputError
 from core.time import TimeAxis
 
 INSTANT = timedelta(microseconds=1)
+ITERATIONS, PLANNED_NODES = "iterations.csv", "plan_nodes.csv"
+
+
+@dataclass(frozen=True)
+class DayAhead:
+    """The plan with which the run began.
+
+    Attributes:
+        axis: of its day.
+        v_pu: what the plan expects of the grid, [T, nodes]; None where the run has no table of it.
+        iterations: rounds of its coordination; None likewise, and where nobody coordinated.
+    """
+
+    axis: TimeAxis
+    plan: Plan
+    v_pu: pd.DataFrame | None
+    iterations: pd.DataFrame | None
 
 
 @dataclass(frozen=True)
@@ -35,10 +56,16 @@ class LoopRecord:
     summary: LoopSummary
     axis: TimeAxis
     recording: Recording
+    day_ahead: DayAhead
     hindsight: dict[str, pd.DataFrame]
     i_a: pd.DataFrame
     slack: pd.DataFrame
     cycle_ms: pd.Series | None
+
+    @cached_property
+    def cast(self) -> Cast:
+        """Who is drawn."""
+        return cast(self.summary, self.recording.prosumers, self.recording.v_pu)
 
     @property
     def means_pu(self) -> pd.DataFrame:
@@ -62,7 +89,7 @@ def read_loop(run: Run) -> LoopRecord:
     Raises:
         InputError: a file is missing, or is not what this version writes.
     """
-    summary, recording, folder = parse_loop_summary(run.summary, str(run.path)), Recording.read(run.path), run.path
+    summary, recording, folder = parse(LoopSummary, run.summary, run.path), Recording.read(run.path), run.path
     _check_names(run, summary, recording)
     hindsight = wide(folder, HINDSIGHT, "prosumer", ("pv_available_kw",))
     minutes = -((recording.times[0] - summary.end) // timedelta(minutes=1))
@@ -71,10 +98,21 @@ def read_loop(run: Run) -> LoopRecord:
         summary=summary,
         axis=axis,
         recording=recording,
+        day_ahead=_day_ahead(run, summary),
         hindsight={name: table.loc[: summary.end - INSTANT] for name, table in hindsight.items()},
         i_a=wide(folder, "lines.csv", "line", ("i_a",))["i_a"],
         slack=columns(folder, "slack.csv", ("time", "p_kw", "q_kvar")).set_index("time"),
-        cycle_ms=cycle_times(folder),
+        cycle_ms=cycle_times(folder / summary.scenario.telemetry),
+    )
+
+
+def _day_ahead(run: Run, summary: LoopSummary) -> DayAhead:
+    axis = plan_axis(run, summary.scenario.step_min, summary.scenario.timezone)
+    return DayAhead(
+        axis=axis,
+        plan=read_plan(run, "plan.csv", axis),
+        v_pu=read_voltages(run, PLANNED_NODES, axis) if (run.path / PLANNED_NODES).exists() else None,
+        iterations=read_iterations(run) if (run.path / ITERATIONS).exists() else None,
     )
 
 
@@ -87,11 +125,9 @@ def _check_names(run: Run, summary: LoopSummary, recording: Recording) -> None:
         "settlement": summary.settlement,
         "scenario.nodes": scenario.nodes,
     }
-    wrong = [key for key, value in told.items() if set(value) != prosumers]
+    wrong = differing(told, prosumers)
     if not set(summary.energy_books) <= set(summary.soc) <= prosumers:
         wrong.append("soc")
     if not {scenario.slack, *scenario.nodes.values()} <= set(recording.v_pu.columns):
         wrong.append("scenario.nodes")
-    if wrong:
-        allowed = "the names of realtime.csv and nodes.csv"
-        raise InputError([Fault(f"{run.path}/summary.json", key, "other names", allowed) for key in wrong])
+    require_names(run, wrong, "realtime.csv and nodes.csv")

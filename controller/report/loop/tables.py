@@ -4,14 +4,12 @@ from datetime import datetime
 from math import isnan
 from zoneinfo import ZoneInfo
 
-from controller.report.amounts import number, percent
+from controller.report.amounts import UNKNOWN, number, percent
 from controller.report.loop.checks import Check
 from controller.report.loop.record import LoopRecord
 from controller.report.markup import Markup, row, table, tag
 from realtime.fallback import Mode
 from realtime.reasons import Reason
-
-UNKNOWN = "–"
 
 
 def check_table(found: tuple[Check, ...]) -> Markup:
@@ -76,12 +74,6 @@ def books_table(record: LoopRecord) -> Markup:
 def charge(soc: float | None) -> str:
     """A state of charge in per cent."""
     return UNKNOWN if soc is None else number(100 * soc, 1)
-
-
-def signed(value: float, digits: int = 4) -> str:
-    """With its sign, unless it is zero."""
-    text = number(value, digits)
-    return f"+{text}" if value > 0 and float(text) != 0 else text
 
 
 def local(instant: datetime, timezone: str) -> str:

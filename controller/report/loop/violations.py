@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from controller.report.amounts import number
+from controller.report.amounts import UNKNOWN, number, signed
 from controller.report.loop.causes import cause
 from controller.report.loop.quantities import quantities
 from controller.report.loop.record import LoopRecord
-from controller.report.loop.tables import UNKNOWN, local, signed
+from controller.report.loop.tables import local
 from controller.report.markup import Markup, joined, row, table, tag
 from controller.report.tables import DECIMALS
 from controller.simulation.events import Event

@@ -1,0 +1,25 @@
+"""The telemetry of a run, opened for reading."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from core.errors import Fault, InputError
+
+
+@contextmanager
+def reading(database: Path) -> Iterator[sqlite3.Connection]:
+    """The telemetry, live or of a finished run; no file is left beside it.
+
+    Raises:
+        InputError: there is no readable telemetry, or what is asked of it in the block is not there.
+    """
+    live = database.with_name(f"{database.name}-wal").exists()
+    address = f"{database.resolve().as_uri()}?{'mode=ro' if live else 'immutable=1'}"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        allowed = "telemetry as gridlab writes it"
+        raise InputError([Fault(str(database), "", f"no readable telemetry ({error})", allowed)]) from error

@@ -1,0 +1,38 @@
+"""The amounts by which two runs of the closed loop are compared."""
+
+from collections.abc import Callable, Mapping
+
+from controller.report.amounts import number
+from controller.report.comparison import Amount
+from controller.report.loop.summary import LoopSummary
+from controller.report.loop.tables import charge
+from controller.simulation.settlement import Account
+
+
+def amounts(summary: LoopSummary) -> tuple[Amount, ...]:
+    """What a run cost, what it kept, and where its batteries stood at the end."""
+    currency, measured, accounts = summary.scenario.currency, summary.measured, summary.settlement.values()
+    cost, stored = summary.total_cost_chf, sum(account.stored_chf for account in accounts)
+    return (
+        (f"real cost ({currency})", cost.coordinated, 3),
+        (f"worth of what is stored at the end ({currency})", stored, 3),
+        (f"real cost less that worth ({currency})", cost.coordinated - stored, 3),
+        (f"compensation, in hindsight ({currency})", cost.difference, 3),
+        (f"compensation promised day-ahead ({currency})", sum(account.promised_chf for account in accounts), 3),
+        ("PV curtailed (kWh)", sum(summary.curtailed_kwh.values()), 2),
+        ("10-min means outside", measured.outside_10min, 0),
+        ("intervals with any node outside", measured.any_node_10min, 0),
+        ("30 s samples outside", measured.outside, 0),
+        ("worst 10-min mean beyond (p.u.)", measured.worst_mean_pu, 4),
+        ("worst 30 s sample beyond (p.u.)", measured.worst_pu, 4),
+        ("MPC runs converged", summary.mpc.converged, 0),
+    )
+
+
+def whom(currency: str) -> Mapping[str, Callable[[Account], str]]:
+    """What is compared of each prosumer's account."""
+    return {
+        f"real cost ({currency})": lambda account: number(account.real_chf),
+        "curtailed (kWh)": lambda account: number(account.curtailed_kwh, 2),
+        "final charge (%)": lambda account: charge(account.soc_final),
+    }
