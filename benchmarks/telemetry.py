@@ -1,0 +1,139 @@
+"""Telemetry: points per second, bytes of a day, answers of the live page, and a loop whose database is dead."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from benchmarks import telemetry_days, telemetry_page
+from benchmarks.tables import Table, Targets, ratio, three_digits
+from controller.clock import WallClock
+from controller.record.export import export_line_protocol
+from controller.record.forwarder import Forwarder
+from controller.record.measurements import points
+from controller.record.recorder import Recorder
+from controller.record.records import CycleRecord
+from controller.record.retention import Retention
+from core.config import InfluxConfig
+from tests.controller.record.cycle_records import cycle
+from tests.controller.record.time_series_servers import Influxd, influx_config, request, victoria_metrics
+
+REPEATS, CYCLES, CYCLE_S = 3, 2880, 30.0
+BATCH, DRAIN_S = 5000, 300.0
+FOREVER = Retention(days=1e5)
+"""The records are of 2018: a forwarder that deletes by age would do that as well."""
+LEAST_PER_S, MOST_MB, MOST_MS, MOST_RATIO = 20_000, 100, 50, 1.2
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Points per second of a day of cycles: into SQLite in three ways, out of it in two, and lines sent as they are."""
+
+    alone: float
+    queued: float
+    with_tables: float
+    posted: float
+    to_influxd: float
+    to_victoria_metrics: float
+
+
+def run() -> Iterator[Table]:
+    """Rates, answers, days, then the account."""
+    records = [cycle(k) for k in range(CYCLES)]
+    rounds = [astuple(_rates(records)) for _ in range(REPEATS)]
+    rates = Rates(*map(median, zip(*rounds, strict=True)))
+    yield _rate_table(rates, _points(records) / (CYCLES * CYCLE_S))
+    answers = telemetry_page.measure()
+    yield telemetry_page.table(answers)
+    days = telemetry_days.measure()
+    yield telemetry_days.table(days)
+    yield _targets(rates, answers, days)
+
+
+def _rates(records: Sequence[CycleRecord]) -> Rates:
+    """One round, in new folders."""
+    with TemporaryDirectory() as scratch:
+        alone, queued, with_tables = (Path(scratch, name) for name in ("alone", "queued", "tables"))
+        written = (
+            _written(alone, records, tables=False, outbox=False),
+            _written(queued, records, tables=False, outbox=True),
+            _written(with_tables, records, tables=True, outbox=True),
+        )
+        influxd = Influxd(Path(scratch))
+        with influxd.running(), influxd.proxy():
+            posted = _posted(queued, influxd.port)
+            to_influxd = _forwarded(queued, influx_config(alone, influxd.proxy_port))
+        with victoria_metrics(alone) as port:
+            return Rates(*written, posted, to_influxd, _forwarded(with_tables, influx_config(alone, port)))
+
+
+def _points(records: Sequence[CycleRecord]) -> int:
+    return sum(1 for record in records for _ in points(record))
+
+
+def _written(folder: Path, records: Sequence[CycleRecord], *, tables: bool, outbox: bool) -> float:
+    """By the recorder of the service."""
+    with Recorder(folder, "Europe/Zurich", Path("telemetry.sqlite"), tables=tables, outbox=outbox) as recorder:
+        began_s = time.perf_counter()
+        for record in records:
+            recorder.cycle(record)
+        return _points(records) / (time.perf_counter() - began_s)
+
+
+def _forwarded(folder: Path, influx: InfluxConfig) -> float:
+    """By the forwarder of the service, from the queue in the telemetry."""
+
+    async def drained() -> float:
+        async with Forwarder(folder / "telemetry.sqlite", influx, WallClock(), FOREVER) as forwarder:
+            began_s = time.perf_counter()
+            if not await forwarder.drain(DRAIN_S):
+                raise TimeoutError(forwarder.failure)
+            return forwarder.counts.sent / (time.perf_counter() - began_s)
+
+    return asyncio.run(drained())
+
+
+def _posted(folder: Path, port: int) -> float:
+    """Ready lines, straight to the database, into a bucket of their own."""
+    lines = export_line_protocol(folder / "telemetry.sqlite", folder).read_bytes().splitlines()
+    request(port, "POST", "/query?q=CREATE+DATABASE+posted")
+    began_s = time.perf_counter()
+    for first in range(0, len(lines), BATCH):
+        request(port, "POST", "/write?db=posted&precision=n", b"\n".join(lines[first : first + BATCH]))
+    return len(lines) / (time.perf_counter() - began_s)
+
+
+def _rate_table(rates: Rates, made_per_s: float) -> Table:
+    table = Table(
+        f"A day of the nine-node grid, {made_per_s:.2f} points/s when it happens; medians of {REPEATS}",
+        ["", "points/s", "as it happens", "by SQLite alone", "by lines posted"],
+    )
+    for label, rate in {
+        "SQLite alone, no queue": rates.alone,
+        "SQLite with the queue of the forwarder (`serve`)": rates.queued,
+        "… and the CSV tables (`simulate`)": rates.with_tables,
+        "ready lines posted to influxd": rates.posted,
+        "forwarded to influxd, through a proxy that rewrites": rates.to_influxd,
+        "forwarded to VictoriaMetrics": rates.to_victoria_metrics,
+    }.items():
+        ratios = (ratio(rate, made_per_s), ratio(rate, rates.alone), ratio(rate, rates.posted))
+        table.add(label, three_digits(rate), *ratios)
+    return table
+
+
+def _targets(rates: Rates, answers: telemetry_page.Answers, days: telemetry_days.Days) -> Targets:
+    """What issue 4 asks."""
+    table = Targets()
+    for label, rate in (("into SQLite", rates.queued), ("forwarded to influxd", rates.to_influxd)):
+        table.check(f"≥ {LEAST_PER_S} points/s {label}", three_digits(rate), rate >= LEAST_PER_S)
+    most_mb = max(day.telemetry_mb for day in days.values())
+    table.check(f"telemetry of a day < {MOST_MB} MB", f"{most_mb:.1f} MB", most_mb < MOST_MB)
+    slowest_ms = max(answer.p95_ms for answer in answers.values())
+    table.check(f"live page: p95 ≤ {MOST_MS} ms", f"{slowest_ms:.1f} ms", slowest_ms <= MOST_MS)
+    p50, p99 = days[telemetry_days.KILLED].ratios_to(days[telemetry_days.UP])
+    asked = f"cycle p50, p99, database killed / up ≤ {MOST_RATIO}"
+    table.check(asked, f"{p50:.2f}×, {p99:.2f}×", max(p50, p99) <= MOST_RATIO)
+    return table

@@ -1,0 +1,105 @@
+"""A day in closed loop, alike but for the database of its telemetry: none, one that is up, one that is dead.
+
+It is run in parts, and the three take turns within a part, so that a busy machine is equally busy for all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from benchmarks.tables import Table, three_digits
+from controller.run_directory import Run
+from tests.closed_loop.test_telemetry_day import scenario_with, simulating
+from tests.controller.commands import scenario_file
+from tests.controller.record.time_series_servers import Influxd, influx_config
+
+NONE, UP, KILLED = "no database", "influxd up", "influxd killed after the first cycle"
+PARTS = (("00:00", "06:00"), ("06:00", "12:00"), ("12:00", "18:00"), ("18:00", "24:00"))
+FIRST_NS = 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a day: wall time of its cycles with all that they record, and the size of the telemetry."""
+
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    missed: int
+    telemetry_mb: float
+
+    @classmethod
+    def of(cls, run: Run) -> "Part":
+        """Of a finished run."""
+        times = run.summary["realtime"]
+        size = (run.path / "telemetry.sqlite").stat().st_size
+        return cls(times["p50_ms"], times["p99_ms"], times["max_ms"], times["missed"], size / 1e6)
+
+
+@dataclass(frozen=True)
+class Day:
+    """All parts of a day."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def telemetry_mb(self) -> float:
+        """Of all parts together."""
+        return sum(part.telemetry_mb for part in self.parts)
+
+    def ratios_to(self, other: "Day") -> tuple[float, float]:
+        """How many times as long as in ``other`` a cycle takes, p50 and p99: medians of the parts."""
+        pairs = list(zip(self.parts, other.parts, strict=True))
+        return median(a.p50_ms / b.p50_ms for a, b in pairs), median(a.p99_ms / b.p99_ms for a, b in pairs)
+
+
+Days = Mapping[str, Day]
+"""By what becomes of the database."""
+
+
+def measure() -> Days:
+    """In turns."""
+    rounds = [{NONE: _alone(part), UP: _with(part, killed=False), KILLED: _with(part, killed=True)} for part in PARTS]
+    return {label: Day(tuple(each[label] for each in rounds)) for label in (NONE, UP, KILLED)}
+
+
+def _alone(part: tuple[str, str]) -> Part:
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        with simulating(scenario_file(folder), folder / "run", *_words(part)) as day:
+            return Part.of(day.ended())
+
+
+def _with(part: tuple[str, str], *, killed: bool) -> Part:
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        influxd = Influxd(folder)
+        with influxd.proxy():
+            scenario = scenario_with(folder, influx_config(folder, influxd.proxy_port))
+            with simulating(scenario, folder / "run", *_words(part)) as day:
+                with influxd.running():
+                    day.until(FIRST_NS)
+                    if not killed:
+                        return Part.of(day.ended())
+                return Part.of(day.ended())
+
+
+def _words(part: tuple[str, str]) -> tuple[str, ...]:
+    return "--start", part[0], "--end", part[1]
+
+
+def table(days: Days) -> Table:
+    """All of it: times are medians of the parts, the maximum that of the day; ratios to the day without a database."""
+    table = Table(
+        f"Cycle of the default day with all that it records, ms; medians of {len(PARTS)} parts",
+        ["", "p50", "p99", "max", "p50 / none", "p99 / none", "missed", "telemetry.sqlite, MB"],
+    )
+    for label, day in days.items():
+        p50_ms, p99_ms = median(part.p50_ms for part in day.parts), median(part.p99_ms for part in day.parts)
+        times = map(three_digits, (p50_ms, p99_ms, max(part.max_ms for part in day.parts)))
+        ratios = (f"{ratio:.2f}×" for ratio in day.ratios_to(days[NONE]))
+        missed = sum(part.missed for part in day.parts)
+        table.add(label, *times, *ratios, str(missed), f"{day.telemetry_mb:.1f}")
+    return table

@@ -1,0 +1,102 @@
+"""How long the live page waits for its server, which holds two hours of history."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.cases import ROOT
+from benchmarks.tables import Table, three_digits
+from controller.live.history import HISTORY_S
+from controller.live.server import live_server
+from controller.live.state import MPC_KEPT, LiveState
+from core.load import load_config
+from tests.controller.record.cycle_records import cycle, mpc
+
+REPEATS = 200
+ENOUGH_BYTES = 1 << 22
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Wall time from the connection to the last byte that was waited for; ``size`` in bytes."""
+
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+    size: int
+
+    @classmethod
+    def of(cls, taken_ms: Sequence[float], size: int) -> "Answer":
+        """From all that were measured."""
+        p50_ms, p95_ms, max_ms = np.percentile(taken_ms, (50, 95, 100))
+        return cls(float(p50_ms), float(p95_ms), float(max_ms), size)
+
+
+Answers = Mapping[str, Answer]
+"""By what was asked."""
+
+
+def measure() -> Answers:
+    """What a page asks for when it is opened, in turns."""
+    return asyncio.run(_measure())
+
+
+async def _measure() -> Answers:
+    state = LiveState(load_config(ROOT / "configs" / "gridlab9.yaml"))
+    for k in range(round(HISTORY_S / state.site.cycle_s)):
+        state.publish(cycle(k))
+    for k in range(MPC_KEPT):
+        state.publish_mpc(mpc(k))
+    waits: dict[str, Callable[[asyncio.StreamReader], Awaitable[int]]] = {
+        "/api/v1/site": _body,
+        "/api/v1/state": _body,
+        "/api/v1/events": _first_event,
+    }
+    taken: dict[str, list[float]] = {path: [] for path in waits}
+    sizes = dict[str, int]()
+    async with live_server(state) as port:
+        for _ in range(REPEATS):
+            for path, wait in waits.items():
+                began_s = time.perf_counter()
+                sizes[path] = await _ask(port, path, wait)
+                taken[path].append(1e3 * (time.perf_counter() - began_s))
+    return {path: Answer.of(ms, sizes[path]) for path, ms in taken.items()}
+
+
+async def _ask(port: int, path: str, wait: Callable[[asyncio.StreamReader], Awaitable[int]]) -> int:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=ENOUGH_BYTES)
+    try:
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        status = await reader.readline()
+        if b" 200 " not in status:
+            raise ConnectionError(f"{path}: {status.decode().strip()}, allowed 200")
+        return await wait(reader)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def _body(reader: asyncio.StreamReader) -> int:
+    return len((await reader.read(-1)).partition(b"\r\n\r\n")[2])
+
+
+async def _first_event(reader: asyncio.StreamReader) -> int:
+    """The first event with data of the grid."""
+    await reader.readuntil(b"event: now\n")
+    return len(await reader.readuntil(b"\n\n"))
+
+
+def table(answers: Answers) -> Table:
+    """All of it."""
+    table = Table(
+        f"Live page of the nine-node grid with two hours of history, {REPEATS} times each, ms",
+        ["GET", "p50", "p95", "max", "kB"],
+    )
+    for path, answer in answers.items():
+        label = f"{path}, first `now`" if path.endswith("events") else path
+        times = map(three_digits, (answer.p50_ms, answer.p95_ms, answer.max_ms))
+        table.add(label, *times, f"{answer.size / 1e3:.1f}")
+    return table
