@@ -11,15 +11,13 @@ again: a tick is one attempt at each converter that is not yet known to be safe.
 """
 
 import asyncio
-import json
-import logging
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from controller.follower import at_addresses, follow, log_to_stderr
 from controller.guardian.guardian import Guardian, Post
 from controller.guardian.watching import SILENCE_S
 from controller.service.clocks import SteppedClock
@@ -45,11 +43,7 @@ class Opening:
     def post(self) -> Post:
         """What the guardian is made of."""
         path = Path(self.config)
-        config = load_config(path)
-        devices = tuple(
-            device.model_copy(update=dict(self.addresses.get(device.name, {}))) for device in config.devices
-        )
-        config = config.model_copy(update={"devices": devices})
+        config = at_addresses(load_config(path), self.addresses)
         return Post(config, path, Path(self.state), patience_s=WRITE_S, silence_s=self.silence_s)
 
 
@@ -88,29 +82,18 @@ class Session:
         return {"guarding": len(guardian.wards)}
 
 
-async def _follow() -> None:
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+async def _guard() -> None:
     session = Session()
     try:
-        while line := await reader.readline():
-            try:
-                answer = await session.answer(json.loads(line))
-            except (GridlabError, OSError, ValueError) as error:
-                answer = {"error": str(error)}
-            sys.stdout.write(json.dumps(answer) + "\n")
-            sys.stdout.flush()
-            if "error" in answer:
-                break
+        await follow(session)
     finally:
         await session.close()
 
 
 def main() -> None:
-    """Follow until stdin ends; the log goes to stderr."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    asyncio.run(_follow())
+    """Guard until stdin ends."""
+    log_to_stderr()
+    asyncio.run(_guard())
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from core.time import Clock
 _log = logging.getLogger(__name__)
 
 AUDIT = "audit.jsonl"
+SEND_S = 10.0
+"""How long the end of a run waits for its database."""
 
 
 class Books:
@@ -88,6 +90,11 @@ class Books:
             return
         if self._lost.pop(what, None):
             _log.info("%s back", what)
+
+    async def sent(self) -> None:
+        """Give the database, if it takes anything, a moment to take what waits."""
+        if self._setup.config.telemetry.influx and self.forwarder.failure is None:
+            await self.forwarder.drain(SEND_S)
 
     def lost(self) -> Iterator[Finding]:
         """What cannot be written down at present."""

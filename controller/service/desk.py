@@ -14,12 +14,14 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from controller.planner.answer import Answer
+from controller.planner.link import AnyPlanner
+from controller.planner.planner import DayAheadJob, ReplanJob
 from controller.record.records import MpcRecord
 from controller.service.cycle import Cycle
 from controller.service.days import Day, DayBook
 from controller.service.describe import Places, Price
 from controller.service.observation import Interval, IntervalMeans, Sight
-from controller.service.planner import Planner, ReplanJob
 from controller.service.plans import Dated, Plans
 from controller.summaries import UNCOORDINATED
 from core.assets import FloatArray
@@ -28,9 +30,8 @@ from core.devices import Outcome
 from core.errors import GridlabError, InputError
 from core.scenario import Scenario, Site
 from core.time import Clock
-from mpc.day_ahead import CoordinatedDay, DayAhead
+from mpc.day_ahead import DayAhead
 from mpc.forecast import Observed
-from mpc.intra_day import Running
 from mpc.margin import Margin
 from realtime.fallback import Mode as Rung
 from realtime.node import SOC_RESERVE
@@ -71,7 +72,7 @@ class Desk:
     """
 
     def __init__(
-        self, config: Config, days: DayBook, planner: Planner, clock: Clock, stopwatch: Clock, *, coordinate: bool
+        self, config: Config, days: DayBook, planner: AnyPlanner, clock: Clock, stopwatch: Clock, *, coordinate: bool
     ) -> None:
         self.plans = Plans()
         self.day: Day
@@ -175,7 +176,7 @@ class Desk:
         """Compute the rest of the day; nothing is in force before :meth:`adopt`."""
         at, day, began_s = question.at, question.day, self._stopwatch.monotonic_s()
         try:
-            running = await self._planner.replan(question.job)
+            answer = await self._planner.answer(question.job)
         except GridlabError as error:
             _log.error("the running plan stays: %s", error)
             wall_ms = 1e3 * (self._stopwatch.monotonic_s() - began_s)
@@ -183,8 +184,8 @@ class Desk:
                 None, MpcRecord(at, FAILED, 0, wall_ms, None, None, None, None, self._budget_ms, adopted=False)
             )
         wall_ms = 1e3 * (self._stopwatch.monotonic_s() - began_s)
-        plan = Dated(day, running, question.made_s, _plan_id(at, day, "mpc"))
-        return Replanned(plan, _record(at, running, wall_ms, self._budget_ms))
+        plan = Dated(day, answer.running, question.made_s, _plan_id(at, day, "mpc"))
+        return Replanned(plan, _record(at, answer, wall_ms, self._budget_ms))
 
     def adopt(self, done: Replanned) -> None:
         """Put a finished plan in force."""
@@ -221,12 +222,11 @@ class Desk:
         scenario = self._narrowed(replace(day.forecast, sites=sites))
         settings, solver = self._config.coordination, self._config.solver.prosumer
         made_s = self._clock.monotonic_s()
-        plan = await self._planner.day_ahead(scenario, settings, solver, coordinate=self._coordinate)
-        if isinstance(plan, CoordinatedDay):
-            outcome = plan.outcome
-            _log.info("day-ahead plan of %s: %s after %d rounds", day.date, outcome.status, len(outcome.iterations))
-        self.day_ahead = plan
-        return Dated(day, Running.of(plan), made_s, _plan_id(self._clock.now(), day, "day-ahead"))
+        answer = await self._planner.answer(DayAheadJob(scenario, settings, solver, self._coordinate))
+        if report := answer.report:
+            _log.info("day-ahead plan of %s: %s after %d rounds", day.date, report.status, report.iterations)
+        self.day_ahead = answer.made
+        return Dated(day, answer.running, made_s, _plan_id(self._clock.now(), day, "day-ahead"))
 
     def _job(self, at: datetime, day: Day, soc: Mapping[str, float | None]) -> ReplanJob:
         step, means, ruling = day.step_of(at), self._means, self.plans.ruling(at)
@@ -307,18 +307,17 @@ def _plan_id(at: datetime, day: Day, kind: str) -> str:
     return f"{kind} {at.astimezone(zone).isoformat(timespec='seconds')}"
 
 
-def _record(at: datetime, running: Running, wall_ms: float, budget_ms: float) -> MpcRecord:
-    outcome = running.computed.outcome if running.computed else None
-    last = outcome.iterations[-1] if outcome and outcome.iterations else None
+def _record(at: datetime, answer: Answer, wall_ms: float, budget_ms: float) -> MpcRecord:
+    report = answer.report
     return MpcRecord(
         time=at,
-        status=outcome.status if outcome else UNCOORDINATED,
-        iterations=len(outcome.iterations) if outcome else 0,
+        status=report.status if report else UNCOORDINATED,
+        iterations=report.iterations if report else 0,
         wall_ms=wall_ms,
-        gap_rel=outcome.gap_rel if outcome else None,
-        violation_pu=running.computed.violation.worst_pu if running.computed else None,
-        primal=last.primal if last else None,
-        dual=last.dual if last else None,
+        gap_rel=report.gap_rel if report else None,
+        violation_pu=report.violation_pu if report else None,
+        primal=report.primal if report else None,
+        dual=report.dual if report else None,
         budget_ms=budget_ms,
-        adopted=running.adopted,
+        adopted=answer.running.adopted,
     )

@@ -3,17 +3,19 @@
 | request | answer |
 |---|---|
 | ``{"open": {…}}``, see :class:`Opening` | ``{"day_ahead", "live_port"}``: how the plan of the day turned out |
-| ``{"cycle": t}`` | ``{"v_min_pu", "v_max_pu", "cost_per_h", "mpc"}`` of the cycle at ``t`` seconds since the start |
+| ``{"cycle": t}`` | ``{"v_min_pu", "v_max_pu", "cost_per_h", "mpc", "mode"}`` at ``t`` seconds since the start |
+| ``{"poll": t}`` | ``{}``: all devices were read, as between the cycles of real time |
+| ``{"mode": mode, "who": name}`` · ``{"emergency_stop": who}`` | ``{"outcomes"}`` of the releases |
+| ``{"jump": s}`` | ``{}``: the wall clock goes wrong by so much; monotonic time does not |
+| ``{"ask": "tasks"}`` | ``{"tasks"}``: how many this process has |
 | ``{"stop": t}`` | ``{"safe", "books", "cycle_ms", "check"}``; then it ends |
 
-What cannot be done is answered by ``{"error": text}``, and it ends. When stdin ends it releases every converter and
-ends as well. A virtual MPC run takes effect one cycle after it began, however long it took: so a run is repeatable.
+With ``"plan": false`` no MPC run begins in a cycle, with ``"wait": false`` none that is under way is waited for. What
+cannot be done is answered by ``{"error": text}``, and it ends. When stdin ends it releases every converter and ends as
+well. A virtual MPC run takes effect one cycle after it began, however long it took: so a run is repeatable.
 """
 
 import asyncio
-import json
-import logging
-import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -22,17 +24,21 @@ from pathlib import Path
 from typing import Any
 
 from controller.clock import WallClock
+from controller.follower import at_addresses, follow, log_to_stderr
 from controller.live.server import live_server
 from controller.live.state import LiveState
 from controller.record.codec import encode
+from controller.record.failures import RecordError
 from controller.record.records import CycleRecord
+from controller.run_directory import write_table
 from controller.service.clocks import SteppedClock
 from controller.service.desk import Replanned
 from controller.service.modes import Mode
 from controller.service.service import Service
 from controller.service.setup import Setup
-from controller.summaries import summarised, write_plan
-from core.config import Config
+from controller.summaries import summarised, write_plan, write_rounds
+from controller.tables import nodes_frame
+from core.config import InfluxConfig
 from core.devices import Outcome
 from core.errors import GridlabError
 from core.load import load_config
@@ -44,7 +50,11 @@ class Opening:
     """What a clock master says first.
 
     ``addresses``: where each device listens, {host, port, unit} or {url} by name. ``margin``: in place of that of the
-    configuration, unless None. ``live_port``: of a live page; 0 is a free one, None none at all.
+    configuration, unless None. ``live_port``: of a live page; 0 is a free one, None none at all. ``at_s``: where
+    virtual time stands when an earlier controller of this folder has died; it is ACTIVE again then if the journal says
+    so. ``patience_s``: how long a reading is waited for; by default long enough that every device answers.
+    ``steadfast``: a cycle that fails is answered by ``{"failed": text}``, and the next one is tried, as `serve` does.
+    ``influx``: a database in place of that of the configuration. ``planner``: socket of a planner.
     """
 
     config: str
@@ -54,6 +64,11 @@ class Opening:
     margin: str | float | None
     addresses: Mapping[str, Mapping[str, Any]]
     live_port: int | None = None
+    at_s: float | None = None
+    patience_s: float = READ_S
+    steadfast: bool = False
+    influx: Mapping[str, str] | None = None
+    planner: str | None = None
 
     def setup(self) -> Setup:
         """What the service is made of."""
@@ -62,7 +77,19 @@ class Opening:
         if self.margin is not None:
             limits = config.limits.model_copy(update={"margin": self.margin})
             config = config.model_copy(update={"limits": limits})
-        return Setup(config, path, folder, folder, tables=True, coordinate=self.coordinate, patience_s=READ_S)
+        if self.influx is not None:
+            telemetry = config.telemetry.model_copy(update={"influx": InfluxConfig.model_validate(self.influx)})
+            config = config.model_copy(update={"telemetry": telemetry})
+        return Setup(
+            config,
+            path,
+            folder,
+            folder,
+            tables=True,
+            coordinate=self.coordinate,
+            patience_s=self.patience_s,
+            planner=Path(self.planner) if self.planner else None,
+        )
 
 
 class Session:
@@ -74,7 +101,7 @@ class Session:
         self._service: Service
         self._pending: asyncio.Task[Replanned] | None = None
         self._cycle_ms: list[float] = []
-        self._opened = False
+        self._opened = self._steadfast = False
 
     async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do what the clock master asks.
@@ -86,18 +113,33 @@ class Session:
             case {"open": dict(opening)}:
                 return await self._open(Opening(**opening))
             case {"cycle": int() | float() as t_s}:
-                return await self._cycle(t_s)
+                return await self._cycle(t_s, plan=request.get("plan", True), wait=request.get("wait", True))
+            case {"poll": int() | float() as t_s}:
+                self._clock.advance_to(t_s)
+                await self._service.poll()
+                return {}
+            case {"mode": str(mode), "who": str(who)}:
+                return {"outcomes": await self._service.set_mode(Mode(mode), who=who)}
+            case {"emergency_stop": str(who)}:
+                return {"outcomes": await self._service.emergency_stop(who)}
+            case {"jump": int() | float() as seconds}:
+                self._clock.jump(seconds)
+                return {}
+            case {"ask": "tasks"}:
+                return {"tasks": len(asyncio.all_tasks())}
             case {"stop": int() | float() as t_s}:
                 return await self._stop(t_s)
-        raise GridlabError(f"controller: asked {request}, allowed open, cycle, stop")
+        allowed = "open, cycle, poll, mode, emergency_stop, jump, ask, stop"
+        raise GridlabError(f"controller: asked {request}, allowed {allowed}")
 
     async def release(self) -> Mapping[str, Outcome]:
         """Release every converter, once: while time stands there is nothing to wait for."""
         return await self._service.close(within_s=0.0) if self._opened else {}
 
     async def _open(self, opening: Opening) -> Mapping[str, Any]:
-        setup = opening.setup()
+        setup, self._steadfast = opening.setup(), opening.steadfast
         self._clock = SteppedClock(datetime.fromisoformat(opening.start))
+        self._clock.advance_to(opening.at_s or 0.0)
         port = None
         if opening.live_port is not None:
             setup = replace(setup, live=(live := LiveState(setup.config)))
@@ -105,24 +147,33 @@ class Session:
         self._service = await self._stack.enter_async_context(Service(setup, self._clock, self._stopwatch))
         self._opened = True
         day_ahead = self._service.desk.day_ahead
-        assert day_ahead is not None, "nothing is resumed in a new folder"
-        write_plan(setup.folder, day_ahead)
-        await self._service.set_mode(Mode.ACTIVE)
-        return {"day_ahead": summarised(day_ahead), "live_port": port}
+        if opening.at_s is None:
+            assert day_ahead is not None, "nothing is resumed in a new folder"
+            write_plan(setup.folder, day_ahead)
+            write_rounds(setup.folder, day_ahead)
+            write_table(setup.folder / "plan_nodes.csv", nodes_frame(day_ahead))
+        await self._service.set_mode(Mode.ACTIVE if opening.at_s is None else self._service.first_mode())
+        return {"day_ahead": summarised(day_ahead) if day_ahead else None, "live_port": port}
 
-    async def _cycle(self, t_s: float) -> Mapping[str, Any]:
+    async def _cycle(self, t_s: float, *, plan: bool, wait: bool) -> Mapping[str, Any]:
         self._clock.advance_to(t_s)
-        mpc = await self._adopt()
+        mpc = await self._adopt(wait=wait)
         began_s = self._stopwatch.monotonic_s()
-        record = await self._service.cycle()
+        try:
+            record = await self._service.cycle()
+        except RecordError as error:
+            if not self._steadfast:
+                raise
+            return {"mode": self._service.mode, "failed": str(error)}
         self._cycle_ms.append(1e3 * (self._stopwatch.monotonic_s() - began_s))
-        assert record is not None, "the mode is ACTIVE"
-        if t_s % 60 == 0 and self._service.desk.due(record.time):
+        if record is None:
+            return {"mode": self._service.mode}
+        if plan and self._pending is None and t_s % 60 == 0 and self._service.desk.due(record.time):
             self._pending = asyncio.create_task(self._service.replan())
-        return {**_outline(record), "mpc": mpc}
+        return {**_outline(record), "mpc": mpc, "mode": record.mode}
 
-    async def _adopt(self) -> str | None:
-        if self._pending is None:
+    async def _adopt(self, *, wait: bool = True) -> str | None:
+        if self._pending is None or not (wait or self._pending.done()):
             return None
         done, self._pending = await self._pending, None
         return self._service.adopt(done).status
@@ -133,18 +184,13 @@ class Session:
         check = self._service.check
         books = {name: encode(state.battery) for name, state in self._service.states.items()}
         outcomes = await self.release()
+        await self._service.sent()
         return {
             "safe": {name: outcome is Outcome.VERIFIED for name, outcome in outcomes.items()},
             "books": books,
             "cycle_ms": self._cycle_ms,
             "check": encode(check) if check else None,
         }
-
-
-def at_addresses(config: Config, addresses: Mapping[str, Mapping[str, Any]]) -> Config:
-    """The configuration with its devices where they really listen."""
-    devices = tuple(device.model_copy(update=dict(addresses.get(device.name, {}))) for device in config.devices)
-    return config.model_copy(update={"devices": devices})
 
 
 def _outline(record: CycleRecord) -> Mapping[str, Any]:
@@ -158,28 +204,17 @@ def _outline(record: CycleRecord) -> Mapping[str, Any]:
     return {"v_min_pu": min(voltages, default=None), "v_max_pu": max(voltages, default=None), "cost_per_h": sum(rates)}
 
 
-async def _follow() -> None:
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+async def _control() -> None:
     async with AsyncExitStack() as stack:
         session = Session(stack)
-        while line := await reader.readline():
-            try:
-                answer = await session.answer(json.loads(line))
-            except (GridlabError, OSError, ValueError) as error:
-                answer = {"error": str(error)}
-            sys.stdout.write(json.dumps(answer) + "\n")
-            sys.stdout.flush()
-            if "error" in answer:
-                break
+        await follow(session)
         await session.release()
 
 
 def main() -> None:
-    """Follow until stdin ends; the log goes to stderr."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    asyncio.run(_follow())
+    """Control until stdin ends."""
+    log_to_stderr()
+    asyncio.run(_control())
 
 
 if __name__ == "__main__":

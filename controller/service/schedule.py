@@ -16,6 +16,7 @@ from apscheduler.triggers.cron import CronTrigger
 
 from controller.record.records import Severity
 from controller.service.alarms import Finding
+from controller.service.notify import WATCHDOG, notify, status
 from controller.service.service import Service
 from core.config import ScheduleConfig
 from core.errors import GridlabError
@@ -85,6 +86,7 @@ class Schedule:
         try:
             async with asyncio.timeout(CYCLE_DEADLINE_S):
                 await self._service.cycle()
+            notify(WATCHDOG, status(self._service.mode))
         except Exception:  # the loop goes on whatever became of one cycle; leases end where none succeeds
             self._service.missed += 1
             _log.exception("cycle failed")

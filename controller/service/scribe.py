@@ -6,13 +6,14 @@ from zoneinfo import ZoneInfo
 
 from controller.live.site import Site
 from controller.record.outbox import Counts
-from controller.record.records import CycleRecord, MpcRecord, Severity
+from controller.record.records import CycleRecord, DevicesRecord, MpcRecord, Severity
 from controller.service.alarms import AlarmBook, Finding
 from controller.service.costs import Costs
 from controller.service.cycle import Cycle
 from controller.service.describe import Around, Places, cycle_record, limits_record
 from controller.service.desk import Desk
 from controller.service.modes import Mode
+from controller.service.watch import Watch
 from core.config import Config
 from core.devices import Snapshot
 from core.time import Clock
@@ -28,17 +29,24 @@ class Scribe:
     """
 
     def __init__(self, config: Config, clock: Clock) -> None:
-        network = config.grid.network()
+        network, self._clock = config.grid.network(), clock
         self._zone = ZoneInfo(config.horizon.timezone)
         self._places, self._limits = Places.of(config, network), limits_record(config, network)
         self._alarms = AlarmBook(Site.of(config))
         self._mpc: MpcRecord | None = None
         self._last: Snapshot | None = None
+        self._quality: dict[str, str] = {}
         self.costs = Costs.none(clock.now().astimezone(self._zone))
 
     def saw_mpc(self, record: MpcRecord) -> None:
         """Take note of an MPC run."""
         self._mpc = record
+
+    def changed(self, watch: Watch) -> DevicesRecord | None:
+        """What a poll found of devices whose quality is not that of the last record; None if there are none."""
+        seen = {name: record for name, record in watch.devices().items() if self._quality.get(name) != record.quality}
+        self._quality.update({name: record.quality for name, record in seen.items()})
+        return DevicesRecord(self._clock.now(), seen) if seen else None
 
     def record(
         self,
@@ -57,6 +65,7 @@ class Scribe:
         around = Around(prices, self.costs.chf, desk.plan_age_s(), mode, cycle_ms, missed, telemetry)
         record = cycle_record(cycle, self._places, self._limits, around)
         jumped, self._last = tuple(_jumped(self._last, cycle.image.snapshot)), cycle.image.snapshot
+        self._quality = {name: device.quality for name, device in record.devices.items()}
         standing, ended = self._alarms.after(record, self._mpc, (*_of_cycle(cycle), *jumped, *notices))
         return replace(record, alarms=standing, ended=ended)
 

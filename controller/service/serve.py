@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from controller.guardian.heartbeat import boot_id
 from controller.live.server import live_server
 from controller.live.state import LiveState
-from controller.record.records import Severity
-from controller.service.alarms import Finding
 from controller.service.modes import Mode
+from controller.service.notify import READY, STOPPING, notify, status
 from controller.service.operator import operated, socket_path
 from controller.service.schedule import Schedule
 from controller.service.service import Service
@@ -47,7 +47,7 @@ async def serve(
         live, config = LiveState(setup.config), setup.config
         async with (
             live_server(live, live_port) as port,
-            Service(replace(setup, live=live), clock, clock) as service,
+            Service(replace(setup, live=live, boot=boot_id()), clock, clock) as service,
             operated(service, setup.state),
         ):
             schedule = Schedule(service, config.schedule, config.horizon.timezone, clock)
@@ -56,22 +56,12 @@ async def serve(
                 loop.add_signal_handler(number, schedule.stop.set)
             for line in service.damaged:
                 _log.error("%s", line)
-            await service.set_mode(_first_mode(service))
+            await service.set_mode(service.first_mode())
             started(service.mode, port)
+            notify(READY, status(service.mode))
             await schedule.run()
+            notify(STOPPING)
             return await service.close()
-
-
-def _first_mode(service: Service) -> Mode:
-    """ACTIVE where the last service ended in it a moment ago, unless that happens again and again."""
-    if not service.memory.was_active():
-        return Mode.MONITOR
-    if not service.memory.crash_loop():
-        return Mode.ACTIVE
-    text = "ended in ACTIVE again and again without being told to: an operator has to look"
-    _log.error("crash loop: %s", text)
-    service.notices["crash loop"] = Finding("crash loop", Severity.ALARM, "service", text)
-    return Mode.MONITOR
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from controller.guardian.heartbeat import Heartbeat, read_takeover
+from controller.planner.link import AnyPlanner, PlannerLink
+from controller.planner.planner import Planner
 from controller.record.records import CycleRecord, MpcRecord, Severity
 from controller.service.alarms import Finding
 from controller.service.books import Books
@@ -26,7 +28,6 @@ from controller.service.memory import KeptCycle, Memory
 from controller.service.model_check import GridCheck, ModelCheck
 from controller.service.modes import Mode
 from controller.service.overrides import Override, checked
-from controller.service.planner import Planner
 from controller.service.scribe import Scribe
 from controller.service.setup import Setup, node_limits
 from core.devices import Outcome
@@ -74,7 +75,9 @@ class Service:
         setup, config = self._setup, self._setup.config
         async with AsyncExitStack() as stack:
             books = await stack.enter_async_context(self._books)
-            planner = await stack.enter_async_context(Planner(best_s=min(MPC_BEST_S, config.schedule.mpc_budget_s)))
+            best_s = min(MPC_BEST_S, config.schedule.mpc_budget_s)
+            planner: AnyPlanner = Planner(best_s) if setup.planner is None else PlannerLink(setup.planner, best_s)
+            await stack.enter_async_context(planner)
             days = DayBook(config, setup.path)
             self.desk = Desk(config, days, planner, self._clock, self._stopwatch, coordinate=setup.coordinate)
             await self.desk.open(self.memory.plans(days), self.memory.margin())
@@ -107,8 +110,19 @@ class Service:
         """What prosumers remember, by name."""
         return self._field.loop.state if self._field.loop else self._field.states
 
-    async def set_mode(self, mode: Mode, within_s: float = STOP_S) -> Mapping[str, Outcome]:
-        """Change what may be done; leaving ACTIVE releases every converter and reads it back.
+    def first_mode(self) -> Mode:
+        """ACTIVE where the last service ended in it a moment ago, unless that happens again and again; else MONITOR."""
+        if not self.memory.was_active():
+            return Mode.MONITOR
+        if not self.memory.crash_loop():
+            return Mode.ACTIVE
+        text = "ended in ACTIVE again and again without being told to: an operator has to look"
+        _log.error("crash loop: %s", text)
+        self.notices["crash loop"] = Finding("crash loop", Severity.ALARM, "service", text)
+        return Mode.MONITOR
+
+    async def set_mode(self, mode: Mode, within_s: float = STOP_S, who: str = "") -> Mapping[str, Outcome]:
+        """Change what may be done; leaving ACTIVE releases every converter and reads it back. ``who`` asked for it.
 
         Returns:
             Outcomes of the releases, by device; empty if nothing was commanded.
@@ -118,6 +132,8 @@ class Service:
             InputError: a register map, certificate or key cannot be used; the mode is OFF.
             GridlabError: it is stopping.
         """
+        if who:
+            self._books.audit.note(self._clock.now(), "command", f"mode {mode}, {who}")
         async with self._turn:
             return await self._set_mode(mode, within_s)
 
@@ -158,11 +174,17 @@ class Service:
         self._closing = True
         return await self.set_mode(Mode.OFF, within_s)
 
+    async def sent(self) -> None:
+        """Give the database of the telemetry a moment to take what waits."""
+        await self._books.sent()
+
     async def poll(self) -> None:
         """Read all devices between cycles."""
         async with self._turn:
-            if self._field.watch:
-                await self._field.watch.poll()
+            if watch := self._field.watch:
+                await watch.poll()
+                if changed := self._scribe.changed(watch):
+                    self._books.keep("telemetry", partial(self._books.recorder.devices, changed))
 
     async def cycle(self) -> CycleRecord | None:
         """One cycle; None in OFF.

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from controller.record.records import DeviceRecord
 from core.devices import Measurement, Meter, Quality, Snapshot
 from core.time import Clock
 from drivers.factory import Devices
@@ -73,6 +74,15 @@ class Watch:
         """Of converters that have answered the last time."""
         known = {name: converter.status for name, converter in self._devices.watched.items()}
         return {name: status for name, status in known.items() if status is not None and name not in self._running}
+
+    def devices(self) -> Mapping[str, DeviceRecord]:
+        """How devices answered the last time."""
+        now_s = self._clock.monotonic_s()
+        ages_s = {name: now_s - reading.received_s for name, reading in self._good.items()}
+        return {
+            name: DeviceRecord(self._latency_ms.get(name), reading.quality, ages_s.get(name))
+            for name, reading in self._last.items()
+        }
 
     async def close(self) -> None:
         """Give up what is still under way."""

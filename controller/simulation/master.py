@@ -18,7 +18,9 @@ from controller.simulation.talk import Talk, connection, module
 from core.config import Config
 from core.time import Clock
 
-CONTROLLER, PLANT = "controller.service.follow", "sim_plant"
+CONTROLLER, GUARDIAN, PLANT = "controller.service.follow", "controller.guardian.follow", "sim_plant"
+Addresses = Mapping[str, Any]
+"""Where each device listens, {host, port, unit} or {url} by name."""
 
 
 @dataclass(frozen=True)
@@ -97,21 +99,14 @@ async def simulate(
     """
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(_Interrupt())
-        plant, addresses = await stack.enter_async_context(_plant(job, folder))
+        plant, addresses = await stack.enter_async_context(started_plant(job, folder))
         controller = await stack.enter_async_context(module(CONTROLLER, (), folder / "controller.log"))
-        opening = {
-            "config": str(job.path),
-            "folder": str(folder),
-            "start": job.start.isoformat(),
-            "coordinate": job.coordinate,
-            "margin": job.margin,
-            "addresses": addresses,
-            "live_port": job.live_port,
-        }
-        opened = await controller.ask({"open": opening})
+        guardian = await stack.enter_async_context(module(GUARDIAN, (), folder / "guardian.log"))
+        opened = await controller.ask({"open": opening(job, folder, addresses)})
+        await guardian.ask({"open": post(job, folder, addresses)})
         if opened["live_port"] is not None:
             announce(opened["live_port"])
-        run = _Run(job, plant, controller, clock, observe)
+        run = _Run(job, plant, controller, guardian, clock, observe)
         done = await run.cycles(stop)
         return await run.finished(done, opened["day_ahead"])
 
@@ -147,9 +142,15 @@ class _Run:
     """The steps of a run."""
 
     def __init__(
-        self, job: Job, plant: Talk, controller: Talk, clock: Clock, observe: Callable[[Moment], None]
+        self,
+        job: Job,
+        plant: Talk,
+        controller: Talk,
+        guardian: Talk,
+        clock: Clock,
+        observe: Callable[[Moment], None],
     ) -> None:
-        self._job, self._plant, self._controller = job, plant, controller
+        self._job, self._plant, self._controller, self._guardian = job, plant, controller, guardian
         self._clock, self._observe = clock, observe
         self._cost = 0.0
         self._first: Mapping[str, Any] = {}
@@ -190,6 +191,7 @@ class _Run:
         for request in due(job.faults, job.start, t_s, job.period_s):
             await self._plant.ask(request)
         seen = await self._controller.ask({"cycle": t_s})
+        await self._guardian.ask({"tick": t_s})
         self._cost += seen["cost_per_h"] * job.period_s / 3600
         at, share = job.start + timedelta(seconds=t_s), (k + 1) / job.cycles
         self._observe(Moment(at, share, seen["v_min_pu"], seen["v_max_pu"], self._cost, seen["mpc"]))
@@ -201,12 +203,30 @@ class _Run:
 
 
 @asynccontextmanager
-async def _plant(job: Job, folder: Path) -> AsyncIterator[tuple[Talk, Mapping[str, Any]]]:
+async def started_plant(job: Job, folder: Path) -> AsyncIterator[tuple[Talk, Addresses]]:
     """The plant in lock step on free ports, and where its devices listen."""
     async with module(PLANT, _plant_words(job, folder), folder / "plant.log") as process:
         ready = await process.hear()
         async with connection("plant", ready["control"]) as plant:
             yield plant, ready["devices"]
+
+
+def opening(job: Job, folder: Path, addresses: Addresses) -> Mapping[str, Any]:
+    """What the controller is told first, see :class:`controller.service.follow.Opening`."""
+    return {
+        "config": str(job.path),
+        "folder": str(folder),
+        "start": job.start.isoformat(),
+        "coordinate": job.coordinate,
+        "margin": job.margin,
+        "addresses": addresses,
+        "live_port": job.live_port,
+    }
+
+
+def post(job: Job, folder: Path, addresses: Addresses) -> Mapping[str, Any]:
+    """What the guardian is told first, see :class:`controller.guardian.follow.Opening`."""
+    return {"config": str(job.path), "state": str(folder), "start": job.start.isoformat(), "addresses": addresses}
 
 
 def _plant_words(job: Job, folder: Path) -> Sequence[str]:

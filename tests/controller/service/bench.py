@@ -8,12 +8,12 @@ from functools import cache
 from pathlib import Path
 
 from controller.clock import WallClock
+from controller.follower import at_addresses
 from controller.record.audit import AuditTrail
 from controller.service.clocks import SteppedClock
 from controller.service.cycle import ControlLoop, Cycle
 from controller.service.days import Day, DayBook
 from controller.service.doubts import Doubts
-from controller.service.follow import at_addresses
 from controller.service.plans import Dated, Plans
 from controller.service.setup import node_limits
 from controller.service.watch import Watch

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from controller.clock import WallClock
+from controller.follower import at_addresses
 from controller.record.audit_lines import AuditWrite, read_audit
 from controller.record.failures import RecordError
 from controller.service.days import Day
-from controller.service.follow import at_addresses
 from controller.service.plans import Plans
 from controller.service.watch import Watch
 from core.devices import Outcome, Quality

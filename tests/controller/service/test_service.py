@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from controller.clock import WallClock
+from controller.follower import at_addresses
 from controller.service.clocks import SteppedClock
-from controller.service.follow import at_addresses
 from controller.service.modes import Mode
 from controller.service.service import Service
 from controller.service.setup import Setup

@@ -1,0 +1,120 @@
+"""Commands around devices, simulated ones and real ones, besides the service itself."""
+
+import asyncio
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller import loop_screen, run_directory, screen
+from controller.cli.arguments import (
+    ConfigArgument,
+    LivePortOption,
+    OutOption,
+    QuietOption,
+    ServerKeyOption,
+)
+from controller.clock import WallClock
+from controller.probe import compared
+from controller.probe import probe as read_devices
+from controller.probe_screen import print_probe
+from controller.simulation import options
+from controller.simulation.faults import load_faults
+from controller.simulation.master import Job
+from controller.simulation.run import run_simulation
+from core.config import Config
+from core.errors import Fault, GridlabError, InputError
+from core.load import load_config, load_scenario
+
+
+def simulate(
+    config: ConfigArgument,
+    out: OutOption = None,
+    start: Annotated[str | None, typer.Option(help="Local time of the day.", metavar="HH:MM")] = None,
+    end: Annotated[str | None, typer.Option(help="Local time of the day.", metavar="HH:MM")] = None,
+    pace: Annotated[str, typer.Option(help="max, realtime, or a factor such as 60x.")] = "max",
+    uncoordinated: Annotated[bool, typer.Option("--uncoordinated", help="The selfish baseline.")] = False,
+    margin: Annotated[
+        str | None, typer.Option(help="auto, off, or p.u. to the voltage limits.", show_default="as in CONFIG")
+    ] = None,
+    faults: Annotated[Path | None, typer.Option(help="YAML list of faults of the plant's devices.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the meters' noise.")] = 0,
+    server_key: ServerKeyOption = None,
+    live: Annotated[bool, typer.Option("--live", help="With a live page to watch it on.")] = False,
+    live_port: LivePortOption = 8484,
+    quiet: QuietOption = False,
+) -> None:
+    """Run a day in closed loop against the simulated plant, over real sockets of this machine."""
+    clock, settings = WallClock(), load_config(config)
+    require_converters(settings, config)
+    for variant in ("forecast", "realised"):
+        load_scenario(settings, config, variant)
+    begin, over = options.span(settings, start, end)
+    job = Job(
+        config=settings,
+        path=config,
+        start=begin,
+        end=over,
+        seed=seed,
+        coordinate=not uncoordinated,
+        margin=options.margin(margin),
+        pace=options.pace(pace),
+        faults=load_faults(faults, settings) if faults else (),
+        server_key=server_key,
+        live_port=live_port if live else None,
+    )
+    run_path = run_directory.choose(out, settings.name, clock.now())
+    with loop_screen.progress(job, quiet) as observe:
+        announce = partial(loop_screen.print_live, quiet=quiet)
+        summary = run_simulation(job, run_path, clock, observe, announce)
+    if not quiet:
+        loop_screen.print_result(summary, run_path)
+
+
+def plant(
+    config: ConfigArgument,
+    pace: Annotated[float, typer.Option(min=0.001, help="Simulated seconds per second.")] = 1.0,
+    server_key: ServerKeyOption = None,
+) -> None:
+    """Run the simulated laboratory at the addresses of its devices, until it is told to stop."""
+    load_config(config)
+    key = () if server_key is None else ("--server-key", str(server_key))
+    os.execv(sys.executable, [sys.executable, "-m", "sim_plant", str(config), "--pace", str(pace), *key])
+
+
+def check(
+    config: ConfigArgument,
+    probe: Annotated[bool, typer.Option("--probe", help="Read every device as well; nothing is written.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Validate a scenario and all files that it names."""
+    checked = load_config(config)
+    for variant in ("forecast", "realised"):
+        load_scenario(checked, config, variant)
+    if not quiet:
+        screen.print_checked(checked, config)
+    if probe:
+        reports = asyncio.run(read_devices(checked, config, WallClock()))
+        if not quiet:
+            print_probe(reports, compared(checked, reports))
+        if silent := [report.name for report in reports if not report.answered]:
+            raise GridlabError(f"no answer: {', '.join(silent)}")
+
+
+def require_converters(settings: Config, path: Path) -> None:
+    """A simulated run reproduces every prosumer by a converter.
+
+    Raises:
+        InputError: somebody has none.
+    """
+    allowed = "the name of a converter in `devices`"
+    faults = [
+        Fault(str(path), f"prosumers[{k}].converter", "none", allowed)
+        for k, prosumer in enumerate(settings.prosumers)
+        if prosumer.converter is None
+    ]
+    if faults:
+        raise InputError(faults)

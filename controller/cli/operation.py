@@ -1,0 +1,89 @@
+"""Commands of a laboratory's computer: the service, its planner and guardian, and what an operator says to it."""
+
+import asyncio
+import logging
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller import loop_screen, run_directory
+from controller.cli.arguments import (
+    ConfigArgument,
+    LivePortOption,
+    OutOption,
+    PlannerOption,
+    QuietOption,
+    StateOption,
+)
+from controller.cli.laboratory import require_converters
+from controller.clock import WallClock
+from controller.planner import unit
+from controller.service import operator
+from controller.service import serve as serving
+from controller.service.books import AUDIT
+from controller.service.modes import Mode
+from controller.service.setup import Setup
+from core.devices import Outcome
+from core.errors import GridlabError
+from core.load import load_config
+
+
+def serve(
+    config: ConfigArgument,
+    out: OutOption = None,
+    state: StateOption = Path("state"),
+    live_port: LivePortOption = 8484,
+    planner: PlannerOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Control the devices of a scenario until SIGTERM; begins in MONITOR, see `gridlab mode`.
+
+    An --out that an earlier `serve` has written to is continued.
+    """
+    clock, settings = WallClock(), load_config(config)
+    if not any(prosumer.converter for prosumer in settings.prosumers):
+        require_converters(settings, config)
+    run_path = out if out and (out / AUDIT).exists() else run_directory.choose(out, settings.name, clock.now())
+    setup = Setup(settings, config, run_path, state, planner=planner)
+    log_to_stderr()
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    started = partial(loop_screen.print_serving, run_path=run_path, quiet=quiet)
+    outcomes = asyncio.run(serving.serve(setup, clock, live_port, started))
+    if not quiet:
+        loop_screen.print_released(outcomes)
+    if unsafe := [name for name, outcome in outcomes.items() if outcome is not Outcome.VERIFIED]:
+        raise GridlabError(f"not known to be safe, their leases end within 75 s: {', '.join(unsafe)}")
+
+
+def planner(
+    socket: Annotated[Path, typer.Option(help="Socket file to listen on.", show_default=False)],
+) -> None:
+    """Compute plans for a `gridlab serve --planner`, until SIGTERM; needs no network."""
+    log_to_stderr()
+    asyncio.run(unit.serve(socket))
+
+
+def guardian(config: ConfigArgument, state: StateOption = Path("state")) -> None:
+    """Write the safe state to every converter when the service of this state folder falls silent; until SIGTERM."""
+    os.execv(sys.executable, [sys.executable, "-m", "controller.guardian", str(config), "--state", str(state)])
+
+
+def mode(
+    wanted: Annotated[Mode | None, typer.Argument(help="off, monitor or active; without: what it is.")] = None,
+    state: StateOption = Path("state"),
+    quiet: QuietOption = False,
+) -> None:
+    """Tell a running service what it may do: OFF, MONITOR (read and decide) or ACTIVE (write as well)."""
+    request = {"ask": "status"} if wanted is None else {"mode": wanted.value}
+    answer = asyncio.run(operator.ask(state, request))
+    if not quiet:
+        loop_screen.print_mode(answer)
+
+
+def log_to_stderr() -> None:
+    """As a service manager keeps it."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

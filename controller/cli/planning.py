@@ -1,0 +1,70 @@
+"""Commands that compute without any device: prices and plans, studies, validation."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from controller import planning, run_directory, screen, study
+from controller.cli.arguments import ConfigArgument, OutOption, QuietOption
+from controller.clock import WallClock
+from controller.report import write_report
+from core.config import Config
+from core.load import load_config
+
+study_app = typer.Typer(no_args_is_help=True, help="Counterparts of the paper's convergence studies.")
+
+
+def plan(
+    config: ConfigArgument,
+    out: OutOption = None,
+    splitting: Annotated[
+        Literal["profile", "constraint"] | None, typer.Option(help="Algorithm.", show_default="as in CONFIG")
+    ] = None,
+    uncoordinated: Annotated[bool, typer.Option("--uncoordinated", help="The selfish baseline alone.")] = False,
+    max_iterations: Annotated[
+        int | None, typer.Option(min=1, help="Rounds at most.", show_default="as in CONFIG")
+    ] = None,
+    budget_s: Annotated[
+        float | None, typer.Option(min=0.001, help="Wall clock at most, s.", show_default="as in CONFIG")
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Compute day-ahead price signals and plans."""
+    clock = WallClock()
+    settings = with_options(load_config(config), splitting=splitting, max_iterations=max_iterations, budget_s=budget_s)
+    run_path = run_directory.choose(out, settings.name, clock.now())
+    with screen.progress(settings.coordination, quiet) as observer:
+        summary = planning.plan(settings, config, run_path, clock, not uncoordinated, observer)
+    if not quiet:
+        screen.print_result(summary, run_path)
+
+
+@study_app.command("rho", epilog="Example: gridlab study rho configs/gridlab9.yaml")
+def study_rho(config: ConfigArgument, out: OutOption = None, quiet: QuietOption = False) -> None:
+    """Residuals after 80 iterations over a constant penalty (figure 6 of the paper)."""
+    run_study(study.rho, "study-rho", config, out, quiet)
+
+
+@study_app.command("price-response", epilog="Example: gridlab study price-response configs/gridlab9.yaml")
+def study_price_response(config: ConfigArgument, out: OutOption = None, quiet: QuietOption = False) -> None:
+    """Cost and violation when everybody minimises the advertised price, over the penalty in it (figure 7)."""
+    run_study(study.price_response, "study-price-response", config, out, quiet)
+
+
+def run_study(kind: study.Study, name: str, config: Path, out: Path | None, quiet: bool) -> None:
+    """Run a study into a folder of its own and say where it is."""
+    clock = WallClock()
+    settings = load_config(config)
+    run_path = run_directory.choose(out, f"{settings.name}-{name}", clock.now())
+    with screen.steps(name, quiet) as advance, run_directory.written(run_path) as folder:
+        kind(settings, config, folder, clock, advance)
+    write_report(run_path)
+    if not quiet:
+        screen.print_path(name, run_path)
+
+
+def with_options(config: Config, **options: Any) -> Config:
+    """The configuration with command-line options in place of its coordination settings; None leaves one as it is."""
+    given = {key: value for key, value in options.items() if value is not None}
+    return config.model_copy(update={"coordination": config.coordination.model_copy(update=given)})

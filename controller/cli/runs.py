@@ -1,0 +1,68 @@
+"""Commands on finished runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller import screen
+from controller.cli.arguments import ConfigArgument, QuietOption, RunArgument
+from controller.record.export import export_line_protocol, export_parquet
+from controller.record.export import import_influx as send_run
+from controller.record.influx import seen_from
+from controller.record.outbox import DEAD_LETTERS
+from controller.report import write_report
+from core.config import TelemetryConfig
+from core.errors import Fault, GridlabError, InputError
+from core.load import load_config
+
+
+def report(
+    run_dir: Annotated[Path, typer.Argument(help="A run directory.", metavar="RUN_DIR", show_default=False)],
+    other: Annotated[
+        Path | None, typer.Argument(help="A second run of the same kind, to stand beside it.", metavar="RUN_DIR_2")
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Rebuild report.html from a plan, a run of the closed loop or a study; two of one kind side by side."""
+    path = write_report(run_dir, other)
+    if not quiet:
+        screen.print_path("report", path)
+
+
+def export(
+    run_dir: RunArgument,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="One file per measurement; needs gridlab[parquet].")
+    ] = False,
+    line_protocol: Annotated[bool, typer.Option("--line-protocol", help="One file, as InfluxDB takes it.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of the files.", show_default="RUN_DIR/export")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write the telemetry of a run for other programs."""
+    if parquet == line_protocol:
+        raise InputError([Fault("export", "", "both forms" if parquet else "no form", "--parquet or --line-protocol")])
+    folder, database = out or run_dir / "export", run_dir / TelemetryConfig().sqlite
+    write = export_parquet if parquet else export_line_protocol
+    write(database, folder)
+    if not quiet:
+        screen.print_path("export", folder)
+
+
+def import_influx(run_dir: RunArgument, config: ConfigArgument, quiet: QuietOption = False) -> None:
+    """Send the telemetry of a past run to the InfluxDB of CONFIG; doing it again does no harm."""
+    telemetry = load_config(config).telemetry
+    if telemetry.influx is None:
+        raise InputError(
+            [Fault(str(config), "telemetry.influx", "nothing", "a section {url, org, bucket, token_file}")]
+        )
+    with screen.steps("import", quiet) as advance:
+        done = send_run(
+            run_dir / telemetry.sqlite, seen_from(config, telemetry.influx), lambda n, total: advance(n / max(total, 1))
+        )
+    if done.dead_letters:
+        raise GridlabError(
+            f"{done.dead_letters} of {done.sent + done.dead_letters} points refused: {run_dir / DEAD_LETTERS}"
+        )
+    if not quiet:
+        screen.print_path(f"{done.sent} points", run_dir)
