@@ -1,10 +1,10 @@
-"""Faults that are the device's own, by name; those of the network belong to a proxy between plant and controller."""
+"""Faults that are the device's own, by name; those of its link are in ``link_faults``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from math import inf, nan
+from math import inf, isfinite, nan
 
 from core.errors import GridlabError
 from sim_plant.converter import Inputs, Mode
@@ -16,10 +16,11 @@ MEASURED = ("p_kw", "q_kvar", "v_v", "i_a")
 
 
 class DeviceFault(StrEnum):
-    """What can be wrong with a device. Some take a number: ``wrong_scale`` a factor, ``derated`` kVA.
+    """What can be wrong with a device.
 
     frozen: data and clock stand, writes are acknowledged and lost; the lease timer runs on. stuck: the output stays
-    where it is. reboot: off while it lasts, then without memory.
+    where it is. reboot: off while it lasts, then without memory. foreign_write: another client commands the converter
+    too, under an epoch of its own. clock_stands, clock_jumps: of the device's clock alone; its data are right.
     """
 
     FROZEN = "frozen"
@@ -34,8 +35,14 @@ class DeviceFault(StrEnum):
     BYTE_SWAP = "byte_swap"
     WRONG_SCALE = "wrong_scale"
     INVERTED_SIGN = "inverted_sign"
+    FOREIGN_WRITE = "foreign_write"
+    CLOCK_STANDS = "clock_stands"
+    CLOCK_JUMPS = "clock_jumps"
 
 
+CONVERTER_FAULTS = tuple(DeviceFault)
+OPCUA_FAULTS = tuple(fault for fault in DeviceFault if fault is not DeviceFault.BYTE_SWAP)
+"""Those of a converter whose values are no words."""
 METER_FAULTS = (
     DeviceFault.FROZEN,
     DeviceFault.SENTINEL,
@@ -43,6 +50,8 @@ METER_FAULTS = (
     DeviceFault.BYTE_SWAP,
     DeviceFault.WRONG_SCALE,
     DeviceFault.INVERTED_SIGN,
+    DeviceFault.CLOCK_STANDS,
+    DeviceFault.CLOCK_JUMPS,
 )
 
 
@@ -50,7 +59,13 @@ class FaultError(GridlabError):
     """A fault that this device cannot have."""
 
 
-_DEFAULTS = {DeviceFault.WRONG_SCALE: 10.0, DeviceFault.DERATED: 5.0}
+_DEFAULTS = {DeviceFault.WRONG_SCALE: 10.0, DeviceFault.DERATED: 5.0, DeviceFault.CLOCK_JUMPS: 3600.0}
+_NUMBERS = {
+    DeviceFault.WRONG_SCALE: "a factor > 0",
+    DeviceFault.DERATED: "a number > 0 kVA",
+    DeviceFault.CLOCK_JUMPS: "a number of s",
+    DeviceFault.FOREIGN_WRITE: "an epoch 0 … 65535",
+}
 _PANEL = {DeviceFault.REBOOT: Mode.OFF, DeviceFault.TRIP: Mode.FAULT, DeviceFault.LOCAL: Mode.LOCAL}
 
 
@@ -82,17 +97,39 @@ class Faults:
 
     def distort(self, values: Values) -> Values:
         """What the device says in place of ``values``."""
-        if not self.active:
-            return values
+        return {**values, **self._measured(values), **self._clock(values)} if self.active else values
+
+    def _clock(self, values: Values) -> Values:
+        """A clock that stands has its time for its number."""
+        clock_s = self.active.get(DeviceFault.CLOCK_STANDS, values["clock_s"])
+        return {"clock_s": (clock_s or 0.0) + self.active.get(DeviceFault.CLOCK_JUMPS, 0.0)}
+
+    def _measured(self, values: Values) -> Values:
         measured = {name: values[name] for name in MEASURED if name in values}
         if DeviceFault.SENTINEL in self:
-            return {**values, **dict.fromkeys(measured)}
+            return dict.fromkeys(measured)
         if DeviceFault.NAN in self:
-            return {**values, **dict.fromkeys(measured, nan)}
+            return dict.fromkeys(measured, nan)
         factor = self.active.get(DeviceFault.WRONG_SCALE, 1.0)
         signs = {"p_kw": -1.0, "q_kvar": -1.0} if DeviceFault.INVERTED_SIGN in self else {}
-        scaled = {k: v if v is None else v * factor * signs.get(k, 1.0) for k, v in measured.items()}
-        return {**values, **scaled}
+        return {k: v if v is None else v * factor * signs.get(k, 1.0) for k, v in measured.items()}
 
 
 NO_FAULTS = Faults({})
+
+
+def check_number(device: str, fault: DeviceFault, number: float) -> None:
+    """Let pass what the fault can have for its number.
+
+    Raises:
+        FaultError: it cannot.
+    """
+    match fault:
+        case DeviceFault.WRONG_SCALE | DeviceFault.DERATED:
+            right = 0 < number < inf
+        case DeviceFault.CLOCK_JUMPS:
+            right = isfinite(number)
+        case _:
+            right = fault in _NUMBERS and number in range(2**16)
+    if not right:
+        raise FaultError(f"{device}: asked fault {fault} with {number}, allowed {_NUMBERS.get(fault, 'no number')}")

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from math import inf
 
-from core.config_devices import Converter, ModbusMeter
+from core.config_devices import Converter, ModbusMeter, OpcUaConverter
 from sim_plant.converter import Rating
+from sim_plant.faults import CONVERTER_FAULTS, OPCUA_FAULTS
 from sim_plant.grid import Grid, GridState
 from sim_plant.meter import Reading
 from sim_plant.referee import Recorder, Referee
 from sim_plant.settings import PlantConfig, PlantError
-from sim_plant.stations import Bench, ConverterStation, MeterStation, Station
+from sim_plant.stations import Bench, ConverterStation, Instrument, MeterStation, Station
 
 SUPPLY_PU = (0.5, 1.5)
 
@@ -53,6 +54,8 @@ class Laboratory:
             converter.instrument.latch(converter.truth(self._voltage_v(converter.node)), t_s)
         for meter in self.meters.values():
             meter.instrument.latch(self._truth_at(meter.node, demand), t_s)
+        for converter in self.converters.values():
+            converter.intrude()
         self.recorder.flush()
 
     def hold_slack(self, v_pu: float | None) -> None:
@@ -84,7 +87,8 @@ class Laboratory:
         rating = Rating(device.s_max_kva, device.ramp_kva_per_s, config.tau_s)
         referee = Referee(device.name, -config.idle_s, self.recorder.record)
         node = self._node(config.nodes[device.name])
-        return ConverterStation(device.name, node, rating, config.accuracy, bench, referee)
+        possible = OPCUA_FAULTS if isinstance(device, OpcUaConverter) else CONVERTER_FAULTS
+        return ConverterStation(Instrument(device.name, config.accuracy, bench, possible), node, rating, bench, referee)
 
     def _node(self, node: str) -> str:
         nodes = self.config.network.nodes

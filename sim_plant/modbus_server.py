@@ -21,18 +21,11 @@ class PortError(GridlabError):
 
 
 @asynccontextmanager
-async def serve_modbus(banks: Mapping[int, Bank], port: int) -> AsyncIterator[int]:
-    """Serve the banks, one a unit, until the block ends; port 0 takes a free one. Yields the port.
-
-    Raises:
-        PortError: the port is taken.
-    """
+async def serve_modbus(banks: Mapping[int, Bank]) -> AsyncIterator[int]:
+    """Serve the banks, one a unit, at a free port until the block ends. Yields the port."""
     devices = {0: _nobody()} | {unit: _device(unit, bank) for unit, bank in banks.items()}
-    server = ModbusTcpServer(list(devices.values()), address=(LOOPBACK, port))
-    try:
-        await server.serve_forever(background=True)
-    except RuntimeError as error:
-        raise PortError(f"Modbus TCP: asked port {port} of {LOOPBACK}, allowed a free one") from error
+    server = ModbusTcpServer(list(devices.values()), address=(LOOPBACK, 0))
+    await server.serve_forever(background=True)
     try:
         yield _port(server)
     finally:

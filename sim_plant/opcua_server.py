@@ -18,7 +18,7 @@ from asyncua.server.address_space import AddressSpace, AttributeService
 
 from drivers.opcua_model import NAMESPACE, VARIABLES, Variable
 from sim_plant.converter import Refusal
-from sim_plant.modbus_server import LOOPBACK, PortError
+from sim_plant.modbus_server import LOOPBACK
 from sim_plant.opcua_guard import Guard, GuardedServer
 from sim_plant.stations import ConverterStation
 
@@ -90,8 +90,8 @@ class _Item:
 class OpcUaServer:
     """Converters in one address space; ``publish`` brings their values there."""
 
-    def __init__(self, server: Server, port: int) -> None:
-        self.port = port
+    def __init__(self, server: Server) -> None:
+        self.port = 0
         self._server = server
         self._stations: list[ConverterStation] = []
         self._items: dict[ua.NodeId, _Item] = {}
@@ -157,24 +157,17 @@ class _Writes(AttributeService):
 
 @asynccontextmanager
 async def serve_opcua(
-    converters: Mapping[str, ConverterStation], port: int, guard: Guard | None = None
+    converters: Mapping[str, ConverterStation], guard: Guard | None = None
 ) -> AsyncIterator[OpcUaServer]:
-    """Serve the converters, by object name, until the block ends; port 0 takes a free one.
-
-    Raises:
-        PortError: the port is taken.
-    """
-    server = await _prepared(port, guard)
-    face = OpcUaServer(server, port)
+    """Serve the converters, by object name, at a free port until the block ends."""
+    server = await _prepared(guard)
+    face = OpcUaServer(server)
     server.iserver.attribute_service = _Writes(server.iserver.aspace, face)
     index = await server.register_namespace(NAMESPACE)
     for name, station in converters.items():
         await face.add(index, name, station)
     await face.publish()
-    try:
-        await server.start()
-    except OSError as error:
-        raise PortError(f"OPC UA: asked port {port} of {LOOPBACK}, allowed a free one") from error
+    await server.start()
     try:
         assert server.bserver
         face.port = server.bserver.port
@@ -183,14 +176,14 @@ async def serve_opcua(
         await server.stop()
 
 
-async def _prepared(port: int, guard: Guard | None) -> Server:
+async def _prepared(guard: Guard | None) -> Server:
     """A server without its converters. Its own clock stands: the devices' clocks are what counts."""
     server = Server(GuardedServer(guard))
     server.disable_clock()
     server.allow_remote_admin(False)
     await server.init()
     server.set_server_name("gridlab simulated plant")
-    server.set_endpoint(f"opc.tcp://{LOOPBACK}:{port}")
+    server.set_endpoint(f"opc.tcp://{LOOPBACK}:0")
     if guard is None:
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         server.set_identity_tokens([ua.AnonymousIdentityToken])

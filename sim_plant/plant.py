@@ -2,14 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from core.config_devices import Device
 from sim_plant.control import RequestError, serve_control
+from sim_plant.faults import FaultError
 from sim_plant.laboratory import Laboratory
+from sim_plant.link_faults import LinkFault
 from sim_plant.opcua_server import OpcUaServer
+from sim_plant.proxy import Proxy
 from sim_plant.referee import Recorder
 from sim_plant.reports import Answer, address, counts, truth
 from sim_plant.serving import open_modbus, open_opcua
@@ -21,12 +24,16 @@ TICK_S = 0.1
 
 @dataclass(frozen=True)
 class Plant:
-    """A running plant. ``devices`` are those of the description at the addresses where they really listen."""
+    """A running plant. ``devices`` are those of the description at the addresses where they really listen.
+
+    ``proxies``: what stands in front of each of them; those at one address share it.
+    """
 
     laboratory: Laboratory
     devices: tuple[Device, ...]
     stopping: asyncio.Event
     opcua: tuple[OpcUaServer, ...]
+    proxies: Mapping[str, Proxy]
     control_port: int = 0
 
     async def advance(self, t_s: float) -> None:
@@ -38,6 +45,23 @@ class Plant:
         self.laboratory.advance(t_s)
         for server in self.opcua:
             await server.publish()
+        for proxy in dict.fromkeys(self.proxies.values()):
+            await proxy.release(t_s)
+
+    async def switch(self, fault: str, device: str, *, on: bool, number: float | None = None) -> None:
+        """Begin or end a fault of a device or of its link.
+
+        Raises:
+            FaultError, PlantError: the device cannot have it, or there is no such device.
+        """
+        station = self.laboratory.station(device)
+        possible = (*station.instrument.possible, *LinkFault)
+        if fault not in possible:
+            raise FaultError(f"{device}: asked fault {fault}, allowed {', '.join(possible)}")
+        if fault in tuple(LinkFault):
+            await self.proxies[device].switch(LinkFault(fault), device, on=on, number=number)
+        else:
+            station.switch(fault, on=on, number=number)
 
     async def answer(self, request: object) -> Answer:
         """Do what the clock master asks; ``control`` has the table.
@@ -56,9 +80,9 @@ class Plant:
                 return await self._at(laboratory.now_s())
             case {"fault": str(fault), "device": str(device), "on": bool(on), **rest}:
                 number = rest.get("number")
-                laboratory.station(device).switch(
-                    fault, on=on, number=number if isinstance(number, int | float) else None
-                )
+                if not isinstance(number, int | float | None):
+                    raise RequestError(f"{device}: asked fault {fault} with {number}, allowed a number or none")
+                await self.switch(fault, device, on=on, number=number)
                 return await self._at(laboratory.now_s())
             case {"ask": "referee"}:
                 return counts(laboratory.recorder.tally)
@@ -88,8 +112,10 @@ async def open_plant(config: PlantConfig) -> AsyncIterator[Plant]:
         laboratory = Laboratory(config, recorder, None if config.pace is None else _paced(config.pace))
         modbus = await open_modbus(stack, laboratory)
         opcua, servers = await open_opcua(stack, laboratory)
-        devices = tuple((modbus | opcua)[device.name] for device in config.devices)
-        plant = Plant(laboratory, devices, asyncio.Event(), servers)
+        served = modbus | opcua
+        devices = tuple(served[device.name].device for device in config.devices)
+        proxies = {name: device.proxy for name, device in served.items()}
+        plant = Plant(laboratory, devices, asyncio.Event(), servers, proxies)
         port = await stack.enter_async_context(serve_control(plant.answer, config.control_port))
         if config.pace is not None:
             tasks = await stack.enter_async_context(asyncio.TaskGroup())

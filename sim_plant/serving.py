@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -10,15 +11,28 @@ from drivers.opcua_model import DEFAULT_OBJECT
 from drivers.registers import load_registers
 from sim_plant.banks import Bank, MapBank
 from sim_plant.laboratory import Laboratory
+from sim_plant.link_faults import MODBUS, OPCUA
+from sim_plant.links import Link
 from sim_plant.modbus_server import LOOPBACK, serve_modbus
 from sim_plant.opcua_guard import Guard
 from sim_plant.opcua_server import OpcUaServer, serve_opcua
+from sim_plant.proxy import Proxy, serve_proxy
 from sim_plant.settings import PlantConfig, PlantError
 from sim_plant.sunspec import SunspecBank
 
 ModbusDevice = ModbusConverter | SunspecConverter | ModbusMeter
-Bound = dict[str, Device]
-"""Devices by name, at the addresses where they really listen."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A device at the address where it really listens, and the proxy there, which devices of one address share."""
+
+    device: Device
+    proxy: Proxy
+
+
+Bound = dict[str, Served]
+"""By the device's name."""
 
 
 async def open_modbus(stack: AsyncExitStack, laboratory: Laboratory) -> Bound:
@@ -37,8 +51,12 @@ async def open_modbus(stack: AsyncExitStack, laboratory: Laboratory) -> Bound:
             if device.unit in banks:
                 raise PlantError(f"{device.name}: asked unit {device.unit} of port {port}, allowed one that is free")
             banks[device.unit] = _bank(device, laboratory)
-        listening = await stack.enter_async_context(serve_modbus(banks, _port(config, host, port)))
-        bound |= {d.name: d.model_copy(update={"host": LOOPBACK, "port": listening}) for d in devices}
+        server_port = await stack.enter_async_context(serve_modbus(banks))
+        link = Link(MODBUS, {d.name: d.unit for d in devices}, config.seed)
+        front = serve_proxy(link, _port(config, host, port), server_port, laboratory.now_s)
+        proxy = await stack.enter_async_context(front)
+        at = {"host": LOOPBACK, "port": proxy.port}
+        bound |= {d.name: Served(d.model_copy(update=at), proxy) for d in devices}
     return bound
 
 
@@ -62,12 +80,14 @@ async def open_opcua(stack: AsyncExitStack, laboratory: Laboratory) -> tuple[Bou
         if len(objects) < len(devices) or len({device.security for device in devices}) > 1:
             names = ", ".join(device.name for device in devices)
             raise PlantError(f"{names}: share {netloc}, allowed with different last parts and the same security")
-        port = _port(config, place.hostname or "", place.port or 4840)
-        server = await stack.enter_async_context(serve_opcua(objects, port, await _guard(devices, config)))
+        server = await stack.enter_async_context(serve_opcua(objects, await _guard(devices, config)))
         servers.append(server)
+        link = Link(OPCUA, dict.fromkeys(d.name for d in devices), config.seed)
+        port = _port(config, place.hostname or "", place.port or 4840)
+        proxy = await stack.enter_async_context(serve_proxy(link, port, server.port, laboratory.now_s))
         for device in devices:
-            url = urlsplit(device.url)._replace(netloc=f"{LOOPBACK}:{server.port}").geturl()
-            bound[device.name] = device.model_copy(update={"url": url})
+            url = urlsplit(device.url)._replace(netloc=f"{LOOPBACK}:{proxy.port}").geturl()
+            bound[device.name] = Served(device.model_copy(update={"url": url}), proxy)
     return bound, tuple(servers)
 
 

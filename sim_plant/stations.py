@@ -6,12 +6,15 @@ from datetime import datetime
 from math import nan
 
 from sim_plant.converter import Frame, Mode, Rating, Refusal, State, accept, at_rest, update
-from sim_plant.faults import METER_FAULTS, NO_FAULTS, DeviceFault, FaultError, Values
+from sim_plant.faults import METER_FAULTS, NO_FAULTS, DeviceFault, FaultError, Values, check_number
 from sim_plant.meter import Accuracy, Reading, measure
 from sim_plant.referee import Referee, Rules
 
 SETPOINT = ("p_setpoint_kw", "q_setpoint_kvar", "lease_s", "writer_epoch", "enable")
 """What a converter can be told. It acts when ``enable`` is written; what came before is kept until then."""
+
+FOREIGN_S, FOREIGN_SHARE, FOREIGN_LEASE_S = 30.0, 0.05, 75.0
+"""A foreign writer: how often, by how much of the rating it moves the setpoint, and its lease."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Instrument:
     def __init__(self, name: str, accuracy: Accuracy, bench: Bench, possible: Collection[DeviceFault]) -> None:
         self.name = name
         self.faults = NO_FAULTS
-        self._accuracy, self._bench, self._possible = accuracy, bench, possible
+        self.possible = possible
+        self._accuracy, self._bench = accuracy, bench
         self._reading, self._latched_s = Reading(0.0, 0.0, 0.0, 0.0), bench.now_s()
         self._frozen: Values | None = None
 
@@ -52,11 +56,15 @@ class Instrument:
         """Begin or end a fault; ``values`` are those that a frozen device keeps saying.
 
         Raises:
-            FaultError: this device cannot have it.
+            FaultError: this device cannot have it, or not with this number.
         """
-        if fault not in self._possible:
-            raise FaultError(f"{self.name}: asked fault {fault}, allowed {', '.join(self._possible)}")
+        if fault not in self.possible:
+            raise FaultError(f"{self.name}: asked fault {fault}, allowed {', '.join(self.possible)}")
         said = self.said(values)
+        if number is not None:
+            check_number(self.name, DeviceFault(fault), number)
+        if fault == DeviceFault.CLOCK_STANDS:
+            number = said["clock_s"]
         self.faults = self.faults.switched(DeviceFault(fault), on=on, number=number)
         self._frozen = said if DeviceFault.FROZEN in self.faults else None
 
@@ -84,13 +92,12 @@ class MeterStation:
 class ConverterStation:
     """A converter with its referee."""
 
-    def __init__(
-        self, name: str, node: str, rating: Rating, accuracy: Accuracy, bench: Bench, referee: Referee
-    ) -> None:
-        self.name, self.node, self.rating = name, node, rating
-        self.instrument = Instrument(name, accuracy, bench, tuple(DeviceFault))
+    def __init__(self, instrument: Instrument, node: str, rating: Rating, bench: Bench, referee: Referee) -> None:
+        self.name, self.node, self.rating = instrument.name, node, rating
+        self.instrument = instrument
         self.state: State = at_rest(bench.now_s(), rating)
         self._bench, self._referee = bench, referee
+        self._foreign_s = 0.0
         self._staged: dict[str, float | None] = {}
 
     def advance(self, t_s: float) -> State:
@@ -110,8 +117,11 @@ class ConverterStation:
     def switch(self, fault: str, *, on: bool, number: float | None = None) -> None:
         """Begin or end a fault; what it does to the physics begins or ends now."""
         self.advance(self._bench.now_s())
+        if fault == DeviceFault.FOREIGN_WRITE and number is None:
+            number = self.state.epoch + 1.0
         self.instrument.switch(fault, self._values(), on=on, number=number)
         self.advance(self.state.t_s)
+        self._foreign_s = self.state.t_s
 
     def write(self, values: Values, *, in_range: bool = True) -> Refusal | None:
         """Take what a client has written; None says that it is acknowledged, which is not yet followed.
@@ -134,6 +144,17 @@ class ConverterStation:
         if isinstance(result, State):
             self.state = result
         return refusal
+
+    def intrude(self) -> None:
+        """A foreign writer, where there is one, commands it in his turn: a little inward, or outward if near zero."""
+        epoch = self.instrument.faults.active.get(DeviceFault.FOREIGN_WRITE)
+        if epoch is None or self.state.t_s < self._foreign_s:
+            return
+        self._foreign_s = self.state.t_s + FOREIGN_S
+        s, s_max_kva = self.state.setpoint_kva, self.rating.s_max_kva
+        s += FOREIGN_SHARE * s_max_kva * (1 if abs(s) < s_max_kva / 2 else -s / abs(s))
+        powers = {"p_setpoint_kw": s.real, "q_setpoint_kvar": s.imag}
+        self.write({**powers, "lease_s": FOREIGN_LEASE_S, "writer_epoch": epoch, "enable": 1.0})
 
     def claim(self, epoch: int) -> Refusal | None:
         """A writer says who it is, without a setpoint; one that another has replaced is refused as with any frame."""

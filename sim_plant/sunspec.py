@@ -139,7 +139,7 @@ class SunspecBank:
         models[715] = {
             "LocRemCtl": values["state"] == Mode.LOCAL,
             "DERHb": (values["clock_s"] or 0) % 2**32,
-            "ControllerHb": self._heartbeat,
+            "ControllerHb": int(values["writer_epoch"] or 0) << 16 | self._heartbeat & 0xFFFF,
             "AlarmReset": 0,
             "OpCtl": 1,
         }
@@ -149,7 +149,10 @@ class SunspecBank:
         return {"Mn": "gridlab", "Md": "simulated converter", "Vr": "1", "SN": self._station.name, "DA": 1}
 
     def _control(self, values: Values) -> Raw:
-        image: dict[str, float | str | None] = {**_UNUSED_704, **self._standing(), "AntiIslEna": 1}
+        standing = self._standing()
+        image: dict[str, float | str | None] = {**_UNUSED_704, **standing, "AntiIslEna": 1}
+        if values["enable"] and not _enabled(standing):
+            image |= {"WSetEna": 1, "VarSetEna": 1}
         if values["enable"]:
             told = {"WSet": values["p_setpoint_kw"], "VarSet": values["q_setpoint_kvar"]}
             image |= {name: -(value or 0.0) * _PER_KW for name, value in told.items()}

@@ -5,7 +5,7 @@ from math import isnan
 import pytest
 
 from core.config_devices import Device
-from sim_plant.converter import Mode
+from sim_plant.converter import Mode, Refusal
 from sim_plant.faults import FaultError
 from sim_plant.laboratory import Laboratory
 from sim_plant.referee import Recorder
@@ -91,6 +91,53 @@ def test_stuck(lab: Laboratory, converter: ConverterStation) -> None:
     assert values["p_kw"] == pytest.approx(3.0, abs=1e-6)
 
 
+def test_a_foreign_writer(lab: Laboratory, converter: ConverterStation) -> None:
+    converter.switch("foreign_write", on=True)
+    lab.advance(40.0)
+    values = converter.values()
+    assert (values["p_setpoint_kw"], values["writer_epoch"]) == (pytest.approx(3.71, abs=0.05), 5.0)
+    assert converter.write(SETPOINT) is Refusal.EPOCH, "he has taken over"
+    lab.advance(60.0)
+    assert converter.values()["p_setpoint_kw"] == values["p_setpoint_kw"], "again only after 30 s"
+    lab.advance(70.0)
+    assert converter.values()["p_setpoint_kw"] != values["p_setpoint_kw"]
+    converter.switch("foreign_write", on=False)
+    lab.advance(145.1)
+    assert converter.state.mode is Mode.SAFE
+    assert lab.recorder.tally.rules == {"writer": 1}, "but for our own late frame all were within the rules"
+
+
+def test_a_foreign_writer_with_our_epoch(lab: Laboratory, converter: ConverterStation) -> None:
+    converter.switch("foreign_write", on=True, number=4)
+    lab.advance(40.0)
+    assert converter.values()["p_setpoint_kw"] != 3.0
+    assert converter.write(SETPOINT) is None
+
+
+def test_a_foreign_writer_stays_within_the_circle(lab: Laboratory, converter: ConverterStation) -> None:
+    converter.switch("foreign_write", on=True)
+    for k in range(2, 60):
+        lab.advance(30.0 * k)
+    assert abs(converter.state.setpoint_kva) == pytest.approx(7.5, abs=0.76)
+    assert lab.recorder.tally.violations.total() == 0
+
+
+@pytest.mark.parametrize("name", ["c", "m"])
+def test_the_clock_alone_is_wrong(lab: Laboratory, name: str) -> None:
+    station = lab.station(name)
+    before = station.values()
+    right_s = before["clock_s"]
+    assert right_s is not None
+    station.switch("clock_stands", on=True)
+    lab.advance(60.0)
+    assert station.values()["clock_s"] == right_s
+    station.switch("clock_stands", on=False)
+    station.switch("clock_jumps", on=True, number=-120.0)
+    assert station.values()["clock_s"] == right_s + 30.0 - 120.0
+    station.switch("clock_jumps", on=False)
+    assert station.values()["clock_s"] == right_s + 30.0
+
+
 def test_derated(converter: ConverterStation) -> None:
     converter.switch("derated", on=True, number=4.0)
     assert converter.values()["s_max_kva"] == 4.0
@@ -121,6 +168,12 @@ def test_faults_that_do_not_exist(lab: Laboratory) -> None:
         lab.converters["c"].switch("gremlin", on=True)
     with pytest.raises(FaultError, match="m: asked fault local, allowed frozen"):
         lab.meters["m"].switch("local", on=True)
+    with pytest.raises(FaultError, match="c: asked fault trip with 1.0, allowed no number"):
+        lab.converters["c"].switch("trip", on=True, number=1.0)
+    with pytest.raises(FaultError, match="m: asked fault wrong_scale with -1.0, allowed a factor > 0"):
+        lab.meters["m"].switch("wrong_scale", on=True, number=-1.0)
+    with pytest.raises(FaultError, match="c: asked fault foreign_write with 0.5, allowed an epoch"):
+        lab.converters["c"].switch("foreign_write", on=True, number=0.5)
     with pytest.raises(PlantError, match="asked device x, allowed c, m"):
         lab.station("x")
 

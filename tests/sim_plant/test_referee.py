@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from sim_plant.converter import Frame, Rating, Refusal
+from sim_plant.faults import CONVERTER_FAULTS
 from sim_plant.meter import EXACT
 from sim_plant.referee import Recorder, Referee, Rules, Verdict, Violation
-from sim_plant.stations import Bench, ConverterStation
+from sim_plant.stations import Bench, ConverterStation, Instrument
 from tests.sim_plant.benches import START
 
 
@@ -21,7 +22,8 @@ class Converter:
         self.verdicts: list[Verdict] = []
         bench = Bench(lambda: self.t_s, START, 0)
         referee = Referee(name, -30.0, self.verdicts.append)
-        self.station = ConverterStation(name, "N1", Rating(15.0, 0.25), EXACT, bench, referee)
+        instrument = Instrument(name, EXACT, bench, CONVERTER_FAULTS)
+        self.station = ConverterStation(instrument, "N1", Rating(15.0, 0.25), bench, referee)
 
     def told(self, t_s: float, s_kva: complex, lease_s: float = 75.0, epoch: int = 1, enable: int = 1) -> Verdict:
         self.t_s = t_s

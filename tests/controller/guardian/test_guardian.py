@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from controller.follower import at_addresses
 from controller.guardian.guardian import Guardian, Post, run_guardian
 from controller.guardian.heartbeat import Heartbeat, read_takeover
 from controller.guardian.trail import TRAIL
 from controller.record.audit_lines import AuditNote, AuditWrite, read_audit, unfinished
 from controller.service.clocks import SteppedClock
-from controller.service.follow import at_addresses
 from controller.service.modes import Mode
 from core.config import Config
 from core.config_devices import Converter, ModbusConverter, OpcUaConverter
