@@ -54,7 +54,7 @@ class Opening:
     virtual time stands when an earlier controller of this folder has died; it is ACTIVE again then if the journal says
     so. ``patience_s``: how long a reading is waited for; by default long enough that every device answers.
     ``steadfast``: a cycle that fails is answered by ``{"failed": text}``, and the next one is tried, as `serve` does.
-    ``influx``: a database in place of that of the configuration. ``planner``: socket of a planner.
+    ``influx``, ``coordination``: in place of those of the configuration. ``planner``: socket of a planner.
     """
 
     config: str
@@ -68,6 +68,7 @@ class Opening:
     patience_s: float = READ_S
     steadfast: bool = False
     influx: Mapping[str, str] | None = None
+    coordination: Mapping[str, Any] | None = None
     planner: str | None = None
 
     def setup(self) -> Setup:
@@ -80,6 +81,9 @@ class Opening:
         if self.influx is not None:
             telemetry = config.telemetry.model_copy(update={"influx": InfluxConfig.model_validate(self.influx)})
             config = config.model_copy(update={"telemetry": telemetry})
+        if self.coordination is not None:
+            settings = config.coordination.model_copy(update=dict(self.coordination))
+            config = config.model_copy(update={"coordination": settings})
         return Setup(
             config,
             path,
@@ -150,7 +154,8 @@ class Session:
         if opening.at_s is None:
             assert day_ahead is not None, "nothing is resumed in a new folder"
             write_plan(setup.folder, day_ahead)
-            write_rounds(setup.folder, day_ahead)
+            if opening.coordinate:
+                write_rounds(setup.folder, day_ahead)
             write_table(setup.folder / "plan_nodes.csv", nodes_frame(day_ahead))
         await self._service.set_mode(Mode.ACTIVE if opening.at_s is None else self._service.first_mode())
         return {"day_ahead": summarised(day_ahead) if day_ahead else None, "live_port": port}
@@ -170,7 +175,7 @@ class Session:
             return {"mode": self._service.mode}
         if plan and self._pending is None and t_s % 60 == 0 and self._service.desk.due(record.time):
             self._pending = asyncio.create_task(self._service.replan())
-        return {**_outline(record), "mpc": mpc, "mode": record.mode}
+        return {**_outline(record), "mpc": mpc, "mode": self._service.mode}
 
     async def _adopt(self, *, wait: bool = True) -> str | None:
         if self._pending is None or not (wait or self._pending.done()):

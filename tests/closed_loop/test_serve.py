@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from controller.record.audit_lines import AuditNote, AuditWrite, read_audit
@@ -26,7 +27,8 @@ def serving(lab: Laboratory, state: Path, out: Path) -> Iterator[subprocess.Pope
     """The service, once it says that it serves."""
     words = ("serve", str(lab.config), "--out", str(out), "--state", str(state))
     pipe = subprocess.PIPE
-    with subprocess.Popen([*GRIDLAB, *words], stdout=pipe, stderr=subprocess.DEVNULL, text=True) as service:
+    log = state.with_suffix(".log").open("a")
+    with log, subprocess.Popen([*GRIDLAB, *words], stdout=pipe, stderr=log, text=True) as service:
         assert service.stdout
         try:
             service.said = service.stdout.readline()  # type: ignore[attr-defined]
@@ -35,8 +37,14 @@ def serving(lab: Laboratory, state: Path, out: Path) -> Iterator[subprocess.Pope
             service.kill()
 
 
+def gridlab(state: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [*GRIDLAB, *words, "--state", str(state)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+
+
 def mode(state: Path, *words: str) -> str:
-    done = subprocess.run([*GRIDLAB, "mode", *words, "--state", str(state)], capture_output=True, text=True, check=True)
+    done = gridlab(state, "mode", *words)
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 
@@ -61,11 +69,13 @@ def test_monitor_active_stop(lab: Laboratory, tmp_path: Path) -> None:
         )  # fmt: skip
         assert second.returncode == 2
         assert "allowed: a folder that no running service uses" in second.stderr
-        assert "mode active" in mode(state, "active")
+        unconfirmed = gridlab(state, "mode", "active")
+        assert (unconfirmed.returncode, "allowed: --yes" in unconfirmed.stderr) == (2, True)
+        assert "mode active" in mode(state, "active", "--yes")
         wait_for(lambda: modes(lab) == {"remote"}, 20)
         assert "mode monitor" in mode(state, "monitor")
         assert modes(lab) == {"safe"}
-        mode(state, "active")
+        mode(state, "active", "--yes")
         wait_for(lambda: modes(lab) == {"remote"}, 20)
         service.send_signal(signal.SIGTERM)
         said, _ = service.communicate(timeout=30)
@@ -82,7 +92,7 @@ def test_monitor_active_stop(lab: Laboratory, tmp_path: Path) -> None:
 def test_a_killed_service_goes_on_where_it_was(lab: Laboratory, tmp_path: Path) -> None:
     state = tmp_path / "state"
     with serving(lab, state, tmp_path / "first"):
-        mode(state, "active")
+        mode(state, "active", "--yes")
         wait_for(lambda: modes(lab) == {"remote"}, 20)
         wait_for(lambda: len(frames_of(lab, "n3_converter")) >= 5, 30)
     before = frames_of(lab, "n3_converter")
@@ -98,6 +108,48 @@ def test_a_killed_service_goes_on_where_it_was(lab: Laboratory, tmp_path: Path) 
     assert first["epoch"] == before[-1]["epoch"] + 1
     assert first["p_kw"] == pytest.approx(before[-1]["p_kw"], abs=1e-3)
     assert lab.ask(ask="referee")["violations"] == 0
+
+
+def test_an_operator_looks_overrides_and_stops(lab: Laboratory, tmp_path: Path) -> None:
+    state, out = tmp_path / "state", tmp_path / "run"
+    with serving(lab, state, out) as service:
+        mode(state, "active", "--yes")
+        wait_for(lambda: modes(lab) == {"remote"}, 20)
+        shown = gridlab(state, "status").stdout
+        assert "mode active" in shown
+        assert shown.count("remote") == 5
+        told = gridlab(state, "override", "n3_converter", "--p", "1.5", "--for", "10")
+        assert "n3_converter: override 1.5 kW, 0 kvar" in told.stdout, told.stderr
+        assert "n3_converter: override" in gridlab(state, "status").stdout
+        assert gridlab(state, "override", "n3_converter", "--end").stdout == "no overrides\n"
+        for words, says in (
+            (("n3_converter", "--p", "99"), "within 15 kVA"),
+            (("n3_converter", "--p", "1", "--for", "61"), "0 … 60 min"),
+            (("n3_converter", "--p", "nan"), "finite"),
+            (("elsewhere", "--p", "1"), "one of n3_converter"),
+            (("n3_converter",), "--p KW or --end"),
+        ):
+            refused = gridlab(state, "override", *words)
+            assert (refused.returncode, refused.stderr.count("\n"), says in refused.stderr) == (2, 1, True)
+        stopped = gridlab(state, "stop")
+        assert stopped.returncode == 0
+        assert stopped.stdout.count("safe, read back") == 5
+        assert modes(lab) == {"safe"}
+        assert "mode monitor" in mode(state)
+        late = gridlab(state, "override", "n3_converter", "--p", "1.5")
+        assert (late.returncode, "allowed in active" in late.stderr) == (1, True)
+        assert set(listening(service.pid)) == {"127.0.0.1"}
+        service.send_signal(signal.SIGTERM)
+        service.communicate(timeout=30)
+    assert not (state / "api.json").exists()
+    tokens = [(state / "tokens" / role).read_text().strip() for role in ("viewer", "operator")]
+    written = [*out.rglob("*"), state.with_suffix(".log")]
+    assert not [p for p in written if p.is_file() and any(token.encode() in p.read_bytes() for token in tokens)]
+    assert lab.ask(ask="referee")["violations"] == 0
+
+
+def listening(pid: int) -> list[str]:
+    return [c.laddr.ip for c in psutil.Process(pid).net_connections() if c.status == psutil.CONN_LISTEN]
 
 
 def test_nobody_to_talk_to(tmp_path: Path) -> None:

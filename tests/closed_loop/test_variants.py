@@ -106,7 +106,7 @@ def test_bad_faults(tmp_path: Path) -> None:
     faults.write_text('- {at: "25:00", for_s: -1, device: n2_converter, fault: bored}\n- frozen\n')
     ended = gridlab_process("simulate", CONFIG, "--out", tmp_path / "run", "--faults", faults)
     assert ended.returncode == 2
-    assert len(ended.stderr.splitlines()) == 5
+    assert len(ended.stderr.splitlines()) == 4
 
 
 @contextmanager
@@ -138,8 +138,8 @@ def test_an_interrupted_run_closes_its_books(tmp_path: Path) -> None:
 def test_nobody_is_left_behind_by_a_killed_clock_master(tmp_path: Path) -> None:
     with simulating(tmp_path / "run") as running:
         followers = psutil.Process(running.pid).children(recursive=True)
-        assert len(followers) == 3
+        assert len(followers) == 4
         running.kill()
         running.communicate()
     gone, alive = psutil.wait_procs(followers, timeout=30)
-    assert (len(gone), alive) == (3, [])
+    assert (len(gone), alive) == (4, [])

@@ -15,4 +15,4 @@ def test_every_socket_is_of_this_machine(tmp_path: Path) -> None:
         sockets = psutil.Process(plant.pid).net_connections("inet")
     assert {socket.laddr.ip for socket in sockets} == {"127.0.0.1"}
     assert {socket.status for socket in sockets} == {psutil.CONN_LISTEN}
-    assert len(sockets) == MODBUS_PORTS + OPCUA_PORTS + CONTROL_PORTS
+    assert len(sockets) == 2 * (MODBUS_PORTS + OPCUA_PORTS) + CONTROL_PORTS  # of each server and of the proxy before it
