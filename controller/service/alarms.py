@@ -1,6 +1,7 @@
 """What an operator has to know at once: limits that are left, rungs below USE, devices and plans that are not good.
 
-A limit counts as left beyond the tolerance of :class:`~controller.live.site.Site`; the voltage of the slack is given.
+A limit counts as left when two cycles in a row are beyond it by more than the tolerance of
+:class:`~controller.live.site.Site`; the voltage of the slack is given.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,7 @@ from controller.live.site import Site
 from controller.record.records import Alarm, CycleRecord, MpcRecord, Severity
 from core.devices import Quality
 from realtime.fallback import Mode as Rung
+from realtime.reasons import Reason
 
 CONVERGED = "converged"
 PLANS_MISSED = 1.2
@@ -19,12 +21,13 @@ PLANS_MISSED = 1.2
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to be known now; kind and place make the alarm."""
+    """Something to be known now; kind and place make the alarm. With ``confirm`` it takes two cycles in a row."""
 
     kind: str
     severity: Severity
     place: str
     text: str
+    confirm: bool = False
 
 
 class AlarmBook:
@@ -33,6 +36,7 @@ class AlarmBook:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._standing: dict[tuple[str, str], Alarm] = {}
+        self._seen: set[tuple[str, str]] = set()
 
     def after(
         self, record: CycleRecord, mpc: MpcRecord | None, notices: Iterable[Finding] = ()
@@ -45,8 +49,12 @@ class AlarmBook:
             notices: what else is to be known, that the record does not show.
         """
         before, self._standing = self._standing, {}
+        seen, self._seen = self._seen, set()
         for found in (*_findings(self._site, record, mpc), *notices):
             key = found.kind, found.place
+            self._seen.add(key)
+            if found.confirm and key not in seen:
+                continue
             since = before[key].since if key in before else record.time
             self._standing[key] = Alarm(found.kind, found.severity, found.place, found.text, since)
         ended = (replace(alarm, until=record.time) for key, alarm in before.items() if key not in self._standing)
@@ -66,11 +74,13 @@ def _grid(site: Site, record: CycleRecord) -> Iterator[Finding]:
     low, high, tolerance = site.limits.v_min_pu, site.limits.v_max_pu, site.v_tol_pu
     for node, v_pu in record.nodes.items():
         if v_pu is not None and node != site.slack and not low - tolerance <= v_pu <= high + tolerance:
-            yield Finding("voltage", Severity.ALARM, node, f"{v_pu:.4f} p.u., allowed {low:g} … {high:g} p.u.")
+            yield Finding(
+                "voltage", Severity.ALARM, node, f"{v_pu:.4f} p.u., allowed {low:g} … {high:g} p.u.", confirm=True
+            )
     for line in site.lines:
         i_a, i_max_a = record.lines.get(line.name), line.i_max_a
         if i_a is not None and i_max_a is not None and not i_a <= i_max_a * (1 + site.rating_tol):
-            yield Finding("current", Severity.ALARM, line.name, f"{i_a:.1f} A, allowed ≤ {i_max_a:g} A")
+            yield Finding("current", Severity.ALARM, line.name, f"{i_a:.1f} A, allowed ≤ {i_max_a:g} A", confirm=True)
     tolerance = site.rating_tol * site.limits.slack_s_max_kva
     for kind, value, limit, unit in (
         ("P", record.slack_p_kw, site.slack_p_max_kw, "kW"),
@@ -78,14 +88,15 @@ def _grid(site: Site, record: CycleRecord) -> Iterator[Finding]:
     ):
         if value is not None and not abs(value) <= limit + tolerance:
             text = f"|{kind}| {abs(value):.2f} {unit}, allowed ≤ {limit:.2f} {unit}"
-            yield Finding(kind, Severity.ALARM, site.slack, text)
+            yield Finding(kind, Severity.ALARM, site.slack, text, confirm=True)
 
 
 def _prosumers(record: CycleRecord) -> Iterator[Finding]:
     for name, prosumer in record.prosumers.items():
         if prosumer.rung != Rung.USE:
             why = ", ".join(reason.replace("_", " ") for reason in prosumer.reasons)
-            severity = Severity.WARNING if prosumer.rung == Rung.HOLD else Severity.ALARM
+            passing = prosumer.rung == Rung.HOLD or prosumer.reasons == (Reason.REJOINING,)
+            severity = Severity.WARNING if passing else Severity.ALARM
             yield Finding("rung", severity, name, f"{prosumer.rung}{f': {why}' if why else ''}")
 
 

@@ -33,7 +33,9 @@ async def opened(state: LiveState, profile: Path, **window) -> AsyncIterator[Pag
 
 
 def watched(state: LiveState, record: CycleRecord) -> CycleRecord:
-    standing, _ = AlarmBook(state.site).after(record, None)
+    book = AlarmBook(state.site)
+    book.after(record, None)
+    standing, _ = book.after(record, None)
     return replace(record, alarms=standing)
 
 
