@@ -21,6 +21,7 @@ BENCHMARKS = (
     "prosumer_qp",
     "intra_day",
     "telemetry",
+    "fuzz_api",
 )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.cases import ROOT
 from benchmarks.tables import Table, Targets, milliseconds, ratio, three_digits
-from controller.service.planner import Planner, ReplanJob, framed
+from controller.planner.planner import Planner, ReplanJob, framed
 from core.assets import FloatArray
 from core.config import CoordinationConfig
 from core.load import load_config, load_scenario

@@ -55,7 +55,7 @@ def service(console: Console) -> Iterator[Table]:
             console.print(serving.stdout.readline().strip())
             time.sleep(READY_S)
             told = subprocess.run(
-                [*GRIDLAB, "mode", "active", "--state", str(state)], check=True, capture_output=True, text=True
+                [*GRIDLAB, "mode", "active", "--yes", "--state", str(state)], check=True, capture_output=True, text=True
             )
             console.print(told.stdout)
             time.sleep(60 * SERVICE_MIN)

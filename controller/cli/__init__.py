@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from controller.cli import laboratory, operation, planning, runs
+from controller.cli import laboratory, operation, operator, planning, runs
 from core.errors import GridlabError, InputError, SolverLicenceError
 
 app = typer.Typer(
@@ -23,7 +23,10 @@ for command, example in (
     (laboratory.plant, "plant configs/gridlab9.yaml --pace 60"),
     (laboratory.check, "check configs/gridlab9.yaml --probe"),
     (operation.serve, "serve configs/gridlab9.yaml"),
-    (operation.mode, "mode active"),
+    (operator.status, "status"),
+    (operator.mode, "mode active"),
+    (operator.override, "override n4_converter --p 2.5 --for 10"),
+    (operator.stop, "stop"),
     (operation.guardian, "guardian configs/gridlab9.yaml --state state"),
     (operation.planner, "planner --socket state/planner.sock"),
     (runs.report, "report runs/20180620T210000Z-gridlab9"),

@@ -10,7 +10,7 @@ RunArgument = Annotated[Path, typer.Argument(help="A run directory.", metavar="R
 OutOption = Annotated[
     Path | None, typer.Option(help="Folder of the run; new, or empty.", show_default="runs/<UTC time>-<name>")
 ]
-StateOption = Annotated[Path, typer.Option(help="Folder of what outlives a run: journal, lock, operator's socket.")]
+StateOption = Annotated[Path, typer.Option(help="Folder of what outlives a run: journal, lock, tokens.")]
 ServerKeyOption = Annotated[
     Path | None, typer.Option(help="Private key of the plant's OPC UA servers, where CONFIG secures them.")
 ]

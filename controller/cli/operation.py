@@ -1,4 +1,4 @@
-"""Commands of a laboratory's computer: the service, its planner and guardian, and what an operator says to it."""
+"""Commands of a laboratory's computer: the service, its planner, its guardian."""
 
 import asyncio
 import logging
@@ -22,10 +22,8 @@ from controller.cli.arguments import (
 from controller.cli.laboratory import require_converters
 from controller.clock import WallClock
 from controller.planner import unit
-from controller.service import operator
 from controller.service import serve as serving
 from controller.service.books import AUDIT
-from controller.service.modes import Mode
 from controller.service.setup import Setup
 from core.devices import Outcome
 from core.errors import GridlabError
@@ -70,18 +68,6 @@ def planner(
 def guardian(config: ConfigArgument, state: StateOption = Path("state")) -> None:
     """Write the safe state to every converter when the service of this state folder falls silent; until SIGTERM."""
     os.execv(sys.executable, [sys.executable, "-m", "controller.guardian", str(config), "--state", str(state)])
-
-
-def mode(
-    wanted: Annotated[Mode | None, typer.Argument(help="off, monitor or active; without: what it is.")] = None,
-    state: StateOption = Path("state"),
-    quiet: QuietOption = False,
-) -> None:
-    """Tell a running service what it may do: OFF, MONITOR (read and decide) or ACTIVE (write as well)."""
-    request = {"ask": "status"} if wanted is None else {"mode": wanted.value}
-    answer = asyncio.run(operator.ask(state, request))
-    if not quiet:
-        loop_screen.print_mode(answer)
 
 
 def log_to_stderr() -> None:

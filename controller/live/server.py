@@ -1,4 +1,4 @@
-"""The server of the live page: its assets, the state as JSON, and updates as server-sent events.
+"""The server of the live page: its assets, the state as JSON, and updates as server-sent events; others add routes.
 
 It runs in the event loop of the service, and neither its clients nor its end disturb the loop: a client has a bounded
 feed, there are few of them, and what fails here is logged.
@@ -8,19 +8,21 @@ import asyncio
 import json
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from controller.live.feed import Feed
-from controller.live.guard import Guard
+from controller.live.guard import Guard, refusal
 from controller.live.state import LiveState
 from controller.record.codec import encode
 from core.errors import Fault, InputError
@@ -31,6 +33,8 @@ LOOPBACK = "127.0.0.1"
 CLIENTS_MAX, CONNECTIONS_MAX = 16, 64
 BEAT_S, RETRY_MS, STOP_S = 5.0, 2000, 2
 """Between signs of life in a silent stream; until a browser asks again; for clients to leave at the end."""
+BEGIN_S = 5.0
+"""For the head of a request to arrive."""
 PAGE = Path(__file__).parent / "page"
 SCRIPTS = ("live", "format", "levels", "diagram", "charts", "panels")
 ASSETS = {
@@ -45,11 +49,15 @@ ASSETS = {
 
 
 @asynccontextmanager
-async def live_server(state: LiveState, port: int = 0) -> AsyncIterator[int]:
+async def live_server(
+    state: LiveState, port: int = 0, routes: Sequence[Route] = (), middleware: Sequence[Middleware] = ()
+) -> AsyncIterator[int]:
     """Serve the page until the block ends.
 
     Args:
         port: 0 takes a free one.
+        routes: besides those of the page.
+        middleware: around all of it.
 
     Returns:
         The port, on 127.0.0.1.
@@ -60,13 +68,13 @@ async def live_server(state: LiveState, port: int = 0) -> AsyncIterator[int]:
     with _listening(port) as listener:
         server = _Server(
             uvicorn.Config(
-                live_app(state),
+                live_app(state, routes, middleware),
                 log_config=None,
-                log_level="warning",
+                log_level="error",
                 access_log=False,
                 server_header=False,
                 lifespan="off",
-                http="h11",
+                http=_OneRequest,
                 ws="none",
                 proxy_headers=False,
                 limit_concurrency=CONNECTIONS_MAX,
@@ -83,8 +91,8 @@ async def live_server(state: LiveState, port: int = 0) -> AsyncIterator[int]:
             await asyncio.wait([serving])
 
 
-def live_app(state: LiveState) -> Starlette:
-    """The routes, the skeleton of the operator's API."""
+def live_app(state: LiveState, routes: Sequence[Route] = (), middleware: Sequence[Middleware] = ()) -> Starlette:
+    """The routes of the page, then those given."""
     site = json.dumps(encode(state.site), ensure_ascii=False)
 
     async def get_site(_: Request) -> Response:
@@ -95,19 +103,49 @@ def live_app(state: LiveState) -> Starlette:
 
     async def get_events(_: Request) -> Response:
         if state.clients >= CLIENTS_MAX:
-            text = f"live page: asked client {CLIENTS_MAX + 1}, allowed {CLIENTS_MAX} at a time\n"
-            return PlainTextResponse(text, 503, {"Retry-After": "10"})
+            text = f"live page: asked client {CLIENTS_MAX + 1}, allowed {CLIENTS_MAX} at a time"
+            return refusal(503, text, retry_after="10")
         return StreamingResponse(_stream(state), media_type="text/event-stream")
 
-    return Starlette(
+    app = Starlette(
         routes=[
             *(_asset(path, *asset) for path, asset in ASSETS.items()),
             Route("/api/v1/site", get_site),
             Route("/api/v1/state", get_state),
             Route("/api/v1/events", get_events),
+            *routes,
         ],
-        middleware=[Middleware(Guard)],
+        middleware=[*middleware, Middleware(Guard, posts={r.path for r in routes if "POST" in (r.methods or ())})],
+        exception_handlers={HTTPException: _not_there, Exception: _failed},
     )
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _not_there(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return refusal(error.status_code, f"{error.detail}".lower())
+
+
+async def _failed(_: Request, __: Exception) -> Response:
+    """Its trace is in the log."""
+    return refusal(500, "service: internal error; see its log")
+
+
+class _OneRequest(H11Protocol):
+    """A connection that does not begin its one request in time ends: connections are few, and an operator needs one."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._late = self.loop.call_later(BEGIN_S, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._late.cancel()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
 
 
 class _Server(uvicorn.Server):

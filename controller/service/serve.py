@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from controller.api.app import Api
+from controller.api.serving import LOCK, api_server
+from controller.api.tokens import Tokens
 from controller.guardian.heartbeat import boot_id
-from controller.live.server import live_server
 from controller.live.state import LiveState
 from controller.service.modes import Mode
 from controller.service.notify import READY, STOPPING, notify, status
-from controller.service.operator import operated, socket_path
 from controller.service.schedule import Schedule
 from controller.service.service import Service
 from controller.service.setup import Setup
@@ -33,7 +34,7 @@ async def serve(
     It begins in MONITOR; only where it ended in ACTIVE without being told to, a moment ago, it goes on there.
 
     Args:
-        live_port: of the live page on this machine; 0 is a free one.
+        live_port: of the live page and the API on this machine; 0 is a free one.
         started: called with the mode and the port of the live page when everything runs.
 
     Returns:
@@ -45,10 +46,10 @@ async def serve(
     with _only_one(setup.state):
         setup.folder.mkdir(parents=True, exist_ok=True)
         live, config = LiveState(setup.config), setup.config
+        api = Api(Tokens.of(setup.state), clock)
         async with (
-            live_server(live, live_port) as port,
+            api_server(api, live, live_port, setup.state) as port,
             Service(replace(setup, live=live, boot=boot_id()), clock, clock) as service,
-            operated(service, setup.state),
         ):
             schedule = Schedule(service, config.schedule, config.horizon.timezone, clock)
             loop = asyncio.get_running_loop()
@@ -57,19 +58,19 @@ async def serve(
             for line in service.damaged:
                 _log.error("%s", line)
             await service.set_mode(service.first_mode())
-            started(service.mode, port)
-            notify(READY, status(service.mode))
-            await schedule.run()
-            notify(STOPPING)
-            return await service.close()
+            with api.operating(service):
+                started(service.mode, port)
+                notify(READY, status(service.mode))
+                await schedule.run()
+                notify(STOPPING)
+                return await service.close()
 
 
 @contextmanager
 def _only_one(state: Path) -> Iterator[None]:
     """One service per state folder; the lock ends with the process, however that ends."""
-    socket_path(state)
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state / "lock").open("w") as lock:
+    with (state / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

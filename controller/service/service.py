@@ -48,6 +48,7 @@ class Service:
     Attributes:
         mode: OFF until :meth:`set_mode`.
         check: of the grid model against measured voltages, since the mode last changed; None without meters.
+        record: of the last cycle since the mode last changed.
         missed: cycles that the driver skipped so far.
         notices: what its driver wants to be known, by kind, until it takes it away.
     """
@@ -56,6 +57,7 @@ class Service:
         config = setup.config
         self.mode = Mode.OFF
         self.check: ModelCheck | None = None
+        self.record: CycleRecord | None = None
         self.missed = 0
         self.notices: dict[str, Finding] = {}
         self._setup, self._clock, self._stopwatch = setup, clock, stopwatch
@@ -110,6 +112,19 @@ class Service:
         """What prosumers remember, by name."""
         return self._field.loop.state if self._field.loop else self._field.states
 
+    @property
+    def overrides(self) -> Mapping[str, Override]:
+        """What an operator wants of converters, by name."""
+        return self._field.loop.overrides if self._field.loop else {}
+
+    def note(self, event: str, detail: str) -> None:
+        """Put on record what somebody asked for.
+
+        Raises:
+            RecordError: it cannot be.
+        """
+        self._books.audit.note(self._clock.now(), event, detail)
+
     def first_mode(self) -> Mode:
         """ACTIVE where the last service ended in it a moment ago, unless that happens again and again; else MONITOR."""
         if not self.memory.was_active():
@@ -133,7 +148,8 @@ class Service:
             GridlabError: it is stopping.
         """
         if who:
-            self._books.audit.note(self._clock.now(), "command", f"mode {mode}, {who}")
+            noted = partial(self.note, "command", f"mode {mode}, {who}")
+            noted() if mode is Mode.ACTIVE else self._books.keep("audit trail", noted)
         async with self._turn:
             return await self._set_mode(mode, within_s)
 
@@ -242,6 +258,7 @@ class Service:
         counts = self._books.forwarder.counts
         notices = (*self.notices.values(), *self._books.lost())
         record = self._scribe.record(cycle, self.desk, self.mode, cycle_ms, self.missed, counts, notices)
+        self.record = record
         self._books.keep("telemetry", partial(self._books.recorder.cycle, record))
         if self._setup.live:
             self._setup.live.publish(record)
@@ -260,7 +277,7 @@ class Service:
             epoch = self._epoch = self.memory.next_epoch(await self._highest_epoch())
         outcomes = await self._field.release(within_s) if self.mode is Mode.ACTIVE else {}
         await self._field.disconnect()
-        self.mode, self.check = Mode.OFF, None
+        self.mode, self.check, self.record = Mode.OFF, None, None
         if mode is not Mode.OFF:
             await self._field.connect(epoch)
         self.mode = mode

@@ -1,0 +1,150 @@
+"""The HTTP of the API: who asks, how often, what, and the answer as JSON; nothing here knows what an order does.
+
+In this order: the token (so that a flood without one cannot keep an operator out), the rate, the role, the form of the
+body, the service. A refusal is ``{"error": one line}``.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from pydantic import ValidationError
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from controller.api.attempts import Attempts, Audited
+from controller.api.endpoints import BODY_MAX, ENDPOINTS, SCHEMA, STOP, Endpoint, adapter, openapi
+from controller.api.messages import Nothing, Order
+from controller.api.operations import Operations
+from controller.api.rates import Gate, Rates
+from controller.api.tokens import Role, Tokens
+from controller.live.guard import refusal
+from controller.record.codec import encode
+from controller.record.failures import RecordError
+from controller.service.service import Service
+from core.errors import GridlabError, InputError, shown
+from core.time import Clock
+
+_log = logging.getLogger(__name__)
+
+BODY_S = 5.0
+JSON = "application/json"
+DEFAULT_RATES = Rates()
+
+
+class RefusedError(Exception):
+    """An answer of 4xx or 503."""
+
+    def __init__(self, status: int, text: str, **headers: str) -> None:
+        super().__init__(text)
+        self.status, self.headers = status, headers
+
+
+class Api:
+    """``routes`` and ``middleware`` for the server of the live page.
+
+    Args:
+        clock: of the service's loop.
+    """
+
+    def __init__(self, tokens: Tokens, clock: Clock, rates: Rates = DEFAULT_RATES) -> None:
+        self._tokens, self._clock, self._gate = tokens, clock, Gate(rates, clock)
+        self._attempts = Attempts()
+        self._operations: Operations | None = None
+        described = Response(json.dumps(openapi(), ensure_ascii=False), media_type=JSON)
+        paths = (*(endpoint.path for endpoint in ENDPOINTS), SCHEMA)
+        self.middleware = (Middleware(Audited, attempts=self._attempts, paths=paths),)
+        self.routes = (
+            Route(SCHEMA, partial(_same, described)),
+            *(Route(e.path, partial(self._answer, e), methods=[e.method]) for e in ENDPOINTS),
+        )
+
+    @contextmanager
+    def operating(self, service: Service) -> Iterator[None]:
+        """Serve orders until the block ends; before and after it they are refused."""
+        with self._attempts.recorded(service.note):
+            self._operations = Operations(service, self._clock)
+            try:
+                yield
+            finally:
+                self._operations = None
+
+    async def _answer(self, endpoint: Endpoint, request: Request) -> Response:
+        try:
+            answer = await self._done(endpoint, request)
+        except RefusedError as error:
+            return _refused(request, error.status, str(error), **error.headers)
+        except InputError as error:
+            return _refused(request, 422, str(error))
+        except (RecordError, OSError) as error:
+            _log.error("%s: %s", endpoint.path, error)
+            return _refused(request, 503, str(error))
+        except GridlabError as error:
+            return _refused(request, 409, str(error))
+        return Response(json.dumps(encode(answer), ensure_ascii=False), media_type=JSON)
+
+    async def _done(self, endpoint: Endpoint, request: Request) -> object:
+        role = self._tokens.role_of(request.headers.get("authorization"))
+        request.state.role = role
+        self._admit(endpoint, role)
+        if request.url.query:
+            raise RefusedError(400, "query: asked one, allowed none")
+        order = await _order(endpoint, request)
+        request.state.said = order.said
+        if self._operations is None:
+            raise RefusedError(503, "service: starting or stopping", retry_after="1")
+        return await endpoint.act(self._operations, order)
+
+    def _admit(self, endpoint: Endpoint, role: Role | None) -> None:
+        if not self._gate.admits(role, stop=endpoint.path == STOP):
+            raise RefusedError(429, f"{role or 'no token'}: asked too often", retry_after="1")
+        if role is None:
+            raise RefusedError(401, "token: asked without a valid one, allowed Bearer TOKEN", www_authenticate="Bearer")
+        if not role.may(endpoint.role):
+            raise RefusedError(403, f"{endpoint.path}: asked by {role}, allowed for {endpoint.role}")
+
+
+async def _order(endpoint: Endpoint, request: Request) -> Order:
+    if endpoint.method == "GET":
+        return Nothing()
+    try:
+        async with asyncio.timeout(BODY_S):
+            body = await _body(request)
+    except TimeoutError:
+        raise RefusedError(408, f"body: asked none in {BODY_S:g} s, allowed all of it") from None
+    if not body and endpoint.takes is Nothing:
+        return Nothing()
+    kind = request.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != JSON:
+        raise RefusedError(415, f"content-type: asked {shown(kind)}, allowed {JSON}")
+    try:
+        order: Order = adapter(endpoint.takes).validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = shown(".".join(map(str, first["loc"])))
+        raise RefusedError(400 if first["type"] == "json_invalid" else 422, f"{where}: {first['msg']}") from None
+    return order
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY_MAX:
+            raise RefusedError(413, f"body: asked more than {BODY_MAX} bytes, allowed {BODY_MAX}")
+    return body
+
+
+async def _same(response: Response, _: Request) -> Response:
+    return response
+
+
+def _refused(request: Request, status: int, text: str, **headers: str) -> Response:
+    line = "; ".join(text.splitlines())
+    request.state.said = " ".join(filter(None, (getattr(request.state, "said", ""), line)))
+    return refusal(status, line, **headers)

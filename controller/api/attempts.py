@@ -1,0 +1,112 @@
+"""Attempts on record: what an operator did or was refused at once, what others were refused as counts.
+
+Whoever may connect can make attempts, so those without the operator's token take at most one line of the audit trail
+every :data:`WINDOW_S`, whatever their number; the first one is written at once. What cannot be written now is kept,
+and written later.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from controller.api.tokens import Role
+from controller.record.failures import RecordError
+
+_log = logging.getLogger(__name__)
+
+EVENT = "api"
+WINDOW_S = 10.0
+KINDS_MAX = 200
+"""Different lines that wait while the disk is full; all others are counted as one."""
+METHODS = ("GET", "POST")
+
+Note = Callable[[str, str], None]
+"""Puts (event, detail) on record; RecordError where it cannot."""
+
+
+class Attempts:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._note: Note | None = None
+        self._waiting: Counter[str] = Counter()
+        self._window: asyncio.TimerHandle | None = None
+        self._lost = False
+
+    @contextmanager
+    def recorded(self, note: Note) -> Iterator[None]:
+        """Write to ``note`` until the block ends."""
+        self._note = note
+        self._flush()
+        try:
+            yield
+        finally:
+            self._flush()
+            self._note = None
+            if self._window:
+                self._window.cancel()
+                self._window = None
+
+    def saw(self, what: str, role: Role | None) -> None:
+        """An attempt; ``what`` is free text only where the role is the operator's."""
+        known = what in self._waiting or len(self._waiting) < KINDS_MAX
+        self._waiting[what if known else "others"] += 1
+        if role is Role.OPERATOR:
+            self._flush()
+        elif self._window is None:
+            self._open_window()
+
+    def _open_window(self) -> None:
+        self._flush()
+        self._window = asyncio.get_running_loop().call_later(WINDOW_S, self._close_window)
+
+    def _close_window(self) -> None:
+        self._window = None
+        if self._waiting:
+            self._open_window()
+
+    def _flush(self) -> None:
+        if self._note is None or not self._waiting:
+            return
+        lines = (f"{what} × {count}" if count > 1 else what for what, count in self._waiting.items())
+        try:
+            self._note(EVENT, "; ".join(lines))
+        except RecordError as error:
+            if not self._lost:
+                _log.error("attempts cannot be put on record: %s", error)
+            self._lost = True
+            return
+        self._lost = False
+        self._waiting.clear()
+
+
+class Audited:
+    """Puts every request that changes something, or was refused, on record before it is answered."""
+
+    def __init__(self, app: ASGIApp, attempts: Attempts, paths: tuple[str, ...]) -> None:
+        self._app, self._attempts, self._paths = app, attempts, paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._saw(scope, message["status"])
+            await send(message)
+
+        await self._app(scope, receive, sent if scope["type"] == "http" else send)
+
+    def _saw(self, scope: Scope, status: int) -> None:
+        if status < 400 and scope["method"] == "GET":
+            return
+        state: MutableMapping[str, Any] = scope.get("state", {})
+        role, said = state.get("role"), state.get("said", "")
+        method = scope["method"] if scope["method"] in METHODS else "other method"
+        path = scope["path"] if scope["path"] in self._paths else "elsewhere"
+        what = f"{method} {path} by {role or 'nobody'}: {status}"
+        self._attempts.saw(f"{what} {said}".rstrip() if role is Role.OPERATOR else what, role)

@@ -1,0 +1,133 @@
+"""What the endpoints do with a running service; HTTP is elsewhere."""
+
+from controller.api.arming import ARMED_S, Arming
+from controller.api.messages import (
+    Activate,
+    Armed,
+    Changed,
+    Devices,
+    Horizon,
+    LastCycle,
+    Lower,
+    Nothing,
+    OverrideOrder,
+    PlannedProsumer,
+    PlansNow,
+    StandingOverride,
+    Status,
+)
+from controller.service.model_check import ModelCheck
+from controller.service.modes import Mode
+from controller.service.plans import Dated
+from controller.service.service import Service
+from core.assets import FloatArray
+from core.errors import GridlabError
+from core.time import Clock
+
+WHO = "operator over HTTP"
+
+
+class Operations:
+    """Of one service; ``clock`` is that of its loop.
+
+    Everything raises GridlabError where the state of the service does not allow it.
+    """
+
+    def __init__(self, service: Service, clock: Clock) -> None:
+        self._service, self._clock = service, clock
+        self._arming, self._stops = Arming(clock), 0
+
+    async def status(self, _: Nothing) -> Status:
+        """Now."""
+        service, record = self._service, self._service.record
+        ruling = service.desk.plans.ruling(self._clock.now())
+        cycle = None
+        if record:
+            cycle = LastCycle(record.time, record.cycle_ms, record.plan_age_s, record.violation_pu, record.alarms)
+        return Status(service.mode, service.missed, ruling.plan_id if ruling else None, service.check, cycle)
+
+    async def devices(self, _: Nothing) -> Devices:
+        """Now."""
+        record, now_s = self._service.record, self._clock.monotonic_s()
+        standing = {
+            name: StandingOverride(override.p_kw, override.q_kvar, override.until_s - now_s)
+            for name, override in self._service.overrides.items()
+            if override.until_s > now_s
+        }
+        return Devices(record.time, record.devices, standing) if record else Devices(overrides=standing)
+
+    async def plan(self, _: Nothing) -> PlansNow:
+        """Now."""
+        plans = self._service.desk.plans
+        ruling = plans.ruling(self._clock.now())
+        return PlansNow(
+            _name(plans.intraday),
+            _name(plans.day_ahead),
+            _name(plans.tomorrow),
+            self._horizon(ruling) if ruling else None,
+        )
+
+    async def arm(self, _: Nothing) -> Armed:
+        """The first step to ACTIVE."""
+        service = self._service
+        if service.mode is Mode.ACTIVE:
+            raise GridlabError("service: asked to arm in active, allowed in off, monitor")
+        return Armed(self._arming.arm(service.mode), ARMED_S, self._warnings(service.check), service.check)
+
+    async def mode(self, order: Lower | Activate) -> Changed:
+        """Change it."""
+        service, stops = self._service, self._stops
+        if isinstance(order, Activate) and not self._arming.confirms(order.nonce, service.mode):
+            raise GridlabError(f"nonce: asked one that is not good, allowed once, within {ARMED_S:g} s of mode/arm")
+        self._arming.disarm()
+        released = await service.set_mode(Mode(order.mode))
+        if stops != self._stops and service.mode is Mode.ACTIVE:
+            await service.emergency_stop(WHO)
+            raise GridlabError("service: asked mode active, stopped by the emergency stop in the meantime")
+        return Changed(service.mode, released)
+
+    async def override(self, order: OverrideOrder) -> Devices:
+        """Of one converter, for a while."""
+        await self._service.override(WHO, order.device, order.p_kw, order.q_kvar, order.for_s)
+        return await self.devices(Nothing())
+
+    async def stop(self, _: Nothing) -> Changed:
+        """The emergency stop."""
+        self._stops += 1
+        self._arming.disarm()
+        released = await self._service.emergency_stop(WHO)
+        return Changed(self._service.mode, released)
+
+    def _warnings(self, check: ModelCheck | None) -> tuple[str, ...]:
+        """What an operator should know before ACTIVE."""
+        record = self._service.record
+        if record is None:
+            return ("no cycle since the mode last changed: no device was looked at",)
+        alarms = [f"{alarm.kind} {alarm.place}: {alarm.text}" for alarm in record.alarms]
+        if check is None:
+            return "the grid model was not compared with measured voltages", *alarms
+        if check.doubtful:
+            return f"the grid model is off by {check.worst_pu:.4f} p.u. at {check.worst_node}", *alarms
+        return tuple(alarms)
+
+    def _horizon(self, dated: Dated) -> Horizon:
+        step = dated.day.step_of(self._clock.now())
+        row, times = dated.running.row(step), dated.day.forecast.axis.times[step:]
+        prosumers = {
+            name: PlannedProsumer(
+                _from(row, plan.p_kw),
+                _from(row, plan.q_kvar),
+                _from(row, plan.battery_kw),
+                None if plan.soc is None else _from(row, plan.soc),
+            )
+            for name, plan in dated.running.plan.prosumers.items()
+        }
+        return Horizon(dated.plan_id, self._clock.monotonic_s() - dated.made_s, tuple(times), prosumers)
+
+
+def _name(plan: Dated | None) -> str | None:
+    return plan.plan_id if plan else None
+
+
+def _from(row: int, values: FloatArray) -> tuple[float, ...]:
+    return tuple(values[row:].tolist())

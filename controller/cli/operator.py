@@ -1,0 +1,43 @@
+"""Commands of an operator: clients of the API of a running service."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.api import commands
+from controller.cli.arguments import QuietOption, StateOption
+from controller.service.modes import Mode
+
+
+def status(state: StateOption = Path("state"), quiet: QuietOption = False) -> None:
+    """Show what a running service does, and how its devices are."""
+    commands.status(state, quiet)
+
+
+def mode(
+    wanted: Annotated[Mode | None, typer.Argument(help="off, monitor or active; without: what it is.")] = None,
+    state: StateOption = Path("state"),
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm ACTIVE without being asked.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Tell a running service what it may do: OFF, MONITOR (read and decide) or ACTIVE (write as well)."""
+    commands.mode(state, wanted, yes, quiet)
+
+
+def override(
+    device: Annotated[str, typer.Argument(help="A converter.", metavar="DEVICE", show_default=False)],
+    p_kw: Annotated[float | None, typer.Option("--p", help="Net demand to aim at, kW.", show_default=False)] = None,
+    q_kvar: Annotated[float, typer.Option("--q", help="Reactive power to aim at, kvar.")] = 0.0,
+    minutes: Annotated[float, typer.Option("--for", help="For so many minutes, 60 at most.")] = 15.0,
+    end: Annotated[bool, typer.Option("--end", help="Back to the plan.")] = False,
+    state: StateOption = Path("state"),
+    quiet: QuietOption = False,
+) -> None:
+    """Let a converter aim at a power of your own in place of its plan's, within all limits, for a while."""
+    commands.override(state, device, commands.wish(p_kw, q_kvar, minutes, end), quiet)
+
+
+def stop(state: StateOption = Path("state"), quiet: QuietOption = False) -> None:
+    """Emergency stop: release every converter of a running service at once, and go to MONITOR."""
+    commands.stop(state, quiet)

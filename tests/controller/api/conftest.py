@@ -1,0 +1,23 @@
+"""One service for all tests of the API of a process: planning and connecting take seconds."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from controller.service.modes import Mode
+from tests.controller.api.running import Running, running
+
+
+@pytest.fixture(scope="session")
+def _shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("service")) as here:
+        yield here
+
+
+@pytest.fixture
+def api(_shared_service: Running) -> Running:
+    """It, in MONITOR, nothing armed."""
+    _shared_service.set_mode(Mode.OFF)
+    _shared_service.set_mode(Mode.MONITOR)
+    _shared_service.wait(60.0)
+    return _shared_service

@@ -1,0 +1,58 @@
+"""Attempts on record: all of an operator's, the others' as counts that no flood can make long."""
+
+import asyncio
+
+import pytest
+
+from controller.api.attempts import KINDS_MAX, Attempts
+from controller.api.tokens import Role
+from controller.record.failures import RecordError
+from tests.asynchronous import run
+
+
+def test_a_flood_is_one_line_and_then_a_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.api.attempts.WINDOW_S", 0.1)
+    lines: list[str] = []
+
+    async def test() -> None:
+        attempts = Attempts()
+        with attempts.recorded(lambda event, detail: lines.append(f"{event}: {detail}")):
+            for _ in range(500):
+                attempts.saw("a", None)
+                attempts.saw("b", Role.VIEWER)
+            assert lines == ["api: a"]
+            attempts.saw("mine", Role.OPERATOR)
+            assert lines[1:] == ["api: b × 500; a × 499; mine"]
+            attempts.saw("late", None)
+            await asyncio.sleep(0.15)
+            assert lines[2:] == ["api: late"]
+            attempts.saw("at the end", None)
+        assert lines[3:] == ["api: at the end"]
+
+    run(test())
+
+
+def test_what_cannot_be_written_is_written_later() -> None:
+    lines: list[str] = []
+    full = True
+
+    def note(event: str, detail: str) -> None:
+        if full:
+            raise RecordError("disk full")
+        lines.append(detail)
+
+    async def test() -> None:
+        nonlocal full
+        attempts = Attempts()
+        attempts.saw("before", Role.OPERATOR)
+        with attempts.recorded(note):
+            for k in range(2 * KINDS_MAX):
+                attempts.saw(f"order {k}", Role.OPERATOR)
+            full = False
+            attempts.saw("last", Role.OPERATOR)
+        parts = lines[0].split("; ")
+        assert parts[:2] == ["before", "order 0"]
+        assert parts[-1] == f"others × {KINDS_MAX + 2}"
+        assert len(lines) == 1
+
+    run(test())

@@ -1,0 +1,29 @@
+"""Requests made up from the description of the API: nothing crashes, and nothing changes without the operator's token.
+
+``python -m benchmarks.fuzz_api`` is the same with 10⁴ cases and more.
+"""
+
+import pytest
+
+from controller.api.endpoints import ENDPOINTS, Endpoint
+from controller.api.tokens import Role
+from controller.service.modes import Mode
+from tests.controller.api.fuzzing import fuzz, fuzz_bytes
+from tests.controller.api.running import Running
+
+CASES = 60
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)
+def test_made_up_requests(api: Running, endpoint: Endpoint) -> None:
+    tally = fuzz(api, endpoint, CASES, number=1)
+    assert tally.broken == []
+    assert tally.total >= CASES // 2
+    assert api.ask("GET", "/api/v1/status", role=Role.VIEWER).status == 200
+
+
+def test_bytes_that_are_no_requests(api: Running) -> None:
+    tally = fuzz_bytes(api, 2 * CASES, number=1)
+    assert tally.broken == []
+    assert tally.of(4) > CASES
+    assert api.service.mode is Mode.MONITOR

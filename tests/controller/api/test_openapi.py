@@ -1,0 +1,39 @@
+"""The description of the API: valid, complete, and what the service really answers."""
+
+import json
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from controller.api.endpoints import ENDPOINTS, SCHEMA, openapi
+from controller.api.tokens import Role
+from tests.controller.api.running import Running
+
+
+def test_it_is_valid() -> None:
+    validate(openapi())
+
+
+def test_every_endpoint_is_in_it_with_who_may() -> None:
+    paths = openapi()["paths"]
+    for endpoint in ENDPOINTS:
+        operation = paths[endpoint.path][endpoint.method.lower()]
+        roles = {role for requirement in operation["security"] for role in requirement}
+        assert roles == ({"viewer", "operator"} if endpoint.method == "GET" else {"operator"})
+        assert ("requestBody" in operation) == (endpoint.method == "POST")
+    assert len(paths) == len(ENDPOINTS)
+
+
+def test_anybody_may_read_it(api: Running) -> None:
+    answer = api.ask("GET", SCHEMA, role=None)
+    assert (answer.status, answer.body) == (200, json.loads(json.dumps(openapi())))
+
+
+@pytest.mark.parametrize("endpoint", [e for e in ENDPOINTS if e.method == "GET"], ids=lambda e: e.path)
+def test_answers_are_as_described(api: Running, endpoint: object) -> None:
+    api.cycle()
+    schema = openapi()
+    content = schema["paths"][endpoint.path]["get"]["responses"]["200"]["content"]["application/json"]
+    answer = api.ask("GET", endpoint.path, role=Role.VIEWER).body
+    Draft202012Validator({**content["schema"], "components": schema["components"]}).validate(answer)
