@@ -1,4 +1,4 @@
-"""What the terminal shows of the closed loop: progress of a simulated day and its result; a service and its mode."""
+"""What the terminal shows of the closed loop: a simulated day and its result; a service that begins and ends."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -65,19 +65,6 @@ def print_released(outcomes: Mapping[str, Outcome]) -> None:
     """What became of each converter at the end."""
     for name, outcome in outcomes.items():
         console.print(f"{name}: {'safe, read back' if outcome is Outcome.VERIFIED else f'[red]{outcome}'}")
-
-
-def print_mode(answer: Mapping[str, Any]) -> None:
-    """The state of a service."""
-    console.print(f"mode {answer['mode']}, plan {answer['plan'] or 'none'}, {answer['missed']} cycles missed")
-    if check := answer["check"]:
-        console.print(
-            f"grid model: mean {check['mean_pu']:.4f}, worst {check['worst_pu']:.4f} p.u. at {check['worst_node']}"
-        )
-    for warning in answer.get("warnings", ()):
-        console.print(f"[yellow]{warning}")
-    for name, outcome in answer.get("released", {}).items():
-        console.print(f"{name}: {outcome}")
 
 
 def _digits(v_pu: float | None) -> str:

@@ -1,8 +1,9 @@
 """Modbus TCP on pymodbus: a connection that several units share, and a unit that is told by its register map.
 
 After anything but a clean answer the connection is thrown away with all that is still under way on it, so that no late
-answer is taken for another and no unsent frame leaves later. A request that failed on a connection that had served
-before is tried once more if it reads, never if it writes.
+answer is taken for another and no unsent frame leaves later; transaction numbers go on from one connection to the next,
+for a late answer may come on either. A request whose connection was lost after it had served is tried once more if it
+reads, never if it writes; one that nobody answered is not, as the other units of the address wait meanwhile.
 """
 
 import asyncio
@@ -16,10 +17,19 @@ from typing import Self
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
-from pymodbus.pdu import ModbusPDU
+from pymodbus.framer import FramerSocket
+from pymodbus.pdu import DecodePDU, ModbusPDU
 
 from core.time import Clock
-from drivers.exchange import TIMING, BadAnswerError, Breaker, NoAnswerError, RefusedError, Timing
+from drivers.exchange import (
+    TIMING,
+    BadAnswerError,
+    Breaker,
+    ExchangeError,
+    NoAnswerError,
+    RefusedError,
+    Timing,
+)
 from drivers.registers import MAX_WRITE_WORDS, Block, RegisterMap, RegisterRangeError
 
 Request = Callable[[AsyncModbusTcpClient], Awaitable[ModbusPDU]]
@@ -42,8 +52,11 @@ class ModbusLink:
         self._turn = asyncio.Lock()
         self._client: AsyncModbusTcpClient | None = None
         self._served = False
+        self._transaction = 0
+        self._silent_s: dict[int, float] = {}
         self._heard = b""
         self._deadline: asyncio.Timeout | None = None
+        self._trouble: ExchangeError | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -70,11 +83,9 @@ class ModbusLink:
             return reply.function_code == _READ and len(reply.registers) == n_words
 
         try:
-            reply = await self._exchange(request, fits)
-        except NoAnswerError as error:
-            if not isinstance(error, _LostWhileServingError):
-                raise
-            reply = await self._exchange(request, fits)
+            reply = await self._exchange(unit, request, fits)
+        except _LostWhileServingError:
+            reply = await self._exchange(unit, request, fits)
         return tuple(reply.registers)
 
     async def write(self, unit: int, address: int, words: Sequence[int]) -> None:
@@ -90,36 +101,46 @@ class ModbusLink:
         def fits(reply: ModbusPDU) -> bool:
             return (reply.function_code, reply.address, reply.count) == (_WRITE, address, len(words))
 
-        await self._exchange(request, fits)
+        await self._exchange(unit, request, fits)
 
-    async def _exchange(self, request: Request, fits: Callable[[ModbusPDU], bool]) -> ModbusPDU:
+    async def _exchange(self, unit: int, request: Request, fits: Callable[[ModbusPDU], bool]) -> ModbusPDU:
         async with self._turn:
             client = await self._connected()
             clean = False
             try:
-                reply = await self._answer(client, request)
-                clean = reply.isError() or (fits(reply) and self._by_the_book(client, reply))
+                reply = await self._answer(client, unit, request)
+                clean = (reply.isError() or fits(reply)) and self._by_the_book(client, reply)
             finally:
                 if not clean:
                     self._drop()
-        if reply.isError():
-            raise self._refusal(reply)
         if not clean:
             raise BadAnswerError(f"{self.address}: no answer to what was asked: {reply}")
+        if reply.isError():
+            raise self._refusal(reply)
         return reply
 
-    async def _answer(self, client: AsyncModbusTcpClient, request: Request) -> ModbusPDU:
-        served = self._served
+    async def _answer(self, client: AsyncModbusTcpClient, unit: int, request: Request) -> ModbusPDU:
+        self._trouble, patience_s = None, self._patience_s(unit)
+        client.ctx.next_tid = self._transaction
         try:
-            async with asyncio.timeout(self._timing.request_s) as self._deadline:
+            async with asyncio.timeout(patience_s) as self._deadline:
                 reply = await request(client)
         except (TimeoutError, ModbusException) as error:
-            kind = _LostWhileServingError if served else NoAnswerError
-            raise kind(f"{self.address}: no answer within {self._timing.request_s:g} s") from error
+            if self._trouble:
+                raise self._trouble from error
+            self._silent_s[unit] = asyncio.get_running_loop().time()
+            raise NoAnswerError(f"{self.address}: unit {unit}: no answer within {patience_s:g} s") from error
         finally:
             self._deadline = None
+            self._transaction = client.ctx.next_tid
         self._served = True
         return reply
+
+    def _patience_s(self, unit: int) -> float:
+        """Of one exchange: a unit that kept silent just now has had its second, and others of the address wait."""
+        silent_s = self._silent_s.get(unit)
+        just_now = silent_s is not None and asyncio.get_running_loop().time() - silent_s < self._timing.pause_s
+        return self._timing.again_s if just_now else self._timing.request_s
 
     async def _connected(self) -> AsyncModbusTcpClient:
         if self._client and self._client.connected:
@@ -136,6 +157,7 @@ class ModbusLink:
             trace_connect=self._noticed,
             trace_packet=self._listened,
         )
+        client.ctx.framer = _Framer(self._puzzled)
         try:
             async with asyncio.timeout(self._timing.request_s):
                 connected = await client.connect()
@@ -151,8 +173,17 @@ class ModbusLink:
         return client
 
     def _noticed(self, connected: bool) -> None:
-        """Wait no longer for an answer once the other side has closed."""
-        if not connected and self._deadline:
+        if not connected:
+            kind = _LostWhileServingError if self._served else NoAnswerError
+            self._give_up(kind(f"{self.address}: no answer, connection lost"))
+
+    def _puzzled(self) -> None:
+        self._give_up(BadAnswerError(f"{self.address}: what came cannot be decoded"))
+
+    def _give_up(self, trouble: ExchangeError) -> None:
+        """Wait no longer for an answer that cannot come."""
+        if self._deadline:
+            self._trouble = self._trouble or trouble
             self._deadline.reschedule(asyncio.get_running_loop().time())
 
     def _listened(self, sending: bool, data: bytes) -> bytes:
@@ -163,7 +194,8 @@ class ModbusLink:
 
     def _by_the_book(self, client: AsyncModbusTcpClient, reply: ModbusPDU) -> bool:
         """Whether a frame came that says this and no more: pymodbus passes transaction 0, padding and odd lengths."""
-        return reply.transaction_id != 0 and client.ctx.framer.buildFrame(reply) in self._heard
+        asked = client.ctx.request_transaction_id
+        return reply.transaction_id == asked and client.ctx.framer.buildFrame(reply) in self._heard
 
     def _drop(self) -> None:
         client, self._client, self._served = self._client, None, False
@@ -180,7 +212,23 @@ class ModbusLink:
 
 
 class _LostWhileServingError(NoAnswerError):
-    """On a connection that had served before: worth one more try."""
+    """The other side has ended a connection that had served before: worth one more try."""
+
+
+class _Framer(FramerSocket):
+    """Says when it cannot decode; pymodbus would let the event loop end the connection over it, with a traceback."""
+
+    def __init__(self, puzzled: Callable[[], None]) -> None:
+        super().__init__(DecodePDU(False))
+        self._puzzled = puzzled
+
+    def handleFrame(self, data: bytes, exp_devid: int, exp_tid: int) -> tuple[int, ModbusPDU | None]:  # noqa: N802
+        """Length of what was used, and the message in it."""
+        try:
+            return super().handleFrame(data, exp_devid, exp_tid)
+        except ModbusException:
+            self._puzzled()
+            return len(data), None
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """From what a device says to a measurement, and to what a converter says of itself."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import hypot, inf
 
 from core.devices import Measurement, Quality
 from core.time import Clock
+from drivers.device_clock import DeviceClock
 from drivers.status import ConverterStatus, OperatingState
 
 Values = Mapping[str, float | None]
@@ -19,12 +20,16 @@ OVERLOAD = 1.5
 
 @dataclass(frozen=True)
 class Gauge:
-    """Judges what ``device`` says. ``voltage_v``: line to line, at 1 p.u.; ``s_max_kva``: a converter's rating."""
+    """Judges what ``device`` says. ``voltage_v``: line to line, at 1 p.u.; ``s_max_kva``: a converter's rating.
+
+    The device's clock is compared with that of earlier readings, so every reading is judged once.
+    """
 
     device: str
     voltage_v: float
     clock: Clock
     s_max_kva: float = inf
+    device_clock: DeviceClock = field(default_factory=DeviceClock, compare=False)
 
     def measurement(self, values: Values, quality: Quality) -> Measurement:
         """What is known; a value that is not available is None."""
@@ -46,6 +51,13 @@ class Gauge:
 
     def troubles(self, values: Values) -> Iterator[tuple[str, str]]:
         """(name, what is wrong with it) of every value that rules the measurement out."""
+        wrong = dict(self._implausible(values))
+        yield from wrong.items()
+        clock_s = None if wrong else values.get("clock_s")
+        if clock_s is not None and (jump := self.device_clock.jump(clock_s, self.clock.monotonic_s())):
+            yield "clock_s", jump
+
+    def _implausible(self, values: Values) -> Iterator[tuple[str, str]]:
         for name in MEASURED:
             if name in values and values[name] is None:
                 yield name, "not available"

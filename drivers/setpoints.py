@@ -6,6 +6,7 @@ from math import hypot, isfinite
 from core.devices import Setpoint
 from core.errors import GridlabError
 from drivers.readings import Values
+from drivers.status import ConverterStatus
 
 ROUNDING = 1e-6
 """Of the rating: what a setpoint on the circle may exceed it by."""
@@ -33,6 +34,21 @@ def check_setpoint(device: str, setpoint: Setpoint, s_max_kva: float) -> None:
         raise SetpointRangeError(f"{device}: asked {asked}, allowed 0 … {s_max_kva:g} kVA")
     if setpoint.lease_s <= 0:
         raise SetpointRangeError(f"{device}: asked a lease of {setpoint.lease_s:g} s, allowed > 0 s")
+
+
+class OvertakenError(GridlabError):
+    """A converter has another master by now: who, asked, allowed."""
+
+
+def check_writer(device: str, writer_epoch: int, status: ConverterStatus | None) -> None:
+    """Refuse to claim a converter that has told of a later writer; not even the attempt must reach it.
+
+    Raises:
+        OvertakenError: the epoch of ``status`` is above ours.
+    """
+    if status and status.writer_epoch is not None and status.writer_epoch > writer_epoch:
+        asked, allowed = f"asked as writer {writer_epoch}", f"allowed from writer {status.writer_epoch} on"
+        raise OvertakenError(f"{device}: {asked}, {allowed}")
 
 
 def holds(asked: Mapping[str, float], held: Values, s_max_kva: float) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -32,12 +33,20 @@ class Talk:
         Raises:
             FollowerError: it says that it cannot, or says nothing any more.
         """
+        await self.tell(request)
+        return await self.hear()
+
+    async def tell(self, request: Mapping[str, Any]) -> None:
+        """Ask, without waiting for the answer.
+
+        Raises:
+            FollowerError: it is gone.
+        """
         try:
             self._writer.write(json.dumps(request).encode() + b"\n")
             await self._writer.drain()
         except ConnectionError as error:
             raise FollowerError(f"{self._who}: no longer listens") from error
-        return await self.hear()
 
     async def hear(self) -> Mapping[str, Any]:
         """The next line that it says, unasked."""
@@ -54,8 +63,41 @@ class Talk:
         self._writer.close()
 
 
+class Follower(Talk):
+    """A conversation with a process of our own, over its stdin and stdout."""
+
+    def __init__(self, who: str, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        super().__init__(who, process.stdout, process.stdin)
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """Of the process, also when it has ended."""
+        return self._process.pid
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    async def over(self) -> int:
+        """Wait until it has ended; its exit code, negative for a signal."""
+        return await self._process.wait()
+
+    async def end(self) -> None:
+        """End of stdin is the sign to stop; whoever does not heed it is killed."""
+        self.close()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self.over()
+        except TimeoutError:
+            self._process.kill()
+            await self.over()
+
+
 @asynccontextmanager
-async def module(name: str, words: Sequence[str], log: Path) -> AsyncIterator[Talk]:
+async def module(name: str, words: Sequence[str], log: Path) -> AsyncIterator[Follower]:
     """``python -m name WORDS`` with its stdin and stdout to talk to and its stderr in ``log``; ended with the block.
 
     It is in a process group of its own, so that an interrupt at the terminal reaches the clock master alone.
@@ -69,16 +111,14 @@ async def module(name: str, words: Sequence[str], log: Path) -> AsyncIterator[Ta
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    talk = Talk(name, process.stdout, process.stdin)
+    follower = Follower(name, process)
     try:
-        yield talk
+        yield follower
     except FollowerError as error:
-        await _ended(process, talk)
+        await follower.end()
         raise FollowerError(_with_last_words(error, log)) from error
     finally:
-        await _ended(process, talk)
+        await follower.end()
 
 
 @asynccontextmanager
@@ -89,17 +129,6 @@ async def connection(who: str, port: int) -> AsyncIterator[Talk]:
         yield talk
     finally:
         talk.close()
-
-
-async def _ended(process: asyncio.subprocess.Process, talk: Talk) -> None:
-    """End of stdin is the sign to stop; whoever does not heed it is killed."""
-    talk.close()
-    try:
-        async with asyncio.timeout(STOP_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
 
 
 def _with_last_words(error: FollowerError, log: Path) -> str:

@@ -7,7 +7,7 @@ from core.errors import GridlabError
 from drivers.exchange import ExchangeError, Exchanges
 from drivers.modbus import ModbusUnit
 from drivers.readings import Gauge, converter_status
-from drivers.setpoints import check_setpoint, holds
+from drivers.setpoints import check_setpoint, check_writer, holds
 from drivers.status import ConverterStatus, OperatingState
 
 READABLE = ("p_kw", "q_kvar")
@@ -26,6 +26,7 @@ class GenericModbusConverter:
         self.status: ConverterStatus | None = None
         self._unit, self._gauge, self._exchanges = unit, gauge, exchanges
         self._names = [n for n in (*READABLE, *_OPTIONAL, *WRITABLE) if n in unit.registers]
+        self._epoch = writer_epoch
         self._writer = {"writer_epoch": writer_epoch} if "writer_epoch" in unit.registers else {}
 
     async def read(self) -> Measurement:
@@ -56,6 +57,7 @@ class GenericModbusConverter:
 
     async def _told(self, values: Mapping[str, float], *, follows: bool) -> Outcome:
         try:
+            check_writer(self.name, self._epoch, self.status)
             plan = self._unit.plan(values, self.name, last=_COMMAND)
         except GridlabError as error:
             return self._exchanges.refuse(error)

@@ -8,7 +8,7 @@ from drivers.exchange import ExchangeError, Exchanges
 from drivers.opcua import OpcUaSession, Sample
 from drivers.opcua_model import VARIABLES
 from drivers.readings import Gauge, Values, converter_status
-from drivers.setpoints import check_setpoint, holds
+from drivers.setpoints import check_setpoint, check_writer, holds
 from drivers.status import ConverterStatus, OperatingState
 
 MAX_AGE_S = 12.0
@@ -59,6 +59,11 @@ class OpcUaConverter:
         return await self._told({"writer_epoch": self._epoch}, {_COMMAND: 0}, follows=False)
 
     async def _told(self, values: Mapping[str, float], command: Mapping[str, float], *, follows: bool) -> Outcome:
+        try:
+            check_writer(self.name, self._epoch, self.status)
+        except GridlabError as error:
+            return self._exchanges.refuse(error)
+
         async def send() -> None:
             await self._session.write(values)
             await self._session.write(command)

@@ -8,7 +8,7 @@ from core.errors import GridlabError
 from drivers.exchange import ExchangeError, Exchanges
 from drivers.modbus import ModbusLink, ModbusUnit, Plan
 from drivers.readings import Gauge, Values, converter_status
-from drivers.setpoints import check_setpoint, holds
+from drivers.setpoints import check_setpoint, check_writer, holds
 from drivers.status import ConverterStatus, OperatingState
 from drivers.sunspec_discovery import discover
 from drivers.sunspec_points import ACTIVE_FIRST, INVERTER_FAULT, VARS, WATTS
@@ -69,6 +69,7 @@ class SunspecConverter:
 
     async def _told(self, *steps: Step, follows: bool) -> Outcome:
         try:
+            check_writer(self.name, self._epoch, self.status)
             async with self._exchanges.attempt():
                 unit = await self._discovered()
                 plan = await self._plan(unit, steps)

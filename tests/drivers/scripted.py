@@ -5,6 +5,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
 
+from drivers.exchange import Timing
+from drivers.modbus import ModbusLink
+from tests.drivers.support import QUICK, Hands
+
+READ = ("03 0000 0002", "03 04 0001 0002")
+WRITE = ("10 0004 0001 02 004b", "10 0004 0001")
+"""Request and answer."""
+
 
 class Stage(Enum):
     """Directions in place of an answer."""
@@ -76,3 +84,12 @@ async def scripted(lines: Sequence[Line], unit: int = 1) -> AsyncIterator[tuple[
         server.close()
         await server.wait_closed()
         await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def linked(
+    lines: Sequence[Line], clock: Hands | None = None, timing: Timing = QUICK
+) -> AsyncIterator[ModbusLink]:
+    """A connection to the server with these lines."""
+    async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, clock or Hands(), timing) as link:
+        yield link
