@@ -15,6 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks import load
 from benchmarks.cases import ROOT
 from benchmarks.measure import machine
 from benchmarks.tables import Table, replace_block
@@ -77,7 +78,7 @@ def service(console: Console) -> Iterator[Table]:
         yield table
 
 
-PARTS = {"days": days, "service": service}
+PARTS = {"days": days, "service": service, "load": lambda _: load.run()}
 
 LIMITS = {
     "10-min means outside": lambda s: _share(s["measured"], "outside_10min", "means_10min"),

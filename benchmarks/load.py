@@ -1,0 +1,142 @@
+"""A hundred devices more: 60 registers each, read every second in the event loop of the service, for ten minutes.
+
+The service is in ACTIVE on a plant of its own, in real time. Run as a program this module plays the hundred.
+"""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import quantiles
+from tempfile import TemporaryDirectory
+
+from benchmarks.tables import Table, Targets
+from controller.clock import WallClock
+from controller.service.modes import Mode
+from controller.service.schedule import Schedule
+from controller.service.service import Service
+from controller.service.setup import Setup
+from core.load import load_config
+from drivers.modbus import ModbusLink
+from sim_plant.modbus_server import serve_modbus
+from tests.closed_loop.laboratory import laboratory
+
+DEVICES, REGISTERS, UNITS_OF_A_LINK = 100, 60, 10
+MINUTES = 10.0
+PERIOD_S = 1.0
+FIRST_CYCLES_S = 95.0
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A bank whose words count how often they were read."""
+
+    address: int = 0
+    n_words: int = REGISTERS
+
+    def read(self, address: int, count: int) -> list[int]:
+        """Words from ``address`` on."""
+        return list(range(address, address + count))
+
+    def write(self, address: int, words: Sequence[int]) -> None:
+        """Nothing to keep."""
+
+
+@dataclass
+class Load:
+    """Reads of the hundred, and how long a round of all of them took, s."""
+
+    reads: int = 0
+    late: int = 0
+    rounds_s: list[float] = field(default_factory=list)
+
+    async def run(self, port: int) -> None:
+        """A round every second; one that takes longer is late."""
+        async with AsyncExitStack() as stack:
+            groups = [range(first, first + UNITS_OF_A_LINK) for first in range(1, DEVICES + 1, UNITS_OF_A_LINK)]
+            links = [await stack.enter_async_context(ModbusLink("127.0.0.1", port, WallClock())) for _ in groups]
+            while True:
+                began_s = time.monotonic()
+                await asyncio.gather(*(self._read(link, units) for link, units in zip(links, groups, strict=True)))
+                self.rounds_s.append(time.monotonic() - began_s)
+                self.late += self.rounds_s[-1] > PERIOD_S
+                await asyncio.sleep(max(0.0, PERIOD_S - self.rounds_s[-1]))
+
+    async def _read(self, link: ModbusLink, units: Sequence[int]) -> None:
+        for unit in units:
+            assert len(await link.read(unit, 0, REGISTERS)) == REGISTERS
+            self.reads += 1
+
+
+async def _devices() -> None:
+    async with serve_modbus({unit: Counter() for unit in range(1, DEVICES + 1)}) as port:
+        print(port, flush=True)
+        await asyncio.Event().wait()
+
+
+@contextmanager
+def _hundred() -> Iterator[int]:
+    command = [sys.executable, "-m", "benchmarks.load"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+async def _served(config: Path, folder: Path, port: int, minutes: float) -> tuple[Service, Load, list[float]]:
+    setup, clock, load = Setup(load_config(config), config, folder / "run", folder / "state"), WallClock(), Load()
+    for path in (setup.folder, setup.state):
+        path.mkdir()
+    cycles_ms: list[float] = []
+    async with Service(setup, clock, clock) as service:
+        schedule = Schedule(service, setup.config.schedule, setup.config.horizon.timezone, clock)
+        running = asyncio.create_task(schedule.run())
+        await service.set_mode(Mode.ACTIVE)
+        await asyncio.sleep(FIRST_CYCLES_S)
+        missed = service.missed
+        loading = asyncio.create_task(load.run(port))
+        end_s, seen = time.monotonic() + 60 * minutes, None
+        while time.monotonic() < end_s:
+            await asyncio.sleep(PERIOD_S)
+            if loading.done():
+                loading.result()
+            if service.record is not None and service.record is not seen:
+                seen = service.record
+                cycles_ms.append(seen.cycle_ms)
+        loading.cancel()
+        service.missed -= missed
+        schedule.stop.set()
+        await running
+    return service, load, cycles_ms
+
+
+def run(minutes: float = MINUTES) -> Iterator[Table]:
+    """What became of the cycles, and of the hundred."""
+    with TemporaryDirectory() as scratch, laboratory(Path(scratch), realtime_s=30.0) as lab, _hundred() as port:
+        service, load, cycles_ms = asyncio.run(_served(lab.config, Path(scratch), port, minutes))
+        violations = lab.ask(ask="referee")["violations"]
+    table = Table(f"{minutes:g} minutes beside {DEVICES} devices of {REGISTERS} registers", ("", "found"))
+    table.add("reads", str(load.reads))
+    table.add("round of all, p50 / p99, ms", " / ".join(f"{1e3 * _share(load.rounds_s, k):.0f}" for k in (50, 99)))
+    table.add("rounds longer than a second", str(load.late))
+    table.add("cycles (missed)", f"{len(cycles_ms)} ({service.missed})")
+    table.add("cycle p50 / p99, ms", " / ".join(f"{_share(cycles_ms, k):.0f}" for k in (50, 99)))
+    table.add("violations", str(violations))
+    yield table
+    targets = Targets()
+    targets.check("no missed cycle", f"{service.missed}", service.missed == 0 and len(cycles_ms) >= 2 * minutes - 1)
+    yield targets
+
+
+def _share(values: Sequence[float], percent: int) -> float:
+    return quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+if __name__ == "__main__":
+    asyncio.run(_devices())
