@@ -38,12 +38,12 @@ class RefusedError(ExchangeError):
 class Timing:
     """Deadlines of a request, of a whole reading or write, of opening an OPC UA session; the pause after a failure.
 
-    ``again_s``: of a Modbus request to a unit that kept silent within the pause: it is read back after a write that
-    nobody answered. Together with ``request_s`` and two new connections it stays below the second by which a silent
-    unit may delay the others of its address.
+    ``again_s``: of a Modbus request to a unit that kept silent within the pause, so of reading back after a write that
+    nobody answered. With ``request_s`` and two new connections it takes less than the second by which a silent unit may
+    delay the others of its address.
     """
 
-    request_s: float = 0.75
+    request_s: float = 0.7
     exchange_s: float = 4.0
     pause_s: float = 1.0
     session_s: float = 3.0

@@ -19,6 +19,7 @@ from asyncua.client.client import Client
 from asyncua.client.ua_client import UaClientState
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ConnectionException, ModbusIOException
+from pymodbus.framer import FramerSocket
 
 from tests.drivers.opcua_server import FakeConverter
 from tests.drivers.scripted import Line, Stage, scripted
@@ -86,6 +87,38 @@ def test_pymodbus_passes_transaction_0_padding_and_odd_lengths() -> None:
         async with pymodbus([(READ, unasked), (READ, padded), (READ, odd)], timeout=2) as client:
             for _ in range(3):
                 assert (await client.read_holding_registers(0, count=2)).registers == [1, 2]
+
+    run(test())
+
+
+def test_pymodbus_counts_transactions_anew_on_every_connection_unless_it_is_told() -> None:
+    async def test() -> None:
+        words = "03 04 0001 0002"
+        async with pymodbus([(READ, words)] * 4, timeout=2) as client:
+            for told in (None, 700):
+                client.close()
+                assert await client.connect()
+                assert client.ctx.next_tid == 0
+                client.ctx.next_tid = told or 0
+                for k in (1, 2):
+                    reply = await client.read_holding_registers(0, count=2)
+                    assert reply.transaction_id == client.ctx.request_transaction_id == (told or 0) + k
+            assert client.ctx.next_tid == 702
+
+    run(test())
+
+
+def test_pymodbus_lets_the_event_loop_fail_over_what_it_cannot_decode() -> None:
+    """All that a driver can change about it is the framer."""
+
+    async def test() -> None:
+        seen: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(str(context["message"])))
+        async with pymodbus([(READ, "63 04 0001 0002")]) as client:
+            assert type(client.ctx.framer) is FramerSocket
+            with pytest.raises(ModbusIOException):
+                await client.read_holding_registers(0, count=2)
+        assert seen == ["Fatal error: protocol.data_received() call failed."]
 
     run(test())
 

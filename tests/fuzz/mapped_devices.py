@@ -88,15 +88,15 @@ class Device:
 
 
 def fuzz_meter(seed: random.Random, readings: int) -> Findings:
-    """Readings of a SICAM-like meter."""
+    """Readings of a SICAM-like meter, each by a driver that has no earlier clock to compare with."""
     device, found = Device(seed, METER), Findings()
 
     async def main() -> None:
         clock = LoopClock()
         async with ModbusLink("meter", 1, clock) as link:
             unit = ModbusUnit(link, 1, load_registers(REGISTERS / "sicam_meter.yaml"))
-            meter = SicamMeter(unit, Gauge("meter", 400.0, clock), Exchanges("meter", clock, TIMING))
             for _ in range(readings):
+                meter = SicamMeter(unit, Gauge("meter", 400.0, clock), Exchanges("meter", clock, TIMING))
                 await _read(device, meter, found, status=True)
 
     run_on(device.answer, main(), found.stray)
@@ -105,16 +105,16 @@ def fuzz_meter(seed: random.Random, readings: int) -> Findings:
 
 
 def fuzz_converter(seed: random.Random, exchanges: int) -> Findings:
-    """Readings and setpoints of a converter by its register map."""
+    """Readings and setpoints of a converter by its register map, each by a driver that knows of none before."""
     device, found = Device(seed, CONVERTER), Findings()
 
     async def main() -> None:
         clock = LoopClock()
         async with ModbusLink("converter", 1, clock) as link:
             unit = ModbusUnit(link, 1, load_registers(REGISTERS / "converter_generic.yaml"))
-            gauge, turns = Gauge("n4", 400.0, clock, RATING_KVA), Exchanges("n4", clock, TIMING)
-            converter = GenericModbusConverter(unit, gauge, turns, writer_epoch=7)
             for k in range(exchanges):
+                gauge, turns = Gauge("n4", 400.0, clock, RATING_KVA), Exchanges("n4", clock, TIMING)
+                converter = GenericModbusConverter(unit, gauge, turns, writer_epoch=7)
                 if k % 3:
                     await _read(device, converter, found)
                 else:

@@ -88,18 +88,18 @@ class Said:
 
 
 def fuzz_opcua(rng: random.Random, readings: int) -> Findings:
-    """Readings of a converter whose server says strange things now and then."""
+    """Readings of a converter whose server says strange things, each by a driver with no earlier clock."""
     found = Findings()
     with FakeConverter().served() as fake:
 
         async def main() -> None:
             async with OpcUaSession(fake.url, None, TIMING) as session:
                 clock = Hands()
-                gauge = Gauge("n7", 400.0, clock, 15.0)
-                converter = OpcUaConverter(session, gauge, Exchanges("n7", clock, TIMING), writer_epoch=7)
                 said: dict[str, Said] = {}
                 show(fake, said)
                 for _ in range(readings):
+                    gauge = Gauge("n7", 400.0, clock, 15.0)
+                    converter = OpcUaConverter(session, gauge, Exchanges("n7", clock, TIMING), writer_epoch=7)
                     said |= {name: Said.by(rng, name) for name in SAYS}
                     found.tried += 1
                     try:
