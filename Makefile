@@ -24,8 +24,9 @@ contracts: .venv/.dev  ## who may import whom
 bench: .venv/.dev  ## measured comparisons; rewrites docs/benchmarks.md
 	$(BIN)/python -m benchmarks --write
 
-proof: .venv/.dev  ## whole days in closed loop and a service in real time; rewrites docs/proof.md
+proof: .venv/.dev  ## whole days in closed loop and a service in real time; rewrites docs/proof.md and docs/reliability.md
 	$(BIN)/python -m benchmarks.proof
+	$(BIN)/python -m benchmarks.chaos_proof
 
 figures: .venv/.dev  ## rewrites docs/figures
 	$(BIN)/python -m benchmarks.figures

@@ -123,10 +123,15 @@ class SunspecBank:
         }
 
     def _standing(self) -> dict[str, int]:
-        """The controls; a setpoint that has lapsed has cleared them."""
-        if self._live and not self._station.values()["enable"]:
+        """The controls; a setpoint that has lapsed has cleared them, and another writer's stands in them."""
+        state = self._station.state
+        if self._live and state.mode is not Mode.REMOTE:
             self._live = False
             self._controls |= _RELEASED
+        if self._live:
+            told = {"WSet": state.setpoint_kva.real, "VarSet": state.setpoint_kva.imag}
+            in_force = {n: round(-value * _PER_KW) for n, value in told.items() if self._controls[f"{n}Ena"]}
+            self._controls |= in_force
         return self._controls
 
     @property

@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from controller import loop_screen, run_directory, screen
+from controller.chaos import screen as chaos_screen
+from controller.chaos.campaign import Campaign, chosen, run_campaign
 from controller.cli.arguments import (
     ConfigArgument,
     LivePortOption,
@@ -102,6 +104,27 @@ def check(
             print_probe(reports, compared(checked, reports))
         if silent := [report.name for report in reports if not report.answered]:
             raise GridlabError(f"no answer: {', '.join(silent)}")
+
+
+def chaos(
+    config: ConfigArgument,
+    fault: Annotated[str | None, typer.Option(help="Number or name of one fault.", show_default="all")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trials of each fault.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = os.cpu_count() or 1,
+    out: OutOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Run the closed loop under every fault, and judge its histories; records of trials are kept with --out."""
+    settings = load_config(config)
+    require_converters(settings, config)
+    folder = run_directory.choose(out, f"{settings.name}-chaos", WallClock().now())
+    with chaos_screen.progress(quiet) as observe:
+        results = run_campaign(Campaign(config, chosen(fault), seeds, folder, out is not None, jobs), observe)
+    if not quiet:
+        chaos_screen.print_table(results)
+        screen.print_path("tables", folder)
+    if failed := [result for result in results if not result.passed]:
+        raise GridlabError(f"{len(failed)} of {len(results)} trials not judged safe; records in {folder}")
 
 
 def require_converters(settings: Config, path: Path) -> None:

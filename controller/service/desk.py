@@ -16,13 +16,14 @@ import numpy as np
 
 from controller.planner.answer import Answer
 from controller.planner.link import AnyPlanner
-from controller.planner.planner import DayAheadJob, ReplanJob
+from controller.planner.planner import DayAheadJob, PlannerError, ReplanJob
 from controller.record.records import MpcRecord
 from controller.service.cycle import Cycle
 from controller.service.days import Day, DayBook
 from controller.service.describe import Places, Price
 from controller.service.observation import Interval, IntervalMeans, Sight
 from controller.service.plans import Dated, Plans
+from controller.service.setup import node_limits
 from controller.summaries import UNCOORDINATED
 from core.assets import FloatArray
 from core.config import Config
@@ -32,6 +33,7 @@ from core.scenario import Scenario, Site
 from core.time import Clock
 from mpc.day_ahead import DayAhead
 from mpc.forecast import Observed
+from mpc.intra_day import Running
 from mpc.margin import Margin
 from realtime.fallback import Mode as Rung
 from realtime.node import SOC_RESERVE
@@ -42,6 +44,7 @@ _log = logging.getLogger(__name__)
 RETRY = timedelta(minutes=10)
 """Between two attempts to read the series of a day that cannot be had."""
 FAILED = "failed"
+ABSURD = 2.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Desk:
         self._config, self._network, self._places = config, network, Places.of(config, network)
         self._days, self._planner, self._coordinate = days, planner, coordinate
         self._clock, self._stopwatch = clock, stopwatch
+        self._rated_kva = {name: node.s_max_kva for name, node in node_limits(config).items()}
         self._budget_ms = 1e3 * config.schedule.mpc_budget_s
         self._interval = Interval()
         self._lost_until = clock.now()
@@ -177,6 +181,7 @@ class Desk:
         at, day, began_s = question.at, question.day, self._stopwatch.monotonic_s()
         try:
             answer = await self._planner.answer(question.job)
+            self._check(answer.running)
         except GridlabError as error:
             _log.error("the running plan stays: %s", error)
             wall_ms = 1e3 * (self._stopwatch.monotonic_s() - began_s)
@@ -223,10 +228,23 @@ class Desk:
         settings, solver = self._config.coordination, self._config.solver.prosumer
         made_s = self._clock.monotonic_s()
         answer = await self._planner.answer(DayAheadJob(scenario, settings, solver, self._coordinate))
+        self._check(answer.running)
         if report := answer.report:
             _log.info("day-ahead plan of %s: %s after %d rounds", day.date, report.status, report.iterations)
         self.day_ahead = answer.made
         return Dated(day, answer.running, made_s, _plan_id(self._clock.now(), day, "day-ahead"))
+
+    def _check(self, running: Running) -> None:
+        """Refuse what no converter could come near, however it came about.
+
+        Raises:
+            PlannerError: a plan beyond :data:`ABSURD` times a rating.
+        """
+        for name, plan in running.plan.prosumers.items():
+            most_kva = float(np.max(np.hypot(plan.p_kw, plan.q_kvar)))
+            rated_kva = self._rated_kva.get(name, float("inf"))
+            if not most_kva <= ABSURD * rated_kva:
+                raise PlannerError(f"planner: {name}: {most_kva:g} kVA, its converter has {rated_kva:g} kVA")
 
     def _job(self, at: datetime, day: Day, soc: Mapping[str, float | None]) -> ReplanJob:
         step, means, ruling = day.step_of(at), self._means, self.plans.ruling(at)

@@ -17,7 +17,7 @@ from enum import StrEnum
 from controller.service.watch import Image
 from core.config import Config
 from core.config_devices import Converter, ModbusMeter
-from core.devices import Outcome, Setpoint
+from core.devices import Outcome, Quality, Setpoint
 from drivers.status import ConverterStatus, OperatingState
 
 HOLD_OFF_S = 45.0
@@ -103,6 +103,8 @@ class Doubts:
         """Of converters that somebody else commands."""
         found = {}
         for name, status in image.statuses.items():
+            if image.quality.get(name) is not Quality.GOOD:
+                continue
             if status.state not in (None, OperatingState.REMOTE):
                 self._sent.pop(name, None)
             if self._epoch is not None and status.writer_epoch is not None and status.writer_epoch > self._epoch:

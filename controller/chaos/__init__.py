@@ -1,0 +1,1 @@
+"""Runs under faults, and the offline judge of what they recorded."""

@@ -1,0 +1,83 @@
+"""What is to be kept cannot be: a database that is down, a disk that is full; and what a long run leaves behind."""
+
+import asyncio
+import json
+import resource
+import time
+from pathlib import Path
+
+from controller.chaos.case import Kind
+from controller.chaos.script import Played, Take
+from controller.chaos.scripts.devices import leaks
+from controller.chaos.sink import Sink
+from controller.record.export import export_line_protocol
+from controller.record.outbox import DEAD_LETTERS
+from controller.service.modes import Mode
+
+CAUGHT_UP_S = 30.0
+"""Real time in which what waited has been sent."""
+FULL = 1
+"""Bytes that a file may have on a full disk: what is there already cannot be changed either."""
+LEAK_WARM_S, LEAK_S = 1860.0, 7260.0
+"""A minute after a run of the MPC began."""
+GROWTH = 0.05
+
+
+async def unforwarded(take: Take, sink: Sink) -> Played:
+    """22: the database fails in every way; in the end it has every point, but the one that it refuses."""
+    stage = take.stage
+    begins = await take.warmed_up()
+    sink.unwell = True
+    ends_s = time.monotonic() + 4.0
+    while time.monotonic() < ends_s:
+        await stage.until(stage.now_s + stage.job.period_s)
+    sink.unwell = False
+    fault = take.fault("InfluxDB unwell", Kind.OTHER, begins)
+    await take.aftermath()
+    waited_s = time.monotonic() + CAUGHT_UP_S
+    while (missing := _missing(stage.folder, sink)) and time.monotonic() < waited_s:
+        await asyncio.sleep(0.5)
+    complaints = [f"{len(missing)} points not delivered, {missing[0]}"] if missing else []
+    if sink.poison not in _dead(stage.folder / DEAD_LETTERS):
+        complaints.append(f"{sink.poison} is no dead letter")
+    return Played(fault, tuple(complaints), alarm="telemetry forwarding")
+
+
+def _missing(folder: Path, sink: Sink) -> list[str]:
+    """Lines of the telemetry that the database neither has nor refuses."""
+    lines = export_line_protocol(folder / "telemetry.sqlite", folder / "export").read_text().splitlines()
+    return [line for line in lines if line not in sink.lines and line != sink.poison]
+
+
+def _dead(path: Path) -> list[str]:
+    return [json.loads(line)["text"] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+async def disk_full(take: Take) -> Played:
+    """23: no file can grow or change; what cannot be audited is not written, and converters go safe."""
+    stage = take.stage
+    begins = await take.warmed_up()
+    _, hard = resource.prlimit(stage.alive.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(stage.alive.pid, resource.RLIMIT_FSIZE, (FULL, hard))
+    await take.passing(40.0, 120.0)
+    complaints = () if stage.told.failures else ("cycles went on without an audit trail",)
+    resource.prlimit(stage.alive.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    fault = take.fault("disk full", Kind.DISK, begins)
+    await stage.until(stage.now_s + stage.job.period_s)
+    if stage.told.mode != Mode.ACTIVE:
+        await stage.arm()
+    await take.aftermath()
+    return Played(fault, complaints)
+
+
+async def long_run(take: Take) -> Played:
+    """29: two hours, after which memory, open files, sockets and tasks are what they were."""
+    stage = take.stage
+    await stage.until(LEAK_WARM_S)
+    begins, before = stage.now, await take.resources()
+    await stage.until(LEAK_S)
+    fault, after = take.fault("two hours", Kind.OTHER, begins), await take.resources()
+    await take.aftermath()
+    growth = after.rss_kb / before.rss_kb - 1
+    grown = (f"memory grew by {100 * growth:.1f} %",) if growth > GROWTH else ()
+    return Played(fault, (*leaks(before, after), *grown))
