@@ -22,6 +22,7 @@ from typing import Self, TextIO
 
 from sim_plant.converter import Frame, Refusal
 
+STATES = "states.jsonl"
 LEASE_MAX_S = 90.0
 BURST_S = 1.0
 JITTER_S = 0.1
@@ -70,6 +71,15 @@ class Verdict:
     violations: tuple[Violation, ...]
 
 
+@dataclass(frozen=True)
+class Change:
+    """A converter has another state since ``t_s``, whoever or whatever brought it there."""
+
+    t_s: float
+    device: str
+    state: str
+
+
 def judge(frame: Frame, t_s: float, standing: Standing, rules: Rules) -> tuple[Violation, ...]:
     """Every rule that the frame breaks."""
     broken = [Violation.WRITER] if frame.epoch < standing.epoch else []
@@ -108,7 +118,7 @@ def burst(standing: Standing, in_force_kva: complex, t_s: float) -> Standing:
 class Referee:
     """Watches one converter. ``idle_since_s`` stands for the frame before the first one."""
 
-    def __init__(self, device: str, idle_since_s: float, record: Callable[[Verdict], None]) -> None:
+    def __init__(self, device: str, idle_since_s: float, record: Callable[[Verdict | Change], None]) -> None:
         self.device = device
         self._record = record
         self._standing = Standing(0j, idle_since_s, idle_since_s)
@@ -116,6 +126,10 @@ class Referee:
     def claimed(self, epoch: int) -> None:
         """A writer has said who it is, without a frame."""
         self._standing = replace(self._standing, epoch=max(self._standing.epoch, epoch))
+
+    def changed(self, t_s: float, state: str) -> None:
+        """Record that the converter is in another state now."""
+        self._record(Change(t_s, self.device, state))
 
     def observe(
         self, t_s: float, frame: Frame, in_force_kva: complex, refusal: Refusal | None, rules: Rules
@@ -146,7 +160,7 @@ class Tally:
 
 
 class Recorder:
-    """Writes verdicts as JSON lines and counts them.
+    """Writes verdicts as JSON lines and counts them; changes of state go to ``states.jsonl`` beside them.
 
     Frames that arrive at the same instant are sorted by device, so that the order in which sockets happen to be served
     leaves no trace in the file; what one device received stays in its order.
@@ -155,48 +169,57 @@ class Recorder:
     def __init__(self, start: datetime, path: Path | None = None) -> None:
         self.tally = Tally()
         self._start, self._path = start, path
-        self._file: TextIO | None = None
-        self._pending: list[Verdict] = []
+        self._files: dict[type, TextIO] = {}
+        self._pending: list[Verdict | Change] = []
 
     def __enter__(self) -> Self:
-        self._file = self._path.open("w", encoding="utf-8") if self._path else None
+        if self._path:
+            paths = {Verdict: self._path, Change: self._path.with_name(STATES)}
+            self._files = {kind: path.open("w", encoding="utf-8") for kind, path in paths.items()}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.flush()
-        if self._file:
-            self._file.close()
+        for file in self._files.values():
+            file.close()
 
-    def record(self, verdict: Verdict) -> None:
+    def record(self, seen: Verdict | Change) -> None:
         """Count now, write when time goes on."""
-        self.tally.add(verdict)
-        if self._file:
-            self._pending.append(verdict)
+        if isinstance(seen, Verdict):
+            self.tally.add(seen)
+        if self._files:
+            self._pending.append(seen)
 
     def flush(self) -> None:
         """Write what has been recorded."""
-        if self._file and self._pending:
-            self._pending.sort(key=lambda verdict: (verdict.t_s, verdict.device))
-            self._file.writelines(json.dumps(self._line(verdict)) + "\n" for verdict in self._pending)
-            self._file.flush()
-            self._pending.clear()
+        if not self._pending:
+            return
+        self._pending.sort(key=lambda seen: (seen.t_s, seen.device))
+        for seen in self._pending:
+            self._files[type(seen)].write(json.dumps(self._line(seen)) + "\n")
+        for file in self._files.values():
+            file.flush()
+        self._pending.clear()
 
-    def _line(self, verdict: Verdict) -> Mapping[str, object]:
-        frame = verdict.frame
-        return {
-            "schema_version": 1,
-            "time": (self._start + timedelta(seconds=verdict.t_s)).isoformat(),
-            "device": verdict.device,
-            "p_kw": _number(frame.s_kva.real),
-            "q_kvar": _number(frame.s_kva.imag),
-            "lease_s": _number(frame.lease_s),
-            "epoch": frame.epoch,
-            "enable": frame.enable,
-            "refusal": verdict.refusal,
-            "violations": verdict.violations,
-        }
+    def _line(self, seen: Verdict | Change) -> Mapping[str, object]:
+        instant = (self._start + timedelta(seconds=seen.t_s)).isoformat()
+        what = {"state": seen.state} if isinstance(seen, Change) else _judged(seen)
+        return {"schema_version": 1, "time": instant, "device": seen.device, **what}
+
+
+def _judged(verdict: Verdict) -> Mapping[str, object]:
+    frame = verdict.frame
+    return {
+        "p_kw": _number(frame.s_kva.real),
+        "q_kvar": _number(frame.s_kva.imag),
+        "lease_s": _number(frame.lease_s),
+        "epoch": frame.epoch,
+        "enable": frame.enable,
+        "refusal": verdict.refusal,
+        "violations": verdict.violations,
+    }
 
 
 def _number(value: float) -> float | str:

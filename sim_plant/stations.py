@@ -102,8 +102,9 @@ class ConverterStation:
 
     def advance(self, t_s: float) -> State:
         """The physics at ``t_s``."""
-        self.state = update(self.state, t_s, self.rating, self.instrument.faults.inputs)
-        return self.state
+        lapsed_s = min(max(self.state.expires_s, self.state.t_s), t_s)
+        became_s = lapsed_s if self.state.mode is Mode.REMOTE else t_s
+        return self._become(update(self.state, t_s, self.rating, self.instrument.faults.inputs), became_s)
 
     def truth(self, v_v: float) -> Reading:
         """What a perfect meter at its terminals would read."""
@@ -142,8 +143,14 @@ class ConverterStation:
         if faults.loses_writes:
             return None
         if isinstance(result, State):
-            self.state = result
+            self._become(result, state.t_s)
         return refusal
+
+    def _become(self, state: State, at_s: float) -> State:
+        if state.mode is not self.state.mode:
+            self._referee.changed(at_s, state.mode.name.lower())
+        self.state = state
+        return state
 
     def intrude(self) -> None:
         """A foreign writer, where there is one, commands it in his turn: a little inward, or outward if near zero."""

@@ -18,8 +18,8 @@ from controller.record.audit_lines import AuditNote, AuditWrite, read_audit
 from controller.record.failures import RecordError
 from core.errors import Fault, InputError
 
-FRAMES, AUDIT, GUARDIAN, TELEMETRY, DECISIONS, PLANS = (
-    "frames.jsonl", "audit.jsonl", "guardian.jsonl", "telemetry.sqlite", "realtime.csv", "mpc.csv",
+FRAMES, STATES, AUDIT, GUARDIAN, TELEMETRY, DECISIONS, PLANS = (
+    "frames.jsonl", "states.jsonl", "audit.jsonl", "guardian.jsonl", "telemetry.sqlite", "realtime.csv", "mpc.csv",
 )  # fmt: skip
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _POINTS: Mapping[str, tuple[str, ...]] = {
@@ -135,8 +135,8 @@ Key = tuple[datetime, str]
 class Histories:
     """Everything that a run recorded, each in order of time, audit trails in order of their files.
 
-    ``stored_prosumers`` and ``stored_plans`` are the keys under which telemetry has those points. ``states`` is empty
-    where the plant does not record them; the judge then infers the safe state from the leases.
+    ``stored_prosumers`` and ``stored_plans`` are the keys under which telemetry has those points. Where ``states`` is
+    empty the judge infers the safe state from the leases.
     """
 
     frames: tuple[ReceivedFrame, ...] = ()
@@ -159,7 +159,7 @@ def read_histories(folder: Path) -> Histories:
     Raises:
         InputError: a history is missing, or is not what this version writes; only the guardian's may be absent.
     """
-    missing = [n for n in (FRAMES, AUDIT, TELEMETRY, DECISIONS, PLANS) if not (folder / n).is_file()]
+    missing = [n for n in (FRAMES, STATES, AUDIT, TELEMETRY, DECISIONS, PLANS) if not (folder / n).is_file()]
     if missing:
         raise InputError([Fault(str(folder), name, "no such file", "the histories of a run") for name in missing])
     try:
@@ -172,10 +172,10 @@ def read_histories(folder: Path) -> Histories:
 
 
 def _read(folder: Path) -> Histories:
-    lines, points = tuple(_lines(folder / FRAMES)), _telemetry(folder / TELEMETRY)
+    points = _telemetry(folder / TELEMETRY)
     return Histories(
-        frames=tuple(_frame(line) for line in lines if "event" not in line),
-        states=tuple(StateChange(_time(x["time"]), x["device"], x["state"]) for x in lines if "event" in x),
+        frames=tuple(map(_frame, _lines(folder / FRAMES))),
+        states=tuple(StateChange(_time(x["time"]), x["device"], x["state"]) for x in _lines(folder / STATES)),
         audit=tuple(read_audit(folder / AUDIT)),
         guardian=tuple(read_audit(folder / GUARDIAN)),
         devices=tuple(DevicePoint(**p) for p in points["device"]),

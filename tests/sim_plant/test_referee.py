@@ -9,7 +9,7 @@ import pytest
 from sim_plant.converter import Frame, Rating, Refusal
 from sim_plant.faults import CONVERTER_FAULTS
 from sim_plant.meter import EXACT
-from sim_plant.referee import Recorder, Referee, Rules, Verdict, Violation
+from sim_plant.referee import Change, Recorder, Referee, Rules, Verdict, Violation
 from sim_plant.stations import Bench, ConverterStation, Instrument
 from tests.sim_plant.benches import START
 
@@ -21,9 +21,13 @@ class Converter:
         self.t_s = 0.0
         self.verdicts: list[Verdict] = []
         bench = Bench(lambda: self.t_s, START, 0)
-        referee = Referee(name, -30.0, self.verdicts.append)
+        self.changes: list[Change] = []
+        referee = Referee(name, -30.0, self._seen)
         instrument = Instrument(name, EXACT, bench, CONVERTER_FAULTS)
         self.station = ConverterStation(instrument, "N1", Rating(15.0, 0.25), bench, referee)
+
+    def _seen(self, seen: Verdict | Change) -> None:
+        (self.changes if isinstance(seen, Change) else self.verdicts).append(seen)
 
     def told(self, t_s: float, s_kva: complex, lease_s: float = 75.0, epoch: int = 1, enable: int = 1) -> Verdict:
         self.t_s = t_s
@@ -94,6 +98,17 @@ def test_after_a_lapse_the_ramp_begins_at_the_safe_state() -> None:
     converter.station.switch("reboot", on=True)
     converter.station.switch("reboot", on=False)
     assert converter.told(140.0, 7 + 0j).violations == (), "from the safe state, not from -13 kW"
+
+
+def test_every_change_of_state_is_recorded_at_its_moment() -> None:
+    converter = Converter()
+    converter.told(0.0, 1 + 0j, lease_s=40.0)
+    converter.told(30.0, 1 + 0j, lease_s=40.0)
+    converter.told(200.0, 1 + 0j)
+    converter.told(210.0, 0j, enable=0)
+    assert [(c.t_s, c.state) for c in converter.changes] == [
+        (0.0, "remote"), (70.0, "safe"), (200.0, "remote"), (210.0, "safe"),
+    ]  # fmt: skip
 
 
 def test_a_first_frame_has_thirty_seconds_of_ramp() -> None:

@@ -12,7 +12,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from controller.chaos.case import InjectedFault, Kind, Site
-from controller.chaos.histories import Histories, StateChange, read_histories
+from controller.chaos.histories import (
+    Histories,
+    StateChange,
+    read_histories,
+)
 from controller.chaos.judge import judge
 from controller.run_directory import Run
 from core.errors import InputError
@@ -86,17 +90,18 @@ def _append(path: Path, text: str) -> None:
 
 
 def test_a_line_that_a_kill_has_torn_is_passed_over(folder: Path, copy: Path) -> None:
-    for name in ("frames.jsonl", "audit.jsonl", "realtime.csv", "mpc.csv"):
+    for name in ("frames.jsonl", "states.jsonl", "audit.jsonl", "realtime.csv", "mpc.csv"):
         _append(copy / name, '{"schema_version": 1, "ti' if name.endswith("l") else "2018-06-21T11:4")
     assert read_histories(copy) == read_histories(folder)
 
 
 def test_states_that_the_plant_records_are_read(copy: Path) -> None:
-    line = {"time": "2018-06-21T11:40:01+02:00", "device": "n4_converter", "event": "state", "state": "safe"}
-    _append(copy / "frames.jsonl", json.dumps(line) + "\n")
-    assert read_histories(copy).states == (
-        StateChange(datetime(2018, 6, 21, 9, 40, 1, tzinfo=UTC), "n4_converter", "safe"),
-    )
+    line = {"time": "2018-06-21T11:40:01+02:00", "device": "n4_converter", "state": "local"}
+    _append(copy / "states.jsonl", json.dumps(line) + "\n")
+    *seen, last = read_histories(copy).states
+    assert last == StateChange(datetime(2018, 6, 21, 9, 40, 1, tzinfo=UTC), "n4_converter", "local")
+    assert {change.state for change in seen} == {"remote", "safe"}
+    assert {change.device for change in seen} == {f"n{k}_converter" for k in (3, 4, 5, 7, 9)}
 
 
 def test_numbers_that_json_does_not_have_are_read(copy: Path) -> None:
@@ -108,7 +113,9 @@ def test_numbers_that_json_does_not_have_are_read(copy: Path) -> None:
     assert frame.lease_s == float("inf")
 
 
-@pytest.mark.parametrize("name", ["frames.jsonl", "audit.jsonl", "telemetry.sqlite", "realtime.csv", "mpc.csv"])
+@pytest.mark.parametrize(
+    "name", ["frames.jsonl", "states.jsonl", "audit.jsonl", "telemetry.sqlite", "realtime.csv", "mpc.csv"]
+)
 def test_a_missing_history_is_an_error(copy: Path, name: str) -> None:
     (copy / name).unlink()
     with pytest.raises(InputError, match=f"{name}: got no such file; allowed: the histories"):
