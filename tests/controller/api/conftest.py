@@ -8,7 +8,7 @@ from controller.service.modes import Mode
 from tests.controller.api.running import Running, running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("service")) as here:
         yield here
