@@ -17,7 +17,7 @@ from controller.record.measurements import points
 from controller.record.recorder import Recorder
 from controller.record.records import CycleRecord
 from controller.record.retention import Retention
-from core.config import InfluxConfig
+from core.config import InfluxConfig, TelemetryConfig
 from tests.controller.record.cycle_records import cycle
 from tests.controller.record.time_series_servers import Influxd, influx_config, request, victoria_metrics
 
@@ -25,6 +25,10 @@ REPEATS, CYCLES, CYCLE_S = 3, 2880, 30.0
 BATCH, DRAIN_S = 5000, 300.0
 FOREVER = Retention(days=1e5)
 """The records are of 2018: a forwarder that deletes by age would do that as well."""
+QUEUED = TelemetryConfig(
+    influx=InfluxConfig(url="http://127.0.0.1:8086", org="lab", bucket="gridlab", token_file=Path("token"))
+)
+"""Nobody is asked yet: what is written enters the queue."""
 LEAST_PER_S, MOST_MB, MOST_MS, MOST_RATIO = 20_000, 100, 50, 1.2
 
 
@@ -58,9 +62,9 @@ def _rates(records: Sequence[CycleRecord]) -> Rates:
     with TemporaryDirectory() as scratch:
         alone, queued, with_tables = (Path(scratch, name) for name in ("alone", "queued", "tables"))
         written = (
-            _written(alone, records, tables=False, outbox=False),
-            _written(queued, records, tables=False, outbox=True),
-            _written(with_tables, records, tables=True, outbox=True),
+            _written(alone, records, TelemetryConfig(), tables=False),
+            _written(queued, records, QUEUED, tables=False),
+            _written(with_tables, records, QUEUED, tables=True),
         )
         influxd = Influxd(Path(scratch))
         with influxd.running(), influxd.proxy():
@@ -74,9 +78,9 @@ def _points(records: Sequence[CycleRecord]) -> int:
     return sum(1 for record in records for _ in points(record))
 
 
-def _written(folder: Path, records: Sequence[CycleRecord], *, tables: bool, outbox: bool) -> float:
+def _written(folder: Path, records: Sequence[CycleRecord], telemetry: TelemetryConfig, *, tables: bool) -> float:
     """By the recorder of the service."""
-    with Recorder(folder, "Europe/Zurich", Path("telemetry.sqlite"), tables=tables, outbox=outbox) as recorder:
+    with Recorder(folder, "Europe/Zurich", telemetry, tables=tables) as recorder:
         began_s = time.perf_counter()
         for record in records:
             recorder.cycle(record)

@@ -220,11 +220,15 @@ class InfluxConfig(Section):
 
 
 class TelemetryConfig(Section):
-    """Where points go; ``sqlite`` is relative to the run directory, which keeps them for so many days and bytes."""
+    """Where points go; ``sqlite`` is relative to the run directory, which keeps them for so many days and bytes.
+
+    No point is kept that would take the last ``reserve_mb`` of the disk.
+    """
 
     sqlite: FilePath = Path("telemetry.sqlite")
     keep_days: Positive = 90.0
     keep_mb: Positive = 2000.0
+    reserve_mb: Positive = 256.0
     influx: InfluxConfig | None = None
 
 

@@ -1,7 +1,7 @@
 """Everything that a cycle leaves behind for later eyes: CSV tables of the run and live telemetry.
 
 Nothing here is needed to control: if a disk fails, :class:`RecordError` says so and the loop goes on. What must not be
-lost has files of its own, :mod:`controller.record.audit` and :mod:`controller.record.journal`.
+lost has files of its own, :mod:`controller.record.audit` and :mod:`controller.record.journal`, and the last room.
 """
 
 from collections.abc import Callable
@@ -15,9 +15,12 @@ from typing import Self
 from zoneinfo import ZoneInfo
 
 from controller.record.failures import RecordError
+from controller.record.measurements import Record
 from controller.record.records import CycleRecord, DevicesRecord, MpcRecord
+from controller.record.room import Room
 from controller.record.tables import CYCLE_TABLES, MPC, Table, mpc_row
 from controller.record.telemetry import Telemetry
+from core.config import TelemetryConfig
 
 
 class Recorder:
@@ -26,15 +29,14 @@ class Recorder:
     A recorder that is opened on the files of an earlier one goes on with them. Any thread may use it.
 
     Args:
-        telemetry: relative to ``folder``, or absolute.
-        outbox: whether a forwarder takes the telemetry on.
+        telemetry: its file is relative to ``folder``, or absolute; a forwarder takes it on if it names a database.
     """
 
-    def __init__(
-        self, folder: Path, timezone: str, telemetry: Path, *, tables: bool = True, outbox: bool = False
-    ) -> None:
+    def __init__(self, folder: Path, timezone: str, telemetry: TelemetryConfig, *, tables: bool = True) -> None:
         self._zone, self._lock, self._files = ZoneInfo(timezone), Lock(), ExitStack()
-        self._telemetry = Telemetry(folder / telemetry, outbox=outbox)
+        path = folder / telemetry.sqlite
+        self._telemetry = Telemetry(path, outbox=telemetry.influx is not None)
+        self._room = Room(path.parent, telemetry.reserve_mb)
         kept = CYCLE_TABLES if tables else {}
         self._of_cycle = {name: Table(folder / name, table.columns) for name, table in kept.items()}
         self._of_mpc = [Table(folder / "mpc.csv", MPC)] if tables else []
@@ -71,7 +73,7 @@ class Recorder:
         time = self._local(record.time)
         rows = {name: CYCLE_TABLES[name].rows(time, record) for name in self._of_cycle}
         appends = (partial(table.append, rows[name]) for name, table in self._of_cycle.items())
-        self._keep(partial(self._telemetry.write, record), *appends)
+        self._keep(record, *appends)
 
     def devices(self, record: DevicesRecord) -> None:
         """Keep what changed between two cycles.
@@ -79,7 +81,7 @@ class Recorder:
         Raises:
             RecordError: it could not be written.
         """
-        self._keep(partial(self._telemetry.write, record))
+        self._keep(record)
 
     def mpc(self, record: MpcRecord) -> None:
         """Keep one MPC run.
@@ -88,16 +90,21 @@ class Recorder:
             RecordError: a file could not be written; the other was.
         """
         row = mpc_row(self._local(record.time), record)
-        self._keep(partial(self._telemetry.write, record), *(partial(table.append, [row]) for table in self._of_mpc))
+        self._keep(record, *(partial(table.append, [row]) for table in self._of_mpc))
 
     def _local(self, time: datetime) -> str:
         return time.astimezone(self._zone).isoformat()
 
-    def _keep(self, *writes: Callable[[], None]) -> None:
-        """Every write is tried, whatever becomes of the others."""
+    def _keep(self, record: Record, *appends: Callable[[], None]) -> None:
+        """Where there is room every write is tried, whatever becomes of the others."""
         failures = []
         with self._lock:
-            for write in writes:
+            try:
+                self._room.require()
+            except RecordError:
+                self._telemetry.lose(record)
+                raise
+            for write in (lambda: self._telemetry.write(record), *appends):
                 try:
                     write()
                 except RecordError as error:

@@ -13,7 +13,7 @@ from typing import Self
 from controller.record.database import open_database, set_aside, transaction
 from controller.record.failures import DamagedError, RecordError, recording
 from controller.record.measurements import MEASUREMENTS, Measurement, Record, columns, points
-from controller.record.outbox import ENQUEUE, OUTBOX
+from controller.record.outbox import DROPPED, ENQUEUE, OUTBOX, count
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,6 +30,7 @@ class Telemetry:
     def __init__(self, path: Path, *, outbox: bool = False) -> None:
         self._path, self._outbox = path, outbox
         self._connection: sqlite3.Connection | None = None
+        self._lost = 0
         self.damaged: str | None = None
 
     def __enter__(self) -> Self:
@@ -56,7 +57,7 @@ class Telemetry:
             self._connection = None
 
     def write(self, record: Record) -> None:
-        """Keep all points of a record, or none.
+        """Keep all points of a record, or none; those that could not be kept are counted with the next that can.
 
         Raises:
             RecordError: the disk or another process does not let us.
@@ -68,11 +69,21 @@ class Telemetry:
         for point in points(record):
             tag = () if point.tag is None else (point.tag,)
             rows.setdefault(point.measurement, []).append((time_ns, *tag, *map(_known, point.values)))
-        with recording(self._path), transaction(self._connection, durable=False):
-            for name, points_of in rows.items():
-                self._connection.executemany(_INSERTS[name], points_of)
-            if self._outbox:
-                self._connection.executemany(ENQUEUE, [(name, time_ns, len(rows[name])) for name in rows])
+        try:
+            with recording(self._path), transaction(self._connection, durable=False):
+                for name, points_of in rows.items():
+                    self._connection.executemany(_INSERTS[name], points_of)
+                if self._outbox:
+                    self._connection.executemany(ENQUEUE, [(name, time_ns, len(rows[name])) for name in rows])
+                count(self._connection, [(DROPPED, self._lost)])
+        except RecordError:
+            self.lose(record)
+            raise
+        self._lost = 0
+
+    def lose(self, record: Record) -> None:
+        """A record is not kept: its points will be counted as dropped."""
+        self._lost += sum(1 for _ in points(record))
 
 
 def nanoseconds(instant: datetime) -> int:

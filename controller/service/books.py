@@ -56,9 +56,8 @@ class Books:
                 Recorder(
                     setup.folder,
                     setup.config.horizon.timezone,
-                    telemetry.sqlite,
+                    telemetry,
                     tables=setup.tables,
-                    outbox=telemetry.influx is not None,
                 )
             )
             seen = seen_from(setup.path, telemetry.influx) if telemetry.influx else None

@@ -98,7 +98,7 @@ class Loop:
         write_table(folder / "plan.csv", plan_frame(self.plan))
         cycles = round((self.steps[1] - self.steps[0]) * self.step_s / CYCLE_S)
         before = truth(self.laboratory)
-        with Recorder(folder, self.day.axis.timezone, self.config.telemetry.sqlite) as recorder:
+        with Recorder(folder, self.day.axis.timezone, self.config.telemetry) as recorder:
             for at_s in CYCLE_S * np.arange(cycles):
                 if disturb:
                     disturb(at_s, self.laboratory)

@@ -1,5 +1,6 @@
 """The service over midnight, in virtual time, on a plant in the same process but behind real sockets."""
 
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,6 +12,8 @@ import pytest
 
 from controller.clock import WallClock
 from controller.follower import at_addresses
+from controller.record.audit_lines import AuditWrite, read_audit
+from controller.record.reading import reading
 from controller.service.clocks import SteppedClock
 from controller.service.modes import Mode
 from controller.service.service import Service
@@ -27,9 +30,10 @@ EVENING = datetime(2018, 6, 21, 23, 50, tzinfo=ZoneInfo("Europe/Zurich"))
 
 
 @asynccontextmanager
-async def evening(folder: Path) -> AsyncIterator[tuple[Service, SteppedClock, Plant]]:
+async def evening(folder: Path, **telemetry: float) -> AsyncIterator[tuple[Service, SteppedClock, Plant]]:
     """Everything ready ten minutes before midnight."""
     config = load_config(CONFIG)
+    config = config.model_copy(update={"telemetry": config.telemetry.model_copy(update=telemetry)})
     async with open_plant(replace(plant_config(config, CONFIG, EVENING), free_ports=True)) as plant:
         here = at_addresses(config, {device.name: address(device) for device in plant.devices})
         clock = SteppedClock(EVENING)
@@ -131,6 +135,27 @@ def test_in_monitor_everything_is_decided_and_nothing_written(tmp_path: Path) ->
             assert not service.check.doubtful
             await service.set_mode(Mode.OFF)
             assert await service.cycle() is None
+
+    run(test())
+
+
+def test_a_disk_that_fills_up_costs_telemetry_not_control(tmp_path: Path) -> None:
+    beyond_mb = 10 * shutil.disk_usage(tmp_path).total / 1e6
+
+    async def test() -> None:
+        async with evening(tmp_path, reserve_mb=beyond_mb) as (service, clock, plant):
+            await service.set_mode(Mode.ACTIVE)
+            for k in range(5):
+                clock.advance_to(30.0 * k)
+                await plant.advance(30.0 * k)
+                record = await service.cycle()
+            assert record is not None
+            assert {prosumer.rung for prosumer in record.prosumers.values()} == {"use"}
+            assert ("telemetry", "lost") in {(alarm.place, alarm.kind) for alarm in record.alarms}
+            kept = [line for line in read_audit(tmp_path / "audit.jsonl") if isinstance(line, AuditWrite)]
+            assert kept[-1].outcome == "verified"
+        with reading(tmp_path / "telemetry.sqlite") as telemetry:
+            assert telemetry.execute("SELECT count(*) FROM service").fetchone() == (0,)
 
     run(test())
 
