@@ -80,8 +80,8 @@ class _Books:
         self.energies_kwh: list[Mapping[str, float]] = []
 
     async def until(self, t_s: float) -> None:
-        while self._next_s <= t_s:
-            await self._stage.until(self._next_s - SHORTLY_S)
+        while (read_s := self._next_s - SHORTLY_S) <= t_s:
+            await self._stage.until(read_s)
             await self.read()
             self._next_s += self._step_s
         await self._stage.until(t_s)
@@ -103,7 +103,6 @@ async def _day(path: Path, folder: Path, kills: int) -> Day:
             armed += await _armed(stage)
             faults.append(await _killed(stage, books, cycle_s, random))
         await books.until(DAY_S - SHORTLY_S)
-        await books.read()
         soc = {name: kept["soc"] for name, kept in (await stage.stop())["books"].items() if kept}
         referee = Referee.model_validate(await stage.plant.ask({"ask": "referee"}))
         end = stage.now
