@@ -1,20 +1,20 @@
-"""All faults × five seeds, a day with 200 deaths, 72 hours in one process: about two hours.
+"""All faults × five seeds, a day with 200 deaths, 72 hours in one process, a million frames: about two hours.
 
 Rewrites the tables of docs/reliability.md.
 """
 
 import os
-from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
+from benchmarks import fuzz
 from benchmarks.cases import ROOT
-from benchmarks.measure import machine
-from benchmarks.tables import Table, Targets, replace_block
+from benchmarks.parts import Parts, measure_parts
+from benchmarks.tables import Table, Targets
 from controller.chaos.campaign import Campaign, chosen, run_campaign
 from controller.chaos.director import Result, prepare
 from controller.chaos.endurance import Day, day, leaks
@@ -86,25 +86,13 @@ def long_run(console: Console) -> Iterator[Table]:
     yield targets
 
 
-PARTS: dict[str, Callable[[Console], Iterator[Table]]] = {
+PARTS: Parts = {
     "faults": faults,
     "deaths": deaths,
     "false alarms": false_alarms,
     "long run": long_run,
+    "fuzzing": lambda _: fuzz.run(),
 }
-
-
-def main() -> None:
-    """Command line."""
-    parser = ArgumentParser(prog="python -m benchmarks.chaos_proof", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
-    console = Console(width=160)
-    for name in parser.parse_args().parts or PARTS:
-        console.rule(name)
-        tables = list(PARTS[name](console))
-        for table in tables:
-            table.show(console)
-        replace_block(PAGE, name, tables, f"Measured on {machine()}.")
 
 
 @cache
@@ -130,4 +118,4 @@ def _asked(results: Sequence[Result]) -> Table:
 
 
 if __name__ == "__main__":
-    main()
+    measure_parts(PAGE, PARTS, __doc__)

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +16,8 @@ from rich.console import Console
 
 from benchmarks import load
 from benchmarks.cases import ROOT
-from benchmarks.measure import machine
-from benchmarks.tables import Table, replace_block
+from benchmarks.parts import Parts, measure_parts
+from benchmarks.tables import Table
 
 PAGE = ROOT / "docs" / "proof.md"
 CONFIG = ROOT / "configs" / "gridlab9.yaml"
@@ -78,7 +77,7 @@ def service(console: Console) -> Iterator[Table]:
         yield table
 
 
-PARTS = {"days": days, "service": service, "load": lambda _: load.run()}
+PARTS: Parts = {"days": days, "service": service, "load": lambda _: load.run()}
 
 LIMITS = {
     "10-min means outside": lambda s: _share(s["measured"], "outside_10min", "means_10min"),
@@ -105,19 +104,6 @@ LOOP = {
     ),
     "wall clock of the day, s": lambda s: f"{s['wall_s']:.0f}",
 }
-
-
-def main() -> None:
-    """Command line."""
-    parser = ArgumentParser(prog="python -m benchmarks.proof", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
-    console = Console(width=160)
-    for name in parser.parse_args().parts or PARTS:
-        console.rule(name)
-        tables = list(PARTS[name](console))
-        for table in tables:
-            table.show(console)
-        replace_block(PAGE, name, tables, f"Measured on {machine()}.")
 
 
 def _table(title: str, runs: dict[str, Any], rows: dict[str, Any]) -> Table:
@@ -167,4 +153,4 @@ def _verified(audit: Path) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    measure_parts(PAGE, PARTS, __doc__)

@@ -5,10 +5,9 @@ not stop the other. It can do one thing only: release converters to their own sa
 """
 
 import asyncio
-import fcntl
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from controller.guardian.heartbeat import Takeover, boot_id, read_heartbeat
 from controller.guardian.trail import Trail
 from controller.guardian.ward import Ward
 from controller.guardian.watching import SILENCE_S, UNKNOWN_EPOCH, Action, Watching, watch
+from controller.only_one import only_one
 from core.config import Config
 from core.config_devices import Converter
 from core.devices import Outcome
@@ -169,7 +169,7 @@ async def run_guardian(
     Raises:
         InputError: another guardian has this state folder, or see :meth:`Guardian.check`.
     """
-    with _only_one(post.state):
+    with only_one(post.state, LOCK, "guardian"):
         guardian = Guardian(post, clock)
         await guardian.check()
         _log.info("guarding the service of %s: %s", post.state, ", ".join(guardian.wards))
@@ -191,15 +191,3 @@ async def run_guardian(
 def on_duty(config: Config, path: Path, state: Path) -> Post:
     """A post in the real time of this machine."""
     return Post(config, path, state, boot_id())
-
-
-@contextmanager
-def _only_one(state: Path) -> Iterator[None]:
-    """One guardian per state folder; the lock ends with the process, however that ends."""
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError([Fault("--state", "", str(state), "a folder that no running guardian uses")]) from error
-        yield

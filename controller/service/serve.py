@@ -1,26 +1,23 @@
 """``gridlab serve``: the service on a laboratory's computer, from its lock to the safe state of the last converter."""
 
 import asyncio
-import fcntl
 import logging
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from controller.api.app import Api
 from controller.api.serving import LOCK, api_server
 from controller.api.tokens import Tokens
 from controller.guardian.heartbeat import boot_id
 from controller.live.state import LiveState
+from controller.only_one import only_one
 from controller.service.modes import Mode
 from controller.service.notify import READY, STOPPING, notify, status
 from controller.service.schedule import Schedule
 from controller.service.service import Service
 from controller.service.setup import Setup
 from core.devices import Outcome
-from core.errors import Fault, InputError
 from core.time import Clock
 
 _log = logging.getLogger(__name__)
@@ -43,7 +40,7 @@ async def serve(
     Raises:
         InputError: another service has this state folder, or there is no plan for today.
     """
-    with _only_one(setup.state):
+    with only_one(setup.state, LOCK, "service"):
         setup.folder.mkdir(parents=True, exist_ok=True)
         live, config = LiveState(setup.config), setup.config
         api = Api(Tokens.of(setup.state), clock)
@@ -64,15 +61,3 @@ async def serve(
                 await schedule.run()
                 notify(STOPPING)
                 return await service.close()
-
-
-@contextmanager
-def _only_one(state: Path) -> Iterator[None]:
-    """One service per state folder; the lock ends with the process, however that ends."""
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError([Fault("--state", "", str(state), "a folder that no running service uses")]) from error
-        yield

@@ -1,0 +1,28 @@
+"""A proof in parts, each with its block of tables on a page."""
+
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.measure import machine
+from benchmarks.tables import Table, replace_block
+
+Parts = Mapping[str, Callable[[Console], Iterable[Table]]]
+
+
+def measure_parts(page: Path, parts: Parts, description: str | None) -> None:
+    """Run the parts that the command line names, or all; print their tables and put them on the page."""
+    parser = ArgumentParser(description=description)
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all by default")
+    names = parser.parse_args().parts or list(parts)
+    if unknown := set(names) - set(parts):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
+    console = Console(width=160)
+    for name in names:
+        console.rule(name)
+        tables = list(parts[name](console))
+        for table in tables:
+            table.show(console)
+        replace_block(page, name, tables, f"Measured on {machine()}.")
