@@ -9,12 +9,21 @@ from core.config_fields import FilePath, Kva, Name, Port, Positive, Section, Tex
 _KIND = Field(description="modbus_converter, sunspec_converter, opcua_converter or modbus_meter")
 
 
+class ModbusTls(Section):
+    """Modbus/TCP Security: TLS 1.2 or later, both sides with a certificate, that of the device pinned."""
+
+    certificate: FilePath
+    key: FilePath
+    server_certificate: FilePath
+
+
 class ModbusAddress(Section):
-    """Where a Modbus TCP device listens."""
+    """Where a Modbus TCP device listens, with ``tls`` in TLS (its registered port is 802)."""
 
     host: Annotated[Text, Field(description="a host name or address")] = "127.0.0.1"
     port: Port
     unit: Unit = 1
+    tls: ModbusTls | None = None
 
 
 class Rating(Section):

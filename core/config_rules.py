@@ -14,8 +14,10 @@ from core.config import BatteryConfig, Config, GridConfig, HorizonConfig, Limits
 from core.config_devices import (
     Converter,
     MappedModbus,
+    ModbusAddress,
     ModbusConverter,
     ModbusMeter,
+    ModbusTls,
     OpcUaConverter,
     SunspecConverter,
 )
@@ -60,6 +62,7 @@ def broken_rules(config: Config, exists: FileExists) -> Iterator[Broken]:
     yield from _places(config)
     yield from _converters(config)
     yield from _devices(config, exists)
+    yield from _shared_addresses(config)
 
 
 def _horizon(horizon: HorizonConfig) -> Iterator[Broken]:
@@ -213,6 +216,21 @@ def _devices(config: Config, exists: FileExists) -> Iterator[Broken]:
                 yield Broken(f"{key}.port", f"{device.port}", f"host, port and unit that {other} does not have")
         if isinstance(device, OpcUaConverter) and known(device, "url", "security"):
             yield from _security(key, device)
+
+
+def _shared_addresses(config: Config) -> Iterator[Broken]:
+    """Devices at one host and port share a connection, so they are all behind the same TLS or all behind none."""
+    first: dict[tuple[str, int], tuple[str, ModbusTls | None]] = {}
+    for k, device in enumerate(getattr(config, "devices", ())):
+        if not isinstance(device, ModbusAddress) or not known(device, "host", "port", "tls"):
+            continue
+        if device.tls and not known(device.tls, *ModbusTls.model_fields):
+            continue
+        other, tls = first.setdefault((device.host, device.port), (f"devices[{k}]", device.tls))
+        if tls != device.tls:
+            got = "another `tls`" if tls and device.tls else "`tls`" if device.tls else "no `tls`"
+            allowed = f"that of {other}, as both are at {device.host}:{device.port}"
+            yield Broken(f"devices[{k}].tls", got, allowed)
 
 
 def _security(key: str, device: OpcUaConverter) -> Iterator[Broken]:

@@ -8,13 +8,23 @@ from math import inf
 from pathlib import Path
 from typing import assert_never
 
-from core.config_devices import Device, MappedModbus, ModbusConverter, ModbusMeter, OpcUaConverter, SunspecConverter
+from core.config_devices import (
+    Device,
+    MappedModbus,
+    ModbusAddress,
+    ModbusConverter,
+    ModbusMeter,
+    ModbusTls,
+    OpcUaConverter,
+    SunspecConverter,
+)
 from core.devices import Measurement, Meter
 from core.time import Clock
 from drivers.converters import generic_modbus, opcua, sunspec
 from drivers.exchange import TIMING, Exchanges, Timing
 from drivers.meters import sicam
 from drivers.modbus import ModbusLink, ModbusUnit
+from drivers.modbus_tls import load_tls
 from drivers.opcua import OpcUaSession
 from drivers.opcua_security import load_credentials
 from drivers.readings import Gauge
@@ -92,11 +102,11 @@ async def connect(devices: Iterable[Device], site: Site, writer_epoch: int | Non
 
 
 class _Build:
-    """Builds devices; those of one host and port share a link."""
+    """Builds devices; those of one host and port share a link, never one in TLS with one that is not."""
 
     def __init__(self, site: Site, stack: AsyncExitStack, writer_epoch: int) -> None:
         self._site, self._stack, self._epoch = site, stack, writer_epoch
-        self._links: dict[tuple[str, int], ModbusLink] = {}
+        self._links: dict[tuple[str, int, ModbusTls | None], ModbusLink] = {}
 
     async def device(self, device: Device) -> AnyConverter | sicam.SicamMeter:
         exchanges = Exchanges(device.name, self._site.clock, self._site.timing)
@@ -104,17 +114,17 @@ class _Build:
         match device:
             case ModbusConverter():
                 registers = self._registers(device, generic_modbus.READABLE, generic_modbus.WRITABLE)
-                unit = ModbusUnit(await self._link(device.host, device.port), device.unit, registers)
+                unit = ModbusUnit(await self._link(device), device.unit, registers)
                 return generic_modbus.GenericModbusConverter(unit, gauge, exchanges, self._epoch)
             case SunspecConverter():
-                link = await self._link(device.host, device.port)
+                link = await self._link(device)
                 return sunspec.SunspecConverter(link, device.unit, gauge, exchanges, self._epoch)
             case OpcUaConverter():
                 session = await self._session(device)
                 return opcua.OpcUaConverter(session, gauge, exchanges, self._epoch)
             case ModbusMeter():
                 registers = self._registers(device, sicam.READABLE)
-                unit = ModbusUnit(await self._link(device.host, device.port), device.unit, registers)
+                unit = ModbusUnit(await self._link(device), device.unit, registers)
                 return sicam.SicamMeter(unit, gauge, exchanges)
             case _:
                 assert_never(device)
@@ -127,11 +137,13 @@ class _Build:
         path = self._site.folder / device.registers
         return load_registers(path).require(path, readable, writable)
 
-    async def _link(self, host: str, port: int) -> ModbusLink:
-        if (host, port) not in self._links:
-            link = ModbusLink(host, port, self._site.clock, self._site.timing)
-            self._links[host, port] = await self._stack.enter_async_context(link)
-        return self._links[host, port]
+    async def _link(self, device: ModbusAddress) -> ModbusLink:
+        place = device.host, device.port, device.tls
+        if place not in self._links:
+            tls = load_tls(device.tls, self._site.folder) if device.tls else None
+            link = ModbusLink(device.host, device.port, self._site.clock, self._site.timing, tls)
+            self._links[place] = await self._stack.enter_async_context(link)
+        return self._links[place]
 
     async def _session(self, device: OpcUaConverter) -> OpcUaSession:
         credentials = load_credentials(device.security, self._site.folder) if device.security else None

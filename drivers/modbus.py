@@ -17,8 +17,7 @@ from typing import Self
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
-from pymodbus.framer import FramerSocket
-from pymodbus.pdu import DecodePDU, ModbusPDU
+from pymodbus.pdu import ModbusPDU
 
 from core.time import Clock
 from drivers.exchange import (
@@ -30,6 +29,8 @@ from drivers.exchange import (
     RefusedError,
     Timing,
 )
+from drivers.modbus_framer import Framer
+from drivers.modbus_tls import Tls
 from drivers.registers import MAX_WRITE_WORDS, Block, RegisterMap, RegisterRangeError
 
 Request = Callable[[AsyncModbusTcpClient], Awaitable[ModbusPDU]]
@@ -43,11 +44,11 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class ModbusLink:
-    """One TCP connection, one request at a time; opened when it is needed."""
+    """One TCP connection, in TLS where there is ``tls``, one request at a time; opened when it is needed."""
 
-    def __init__(self, host: str, port: int, clock: Clock, timing: Timing = TIMING) -> None:
+    def __init__(self, host: str, port: int, clock: Clock, timing: Timing = TIMING, tls: Tls | None = None) -> None:
         self.address = f"{host}:{port}"
-        self._host, self._port, self._timing = host, port, timing
+        self._host, self._port, self._timing, self._tls = host, port, timing, tls
         self._reachable = Breaker(clock, timing.pause_s)
         self._turn = asyncio.Lock()
         self._client: AsyncModbusTcpClient | None = None
@@ -57,6 +58,7 @@ class ModbusLink:
         self._heard = b""
         self._deadline: asyncio.Timeout | None = None
         self._trouble: ExchangeError | None = None
+        self._why = ""
 
     async def __aenter__(self) -> Self:
         return self
@@ -65,7 +67,10 @@ class ModbusLink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._client:
+            transport = self._client.ctx.transport
             self._client.close()
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
             self._client = None
             await asyncio.sleep(0)
 
@@ -129,7 +134,8 @@ class ModbusLink:
             if self._trouble:
                 raise self._trouble from error
             self._silent_s[unit] = asyncio.get_running_loop().time()
-            raise NoAnswerError(f"{self.address}: unit {unit}: no answer within {patience_s:g} s") from error
+            silence = f"{self.address}: unit {unit}: no answer within {patience_s:g} s{self._why}"
+            raise NoAnswerError(silence) from error
         finally:
             self._deadline = None
             self._transaction = client.ctx.next_tid
@@ -157,7 +163,10 @@ class ModbusLink:
             trace_connect=self._noticed,
             trace_packet=self._listened,
         )
-        client.ctx.framer = _Framer(self._puzzled)
+        client.ctx.framer = Framer(self._puzzled)
+        self._why = ""
+        if self._tls:
+            self._tls.secure(client, self._explained)
         try:
             async with asyncio.timeout(self._timing.request_s):
                 connected = await client.connect()
@@ -168,14 +177,19 @@ class ModbusLink:
                 client.close()
         if not connected:
             self._reachable.failed()
-            raise NoAnswerError(f"{self.address}: not reachable")
+            if self._tls and not self._why:
+                self._explained(f"no handshake within {self._timing.request_s:g} s")
+            raise NoAnswerError(f"{self.address}: not reachable{self._why}")
         self._reachable.succeeded()
         return client
 
     def _noticed(self, connected: bool) -> None:
         if not connected:
             kind = _LostWhileServingError if self._served else NoAnswerError
-            self._give_up(kind(f"{self.address}: no answer, connection lost"))
+            self._give_up(kind(f"{self.address}: no answer, connection lost{self._why}"))
+
+    def _explained(self, why: str) -> None:
+        self._why = f" (TLS: {why})"
 
     def _puzzled(self) -> None:
         self._give_up(BadAnswerError(f"{self.address}: what came cannot be decoded"))
@@ -213,22 +227,6 @@ class ModbusLink:
 
 class _LostWhileServingError(NoAnswerError):
     """The other side has ended a connection that had served before: worth one more try."""
-
-
-class _Framer(FramerSocket):
-    """Says when it cannot decode; pymodbus would let the event loop end the connection over it, with a traceback."""
-
-    def __init__(self, puzzled: Callable[[], None]) -> None:
-        super().__init__(DecodePDU(False))
-        self._puzzled = puzzled
-
-    def handleFrame(self, data: bytes, exp_devid: int, exp_tid: int) -> tuple[int, ModbusPDU | None]:  # noqa: N802
-        """Length of what was used, and the message in it."""
-        try:
-            return super().handleFrame(data, exp_devid, exp_tid)
-        except ModbusException:
-            self._puzzled()
-            return len(data), None
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
 """Certificates, key and user of an OPC UA session, read once at the start."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from asyncua.client.client import Client
 from asyncua.crypto.security_policies import (
@@ -13,18 +11,12 @@ from asyncua.crypto.security_policies import (
 )
 from asyncua.crypto.uacrypto import CertProperties
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_der_private_key,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key
 
 from core.config_devices import OpcUaSecurity
-from core.errors import Fault, InputError, shown
+from core.errors import InputError
+from drivers.key_files import KeyFiles, certificate, private_key
 
-_PEM = b"-----BEGIN"
 Policy = (
     type[SecurityPolicyBasic256Sha256]
     | type[SecurityPolicyAes128Sha256RsaOaep]
@@ -35,7 +27,6 @@ _POLICIES: dict[str, Policy] = {
     "Aes128Sha256RsaOaep": SecurityPolicyAes128Sha256RsaOaep,
     "Aes256Sha256RsaPss": SecurityPolicyAes256Sha256RsaPss,
 }
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -83,54 +74,23 @@ def load_credentials(security: OpcUaSecurity, folder: Path) -> Credentials:
     Raises:
         InputError: with every file that cannot be used.
     """
-    files = _Files(folder)
-    certificate = files.read(security.certificate, "our certificate, PEM or DER, with an application URI", _own)
-    key = files.read(security.key, "its private key without a password, PEM or DER", _key)
-    server = files.read(security.server_certificate, "the server's certificate, PEM or DER", _certificate)
+    files = KeyFiles(folder)
+    own = files.read(security.certificate, "our certificate, PEM or DER, with an application URI", _own)
+    key = files.read(security.key, "its private key without a password, PEM or DER", private_key)
+    server = files.read(security.server_certificate, "the server's certificate, PEM or DER", certificate)
     user = files.read(security.user_file, "a user name and a password, one a line", _user)
-    if files.faults or certificate is None or key is None or server is None:
+    if files.faults or own is None or key is None or server is None:
         raise InputError(files.faults)
-    own, uri = certificate
-    return Credentials(security.policy, own, key, server.public_bytes(Encoding.DER), uri, user)
-
-
-class _Files:
-    """Reads files and collects their faults."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.faults: list[Fault] = []
-
-    def read(self, file: Path | None, allowed: str, parse: Callable[[bytes], T]) -> T | None:
-        """What is in the file; None where there is none, or a fault."""
-        if file is None:
-            return None
-        path = self.folder / file
-        try:
-            return parse(path.read_bytes())
-        except OSError as error:
-            self.faults.append(Fault(str(path), "", shown(error.strerror), "a readable file"))
-        except (ValueError, TypeError, x509.ExtensionNotFound):
-            self.faults.append(Fault(str(path), "", "something else", allowed))
-        return None
-
-
-def _certificate(content: bytes) -> x509.Certificate:
-    pem = content.startswith(_PEM)
-    return x509.load_pem_x509_certificate(content) if pem else x509.load_der_x509_certificate(content)
+    ours, uri = own
+    return Credentials(security.policy, ours, key, server.public_bytes(Encoding.DER), uri, user)
 
 
 def _own(content: bytes) -> tuple[bytes, str]:
     """The certificate in DER, and the application's URI in it."""
-    certificate = _certificate(content)
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    own = certificate(content)
+    names = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     uri, *_ = names.get_values_for_type(x509.UniformResourceIdentifier)
-    return certificate.public_bytes(Encoding.DER), uri
-
-
-def _key(content: bytes) -> bytes:
-    load = load_pem_private_key if content.startswith(_PEM) else load_der_private_key
-    return load(content, password=None).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return own.public_bytes(Encoding.DER), uri
 
 
 def _user(content: bytes) -> User:

@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--control-port", type=int, default=0)
     parser.add_argument("--frames", type=Path, help="file for the frames and verdicts of the referee")
     parser.add_argument("--until-eof", action="store_true", help="stop when stdin ends, as it does when its owner dies")
-    parser.add_argument("--server-key", type=Path, help="private key of the OPC UA servers with security")
+    parser.add_argument("--server-key", type=Path, help="private key of the servers with security or TLS")
     return parser
 
 

@@ -62,12 +62,16 @@ class Piece:
 
 @dataclass(frozen=True)
 class Framing:
-    """How a protocol tells where a message ends, which unit it is for, and which function is a write."""
+    """How a protocol tells where a message ends, which unit it is for, and which function is a write.
+
+    ``lacks``: faults that cannot be had, as messages do not tell enough.
+    """
 
     header: int
     length: Callable[[bytes], int]
     unit_at: int | None
     writes: Callable[[bytes], bool]
+    lacks: tuple[LinkFault, ...] = ()
 
     def unit(self, message: bytes) -> int | None:
         """The unit that it is for, or from."""
@@ -85,7 +89,7 @@ class Framing:
 
 
 _READ, _WRITES = 3, (6, 16)
-_MBAP, _OPCUA_HEADER, _OPCUA_SERVICE = 7, 8, 24
+_MBAP, _TLS_HEADER, _OPCUA_HEADER, _OPCUA_SERVICE = 7, 5, 8, 24
 _WRITE_REQUEST = bytes((0x01, 0x00, 0xA1, 0x02))
 """Node id i=673 of WriteRequest's binary encoding; behind encryption nobody can see it."""
 
@@ -95,11 +99,20 @@ MODBUS = Framing(
     unit_at=6,
     writes=lambda message: len(message) > _MBAP and message[_MBAP] in _WRITES,
 )
+MODBUS_TLS = Framing(
+    header=_TLS_HEADER,
+    length=lambda head: _TLS_HEADER + int.from_bytes(head[3:5], "big"),
+    unit_at=None,
+    writes=lambda _: False,
+    lacks=(LinkFault.LATE_WRITE, LinkFault.FEWER),
+)
+"""Messages are TLS records, handshake included; nobody sees what is in them."""
 OPCUA = Framing(
     header=_OPCUA_HEADER,
     length=lambda head: int.from_bytes(head[4:8], "little"),
     unit_at=None,
     writes=lambda message: message[_OPCUA_SERVICE : _OPCUA_SERVICE + 4] == _WRITE_REQUEST,
+    lacks=(LinkFault.FEWER,),
 )
 
 

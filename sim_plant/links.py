@@ -32,8 +32,8 @@ class Link:
         Raises:
             FaultError: the link cannot have it, or not with this number.
         """
-        if fault is LinkFault.FEWER and self.framing.unit_at is None:
-            raise FaultError(f"{device}: asked fault {fault}, allowed for Modbus")
+        if fault in self.framing.lacks:
+            raise FaultError(f"{device}: asked fault {fault}, allowed for Modbus without TLS")
         if number is not None and not fits(fault, number):
             allowed = "a number > 0" if fault in NUMBERS else "no number"
             raise FaultError(f"{device}: asked fault {fault} with {number}, allowed {allowed}")

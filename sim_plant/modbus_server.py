@@ -4,11 +4,15 @@ from asyncio import Server
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion, VerifyFlags, VerifyMode
 
 from pymodbus.constants import ExcCodes
-from pymodbus.server import ModbusTcpServer
+from pymodbus.framer import FramerType
+from pymodbus.server import ModbusTcpServer, ModbusTlsServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from core.config_devices import ModbusTls
 from core.errors import GridlabError
 from sim_plant.banks import Bank, Rejection
 
@@ -20,16 +24,42 @@ class PortError(GridlabError):
     """A port that cannot be listened on."""
 
 
+class TlsError(GridlabError):
+    """TLS that cannot be set up."""
+
+
 @asynccontextmanager
-async def serve_modbus(banks: Mapping[int, Bank]) -> AsyncIterator[int]:
+async def serve_modbus(banks: Mapping[int, Bank], tls: SSLContext | None = None) -> AsyncIterator[int]:
     """Serve the banks, one a unit, at a free port until the block ends. Yields the port."""
-    devices = {0: _nobody()} | {unit: _device(unit, bank) for unit, bank in banks.items()}
-    server = ModbusTcpServer(list(devices.values()), address=(LOOPBACK, 0))
+    devices = list(({0: _nobody()} | {unit: _device(unit, bank) for unit, bank in banks.items()}).values())
+    place = (LOOPBACK, 0)
+    if tls:  # pymodbus' framer for TLS takes whatever has arrived for a whole frame
+        server: ModbusTcpServer = ModbusTlsServer(devices, framer=FramerType.SOCKET, sslctx=tls, address=place)
+    else:
+        server = ModbusTcpServer(devices, address=place)
     await server.serve_forever(background=True)
     try:
         yield _port(server)
     finally:
         await server.shutdown()  # type: ignore[no-untyped-call]
+
+
+def server_context(tls: ModbusTls, folder: Path, key: Path) -> SSLContext:
+    """Mutual TLS with the certificates of a device, the client's being the only one that is let in.
+
+    Raises:
+        TlsError: a file cannot be read, or is not what it should be.
+    """
+    context = SSLContext(PROTOCOL_TLS_SERVER)
+    context.minimum_version = TLSVersion.TLSv1_2
+    context.verify_mode = VerifyMode.CERT_REQUIRED
+    context.verify_flags |= VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(folder / tls.certificate)
+        context.load_cert_chain(folder / tls.server_certificate, key, password="")
+    except OSError as error:
+        raise TlsError(f"Modbus TLS: {tls.certificate}, {tls.server_certificate}, {key}: {error}") from error
+    return context
 
 
 def _port(server: ModbusTcpServer) -> int:

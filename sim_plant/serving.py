@@ -1,9 +1,11 @@
 """Opens the servers that the devices of a description stand for, and tells where they listen."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
+from ssl import SSLContext
 from urllib.parse import urlsplit
 
 from core.config_devices import Device, ModbusConverter, ModbusMeter, OpcUaConverter, SunspecConverter
@@ -11,9 +13,9 @@ from drivers.opcua_model import DEFAULT_OBJECT
 from drivers.registers import load_registers
 from sim_plant.banks import Bank, MapBank
 from sim_plant.laboratory import Laboratory
-from sim_plant.link_faults import MODBUS, OPCUA
+from sim_plant.link_faults import MODBUS, MODBUS_TLS, OPCUA
 from sim_plant.links import Link
-from sim_plant.modbus_server import LOOPBACK, serve_modbus
+from sim_plant.modbus_server import LOOPBACK, serve_modbus, server_context
 from sim_plant.opcua_guard import Guard
 from sim_plant.opcua_server import OpcUaServer, serve_opcua
 from sim_plant.proxy import Proxy, serve_proxy
@@ -39,8 +41,8 @@ async def open_modbus(stack: AsyncExitStack, laboratory: Laboratory) -> Bound:
     """One server for each port that devices share as its units.
 
     Raises:
-        PlantError: two devices with one address, or an address that is not of this machine.
-        PortError: a port is taken.
+        PlantError: two devices with one address, or of different TLS at one port; an address of another machine.
+        PortError, TlsError: a port is taken; TLS cannot be set up.
         InputError: a register map with faults.
     """
     config = laboratory.config
@@ -51,8 +53,10 @@ async def open_modbus(stack: AsyncExitStack, laboratory: Laboratory) -> Bound:
             if device.unit in banks:
                 raise PlantError(f"{device.name}: asked unit {device.unit} of port {port}, allowed one that is free")
             banks[device.unit] = _bank(device, laboratory)
-        server_port = await stack.enter_async_context(serve_modbus(banks))
-        link = Link(MODBUS, {d.name: d.unit for d in devices}, config.seed)
+        tls = _tls(devices, config)
+        server_port = await stack.enter_async_context(serve_modbus(banks, tls))
+        units = {d.name: None if tls else d.unit for d in devices}
+        link = Link(MODBUS_TLS if tls else MODBUS, units, config.seed)
         front = serve_proxy(link, _port(config, host, port), server_port, laboratory.now_s)
         proxy = await stack.enter_async_context(front)
         at = {"host": LOOPBACK, "port": proxy.port}
@@ -91,7 +95,7 @@ async def open_opcua(stack: AsyncExitStack, laboratory: Laboratory) -> tuple[Bou
     return bound, tuple(servers)
 
 
-def _by_address(config: PlantConfig) -> Mapping[tuple[str, int], Iterable[ModbusDevice]]:
+def _by_address(config: PlantConfig) -> Mapping[tuple[str, int], Sequence[ModbusDevice]]:
     groups: dict[tuple[str, int], list[ModbusDevice]] = {}
     for device in config.devices:
         if isinstance(device, ModbusDevice):
@@ -125,10 +129,24 @@ def _object_name(device: OpcUaConverter) -> str:
     return urlsplit(device.url).path.rstrip("/").rpartition("/")[2] or DEFAULT_OBJECT
 
 
+def _tls(devices: Sequence[ModbusDevice], config: PlantConfig) -> SSLContext | None:
+    first, *others = devices
+    if any(device.tls != first.tls for device in others):
+        names = ", ".join(device.name for device in devices)
+        raise PlantError(f"{names}: share {first.host}:{first.port}, allowed with the same `tls`")
+    if first.tls is None:
+        return None
+    return server_context(first.tls, config.folder, _server_key(first, config))
+
+
 async def _guard(devices: list[OpcUaConverter], config: PlantConfig) -> Guard | None:
     security = devices[0].security
     if security is None:
         return None
+    return await Guard.load(security, config.folder, _server_key(devices[0], config))
+
+
+def _server_key(device: Device, config: PlantConfig) -> Path:
     if config.server_key is None:
-        raise PlantError(f"{devices[0].name}: secured, allowed with the private key of its server certificate")
-    return await Guard.load(security, config.folder, config.server_key)
+        raise PlantError(f"{device.name}: secured, allowed with the private key of its server certificate")
+    return config.server_key

@@ -51,7 +51,7 @@ class PlantConfig:
         free_ports: take free ports of this machine in place of those of ``devices``, and any host of theirs for it.
         control_port: where the control socket listens; 0 is a free one.
         frames: the file that the referee writes, JSON lines; None counts only.
-        server_key: private key of the OPC UA servers with security; the certificate is the one that ``devices`` pin.
+        server_key: private key of the servers with security or TLS; the certificate is the one that ``devices`` pin.
         idle_s: how long ago, at t = 0, every converter received its last frame.
     """
 

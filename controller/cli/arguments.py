@@ -12,7 +12,7 @@ OutOption = Annotated[
 ]
 StateOption = Annotated[Path, typer.Option(help="Folder of what outlives a run: journal, lock, tokens.")]
 ServerKeyOption = Annotated[
-    Path | None, typer.Option(help="Private key of the plant's OPC UA servers, where CONFIG secures them.")
+    Path | None, typer.Option(help="Private key of the plant's servers, where CONFIG secures them.")
 ]
 LivePortOption = Annotated[
     int, typer.Option("--live-port", min=0, max=65535, help="Of the live page, on 127.0.0.1; 0: any free one.")

@@ -33,7 +33,7 @@ class Job:
         coordinate: False for the selfish baseline.
         margin: in place of that of the configuration, unless None.
         pace: simulated seconds per second; None is as fast as it goes.
-        server_key: private key of the plant's OPC UA servers where the configuration asks for security.
+        server_key: private key of the plant's servers where the configuration asks for security or TLS.
         live_port: of a live page on this machine; 0 is a free one, None none at all.
     """
 

@@ -135,7 +135,10 @@ def test_an_operator_looks_overrides_and_stops(lab: Laboratory, tmp_path: Path) 
 
 
 def listening(pid: int) -> list[str]:
-    return [c.laddr.ip for c in psutil.Process(pid).net_connections() if c.status == psutil.CONN_LISTEN]
+    """Where the service listens, and every process that it has started."""
+    service = psutil.Process(pid)
+    sockets = [c for p in (service, *service.children(recursive=True)) for c in p.net_connections()]
+    return [c.laddr.ip for c in sockets if c.status == psutil.CONN_LISTEN]
 
 
 def test_nobody_to_talk_to(tmp_path: Path) -> None:

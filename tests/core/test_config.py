@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.assets import Capability
 from core.config import Config
-from core.config_devices import ModbusConverter, ModbusMeter, OpcUaConverter, SunspecConverter
+from core.config_devices import ModbusConverter, ModbusMeter, ModbusTls, OpcUaConverter, SunspecConverter
 from core.errors import InputError
 from core.load import load_config, load_yaml
 
@@ -52,6 +52,17 @@ def test_defaults(write: Write) -> None:
     assert (config.coordination.rho, config.coordination.violation_price_chf_per_kwh) == ("auto", "auto")
     assert (config.solver.prosumer, config.solver.reference) == ("piqp", "clarabel")
     assert config.telemetry.influx is None
+
+
+def test_units_of_one_address_in_the_same_tls(write: Write) -> None:
+    tls = {"certificate": "own.pem", "key": "own_key.pem", "server_certificate": "device.pem"}
+    shared = {"devices[0].tls": tls, "devices[3].tls": tls, "devices[3].port": 15023, "devices[3].unit": 2}
+    converter, sunspec, _, meter = load_config(write({"set": shared})).devices
+    assert isinstance(converter, ModbusConverter)
+    assert isinstance(sunspec, SunspecConverter)
+    assert isinstance(meter, ModbusMeter)
+    assert converter.tls == meter.tls == ModbusTls(**{key: Path(file) for key, file in tls.items()})
+    assert sunspec.tls is None
 
 
 def test_configuration_is_immutable() -> None:

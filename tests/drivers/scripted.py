@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
+from ssl import SSLContext
 
 from drivers.exchange import Timing
 from drivers.modbus import ModbusLink
@@ -42,7 +43,7 @@ class Play:
         try:
             while await self._answered(reader, writer):
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
             self._open.discard(writer)
@@ -71,10 +72,12 @@ class Play:
 
 
 @asynccontextmanager
-async def scripted(lines: Sequence[Line], unit: int = 1) -> AsyncIterator[tuple[int, Play]]:
+async def scripted(
+    lines: Sequence[Line], unit: int = 1, tls: SSLContext | None = None
+) -> AsyncIterator[tuple[int, Play]]:
     """The port of the server, and its play; lines that nobody asked for are a failure."""
     play = Play(lines, unit)
-    server = await asyncio.start_server(play.perform, "127.0.0.1", 0)
+    server = await asyncio.start_server(play.perform, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1], play
         assert not play.unexpected, play.unexpected
