@@ -91,6 +91,23 @@ class Breaker:
         self._retry_at_s = self._clock.monotonic_s() + self._pause_s
 
 
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """A deadline.
+
+    asyncua ends with a subclass of CancelledError where an answer crosses its cancellation; Python 3.11's
+    ``asyncio.timeout`` does not take that for its own doing, and it would end whoever waits.
+
+    Raises:
+        TimeoutError: it has passed.
+    """
+    async with asyncio.timeout(seconds):
+        try:
+            yield
+        except asyncio.CancelledError as error:
+            raise asyncio.CancelledError from error
+
+
 class Exchanges:
     """The exchanges of one device."""
 
@@ -110,7 +127,7 @@ class Exchanges:
         if not self.breaker.admits():
             raise NoAnswerError(f"{self.device}: left alone after: {self._trouble}")
         try:
-            async with asyncio.timeout(self._timing.exchange_s):
+            async with within(self._timing.exchange_s):
                 yield
         except TimeoutError as error:
             self._failed(f"no answer within {self._timing.exchange_s:g} s")

@@ -18,7 +18,7 @@ from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.ua.attribute_ids import AttributeIds
 
-from drivers.exchange import TIMING, BadAnswerError, ExchangeError, NoAnswerError, RefusedError, Timing
+from drivers.exchange import TIMING, BadAnswerError, ExchangeError, NoAnswerError, RefusedError, Timing, within
 from drivers.opcua_model import DEFAULT_OBJECT, NAMESPACE, VARIABLES
 from drivers.opcua_security import Credentials
 
@@ -98,7 +98,7 @@ class OpcUaSession:
             clean = False
             try:
                 client = self._client or await self._open()
-                async with asyncio.timeout(self._timing.request_s):
+                async with within(self._timing.request_s):
                     yield client
                 clean = True
             except ExchangeError:
@@ -115,7 +115,7 @@ class OpcUaSession:
         client = Client(self._url, timeout=self._timing.session_s, watchdog_intervall=_NEVER_S, auto_reconnect=False)
         opened = False
         try:
-            async with asyncio.timeout(self._timing.session_s):
+            async with within(self._timing.session_s):
                 if self._credentials:
                     await self._credentials.apply(client)
                 await client.connect()
@@ -139,7 +139,7 @@ class OpcUaSession:
         if broken:
             client.disconnect_socket()
         with suppress(Exception):
-            async with asyncio.timeout(self._timing.request_s):
+            async with within(self._timing.request_s):
                 await client.disconnect()
         client.disconnect_socket()
         await asyncio.sleep(0)

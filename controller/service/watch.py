@@ -117,7 +117,8 @@ class Watch:
 
     def _collect(self) -> None:
         for name in [name for name, task in self._running.items() if task.done()]:
-            self._keep(self._running.pop(name).result())
+            task = self._running.pop(name)
+            self._keep(self._silent(name) if task.cancelled() else task.result())
 
     def _keep(self, reading: Measurement) -> None:
         """A device whose own clock stands repeats itself: its reading is as old as the first of its kind."""

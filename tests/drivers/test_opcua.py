@@ -14,7 +14,7 @@ from asyncua import ua
 
 from core.devices import Outcome, Quality, Setpoint
 from drivers.converters.opcua import OpcUaConverter
-from drivers.exchange import RefusedError, Timing
+from drivers.exchange import NoAnswerError, RefusedError, Timing
 from drivers.opcua import OpcUaSession
 from drivers.status import ConverterStatus, OperatingState
 from tests.drivers.opcua_server import SAMPLED_AT, FakeConverter
@@ -152,6 +152,20 @@ def test_server_that_goes_and_comes_back(device: FakeConverter) -> None:
             clock.move(1.0)
             assert (await converter.read()).quality is Quality.GOOD
             assert device.heard("enable") == [False]
+
+    run(test())
+
+
+def test_an_answer_that_crosses_its_deadline_is_no_answer(device: FakeConverter) -> None:
+    async def test() -> None:
+        async with OpcUaSession(device.url, None, Timing(request_s=0.2)) as session:
+            before = await session.read(["p_kw"])
+            late = asyncio.create_task(session.read(["p_kw"]))
+            await asyncio.sleep(0)
+            time.sleep(0.4)  # the loop stands: at its next turn the deadline has passed and the answer is there
+            with pytest.raises(NoAnswerError):
+                await late
+            assert await session.read(["p_kw"]) == before
 
     run(test())
 
