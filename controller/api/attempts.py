@@ -1,8 +1,8 @@
 """Attempts on record: what an operator did or was refused at once, what others were refused as counts.
 
-Whoever may connect can make attempts, so those without the operator's token take at most one line of the audit trail
-every :data:`WINDOW_S`, whatever their number; the first one is written at once. What cannot be written now is kept,
-and written later.
+Whoever may connect can make attempts, so those without the operator's token, and an operator's that come too often,
+take at most one line of the audit trail every :data:`WINDOW_S`, whatever their number; the first one is written at
+once. What cannot be written now is kept, and written later.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -52,11 +53,11 @@ class Attempts:
                 self._window.cancel()
                 self._window = None
 
-    def saw(self, what: str, role: Role | None) -> None:
-        """An attempt; ``what`` is free text only where the role is the operator's."""
+    def saw(self, what: str, *, counted: bool) -> None:
+        """An attempt, with a line of its own unless it is one to be ``counted``; then ``what`` is no free text."""
         known = what in self._waiting or len(self._waiting) < KINDS_MAX
         self._waiting[what if known else "others"] += 1
-        if role is Role.OPERATOR:
+        if not counted:
             self._flush()
         elif self._window is None:
             self._open_window()
@@ -109,4 +110,5 @@ class Audited:
         method = scope["method"] if scope["method"] in METHODS else "other method"
         path = scope["path"] if scope["path"] in self._paths else "elsewhere"
         what = f"{method} {path} by {role or 'nobody'}: {status}"
-        self._attempts.saw(f"{what} {said}".rstrip() if role is Role.OPERATOR else what, role)
+        counted = role is not Role.OPERATOR or status == HTTPStatus.TOO_MANY_REQUESTS
+        self._attempts.saw(what if counted else f"{what} {said}".rstrip(), counted=counted)

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from controller.api.attempts import KINDS_MAX, Attempts
-from controller.api.tokens import Role
 from controller.record.failures import RecordError
 from tests.asynchronous import run
 
@@ -18,15 +17,15 @@ def test_a_flood_is_one_line_and_then_a_count(monkeypatch: pytest.MonkeyPatch) -
         attempts = Attempts()
         with attempts.recorded(lambda event, detail: lines.append(f"{event}: {detail}")):
             for _ in range(500):
-                attempts.saw("a", None)
-                attempts.saw("b", Role.VIEWER)
+                attempts.saw("a", counted=True)
+                attempts.saw("b", counted=True)
             assert lines == ["api: a"]
-            attempts.saw("mine", Role.OPERATOR)
+            attempts.saw("mine", counted=False)
             assert lines[1:] == ["api: b × 500; a × 499; mine"]
-            attempts.saw("late", None)
+            attempts.saw("late", counted=True)
             await asyncio.sleep(0.15)
             assert lines[2:] == ["api: late"]
-            attempts.saw("at the end", None)
+            attempts.saw("at the end", counted=True)
         assert lines[3:] == ["api: at the end"]
 
     run(test())
@@ -44,12 +43,12 @@ def test_what_cannot_be_written_is_written_later() -> None:
     async def test() -> None:
         nonlocal full
         attempts = Attempts()
-        attempts.saw("before", Role.OPERATOR)
+        attempts.saw("before", counted=False)
         with attempts.recorded(note):
             for k in range(2 * KINDS_MAX):
-                attempts.saw(f"order {k}", Role.OPERATOR)
+                attempts.saw(f"order {k}", counted=False)
             full = False
-            attempts.saw("last", Role.OPERATOR)
+            attempts.saw("last", counted=False)
         parts = lines[0].split("; ")
         assert parts[:2] == ["before", "order 0"]
         assert parts[-1] == f"others × {KINDS_MAX + 2}"

@@ -16,6 +16,7 @@ from controller.api.rates import Rates
 from controller.live.server import CONNECTIONS_MAX
 from controller.service.modes import Mode
 from realtime.timing import CYCLE_DEADLINE_S
+from tests.controller.api.orders import MODE
 from tests.controller.api.running import Running, running
 
 REQUESTS = 2000
@@ -62,6 +63,18 @@ def test_a_flood_neither_delays_a_cycle_nor_changes_anything(tmp_path: Path) -> 
         commands.stop(tmp_path, quiet=True)
         assert here.service.mode is Mode.MONITOR
         assert here.plant.laboratory.recorder.tally.violations.total() == 0
+
+
+def test_an_operator_who_asks_too_often_fills_no_disk(tmp_path: Path) -> None:
+    admitted, refused = Rates().operator.burst, 100
+    with running(tmp_path, Rates()) as here:
+        statuses = [here.ask("POST", MODE, {"mode": "monitor"}).status for _ in range(admitted + refused)]
+    assert statuses == [200] * admitted + [429] * refused
+    notes = here.notes("api")
+    assert sum(": 200" in note for note in notes) == admitted
+    too_often = [note for note in notes if ": 429" in note]
+    assert len(too_often) < 5
+    assert sum(int(note.rpartition("× ")[2]) if "×" in note else 1 for note in too_often) == refused
 
 
 def test_connections_that_say_nothing_keep_no_stop_out(api: Running, monkeypatch: pytest.MonkeyPatch) -> None:
