@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from math import isfinite
 
+from controller.api.attempts import EVENT as API_NOTE
+from controller.api.endpoints import PREFIX
+from controller.api.tokens import Role
 from controller.chaos.case import MODE_NOTE, RECOVERY_S, RESTART_S, Broken, Case, Kind
 from controller.chaos.histories import Decision
 from controller.record.audit_lines import AuditNote
@@ -22,6 +25,8 @@ WIRE_S = 1.0
 COMMAND_NOTE = "command"
 """Of the audit trail: what an operator asked for, "mode active"."""
 ACTIVE = "active"
+CONFIRMED = f"POST {PREFIX}/mode by {Role.OPERATOR}: 200 {ACTIVE}"
+"""Of the audit trail, event :data:`API_NOTE`: ACTIVE by HTTP."""
 
 Found = Iterator[Broken]
 
@@ -187,7 +192,11 @@ def _commanded(case: Case, at: datetime) -> bool:
     before = [note for note in case.histories.audit if isinstance(note, AuditNote) and note.time <= at]
     changes = [index for index, note in enumerate(before) if note.event == MODE_NOTE]
     recent = before[changes[-2] if len(changes) > 1 else 0 :]
-    return any(note.event == COMMAND_NOTE and note.detail.startswith(f"{MODE_NOTE} {ACTIVE}") for note in recent)
+    return any(
+        (note.event == COMMAND_NOTE and note.detail.startswith(f"{MODE_NOTE} {ACTIVE}"))
+        or (note.event == API_NOTE and CONFIRMED in note.detail)
+        for note in recent
+    )
 
 
 def _older(age_s: float | None, limit_s: float) -> bool:

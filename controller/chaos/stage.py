@@ -33,6 +33,7 @@ class Told:
         mode: after the last cycle; None before the first one.
         failures: cycles that failed so far.
         took_over: whether the guardian stands in.
+        port: of its HTTP, on this machine; None without.
     """
 
     plan: bool = True
@@ -40,6 +41,7 @@ class Told:
     mode: str | None = None
     failures: int = 0
     took_over: bool = False
+    port: int | None = None
 
 
 @dataclass
@@ -50,6 +52,7 @@ class Stage:
         poll_s: between two steps.
         words: what else a controller is told at its opening.
         restarts_s: real time that each restart took.
+        cycles_s: real time that each cycle took, from the word to its answer.
     """
 
     job: Job
@@ -61,6 +64,7 @@ class Stage:
     now_s: float = 0.0
     told: Told = field(default_factory=Told)
     restarts_s: list[float] = field(default_factory=list)
+    cycles_s: list[float] = field(default_factory=list)
     controller: Follower | None = None
     _guardian: Follower | None = None
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -134,14 +138,18 @@ class Stage:
         began_s = time.monotonic()
         successor = await self._stack.enter_async_context(module(CONTROLLER, (), self.folder / "controller.log"))
         base = opening(self.job, self.folder, self.addresses)
-        await successor.ask({"open": {**base, "at_s": self.now_s, **self.words, **words}})
+        opened = await successor.ask({"open": {**base, "at_s": self.now_s, **self.words, **words}})
         self.restarts_s.append(time.monotonic() - began_s)
-        self.controller, self.told.mode = successor, None
+        self.controller, self.told.mode, self.told.port = successor, None, opened["live_port"]
 
     async def order(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Let somebody ask something of the controller, just now; its answer."""
-        await self.alive.ask({"poll": self.now_s})
+        await self.be_seen()
         return await self.alive.ask(request)
+
+    async def be_seen(self) -> None:
+        """Let the controller look at its clock and its devices, just now."""
+        await self.alive.ask({"poll": self.now_s})
 
     async def arm(self) -> None:
         """The operator wants ACTIVE."""
@@ -173,7 +181,9 @@ class Stage:
         """One step of all that live, at the plant's time."""
         if self.controller is not None and not self._hung:
             if self.now_s % self.job.period_s == 0:
+                began_s = time.monotonic()
                 said = await self.controller.ask({"cycle": self.now_s, "plan": self.told.plan, "wait": self.told.wait})
+                self.cycles_s.append(time.monotonic() - began_s)
                 self.told.mode = said["mode"]
                 self.told.failures += "failed" in said
             else:
@@ -205,6 +215,7 @@ async def staged(job: Job, folder: Path, poll_s: float = POLL_S, **words: Any) -
         stage = Stage(job, folder, plant, addresses, poll_s, told, controller=first, _guardian=guardian)
         stack.push_async_callback(stage.close)
         await guardian.ask({"open": post(job, folder, addresses)})
-        await first.ask({"open": {**opening(job, folder, addresses), "at_s": 0.0, **told}})
+        opened = await first.ask({"open": {**opening(job, folder, addresses), "at_s": 0.0, **told}})
+        stage.told.port = opened["live_port"]
         await stage.arm()
         yield stage

@@ -7,7 +7,7 @@ from typing import Any
 
 from controller.chaos.case import Kind
 from controller.chaos.script import Script
-from controller.chaos.scripts import deaths, orders, planning, records
+from controller.chaos.scripts import abuse, deaths, orders, planning, records
 from controller.chaos.scripts.devices import CONVERTERS, MODBUS, Switch, flapping, foreign, switched
 from core.config_devices import ModbusConverter, ModbusMeter, OpcUaConverter
 from realtime.timing import CYCLE_S, POLL_S
@@ -92,6 +92,7 @@ TRIALS = (
     Trial(24, "torn-journal", deaths.torn),
     Trial(25, "bad-configuration", deaths.refused),
     _planning(26, "no-mpc", planning.unplanned),
+    Trial(27, "http-abuse", abuse.abused, words=({"live_port": 0, "api": True},)),
     Trial(28, "stop", orders.stopped),
     Trial(29, "leaks", records.long_run, poll_s=CYCLE_S),
     Trial(30, "emergency-stop", orders.emergency_stop),

@@ -23,6 +23,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from controller.api.app import Api
+from controller.api.serving import api_server
+from controller.api.tokens import Tokens
 from controller.clock import WallClock
 from controller.follower import at_addresses, follow, log_to_stderr
 from controller.live.server import live_server
@@ -50,9 +53,10 @@ class Opening:
     """What a clock master says first.
 
     ``addresses``: where each device listens, {host, port, unit} or {url} by name. ``margin``: in place of that of the
-    configuration, unless None. ``live_port``: of a live page; 0 is a free one, None none at all. ``at_s``: where
-    virtual time stands when an earlier controller of this folder has died; it is ACTIVE again then if the journal says
-    so. ``patience_s``: how long a reading is waited for; by default long enough that every device answers.
+    configuration, unless None. ``live_port``: of a live page; 0 is a free one, None none at all. ``api``: the page's
+    server takes orders too, as that of `serve`. ``at_s``: where virtual time stands when an earlier controller of this
+    folder has died; it is ACTIVE again then if the journal says so. ``patience_s``: how long a reading is waited for;
+    by default long enough that every device answers.
     ``steadfast``: a cycle that fails is answered by ``{"failed": text}``, and the next one is tried, as `serve` does.
     ``influx``, ``coordination``: in place of those of the configuration. ``planner``: socket of a planner.
     """
@@ -64,6 +68,7 @@ class Opening:
     margin: str | float | None
     addresses: Mapping[str, Mapping[str, Any]]
     live_port: int | None = None
+    api: bool = False
     at_s: float | None = None
     patience_s: float = READ_S
     steadfast: bool = False
@@ -144,10 +149,13 @@ class Session:
         setup, self._steadfast = opening.setup(), opening.steadfast
         self._clock = SteppedClock(datetime.fromisoformat(opening.start))
         self._clock.advance_to(opening.at_s or 0.0)
+        api = Api(Tokens.of(setup.state), self._clock) if opening.api else None
         port = None
         if opening.live_port is not None:
             setup = replace(setup, live=(live := LiveState(setup.config)))
-            port = await self._stack.enter_async_context(live_server(live, opening.live_port))
+            at = opening.live_port
+            server = api_server(api, live, at, setup.state) if api else live_server(live, at)
+            port = await self._stack.enter_async_context(server)
         self._service = await self._stack.enter_async_context(Service(setup, self._clock, self._stopwatch))
         self._opened = True
         day_ahead = self._service.desk.day_ahead
@@ -158,6 +166,10 @@ class Session:
                 write_rounds(setup.folder, day_ahead)
             write_table(setup.folder / "plan_nodes.csv", nodes_frame(day_ahead))
         await self._service.set_mode(Mode.ACTIVE if opening.at_s is None else self._service.first_mode())
+        if api:
+            self._stack.enter_context(api.operating(self._service))
+        if opening.at_s and self._service.mode is Mode.ACTIVE:  # as `serve` does
+            await self._cycle(opening.at_s, plan=False, wait=False)
         return {"day_ahead": summarised(day_ahead) if day_ahead else None, "live_port": port}
 
     async def _cycle(self, t_s: float, *, plan: bool, wait: bool) -> Mapping[str, Any]:

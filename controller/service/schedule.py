@@ -16,6 +16,7 @@ from apscheduler.triggers.cron import CronTrigger
 
 from controller.record.records import Severity
 from controller.service.alarms import Finding
+from controller.service.modes import Mode
 from controller.service.notify import WATCHDOG, notify, status
 from controller.service.service import Service
 from core.config import ScheduleConfig
@@ -68,7 +69,12 @@ class Schedule:
         return scheduler
 
     async def _cycles(self) -> None:
-        """Cycles at t0 + k · 30 s of the monotonic clock, and polls between them."""
+        """Cycles at t0 + k · 30 s of the monotonic clock, and polls between them.
+
+        A service that is ACTIVE from its start has leases of its predecessor to renew, and does a cycle at once.
+        """
+        if self._service.mode is Mode.ACTIVE:
+            await self._cycle()
         period_s = self._settings.realtime_s
         ahead_s = period_s - self._clock.now().timestamp() % period_s
         begin_s = self._clock.monotonic_s() + ahead_s

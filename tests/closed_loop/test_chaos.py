@@ -11,7 +11,7 @@ from tests.closed_loop.chaos_trials import assert_safe, journal, named, tried
 __all__ = ["journal"]
 
 
-@named(1, 2, 3, 4, 5, 6, 21, 22, 23, 24, 25, 26, 28, 29, 30)
+@named(1, 2, 3, 4, 5, 6, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30)
 def test_a_fault_of_the_control_computer_is_judged_safe(trial: Trial, journal: Path, tmp_path: Path) -> None:
     assert_safe(tried(trial, journal, tmp_path))
 

@@ -107,6 +107,10 @@ def test_a_killed_service_goes_on_where_it_was(lab: Laboratory, tmp_path: Path) 
     first = frames[len(before)]
     assert first["epoch"] == before[-1]["epoch"] + 1
     assert first["p_kw"] == pytest.approx(before[-1]["p_kw"], abs=2e-3)
+    audit = list(read_audit(tmp_path / "second" / "audit.jsonl"))
+    active = next(line for line in audit if isinstance(line, AuditNote) and line.event == "mode")
+    renewed = next(line for line in audit if isinstance(line, AuditWrite))
+    assert (renewed.time - active.time).total_seconds() < 0.5, "leases are renewed at once"
     assert lab.ask(ask="referee")["violations"] == 0
 
 

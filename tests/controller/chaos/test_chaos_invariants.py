@@ -259,6 +259,9 @@ def test_active_needs_a_command_or_a_restart() -> None:
     numbered = toggled(("mode", "active → monitor"), ("command", "mode active, by token operator"))
     assert 15 not in numbers(numbered, stopped)
     assert 15 in numbers(toggled(("mode", "active → monitor")), stopped)
+    confirmed = ("api", "POST /api/v1/mode by operator: 200 active")
+    assert 15 not in numbers(toggled(("mode", "active → monitor"), confirmed), stopped)
+    assert 15 in numbers(toggled(("mode", "active → monitor"), ("api", confirmed[1].replace("200", "409"))), stopped)
 
 
 def test_the_first_cycle_is_where_it_says() -> None:

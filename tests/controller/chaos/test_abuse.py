@@ -1,0 +1,157 @@
+"""Requests that must not be granted, asked of a real service; and what is complained of where one is."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from controller.api.tokens import Role, token_of
+from controller.chaos.forgeries import HUGE, KINDS, MODE, OVERRIDE, Forger, bearer, order
+from controller.chaos.intruder import CUT_OFF, Answer, Attempt, call, linger, meanwhile
+from controller.chaos.scripts.abuse import Standing, jitter, moved, unrecorded
+from controller.service.modes import Mode
+from tests.asynchronous import run
+from tests.controller.api.running import Running, running
+
+CONVERTERS = ("n3_converter", "n4_converter")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("service")) as service:
+        yield service
+
+
+def forger(here: Running, seed: int = 0) -> Forger:
+    return Forger(Random(seed), {role: token_of(here.folder, role) for role in Role}, CONVERTERS)
+
+
+def asked(here: Running, attempts: list[Attempt]) -> list[Answer]:
+    async def all_of_them() -> list[Answer]:
+        return [await call(here.port, attempt) for attempt in attempts]
+
+    return run(all_of_them())
+
+
+@pytest.mark.parametrize("mode", [Mode.MONITOR, Mode.ACTIVE])
+def test_every_forgery_is_refused_on_record_and_without_effect(here: Running, mode: Mode) -> None:
+    here.set_mode(mode)
+    made = forger(here)
+    attempts = [*made.replayed("once"), *made.unauthorised(), *made.senseless(mode)]
+    attempts += [attempt for kind in KINDS for attempt in made.flood(kind)[:5]]
+    answers = asked(here, attempts)
+    wrong = [a.on_record(answer.status) for a, answer in zip(attempts, answers, strict=True) if not answer.refused]
+    assert [line for line in wrong if not line.endswith(f": {CUT_OFF}")] == []
+    assert (here.service.mode, here.service.overrides) == (mode, {})
+    asked(here, [order(MODE, {}, bearer(token_of(here.folder, Role.OPERATOR)))])  # an operator's brings all on record
+    seen = Counter(a.on_record(answer.status) for a, answer in zip(attempts, answers, strict=True) if answer.status)
+    assert unrecorded(seen, here.folder / "audit.jsonl") == []
+
+
+def test_forgeries_come_from_the_seed(here: Running) -> None:
+    assert forger(here, 1).unauthorised() == forger(here, 1).unauthorised()
+    assert forger(here, 1).unauthorised() != forger(here, 2).unauthorised()
+
+
+def test_what_is_good_but_for_its_sender_is_done_for_an_operator(here: Running) -> None:
+    here.set_mode(Mode.ACTIVE)
+    operator = bearer(token_of(here.folder, Role.OPERATOR))
+    for end in (300.0, 0.0):
+        content = {"device": "n3_converter", "p_kw": 1.0, "q_kvar": 0.0, "for_s": end}
+        (answer,) = asked(here, [order(OVERRIDE, content, operator)])
+        assert (answer.status, answer.refused) == (200, False)
+
+
+def test_an_unfinished_request_is_given_up(here: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.live.server.BEGIN_S", 0.5)
+    monkeypatch.setattr("controller.api.app.BODY_S", 0.2)
+
+    async def ended() -> list[bool]:
+        begun = ((b"", False), (b"GET ", True))
+        return [await linger(here.port, half, drip=drip) for half, drip in begun]
+
+    assert run(ended()) == [True, True]
+    assert {answer.status for answer in asked(here, forger(here).unfinished())} == {408}
+
+
+def test_a_service_that_waits_for_ever_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.chaos.intruder.ANSWER_S", 0.2)
+
+    async def patient(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def lingered() -> bool:
+        server = await asyncio.start_server(patient, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        try:
+            with pytest.raises(TimeoutError):
+                await call(port, Attempt("POST", MODE))
+            return await linger(port, b"GET ", drip=True)
+        finally:
+            server.close()
+            await server.wait_closed()
+
+    assert run(lingered()) is False
+
+
+def test_who_hangs_up_gives_no_status() -> None:
+    async def status() -> int:
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        try:
+            return (await call(server.sockets[0].getsockname()[1], Attempt("POST", MODE, b"x" * HUGE))).status
+        finally:
+            server.close()
+            await server.wait_closed()
+
+    assert run(status()) == CUT_OFF
+
+
+def test_what_goes_on_meanwhile_is_waited_for_and_ends_with_a_failure() -> None:
+    done = []
+
+    async def work(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        done.append(seconds)
+
+    async def both() -> None:
+        async with meanwhile(work(0.01), work(0.02)):
+            pass
+        with pytest.raises(ValueError, match="at once"):
+            async with meanwhile(work(60.0)):
+                raise ValueError("at once")
+
+    run(both())
+    assert done == [0.01, 0.02]
+
+
+def test_attempts_that_are_missing_on_record_are_found(tmp_path: Path) -> None:
+    trail = tmp_path / "audit.jsonl"
+    details = (
+        "POST /api/v1/stop by nobody: 401 × 3; other method /api/v1/mode by nobody: 405",
+        "POST /api/v1/override by operator: 422 'a' 1 kW × 9; POST /api/v1/stop by nobody: 401",
+    )
+    line = '{{"seq": {}, "time": "2018-06-21T10:00:00+00:00", "event": "api", "detail": "{}", "schema_version": 1}}\n'
+    trail.write_text("".join(line.format(k, detail) for k, detail in enumerate(details, 1)))
+    there = {
+        "POST /api/v1/stop by nobody: 401": 4,
+        "other method /api/v1/mode by nobody: 405": 1,
+        "POST /api/v1/override by operator: 422": 1,
+    }
+    assert unrecorded(Counter(there), trail) == []
+    more = Counter({**there, "POST /api/v1/stop by nobody: 401": 6, "POST /api/v1/stop by viewer: 403": 1})
+    assert unrecorded(more, trail) == [
+        "POST /api/v1/stop by nobody: 401 × 2 not on record",
+        "POST /api/v1/stop by viewer: 403 × 1 not on record",
+    ]
+
+
+def test_a_change_and_a_late_cycle_are_complained_of() -> None:
+    before, after = Standing("active", ("a",), {"c": (1.0, 0.0)}, 4), Standing("monitor", ("a",), {}, 4)
+    assert moved(before, before) == []
+    assert moved(before, after) == ["mode: active, then monitor", "overrides: {'c': (1.0, 0.0)}, then {}"]
+    assert jitter([0.1, 0.2, 9.0], [0.2, 1.1]) == []
+    assert jitter([0.1, 0.2, 9.0], [0.2, 1.3]) == ["a cycle took 1.10 s longer, allowed 1 s"]
