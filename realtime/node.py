@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from core.assets import Battery
 from core.devices import Setpoint
-from realtime.emulation import BatteryState, InForce
+from realtime.emulation import BatteryState, InForce, advance
 from realtime.fallback import START, LadderState, Mode, Source
 from realtime.plane import Power
 from realtime.reasons import Reason
@@ -96,6 +96,21 @@ class NodeState:
         if battery is None:
             return cls()
         return cls(BatteryState(battery.soc_initial if soc is None else soc))
+
+    def released(self, battery: Battery | None, seen: Power, after_s: float) -> "NodeState":
+        """The same once somebody else has released the device, ``after_s`` seconds after the last cycle.
+
+        Args:
+            seen: its power until then.
+
+        Raises:
+            ValueError: power or time are not finite, or time went back.
+        """
+        books = self.battery
+        if battery is not None and books is not None:
+            books = advance(battery, books, self.in_force, seen, after_s)
+        cycle_s = None if self.cycle_s is None else self.cycle_s + after_s
+        return replace(self, battery=books, ladder=START, in_force=None, cycle_s=cycle_s)
 
     def resumed(self, at_s: float, away_s: float) -> "NodeState":
         """The same after a restart at ``at_s`` of a new monotonic clock, ``away_s`` seconds after the last cycle.

@@ -2,6 +2,8 @@
 
 CYCLE_S = 30.0
 """One cycle: read all, decide, write all, read back."""
+SOON = 1 / 6
+"""Share of a cycle's period: whoever comes back so shortly before one waits for it."""
 CYCLE_DEADLINE_S = 20.0
 READ_S, WRITE_S = 6.0, 8.0
 """Shares of the deadline; ``WRITE_S`` includes the read-back."""

@@ -32,6 +32,8 @@ SHORTLY_S = 1e-3
 REAL = ("voltage", "current", "P", "Q")
 """Alarms of the grid: where a limit binds the supply voltage may carry it across, fault or none."""
 START_S, WARM_S = 120.0, 3660.0
+MID_CYCLE = 3
+"""Of so many deaths one is amid a cycle."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ class Day:
 
 
 def day(path: Path, journal: Path, folder: Path, kills: int = 0) -> Day:
-    """The configuration's day; kills come at random cycles, an outage of up to a minute after each."""
+    """The configuration's day; kills come at random moments, every third amid a cycle, an outage of up to a minute
+    after each.
+    """
     fresh_folder(folder, journal)
     return asyncio.run(_day(path, folder, kills))
 
@@ -98,10 +102,11 @@ async def _day(path: Path, folder: Path, kills: int) -> Day:
     async with staged(job, folder, CYCLE_S) as stage:
         books, armed = _Books(stage, 60.0 * config.horizon.step_min), 0
         await books.read()
-        for cycle_s in _moments(kills, random):
+        for k, moment_s in enumerate(_moments(kills, random)):
+            cycle_s = CYCLE_S * (moment_s // CYCLE_S)
             await books.until(cycle_s - SHORTLY_S)
             armed += await _armed(stage)
-            faults.append(await _killed(stage, books, cycle_s, random))
+            faults.append(await _killed(stage, books, moment_s if k % MID_CYCLE else cycle_s, random))
         await books.until(DAY_S - SHORTLY_S)
         soc = {name: kept["soc"] for name, kept in (await stage.stop())["books"].items() if kept}
         referee = Referee.model_validate(await stage.plant.ask({"ask": "referee"}))
@@ -118,11 +123,16 @@ def _moments(kills: int, random: Random) -> list[float]:
     """One in every ``1 / kills`` of the day, so that outages do not overlap; none in its first minutes."""
     share = (DAY_S - 2 * OUTAGE_S) / max(kills, 1)
     latest = share - 2 * OUTAGE_S
-    return [CYCLE_S * round((k * share + 2 * OUTAGE_S + random.uniform(0, latest)) / CYCLE_S) for k in range(kills)]
+    return [k * share + 2 * OUTAGE_S + random.uniform(0, latest) for k in range(kills)]
 
 
-async def _killed(stage: Stage, books: _Books, cycle_s: float, random: Random) -> InjectedFault:
-    await stage.strike(cycle_s, signal.SIGKILL, random.uniform(0.0, MID_CYCLE_S))
+async def _killed(stage: Stage, books: _Books, at_s: float, random: Random) -> InjectedFault:
+    """Amid the cycle where ``at_s`` is the time of one."""
+    if at_s % CYCLE_S:
+        await books.until(at_s)
+        await stage.kill()
+    else:
+        await stage.strike(at_s, signal.SIGKILL, random.uniform(0.0, MID_CYCLE_S))
     begins = stage.now
     await books.until(stage.now_s + random.uniform(0.0, OUTAGE_S))
     ends = stage.now

@@ -134,7 +134,8 @@ class Guardian:
         await asyncio.wait(self._running.values(), timeout=self._post.patience_s)
         if self._collect():
             epoch = max(ward.epoch for ward in self.wards.values())
-            await self._trail.tell(Takeover(overtaken, epoch, self._clock.now(), dict(self.outcomes)))
+            seen = {name: ward.seen for name, ward in self.wards.items() if ward.seen}
+            await self._trail.tell(Takeover(overtaken, epoch, self._clock.now(), dict(self.outcomes), seen))
         if self._pending and now_s >= self._until_s:
             _log.error("not known to be safe, but their leases have ended: %s", ", ".join(sorted(self._pending)))
             self._pending.clear()

@@ -55,17 +55,27 @@ class Heartbeat:
 
 
 @dataclass(frozen=True)
+class LastSeen:
+    """Net power of a converter that still followed its writer's setpoint, just before it was released."""
+
+    at: datetime
+    p_kw: float
+    q_kvar: float
+
+
+@dataclass(frozen=True)
 class Takeover:
     """The guardian stands in for the writer ``overtaken`` (0: unknown).
 
     ``epoch`` is the highest that it has written to a device; the next service takes a higher one. ``outcomes`` are of
-    the last attempt, by converter.
+    the last attempt, by converter; ``seen`` tells what those that it has released were doing until then.
     """
 
     overtaken: int
     epoch: int
     at: datetime
     outcomes: Mapping[str, Outcome]
+    seen: Mapping[str, LastSeen]
     schema_version: int = SCHEMA_VERSION
 
     def write(self, state: Path) -> None:

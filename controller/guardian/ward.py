@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
+from datetime import datetime
 from pathlib import Path
 
-from controller.guardian.heartbeat import succeeded
+from controller.guardian.heartbeat import LastSeen, succeeded
 from controller.guardian.trail import Trail
 from core.config_devices import Converter
-from core.devices import Outcome
+from core.devices import Measurement, Outcome, Quality
 from drivers.factory import Site, connect
+from drivers.status import OperatingState
 from realtime.timing import WRITE_S
 
 _log = logging.getLogger(__name__)
@@ -19,10 +21,12 @@ class Ward:
 
     Attributes:
         epoch: with which the device was last told; 0 at first.
+        seen: what the device was doing until it was released; None where that is not known.
     """
 
     def __init__(self, device: Converter, site: Site, trail: Trail, state: Path) -> None:
         self.name, self.epoch = device.name, 0
+        self.seen: LastSeen | None = None
         self._device, self._site, self._trail, self._state = device, site, trail, state
 
     async def release(self, overtaken: int, reason: str) -> Outcome:
@@ -34,9 +38,10 @@ class Ward:
         number = await self._trail.begin(self.name, reason)
         try:
             async with asyncio.timeout(WRITE_S):
-                reported = await self._reported()
+                reported, seen = await self._found()
                 taken = reported > max(overtaken, self.epoch) and succeeded(self._state, overtaken)
                 outcome = Outcome.REJECTED if taken else await self._released(overtaken, reported)
+                self.seen = seen if outcome is Outcome.VERIFIED else None
         except TimeoutError:
             outcome = Outcome.UNKNOWN
         except Exception:  # a defect of a driver must not end the care for its device
@@ -45,12 +50,15 @@ class Ward:
         await self._trail.complete(number, outcome)
         return outcome
 
-    async def _reported(self) -> int:
-        """The highest epoch that the device knows; 0 if it does not tell."""
+    async def _found(self) -> tuple[int, LastSeen | None]:
+        """The highest epoch that the device knows, 0 if it does not tell; its power if it follows a setpoint."""
         async with connect([self._device], self._site, None) as devices:
             converter = devices.watched[self.name]
-            await converter.read()
-            return (converter.status.writer_epoch or 0) if converter.status else 0
+            reading, status = await converter.read(), converter.status
+        if status is None:
+            return 0, None
+        follows = status.state is OperatingState.REMOTE and reading.quality is Quality.GOOD
+        return status.writer_epoch or 0, _seen(self._site.clock.now(), reading) if follows else None
 
     async def _released(self, overtaken: int, reported: int) -> Outcome:
         """With a number above all others; its own, which the device reports after a first attempt, is kept."""
@@ -58,3 +66,9 @@ class Ward:
             self.epoch = max(reported, overtaken) + 1
         async with connect([self._device], self._site, self.epoch) as devices:
             return await devices.converters[self.name].release()
+
+
+def _seen(at: datetime, reading: Measurement) -> LastSeen | None:
+    if reading.p_kw is None or reading.q_kvar is None:
+        return None
+    return LastSeen(at, reading.p_kw, reading.q_kvar)

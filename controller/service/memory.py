@@ -9,16 +9,20 @@ from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import TypeVar
 
+from controller.guardian.heartbeat import LastSeen
 from controller.record.journal import Journal
 from controller.service.costs import Costs
 from controller.service.days import Day, DayBook
 from controller.service.modes import Mode
 from controller.service.plans import Dated, Plans
+from core.assets import Battery
 from core.config import Config
 from core.time import Clock
 from mpc.intra_day import Running
 from mpc.margin import Margin
-from realtime.node import NodeState
+from realtime.node import NodeLimits, NodeState
+from realtime.plane import Power
+from realtime.timing import LEASE_S
 
 T = TypeVar("T")
 RESUME_WITHIN = timedelta(minutes=15)
@@ -131,13 +135,20 @@ class Memory:
         """What was learned; None at first."""
         return self._taken("margin", Margin)
 
-    def states(self) -> Mapping[str, NodeState]:
-        """What prosumers remember, seen from now; empty at first."""
+    def states(self, limits: Mapping[str, NodeLimits], seen: Mapping[str, LastSeen]) -> Mapping[str, NodeState]:
+        """What prosumers remember, seen from now; empty at first.
+
+        Args:
+            seen: of converters that the guardian has released since.
+        """
         kept = self._taken("cycle", KeptCycle)
         if kept is None:
             return {}
-        away_s = (self._clock.now() - kept.at).total_seconds()
-        return {name: state.resumed(self._clock.monotonic_s(), away_s) for name, state in kept.states.items()}
+        return {
+            name: self._resumed(kept, state, limits[name].battery, seen.get(limits[name].converter))
+            for name, state in kept.states.items()
+            if name in limits
+        }
 
     def costs(self) -> Costs | None:
         """Of the day of the last cycle; None at first."""
@@ -149,6 +160,12 @@ class Memory:
         learned = {} if margin is self._margin else {"margin": margin}
         self._journal.put({"cycle": cycle, **learned}, durable=self._durable)
         self._margin = margin
+
+    def _resumed(self, kept: KeptCycle, state: NodeState, battery: Battery | None, seen: LastSeen | None) -> NodeState:
+        away_s = (self._clock.now() - kept.at).total_seconds()
+        if seen and 0 <= (after_s := (seen.at - kept.at).total_seconds()) <= min(away_s, LEASE_S):
+            state, away_s = state.released(battery, Power(seen.p_kw, seen.q_kvar), after_s), away_s - after_s
+        return state.resumed(self._clock.monotonic_s(), away_s)
 
     def _taken(self, key: str, kind: type[T]) -> T | None:
         return self._journal.load(key, kind) if self._known else None

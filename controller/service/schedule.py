@@ -22,7 +22,7 @@ from controller.service.service import Service
 from core.config import ScheduleConfig
 from core.errors import GridlabError
 from core.time import Clock
-from realtime.timing import CYCLE_DEADLINE_S, POLL_S
+from realtime.timing import CYCLE_DEADLINE_S, POLL_S, SOON
 
 _log = logging.getLogger(__name__)
 
@@ -71,13 +71,13 @@ class Schedule:
     async def _cycles(self) -> None:
         """Cycles at t0 + k · 30 s of the monotonic clock, and polls between them.
 
-        A service that is ACTIVE from its start has leases of its predecessor to renew, and does a cycle at once.
+        A service that is ACTIVE from its start has leases of its predecessor to renew: it does not wait for the first.
         """
-        if self._service.mode is Mode.ACTIVE:
-            await self._cycle()
         period_s = self._settings.realtime_s
         ahead_s = period_s - self._clock.now().timestamp() % period_s
         begin_s = self._clock.monotonic_s() + ahead_s
+        if self._service.mode is Mode.ACTIVE and ahead_s > SOON * period_s:
+            await self._cycle()
         await self._poll_until(begin_s)
         while not self.stop.is_set():
             await self._cycle()

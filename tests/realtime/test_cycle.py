@@ -243,6 +243,20 @@ def test_a_long_absence_begins_anew_with_doubt() -> None:
     assert fresh.resumed(3.0, 600.0) is fresh
 
 
+def test_what_the_guardian_saw_before_it_released_leaves_no_doubt() -> None:
+    released = RUNNING.released(BATTERY, BEFORE, after_s=60.0)
+    result, after = run(
+        NodeNow(NOON, Held(ZERO), operated=False), reading("c", ZERO, 3.0), state=released.resumed(3.0, 15.0), at_s=3.0
+    )
+    assert result.mode is Mode.SAFE, "the device was released: three readings come first"
+    assert after.battery is not None
+    assert after.battery.soc == pytest.approx(0.5 + 60 / 3600 / 2.5)
+    assert after.battery.soc_range.low == after.battery.soc_range.high == after.battery.soc
+    strayed = RUNNING.released(BATTERY, ZERO, after_s=60.0)
+    assert strayed.battery is not None
+    assert strayed.battery.soc_range.low < strayed.battery.soc
+
+
 NAMES = ("N3", "N4", "N5")
 MANY = {name: replace(LIMITS, converter=f"{name}_converter") for name in NAMES}
 

@@ -125,6 +125,9 @@ def test_five_converters_of_a_silent_service(tmp_path: Path) -> None:
             takeover = read_takeover(room.state)
             assert takeover
             assert (takeover.overtaken, takeover.epoch, takeover.outcomes) == (OLD, OLD + 1, outcomes)
+            assert {name: (seen.p_kw, seen.q_kvar) for name, seen in takeover.seen.items()} == dict.fromkeys(
+                outcomes, pytest.approx((1.0, 0.5), abs=0.1)
+            )
             note, *writes = room.audit
             assert isinstance(note, AuditNote)
             assert (note.event, note.detail) == ("takeover", "epoch 5: no cycle for 60 s")

@@ -13,6 +13,7 @@ from controller.guardian.heartbeat import (
     HEARTBEAT,
     TAKEOVER,
     Heartbeat,
+    LastSeen,
     Sight,
     Takeover,
     boot_id,
@@ -114,7 +115,8 @@ def test_a_reader_never_meets_half_a_heartbeat(tmp_path: Path) -> None:
 
 def test_takeover(tmp_path: Path) -> None:
     assert read_takeover(tmp_path) is None
-    takeover = Takeover(7, 8, NOON, {"n3_converter": Outcome.VERIFIED, "n4_converter": Outcome.UNKNOWN})
+    outcomes = {"n3_converter": Outcome.VERIFIED, "n4_converter": Outcome.UNKNOWN}
+    takeover = Takeover(7, 8, NOON, outcomes, {"n3_converter": LastSeen(NOON, 1.5, -0.5)})
     takeover.write(tmp_path)
     assert read_takeover(tmp_path) == takeover
     (tmp_path / TAKEOVER).write_text("{")
