@@ -20,7 +20,7 @@ from realtime.plane import ANY, ZERO, Interval, Power
 from realtime.reasons import Reason
 from realtime.safety import Bounds, gate
 from realtime.storage import Storage, allowed_power, inward
-from realtime.timing import CYCLE_DEADLINE_S, HOLD_DATA_S, S_PER_H
+from realtime.timing import CYCLE_DEADLINE_S, CYCLE_S, HOLD_DATA_S, S_PER_H
 from realtime.tracker import Amounts, Target, power_limits, track
 
 STANDSTILL = Interval(0.0, 0.0)
@@ -89,6 +89,7 @@ def _perceive(at_s: float, reading: Measurement | None, now: NodeNow, state: Nod
     last_s = state.received_s if state.received_s is not None else float("-inf")
     if reading is not None and measured is not None and reading.received_s > last_s:
         state = replace(state, received_s=reading.received_s)
+        measured = measured if at_s - reading.received_s <= CYCLE_S else None  # of before a pause: says nothing of now
     else:
         measured = None
     if now.amounts is not None and now.amounts.valid:

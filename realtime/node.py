@@ -115,12 +115,14 @@ class NodeState:
     def resumed(self, at_s: float, away_s: float) -> "NodeState":
         """The same after a restart at ``at_s`` of a new monotonic clock, ``away_s`` seconds after the last cycle.
 
-        Data read before are gone. Beyond a lease the device has gone safe on its own, so the ladder begins anew.
+        Data read before are gone, and no longer count on the way out of the safe state. Beyond a lease the device has
+        gone safe on its own, so the ladder begins anew and what was sent is no longer held.
         """
         if self.cycle_s is None:
             return self
-        ladder = self.ladder if 0 <= away_s <= LEASE_S else START
-        fresh = replace(self, received_s=None, amounts=None, amounts_s=None)
+        alive = 0 <= away_s <= LEASE_S
+        ladder, sent = (LadderState(self.ladder.mode), self.sent) if alive else (START, None)
+        fresh = replace(self, received_s=None, amounts=None, amounts_s=None, sent=sent)
         return replace(fresh, ladder=ladder, cycle_s=at_s - max(away_s, 0.0))
 
 

@@ -14,6 +14,8 @@ FREQUENCY_HZ = 50.0
 _STIFF_VA = 1e15
 """Short-circuit power of the supply: its voltage does not sag."""
 _TOLERANCE_PU = 1e-11
+_NEGLIGIBLE_VA = 1e-9
+"""A converter's power dies away exponentially and never ends; no power flow converges on 1e-305 VA."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ class Grid:
         nodes = self.network.nodes
         s_va = 1e3 * np.array([demand_kva.get(node, 0j) for node in nodes[1:]])
         self._source["u_ref"] = v_slack_pu
-        self._loads["p_specified"], self._loads["q_specified"] = s_va.real, s_va.imag
+        self._loads["p_specified"], self._loads["q_specified"] = (
+            np.where(np.abs(part) < _NEGLIGIBLE_VA, 0.0, part) for part in (s_va.real, s_va.imag)
+        )
         self._model.update(update_data={ComponentType.source: self._source, ComponentType.sym_load: self._loads})
         try:
             flow = self._model.calculate_power_flow(error_tolerance=_TOLERANCE_PU)

@@ -40,6 +40,7 @@ _AT_FIRST = {
 }
 """Controls of model 704: all that can be written there."""
 _RELEASED = dict.fromkeys(("WSetEna", "WSet", "VarSetEna", "VarSet"), 0)
+_ENABLED = {"WSetEna": 1, "VarSetEna": 1}
 _WRITABLE = {*_AT_FIRST, "ControllerHb", "OpCtl"}
 _ALLOWED = {
     **dict.fromkeys(("WSetEna", "VarSetEna", "OpCtl"), (0, 1)),
@@ -125,10 +126,13 @@ class SunspecBank:
     def _standing(self) -> dict[str, int]:
         """The controls; a setpoint that has lapsed has cleared them, and another writer's stands in them."""
         state = self._station.state
-        if self._live and state.mode is not Mode.REMOTE:
-            self._live = False
+        remote = state.mode is Mode.REMOTE
+        if self._live and not remote:
             self._controls |= _RELEASED
-        if self._live:
+        if remote and not self._live:
+            self._controls |= _ENABLED | dict.fromkeys(("WSetRvrtTms", "VarSetRvrtTms"), round(state.lease_s))
+        self._live = remote
+        if remote:
             told = {"WSet": state.setpoint_kva.real, "VarSet": state.setpoint_kva.imag}
             in_force = {n: round(-value * _PER_KW) for n, value in told.items() if self._controls[f"{n}Ena"]}
             self._controls |= in_force

@@ -98,7 +98,12 @@ class ControlLoop:
         if not self._converters:
             self.state = {name: replace(state, in_force=None, sent=None) for name, state in result.state.items()}
             return Cycle(at, image, amounts, result, {}, {}, doubts, {})
-        told = {node.converter: result.nodes[name] for name, node in self._limits.items() if not nodes[name].stop}
+        yields = any(doubt.kind is DoubtKind.OVERTAKEN for doubt in doubts.values())
+        told = {
+            node.converter: result.nodes[name]
+            for name, node in self._limits.items()
+            if not (yields or nodes[name].stop)
+        }
         outcomes = await self._write(at, told, _to_release(doubts, image), plans)
         self.state = {
             name: self._settled(state, self.state.get(name), outcomes.get(self._limits[name].converter))

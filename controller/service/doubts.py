@@ -56,15 +56,19 @@ class _Node:
 
 @dataclass(frozen=True)
 class _Sent:
-    """Of ours: the last setpoint that was read back, and those after it of which nothing is known."""
+    """Of ours: the last setpoint that was read back (None once the device was safe), those after it of unknown fate."""
 
-    verified: Setpoint
+    verified: Setpoint | None
     unknown: tuple[Setpoint, ...] = ()
 
     def explains(self, p_kw: float, q_kvar: float) -> bool:
         """Whether a device that holds this has it from us."""
-        ours = ((sent.p_kw - p_kw, sent.q_kvar - q_kvar) for sent in (self.verified, *self.unknown))
+        ours = ((sent.p_kw - p_kw, sent.q_kvar - q_kvar) for sent in (self.verified, *self.unknown) if sent)
         return any(max(abs(dp), abs(dq)) <= HELD_TOLERANCE_KVA for dp, dq in ours)
+
+    def __str__(self) -> str:
+        sent = self.verified
+        return f"sent {sent.p_kw:.3f} kW, {sent.q_kvar:.3f} kvar" if sent else "sent nothing since it was safe"
 
 
 class Doubts:
@@ -89,11 +93,12 @@ class Doubts:
         return {name: doubt for name, (_, doubt) in self._standing.items()}
 
     def told(self, setpoints: Mapping[str, Setpoint], outcomes: Mapping[str, Outcome]) -> None:
-        """Remember what was sent; a release leaves nothing to recognise."""
+        """Remember what was sent; after a verified release nothing of it may come back."""
         for name, outcome in outcomes.items():
             setpoint, sent = setpoints.get(name), self._sent.get(name)
             if setpoint is None:
-                self._sent.pop(name, None)
+                if outcome is Outcome.VERIFIED:
+                    self._became_safe(name)
             elif outcome is Outcome.VERIFIED:
                 self._sent[name] = _Sent(setpoint)
             elif outcome is Outcome.UNKNOWN and sent is not None:
@@ -106,7 +111,7 @@ class Doubts:
             if image.quality.get(name) is not Quality.GOOD:
                 continue
             if status.state not in (None, OperatingState.REMOTE):
-                self._sent.pop(name, None)
+                self._became_safe(name)
             if self._epoch is not None and status.writer_epoch is not None and status.writer_epoch > self._epoch:
                 text = f"writer {status.writer_epoch} has taken over from writer {self._epoch}"
                 found[name] = Doubt(DoubtKind.OVERTAKEN, text)
@@ -118,8 +123,14 @@ class Doubts:
         sent, p_kw, q_kvar = self._sent.get(name), status.p_setpoint_kw, status.q_setpoint_kvar
         if sent is None or p_kw is None or q_kvar is None or sent.explains(p_kw, q_kvar):
             return None
-        ours = f"{sent.verified.p_kw:.3f} kW, {sent.verified.q_kvar:.3f} kvar"
-        return Doubt(DoubtKind.FOREIGN, f"holds {p_kw:.3f} kW, {q_kvar:.3f} kvar, sent {ours}")
+        if sent.verified is None and status.state is not OperatingState.REMOTE:
+            return None
+        return Doubt(DoubtKind.FOREIGN, f"holds {p_kw:.3f} kW, {q_kvar:.3f} kvar, {sent}")
+
+    def _became_safe(self, name: str) -> None:
+        """What it holds from now on is ours only if it is sent from now on, or was and nothing was heard of it."""
+        sent = self._sent.get(name)
+        self._sent[name] = _Sent(None, sent.unknown if sent else ())
 
     def _contradicted(self, image: Image) -> dict[str, Doubt]:
         """Of converters whose meter measures something else."""

@@ -62,11 +62,11 @@ class Field:
         await self._connection.aclose()
 
     async def highest_epoch(self) -> int:
-        """Of a writer that any converter knows; they are read for it if there is no connection yet."""
+        """Of a writer that any converter knows; they are read for it."""
         if self.watch is None:
             await self.connect(None)
-            assert self.watch is not None
-            await self.watch.poll()
+        assert self.watch is not None
+        await self.watch.poll()
         return max((status.writer_epoch or 0 for status in self.watch.statuses.values()), default=0)
 
     async def release(self, within_s: float) -> Mapping[str, Outcome]:

@@ -179,5 +179,5 @@ class Memory:
     def _dated(self, kept: KeptPlan | None, days: Mapping[str, Day]) -> Dated | None:
         if kept is None:
             return None
-        age_s = (self._clock.now() - kept.made_at).total_seconds()
+        age_s = max((self._clock.now() - kept.made_at).total_seconds(), 0.0)  # the wall clock may have been set back
         return Dated(days[kept.day], kept.running, self._clock.monotonic_s() - age_s, kept.plan_id)

@@ -15,6 +15,8 @@ from core.errors import GridlabError
 LOOPBACK = "127.0.0.1"
 START_S, STOP_S = 120.0, 30.0
 """How long a process may take to begin, and to end."""
+LINE_BYTES = 1 << 24
+"""The longest answer: that to a stop has a number for every cycle of the run."""
 
 
 class FollowerError(GridlabError):
@@ -108,6 +110,7 @@ async def module(name: str, words: Sequence[str], log: Path) -> AsyncIterator[Fo
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
+            limit=LINE_BYTES,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )

@@ -75,7 +75,7 @@ def test_a_writer_with_a_higher_epoch_has_taken_over(tmp_path: Path) -> None:
             cycle = await lab.cycle()
             doubt = cycle.doubts["n3_converter"]
             assert (doubt.kind, doubt.text) == (DoubtKind.OVERTAKEN, "writer 7 has taken over from writer 1")
-            assert set(cycle.outcomes) == {"n4_converter", "n5_converter"}
+            assert not cycle.outcomes
 
     run(test())
 
