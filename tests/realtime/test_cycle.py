@@ -243,6 +243,20 @@ def test_a_long_absence_begins_anew_with_doubt() -> None:
     assert fresh.resumed(3.0, 600.0) is fresh
 
 
+def test_a_reading_of_before_a_pause_says_nothing_of_now() -> None:
+    result, after = run(NOW, reading("c", BEFORE, 985.0), at_s=1020.0)
+    assert result.measured is None
+    assert Reason.SOC_ESTIMATED in result.reasons
+    assert after.received_s == 985.0
+
+
+def test_what_a_dead_process_read_and_sent_does_not_count() -> None:
+    leaving = replace(RUNNING, ladder=LadderState(Mode.SAFE, fresh_polls=2))
+    assert leaving.resumed(3.0, 20.0).ladder == LadderState(Mode.SAFE)
+    assert RUNNING.resumed(3.0, 20.0).sent == BEFORE
+    assert RUNNING.resumed(3.0, 80.0).sent is None, "the lease has ended"
+
+
 def test_what_the_guardian_saw_before_it_released_leaves_no_doubt() -> None:
     released = RUNNING.released(BATTERY, BEFORE, after_s=60.0)
     result, after = run(

@@ -27,6 +27,13 @@ def test_two_power_flows_agree(b_us: float) -> None:
         assert state.slack_kva == pytest.approx(expected.s_slack[t], abs=1e-6)
 
 
+def test_a_power_that_has_all_but_died_away_is_none(gridlab9_network: Network) -> None:
+    grid, random = Grid(gridlab9_network), np.random.default_rng(3)
+    for exponent in random.uniform(-310, -280, 2000):
+        demand = {node: complex(*random.uniform(-1, 1, 2)) * 10.0**exponent for node in ("N5", "N7", "N9")}
+        assert grid.solve(demand, 1.0).solved
+
+
 def test_a_step_leaves_no_trace_in_the_next(gridlab9_network: Network) -> None:
     grid = Grid(gridlab9_network)
     before = grid.solve({"N5": 3 + 1j}, 1.01)

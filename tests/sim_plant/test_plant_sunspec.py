@@ -159,6 +159,28 @@ def test_disabling_and_stopping_release() -> None:
     run(test())
 
 
+def test_a_release_ends_another_clients_setpoint_too() -> None:
+    async def test() -> None:
+        async with open_plant(plant_of(CONVERTER)) as plant:
+            await plant.switch("foreign_write", "n5", on=True, number=0)
+            await plant.advance(1.0)
+            await plant.switch("foreign_write", "n5", on=False)
+            state = plant.laboratory.converters["n5"].state
+            assert state.mode.name == "REMOTE"
+            seen = await talk(plant, read)
+            assert (seen["WSetEna"], seen["VarSetEna"]) == (1, 1)
+
+            def release(client: Any) -> None:
+                control = client.DERCtlAC[0]
+                control.WSetEna.value = 0
+                control.write()
+
+            await talk(plant, release)
+            assert plant.laboratory.converters["n5"].state.mode.name == "SAFE"
+
+    run(test())
+
+
 def test_heartbeats_carry_clock_and_epoch() -> None:
     async def test() -> None:
         async with open_plant(plant_of(CONVERTER)) as plant:

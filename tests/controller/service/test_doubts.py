@@ -65,6 +65,17 @@ def holding(setpoint: Setpoint, at_s: float) -> Image:
     return Image(snapshot, {"n3_converter": status}, {}, {"n3_converter": Quality.GOOD}, {}, {})
 
 
+def test_whoever_commands_a_converter_that_was_released_is_somebody_else() -> None:
+    doubts, ours, theirs = Doubts(modbus_only(), 1), Setpoint(1.0, 0.0, 75.0), Setpoint(2.0, 0.5, 75.0)
+    doubts.told({"n3_converter": ours}, {"n3_converter": Outcome.VERIFIED})
+    doubts.told({}, {"n3_converter": Outcome.VERIFIED})
+    found = doubts.after(holding(theirs, 30.0))["n3_converter"]
+    assert (found.kind, found.text) == (
+        DoubtKind.FOREIGN,
+        "holds 2.000 kW, 0.500 kvar, sent nothing since it was safe",
+    )
+
+
 def test_a_writer_with_a_higher_epoch_has_taken_over(tmp_path: Path) -> None:
     async def test() -> None:
         async with bench(tmp_path, midsummer(), selfish_plans()) as lab:

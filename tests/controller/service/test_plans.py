@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.guardian.heartbeat import LastSeen
 from controller.record.journal import Journal
 from controller.service.clocks import SteppedClock
 from controller.service.costs import Costs
@@ -13,12 +14,16 @@ from controller.service.days import Day, DayBook
 from controller.service.memory import KeptCycle, Memory, identity
 from controller.service.modes import Mode
 from controller.service.plans import Dated, Plans
+from core.assets import Battery
 from core.load import load_config
 from mpc.day_ahead import uncoordinated
 from mpc.intra_day import Running
 from mpc.margin import Margin
-from realtime.fallback import Source
-from realtime.node import NodeState
+from realtime.emulation import BatteryState, InForce
+from realtime.fallback import LadderState, Source
+from realtime.fallback import Mode as Rung
+from realtime.node import NodeLimits, NodeState
+from realtime.plane import ZERO, Power
 from tests.conftest import CONFIG
 
 CONFIGURED = load_config(CONFIG)
@@ -131,9 +136,39 @@ def test_another_configuration_takes_up_nothing_but_the_epoch(tmp_path: Path, da
         assert mine.next_epoch(0) == 1
         assert memory(journal).plans(days) is not None
         other = memory(journal, whose="that")
-        assert (other.plans(days), other.margin(), other.states(), other.was_active()) == (None, None, {}, False)
+        assert (other.plans(days), other.margin(), other.states({}, {}), other.was_active()) == (None, None, {}, False)
         assert other.next_epoch(0) == 2
         assert other.next_epoch(7) == 8, "a device has seen a writer that this journal does not know"
+
+
+def test_a_plan_of_a_clock_that_was_set_back_is_new(tmp_path: Path, days: DayBook, today: Dated) -> None:
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        memory(journal)
+        memory(journal).keep_plans(Plans(None, today))
+        earlier = memory(journal, NOW - timedelta(hours=1))
+        plans = earlier.plans(days)
+        assert plans is not None
+        assert plans.day_ahead is not None
+        assert plans.day_ahead.made_s == 0.0, "neither refused as of the future, nor older than it is"
+
+
+def test_what_the_guardian_saw_counts_only_if_it_is_of_this_absence(tmp_path: Path) -> None:
+    battery = Battery(s_max_kva=2.5, energy_kwh=2.5, soc_initial=0.5, soc_min=0.1, soc_max=0.9)
+    limits = {"N3": NodeLimits("n3_converter", battery, 15.0, 0.25)}
+    running = InForce(1.0, 0.0, 0.0, Power(1.0, 0.0), 0.0)
+    state = NodeState(BatteryState(0.5, battery_kw=1.0), LadderState(Rung.USE), running, sent=ZERO, cycle_s=0.0)
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        memory(journal)
+        memory(journal).keep_cycle(KeptCycle(NOW, {"N3": state}, Costs.none(NOW)), Margin.unlearned(8))
+        back = memory(journal, NOW + timedelta(seconds=70))
+        seen = {at_s: LastSeen(NOW + timedelta(seconds=at_s), 0.0, 0.0) for at_s in (-30, 60, 80)}
+        states = {at_s: back.states(limits, {"n3_converter": sight})["N3"] for at_s, sight in seen.items()}
+    unseen, closed = states[-30], states[60]
+    assert states[80] == unseen
+    assert (unseen.in_force, unseen.ladder.mode) == (running, Rung.USE)
+    assert (closed.in_force, closed.ladder.mode) == (None, Rung.SAFE)
+    assert closed.battery is not None
+    assert closed.battery.soc == pytest.approx(0.5 - 60 / 3600 / 2.5)
 
 
 def test_plans_of_days_that_are_over_are_not_even_read(tmp_path: Path, days: DayBook, today: Dated) -> None:
