@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from pymodbus.client import AsyncModbusTcpClient
 
 from core.config_devices import ModbusTls
 from core.errors import Fault, InputError
-from drivers.key_files import KeyFiles, certificate, private_key
+from drivers.key_files import KeyFiles, certificate
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def load_tls(tls: ModbusTls, folder: Path) -> Tls:
     """
     files = KeyFiles(folder)
     files.read(tls.certificate, "our certificate, PEM", x509.load_pem_x509_certificates)
-    files.read(tls.key, "its private key without a password, PEM", private_key)
+    files.read(tls.key, "its private key without a password, PEM", lambda pem: load_pem_private_key(pem, None))
     server = files.read(tls.server_certificate, "the device's certificate, PEM or DER", certificate)
     if files.faults or server is None:
         raise InputError(files.faults)

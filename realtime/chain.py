@@ -20,7 +20,7 @@ from realtime.plane import ANY, ZERO, Interval, Power
 from realtime.reasons import Reason
 from realtime.safety import Bounds, gate
 from realtime.storage import Storage, allowed_power, inward
-from realtime.timing import CYCLE_DEADLINE_S, CYCLE_S, HOLD_DATA_S, S_PER_H
+from realtime.timing import CYCLE_DEADLINE_S, HOLD_DATA_S, S_PER_H
 from realtime.tracker import Amounts, Target, power_limits, track
 
 STANDSTILL = Interval(0.0, 0.0)
@@ -57,7 +57,7 @@ def step_node(
     node: NodeLimits,
 ) -> tuple[NodeResult, NodeState]:
     """The chain of one prosumer at the monotonic time ``at_s``."""
-    seen, state = _perceive(at_s, reading, now, state)
+    seen, state = _perceive(at_s, reading, now, state, node)
     booked, booking_reasons = _book(seen, state, node)
     state = replace(state, battery=booked)
     decision, ladder = ladder_step(_ladder_inputs(seen, targets), state.ladder)
@@ -83,13 +83,15 @@ def step_node(
     return result, replace(state, ladder=ladder, in_force=in_force, sent=gated.setpoint, cycle_s=at_s)
 
 
-def _perceive(at_s: float, reading: Measurement | None, now: NodeNow, state: NodeState) -> tuple[_Seen, NodeState]:
+def _perceive(
+    at_s: float, reading: Measurement | None, now: NodeNow, state: NodeState, node: NodeLimits
+) -> tuple[_Seen, NodeState]:
     """New valid data, remembered with their times; the data are as old as the older of reading and amounts."""
     measured = _power(reading)
     last_s = state.received_s if state.received_s is not None else float("-inf")
     if reading is not None and measured is not None and reading.received_s > last_s:
         state = replace(state, received_s=reading.received_s)
-        measured = measured if at_s - reading.received_s <= CYCLE_S else None  # of before a pause: says nothing of now
+        measured = measured if at_s - reading.received_s <= node.cycle_s else None  # else it is of before a pause
     else:
         measured = None
     if now.amounts is not None and now.amounts.valid:

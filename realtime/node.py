@@ -110,7 +110,7 @@ class NodeState:
         if battery is not None and books is not None:
             books = advance(battery, books, self.in_force, seen, after_s)
         cycle_s = None if self.cycle_s is None else self.cycle_s + after_s
-        return replace(self, battery=books, ladder=START, in_force=None, cycle_s=cycle_s)
+        return replace(self, battery=books, ladder=START, in_force=None, sent=None, cycle_s=cycle_s)
 
     def resumed(self, at_s: float, away_s: float) -> "NodeState":
         """The same after a restart at ``at_s`` of a new monotonic clock, ``away_s`` seconds after the last cycle.

@@ -9,8 +9,9 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import zip_longest
 
-from controller.chaos.histories import Histories, ReceivedFrame, Trail
+from controller.chaos.histories import Histories, ReceivedFrame, StateChange, Trail
 from controller.record.audit_lines import ATTEMPTED, AuditWrite
 from core.devices import Outcome
 from realtime.fallback import Mode
@@ -19,6 +20,7 @@ SAFE_WITHIN_S = 90.0
 """By when a device is safe, from the last write that was verified."""
 WIRE_S = 1.0
 """What a frame may take on the wire."""
+INSTANT = timedelta(microseconds=1)
 RESOLUTION_KVA = 2e-3
 """What the wire may change of a setpoint."""
 
@@ -119,12 +121,12 @@ def reports_of(histories: Histories, device: str, attempts: Sequence[Attempt]) -
     Where the plant has not recorded when a lease ended, the end is inferred: the last accepted frame and its lease.
     """
     frames = [frame for frame in histories.frames if frame.device == device]
-    states = [Hold(c.time, 0j, safe=True) for c in histories.states if c.device == device and c.state != "remote"]
+    states = _went_safe([change for change in histories.states if change.device == device])
     times, received, holds = [attempt.time for attempt in attempts], list[Received](), list[Hold]()
     lapse: Hold | None = None
     for frame in frames:
-        while states and states[0].time <= frame.time:
-            holds.append(states.pop(0))
+        while states and states[0][0] <= frame.time:
+            holds.append(states.pop(0)[1])
         if lapse and lapse.time <= frame.time:
             holds.append(lapse)
             lapse = None
@@ -135,7 +137,22 @@ def reports_of(histories: Histories, device: str, attempts: Sequence[Attempt]) -
             safe = not frame.enable or frame.s_kva == 0 or (attempt is not None and attempt.safe)
             holds.append(Hold(frame.time, frame.s_kva if frame.enable else 0j, safe))
             lapse = _lapse(frame) if not histories.states else None
-    return Reports(tuple(attempts), tuple(received), (*holds, *states, *((lapse,) if lapse else ())))
+    return Reports(
+        tuple(attempts), tuple(received), (*holds, *(hold for _, hold in states), *((lapse,) if lapse else ()))
+    )
+
+
+def _went_safe(changes: Sequence[StateChange]) -> list[tuple[datetime, Hold]]:
+    """With the time by which they come before frames.
+
+    Where it stays so, it went safe after all frames of that instant; else somebody has commanded it again in it.
+    """
+    holds = []
+    for change, after in zip_longest(changes, changes[1:]):
+        if change.state != "remote":
+            stays = after is None or after.time > change.time
+            holds.append((change.time + INSTANT if stays else change.time, Hold(change.time, 0j, safe=True)))
+    return holds
 
 
 def _lapse(frame: ReceivedFrame) -> Hold | None:

@@ -118,7 +118,8 @@ def read_takeover(state: Path) -> Takeover | None:
         found = _read(state / TAKEOVER, Takeover)
     except (OSError, CodecError, ValueError):
         return None
-    return found if found.schema_version == SCHEMA_VERSION else None
+    fits = all(isfinite(seen.p_kw) and isfinite(seen.q_kvar) for seen in found.seen.values())
+    return found if found.schema_version == SCHEMA_VERSION and fits else None
 
 
 def boot_id() -> str | None:

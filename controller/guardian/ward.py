@@ -35,13 +35,15 @@ class Ward:
         Args:
             overtaken: epoch of the writer before; it and every one that the device has seen are fenced off.
         """
+        self.seen = None
         number = await self._trail.begin(self.name, reason)
         try:
             async with asyncio.timeout(WRITE_S):
                 reported, seen = await self._found()
                 taken = reported > max(overtaken, self.epoch) and succeeded(self._state, overtaken)
                 outcome = Outcome.REJECTED if taken else await self._released(overtaken, reported)
-                self.seen = seen if outcome is Outcome.VERIFIED else None
+                if outcome is Outcome.VERIFIED:
+                    self.seen = seen
         except TimeoutError:
             outcome = Outcome.UNKNOWN
         except Exception:  # a defect of a driver must not end the care for its device

@@ -105,8 +105,9 @@ class ControlLoop:
             if not (yields or nodes[name].stop)
         }
         outcomes = await self._write(at, told, _to_release(doubts, image), plans)
+        unsent = Outcome.REJECTED if yields else None
         self.state = {
-            name: self._settled(state, self.state.get(name), outcomes.get(self._limits[name].converter))
+            name: self._settled(state, self.state.get(name), outcomes.get(self._limits[name].converter, unsent))
             for name, state in result.state.items()
         }
         return Cycle(at, image, amounts, result, outcomes, self._leases_s(), doubts, self.overrides)

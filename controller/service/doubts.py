@@ -24,6 +24,8 @@ HOLD_OFF_S = 45.0
 """Since the last sign; three fresh readings bring the converter back then."""
 HELD_TOLERANCE_KVA = 0.02
 """Between what was written and what is held: the resolution of a coarse register map."""
+UNKNOWN_MAX = 10
+"""Setpoints of unknown fate that are remembered, of each converter: those of five minutes."""
 SIGNS = 2
 METER_TOLERANCE_KW, METER_TOLERANCE_REL = 0.5, 0.05
 """Between converter and meter; the share is of the ratings at the node: they are not read at the same instant."""
@@ -101,8 +103,8 @@ class Doubts:
                     self._became_safe(name)
             elif outcome is Outcome.VERIFIED:
                 self._sent[name] = _Sent(setpoint)
-            elif outcome is Outcome.UNKNOWN and sent is not None:
-                self._sent[name] = replace(sent, unknown=(*sent.unknown, setpoint))
+            elif sent is not None:  # also of what was answered: the device may show it only a moment later
+                self._sent[name] = replace(sent, unknown=(*sent.unknown, setpoint)[-UNKNOWN_MAX:])
 
     def _commanded(self, image: Image) -> dict[str, Doubt]:
         """Of converters that somebody else commands."""
@@ -121,7 +123,7 @@ class Doubts:
 
     def _foreign(self, name: str, status: ConverterStatus) -> Doubt | None:
         sent, p_kw, q_kvar = self._sent.get(name), status.p_setpoint_kw, status.q_setpoint_kvar
-        if sent is None or p_kw is None or q_kvar is None or sent.explains(p_kw, q_kvar):
+        if self._epoch is None or sent is None or p_kw is None or q_kvar is None or sent.explains(p_kw, q_kvar):
             return None
         if sent.verified is None and status.state is not OperatingState.REMOTE:
             return None

@@ -45,7 +45,7 @@ from core.config import InfluxConfig
 from core.devices import Outcome
 from core.errors import GridlabError
 from core.load import load_config
-from realtime.timing import CYCLE_S, READ_S, SOON
+from realtime.timing import READ_S, SOON
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,9 @@ class Session:
         await self._service.set_mode(Mode.ACTIVE if opening.at_s is None else self._service.first_mode())
         if api:
             self._stack.enter_context(api.operating(self._service))
-        ahead_s = -(opening.at_s or 0.0) % CYCLE_S
-        if self._service.mode is Mode.ACTIVE and ahead_s > SOON * CYCLE_S:  # as `serve` does
+        period_s = setup.config.schedule.realtime_s
+        ahead_s = -(opening.at_s or 0.0) % period_s
+        if self._service.mode is Mode.ACTIVE and ahead_s > SOON * period_s:  # as `serve` does
             await self._cycle(self._clock.monotonic_s(), plan=False, wait=False)
         return {"day_ahead": summarised(day_ahead) if day_ahead else None, "live_port": port}
 

@@ -266,6 +266,7 @@ def test_what_the_guardian_saw_before_it_released_leaves_no_doubt() -> None:
     assert after.battery is not None
     assert after.battery.soc == pytest.approx(0.5 + 60 / 3600 / 2.5)
     assert after.battery.soc_range.low == after.battery.soc_range.high == after.battery.soc
+    assert released.sent is None, "it holds that no longer"
     strayed = RUNNING.released(BATTERY, ZERO, after_s=60.0)
     assert strayed.battery is not None
     assert strayed.battery.soc_range.low < strayed.battery.soc

@@ -18,6 +18,8 @@ from tests.state_machine.conductor import Conductor, Shared
 from tests.state_machine.ledger import CONVERTERS, FOREIGN, Fault
 from tests.state_machine.world import POLL_S, RATED_KVA, audit_bytes
 
+ROUNDS = 3
+"""Of a recovery, where the machine that tests is too busy for the deadlines of requests."""
 RECOVERY_CYCLES = 4
 """Hold-off of a doubt, and three readings."""
 HOUR_S = 3600.0
@@ -270,10 +272,11 @@ class Laboratory(RuleBasedStateMachine):
             self.restart()
         self.tick(cycles=1, polled=True)  # a service that hung sees only now that it was overtaken, and yields
         self.set_mode(Mode.ACTIVE)
-        began_s = self.world.at_s
-        self.tick(cycles=RECOVERY_CYCLES, polled=True)
-        if self.ledger.shaken_s > began_s:  # the machine that tests was too busy
+        for _ in range(ROUNDS):
+            began_s = self.world.at_s
             self.tick(cycles=RECOVERY_CYCLES, polled=True)
+            if self.ledger.shaken_s < began_s:
+                break
         assert self.world.mode is Mode.ACTIVE
         assert set(self.ledger.rungs.values()) == {Rung.USE}, f"not back: {self.ledger.rungs}"
         assert all(map(self.conductor.commanded, CONVERTERS)), "not back: released"

@@ -58,9 +58,7 @@ def _setpoint_allowed(world: World, ledger: Ledger, sighting: Sighting, before: 
     assert 0 < frame.lease_s <= LEASE_S, f"4: {device}: {verdict}"
     if device in world.witness.late or verdict.refusal is Refusal.IGNORED:
         return
-    unknowing = (
-        device in ledger.blind_since()
-    )  # what a device says of its writer beside no good reading is not believed
+    unknowing = device in ledger.blind_since()  # what it says of its writer beside no good reading is not believed
     replaced = ledger.intruded.get(device, -1) < frame.epoch
     assert replaced or unknowing, f"5: {device}: {verdict}, it follows somebody else"
     if device in ledger.unwritten:

@@ -102,8 +102,10 @@ def hastened() -> Iterator[None]:
         patch.setattr(connection, "RETRY_S", NO_VIRTUAL_RETRY_S)
         patch.setattr(days, "load_scenario", _read_once)
         logging.disable(logging.CRITICAL)
-        yield
-        logging.disable(logging.NOTSET)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 @asynccontextmanager

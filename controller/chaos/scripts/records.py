@@ -14,6 +14,8 @@ from controller.record.export import export_line_protocol
 from controller.record.outbox import DEAD_LETTERS
 from controller.service.modes import Mode
 
+ASKED, UNWELL_S = 3, 40.0
+"""How often the database has been asked in vain when it is well again; real time in which that happens."""
 CAUGHT_UP_S = 30.0
 """Real time in which what waited has been sent."""
 FULL = 1
@@ -27,10 +29,11 @@ async def unforwarded(take: Take, sink: Sink) -> Played:
     """22: the database fails in every way; in the end it has every point, but the one that it refuses."""
     stage = take.stage
     begins = await take.warmed_up()
-    sink.unwell = True
-    ends_s = time.monotonic() + 4.0
-    while time.monotonic() < ends_s:
+    sink.unwell, before = True, sink.answers.total()
+    ends_s = time.monotonic() + UNWELL_S
+    while sink.answers.total() < before + ASKED and time.monotonic() < ends_s:
         await stage.until(stage.now_s + stage.job.period_s)
+        await asyncio.sleep(0.2)
     sink.unwell = False
     fault = take.fault("InfluxDB unwell", Kind.OTHER, begins)
     await take.aftermath()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.record.audit_lines import AuditWrite, read_audit
-from controller.service.doubts import DoubtKind, Doubts
+from controller.service.doubts import UNKNOWN_MAX, DoubtKind, Doubts
 from controller.service.overrides import Override, checked
 from controller.service.watch import Image
 from core.devices import Outcome, Quality, Setpoint, Snapshot
@@ -65,6 +65,27 @@ def holding(setpoint: Setpoint, at_s: float) -> Image:
     return Image(snapshot, {"n3_converter": status}, {}, {"n3_converter": Quality.GOOD}, {}, {})
 
 
+def test_what_was_answered_and_shows_only_later_is_ours() -> None:
+    doubts, slow = Doubts(modbus_only(), 1), Setpoint(1.0, 0.0, 75.0)
+    doubts.told({}, {"n3_converter": Outcome.VERIFIED})
+    doubts.told({"n3_converter": slow}, {"n3_converter": Outcome.REJECTED})
+    assert not doubts.after(holding(slow, 30.0))
+
+
+def test_where_nothing_is_written_nobody_is_foreign() -> None:
+    doubts = Doubts(modbus_only(), None)
+    doubts.told({}, {"n3_converter": Outcome.VERIFIED})
+    assert not doubts.after(holding(Setpoint(2.0, 0.5, 75.0), 30.0))
+
+
+def test_of_what_was_never_heard_of_not_everything_is_ours_for_ever() -> None:
+    doubts, first = Doubts(modbus_only(), 1), Setpoint(9.0, 0.0, 75.0)
+    doubts.told({}, {"n3_converter": Outcome.VERIFIED})
+    for setpoint in (first, *(Setpoint(0.1 * k, 0.0, 75.0) for k in range(UNKNOWN_MAX))):
+        doubts.told({"n3_converter": setpoint}, {"n3_converter": Outcome.UNKNOWN})
+    assert set(doubts.after(holding(first, 30.0))) == {"n3_converter"}
+
+
 def test_whoever_commands_a_converter_that_was_released_is_somebody_else() -> None:
     doubts, ours, theirs = Doubts(modbus_only(), 1), Setpoint(1.0, 0.0, 75.0), Setpoint(2.0, 0.5, 75.0)
     doubts.told({"n3_converter": ours}, {"n3_converter": Outcome.VERIFIED})
@@ -83,10 +104,12 @@ def test_a_writer_with_a_higher_epoch_has_taken_over(tmp_path: Path) -> None:
             n3 = lab.plant.laboratory.converters["n3_converter"]
             taken = {"p_setpoint_kw": 0.0, "q_setpoint_kvar": 0.0, "lease_s": 75.0, "writer_epoch": 7.0, "enable": 1.0}
             assert n3.write(taken) is None
+            before = lab.loop.state["N4"].in_force
             cycle = await lab.cycle()
             doubt = cycle.doubts["n3_converter"]
             assert (doubt.kind, doubt.text) == (DoubtKind.OVERTAKEN, "writer 7 has taken over from writer 1")
             assert not cycle.outcomes
+            assert lab.loop.state["N4"].in_force == before, "what was decided and not sent is not in force"
 
     run(test())
 
