@@ -58,10 +58,14 @@ class _Node:
 
 @dataclass(frozen=True)
 class _Sent:
-    """Of ours: the last setpoint that was read back (None once the device was safe), those after it of unknown fate."""
+    """Of ours: the last setpoint that was read back, and those after it of unknown fate.
 
-    verified: Setpoint | None
+    ``released``: the device was safe since, and holds nothing of before.
+    """
+
+    verified: Setpoint | None = None
     unknown: tuple[Setpoint, ...] = ()
+    released: bool = False
 
     def explains(self, p_kw: float, q_kvar: float) -> bool:
         """Whether a device that holds this has it from us."""
@@ -70,7 +74,7 @@ class _Sent:
 
     def __str__(self) -> str:
         sent = self.verified
-        return f"sent {sent.p_kw:.3f} kW, {sent.q_kvar:.3f} kvar" if sent else "sent nothing since it was safe"
+        return f"sent {sent.p_kw:.3f} kW, {sent.q_kvar:.3f} kvar" if sent else "none of ours was read back"
 
 
 class Doubts:
@@ -97,13 +101,13 @@ class Doubts:
     def told(self, setpoints: Mapping[str, Setpoint], outcomes: Mapping[str, Outcome]) -> None:
         """Remember what was sent; after a verified release nothing of it may come back."""
         for name, outcome in outcomes.items():
-            setpoint, sent = setpoints.get(name), self._sent.get(name)
+            setpoint, sent = setpoints.get(name), self._sent.get(name, _Sent())
             if setpoint is None:
                 if outcome is Outcome.VERIFIED:
                     self._became_safe(name)
             elif outcome is Outcome.VERIFIED:
                 self._sent[name] = _Sent(setpoint)
-            elif sent is not None:  # also of what was answered: the device may show it only a moment later
+            else:  # also of what was answered: the device may show it only a moment later
                 self._sent[name] = replace(sent, unknown=(*sent.unknown, setpoint)[-UNKNOWN_MAX:])
 
     def _commanded(self, image: Image) -> dict[str, Doubt]:
@@ -125,14 +129,17 @@ class Doubts:
         sent, p_kw, q_kvar = self._sent.get(name), status.p_setpoint_kw, status.q_setpoint_kvar
         if self._epoch is None or sent is None or p_kw is None or q_kvar is None or sent.explains(p_kw, q_kvar):
             return None
-        if sent.verified is None and status.state is not OperatingState.REMOTE:
+        if sent.verified is None and not (status.state is OperatingState.REMOTE and self._knows(sent, status)):
             return None
         return Doubt(DoubtKind.FOREIGN, f"holds {p_kw:.3f} kW, {q_kvar:.3f} kvar, {sent}")
 
+    def _knows(self, sent: _Sent, status: ConverterStatus) -> bool:
+        """Whether all that it may hold has been sent by us; else it may be our predecessor's."""
+        return sent.released or (self._epoch is not None and status.writer_epoch == self._epoch)
+
     def _became_safe(self, name: str) -> None:
         """What it holds from now on is ours only if it is sent from now on, or was and nothing was heard of it."""
-        sent = self._sent.get(name)
-        self._sent[name] = _Sent(None, sent.unknown if sent else ())
+        self._sent[name] = _Sent(unknown=self._sent.get(name, _Sent()).unknown, released=True)
 
     def _contradicted(self, image: Image) -> dict[str, Doubt]:
         """Of converters whose meter measures something else."""

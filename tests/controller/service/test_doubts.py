@@ -72,6 +72,16 @@ def test_what_was_answered_and_shows_only_later_is_ours() -> None:
     assert not doubts.after(holding(slow, 30.0))
 
 
+def test_in_our_name_only_what_we_have_sent_is_ours() -> None:
+    doubts, unheard = Doubts(modbus_only(), 1), Setpoint(1.0, 0.0, 75.0)
+    doubts.told({"n3_converter": unheard}, {"n3_converter": Outcome.UNKNOWN})
+    assert not doubts.after(holding(unheard, 30.0))
+    assert set(doubts.after(holding(Setpoint(2.0, 0.5, 75.0), 60.0))) == {"n3_converter"}
+    newer = Doubts(modbus_only(), 2)
+    newer.told({"n3_converter": unheard}, {"n3_converter": Outcome.UNKNOWN})
+    assert not newer.after(holding(Setpoint(2.0, 0.5, 75.0), 60.0)), "it may still hold our predecessor's"
+
+
 def test_where_nothing_is_written_nobody_is_foreign() -> None:
     doubts = Doubts(modbus_only(), None)
     doubts.told({}, {"n3_converter": Outcome.VERIFIED})
@@ -93,7 +103,7 @@ def test_whoever_commands_a_converter_that_was_released_is_somebody_else() -> No
     found = doubts.after(holding(theirs, 30.0))["n3_converter"]
     assert (found.kind, found.text) == (
         DoubtKind.FOREIGN,
-        "holds 2.000 kW, 0.500 kvar, sent nothing since it was safe",
+        "holds 2.000 kW, 0.500 kvar, none of ours was read back",
     )
 
 
