@@ -124,6 +124,10 @@ class ControlLoop:
         This is done even where it cannot be audited: it is what nobody must be kept from.
         """
         names = self._converters if only is None else only
+        self.state = {
+            name: replace(state, sent=None) if self._limits[name].converter in names else state
+            for name, state in self.state.items()
+        }
         attempts = {name: Attempt(name, None, None, reason, "") for name in names}
         try:
             return await self._attempt(self._clock.now(), attempts, {})

@@ -162,6 +162,8 @@ class Memory:
         self._margin = margin
 
     def _resumed(self, kept: KeptCycle, state: NodeState, battery: Battery | None, seen: LastSeen | None) -> NodeState:
+        if self._taken("mode", str) != Mode.ACTIVE:
+            state = replace(state, sent=None)  # it was released on leaving ACTIVE
         away_s = (self._clock.now() - kept.at).total_seconds()
         if seen and 0 <= (after_s := (seen.at - kept.at).total_seconds()) <= min(away_s, LEASE_S):
             state, away_s = state.released(battery, Power(seen.p_kw, seen.q_kvar), after_s), away_s - after_s

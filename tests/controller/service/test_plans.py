@@ -171,6 +171,17 @@ def test_what_the_guardian_saw_counts_only_if_it_is_of_this_absence(tmp_path: Pa
     assert closed.battery.soc == pytest.approx(0.5 - 60 / 3600 / 2.5)
 
 
+@pytest.mark.parametrize(("mode", "sent"), [(Mode.ACTIVE, Power(1.0, 0.0)), (Mode.MONITOR, None), (Mode.OFF, None)])
+def test_who_left_active_has_released_what_was_sent(mode: Mode, sent: Power | None, tmp_path: Path) -> None:
+    limits = {"N3": NodeLimits("n3_converter", None, 15.0, 0.25)}
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        memory(journal)
+        kept = KeptCycle(NOW, {"N3": NodeState(sent=Power(1.0, 0.0), cycle_s=0.0)}, Costs.none(NOW))
+        memory(journal).keep_cycle(kept, Margin.unlearned(8))
+        memory(journal).keep_mode(mode)
+        assert memory(journal, NOW + timedelta(seconds=20)).states(limits, {})["N3"].sent == sent
+
+
 def test_plans_of_days_that_are_over_are_not_even_read(tmp_path: Path, days: DayBook, today: Dated) -> None:
     with Journal(tmp_path / "journal.sqlite") as journal:
         memory(journal)
