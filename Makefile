@@ -26,8 +26,8 @@ bench: .venv/.dev  ## measured comparisons; rewrites docs/benchmarks.md
 
 proof: .venv/.dev  ## whole days in closed loop and a service in real time; rewrites docs/proof.md and docs/reliability.md
 	$(BIN)/python -m benchmarks.proof
-	$(BIN)/python -m benchmarks.chaos_proof
 	$(BIN)/pytest tests/state_machine --hypothesis-profile=proof
+	$(BIN)/python -m benchmarks.chaos_proof
 
 figures: .venv/.dev  ## rewrites docs/figures
 	$(BIN)/python -m benchmarks.figures

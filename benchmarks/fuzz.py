@@ -90,8 +90,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--frames", type=int, default=FRAMES, help="Modbus frames, and as many registers")
     parser.add_argument("--documents", type=int, default=DOCUMENTS, help="of each kind")
-    for table in run(**vars(parser.parse_args())):
-        table.show(Console(width=160))
+    table, targets = run(**vars(parser.parse_args()))
+    for shown in (table, targets):
+        shown.show(Console(width=160))
+    sys.exit(isinstance(targets, Targets) and targets.missed)
 
 
 def _run(campaign: Campaign, seed: int) -> Findings:

@@ -1,5 +1,6 @@
 """A proof in parts, each with its block of tables on a page."""
 
+import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -7,22 +8,27 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.measure import machine
-from benchmarks.tables import Table, replace_block
+from benchmarks.tables import Table, Targets, replace_block
 
 Parts = Mapping[str, Callable[[Console], Iterable[Table]]]
 
 
 def measure_parts(page: Path, parts: Parts, description: str | None) -> None:
-    """Run the parts that the command line names, or all; print their tables and put them on the page."""
+    """Run the parts that the command line names, or all; print their tables and put them on the page.
+
+    Ends with exit code 1 where a target was missed.
+    """
     parser = ArgumentParser(description=description)
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all by default")
     names = parser.parse_args().parts or list(parts)
     if unknown := set(names) - set(parts):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
-    console = Console(width=160)
+    console, missed = Console(width=160), False
     for name in names:
         console.rule(name)
         tables = list(parts[name](console))
         for table in tables:
             table.show(console)
         replace_block(page, name, tables, f"Measured on {machine()}.")
+        missed |= any(isinstance(table, Targets) and table.missed for table in tables)
+    sys.exit(missed)

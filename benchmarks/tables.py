@@ -43,9 +43,11 @@ class Targets(Table):
 
     def __init__(self) -> None:
         super().__init__("Asked and measured", ["asked", "measured", ""])
+        self.missed = False
 
     def check(self, asked: str, measured: str, met: bool) -> None:
         """One line of the account."""
+        self.missed |= not met
         self.add(asked, measured, "met" if met else "**missed**")
 
 

@@ -1,7 +1,8 @@
 """Everything that a cycle leaves behind for later eyes: CSV tables of the run and live telemetry.
 
 Nothing here is needed to control: if a disk fails, :class:`RecordError` says so and the loop goes on. What must not be
-lost has files of its own, :mod:`controller.record.audit` and :mod:`controller.record.journal`, and the last room.
+lost has files of its own, :mod:`controller.record.audit` and :mod:`controller.record.journal`; on a disk that fills up,
+:class:`Room` leaves the rest to them.
 """
 
 from collections.abc import Callable

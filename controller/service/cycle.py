@@ -98,16 +98,12 @@ class ControlLoop:
         if not self._converters:
             self.state = {name: replace(state, in_force=None, sent=None) for name, state in result.state.items()}
             return Cycle(at, image, amounts, result, {}, {}, doubts, {})
+        decided = {node.converter: result.nodes[name] for name, node in self._limits.items() if not nodes[name].stop}
         yields = any(doubt.kind is DoubtKind.OVERTAKEN for doubt in doubts.values())
-        told = {
-            node.converter: result.nodes[name]
-            for name, node in self._limits.items()
-            if not (yields or nodes[name].stop)
-        }
-        outcomes = await self._write(at, told, _to_release(doubts, image), plans)
-        unsent = Outcome.REJECTED if yields else None
+        outcomes = await self._write(at, {} if yields else decided, _to_release(doubts, image), plans)
+        settled = {**dict.fromkeys(decided if yields else (), Outcome.REJECTED), **outcomes}
         self.state = {
-            name: self._settled(state, self.state.get(name), outcomes.get(self._limits[name].converter, unsent))
+            name: self._settled(state, self.state.get(name), settled.get(self._limits[name].converter))
             for name, state in result.state.items()
         }
         return Cycle(at, image, amounts, result, outcomes, self._leases_s(), doubts, self.overrides)

@@ -135,7 +135,7 @@ class Doubts:
 
     def _knows(self, sent: _Sent, status: ConverterStatus) -> bool:
         """Whether all that it may hold has been sent by us; else it may be our predecessor's."""
-        return sent.released or (self._epoch is not None and status.writer_epoch == self._epoch)
+        return sent.released or status.writer_epoch == self._epoch
 
     def _became_safe(self, name: str) -> None:
         """What it holds from now on is ours only if it is sent from now on, or was and nothing was heard of it."""

@@ -1,6 +1,5 @@
 """The report of closed-loop runs: complete, true to its files, legible where things went wrong, and side by side."""
 
-import json
 import re
 import shutil
 from collections.abc import Callable
@@ -24,7 +23,6 @@ from controller.report.loop.record import LoopRecord, read_loop
 from controller.report.loop.violations import event_table, quantity_table
 from controller.report.style import COLOURS
 from controller.run_directory import Run
-from core.errors import InputError
 from tests.controller.commands import CONFIGS
 from tests.controller.loops import looped
 from tests.controller.reports import Page, drawings, panels, report, rewrite, strokes, summary, texts, with_table
@@ -391,36 +389,3 @@ def test_a_crowd_shows_those_who_matter(copy: Path) -> None:
     assert "Of 20 prosumers the 5 that coordination moved most are drawn." in Page(html).text
     assert f"N4{evil}3 " in Page(html).text
     assert "<script" not in html
-
-
-CORRUPTIONS: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "no table": (lambda run: (run / "nodes.csv").unlink(), "nodes.csv"),
-    "no optimum": (lambda run: (run / "hindsight_plan.csv").unlink(), "hindsight_plan.csv"),
-    "no telemetry": (lambda run: (run / "telemetry.sqlite").write_text("no database, but long enough"), "telemetry"),
-    "missing key": (lambda run: rewrite(run, lambda data: data.pop("measured")), "summary.json: measured: got nothing"),
-    "wrong type": (lambda run: rewrite(run, lambda d: d["mpc"].update(runs="many")), "summary.json: mpc.runs"),
-    "other names": (lambda run: rewrite(run, lambda d: d["curtailed_kwh"].pop("N9")), "summary.json: curtailed_kwh"),
-    "other slack": (lambda run: rewrite(run, lambda d: d["scenario"].update(slack="N0")), "summary.json: scenario"),
-    "unknown battery": (lambda run: rewrite(run, lambda d: d["soc"].pop("N9")), "summary.json: soc"),
-}
-
-
-@pytest.mark.parametrize("corruption", CORRUPTIONS)
-def test_what_is_no_run_is_bad_input(copy: Path, corruption: str) -> None:
-    corrupt, expected = CORRUPTIONS[corruption]
-    corrupt(copy)
-    with pytest.raises(InputError, match=re.escape(expected)):
-        write_report(copy)
-
-
-def test_reading_leaves_no_trace(copy: Path) -> None:
-    before = sorted(copy.iterdir())
-    loop(copy)
-    assert sorted(copy.iterdir()) == before
-
-
-def test_only_runs_of_one_kind_stand_side_by_side(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "summary.json").write_text(json.dumps({"schema_version": 1, "command": "plan"}), encoding="utf-8")
-    for first, second, got in ((run, tmp_path, "plan"), (tmp_path, run, "simulate")):
-        with pytest.raises(InputError, match=f'command: got "{got}"'):
-            write_report(first, second)

@@ -248,7 +248,9 @@ def test_nothing_but_a_handshake_is_ever_sent(
     run(test())
 
 
-def test_a_handshake_that_nobody_answers_takes_one_deadline_and_leaves_nothing(folder: Path) -> None:
+def test_a_handshake_that_nobody_answers_takes_one_deadline_and_leaves_nothing(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -267,7 +269,7 @@ def test_a_handshake_that_nobody_answers_takes_one_deadline_and_leaves_nothing(f
                     assert time.monotonic() - began < 0.5
                     clock.move(1.0)
 
-    logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)
+    caplog.set_level(logging.CRITICAL + 1, "pymodbus")
     run(test())
 
 

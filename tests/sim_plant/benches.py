@@ -9,11 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic import TypeAdapter
 from pymodbus.client import AsyncModbusTcpClient
 
 from core.config_devices import Device
+from core.devices import Outcome, Quality, Setpoint
 from core.network import Line, Network
+from drivers.factory import Devices
+from drivers.status import OperatingState
 from sim_plant.meter import EXACT
 from sim_plant.plant import Plant
 from sim_plant.settings import PlantConfig
@@ -105,3 +109,23 @@ def floats(words: Sequence[int]) -> list[float]:
 def setpoint_words(p_kw: float, q_kvar: float, lease_s: int = 75, epoch: int = 1, enable: int = 1) -> list[int]:
     """Registers 0 to 6 of the generic converter."""
     return [*struct.unpack(">4H", struct.pack(">2f", p_kw, q_kvar)), lease_s, epoch, enable]
+
+
+async def obey(plant: Plant, devices: Devices) -> None:
+    """Three converters at a node follow writer 3, the meter there sees their sum, and a release ends it."""
+    for k in range(1, 4):
+        told = [await c.write(Setpoint(1.5 * k, -k, lease_s=75)) for c in devices.converters.values()]
+        assert told == [Outcome.VERIFIED] * 3
+        await plant.advance(30.0 * k)
+    for name, converter in devices.converters.items():
+        reading, status = await converter.read(), devices.watched[name].status
+        assert reading.quality is Quality.GOOD, name
+        assert (reading.p_kw, reading.q_kvar) == pytest.approx((4.5, -3.0), abs=2e-3)
+        assert status is not None
+        assert (status.state, status.writer_epoch) == (OperatingState.REMOTE, 3)
+    (meter,) = devices.meters.values()
+    seen = await meter.read()
+    assert (seen.p_kw, seen.q_kvar) == pytest.approx((13.5, -9.0), abs=2e-3)
+    assert [await c.release() for c in devices.converters.values()] == [Outcome.VERIFIED] * 3
+    assert {c.state.mode.name for c in plant.laboratory.converters.values()} == {"SAFE"}
+    assert plant.laboratory.recorder.tally.violations.total() == 0

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from core.config_devices import Device, ModbusAddress, ModbusTls
-from core.devices import Meter, Outcome, Quality, Setpoint
+from core.devices import Meter, Quality
 from drivers.exchange import Timing
 from drivers.factory import Site, connect
 from sim_plant.faults import FaultError
 from sim_plant.modbus_server import TlsError
 from sim_plant.plant import Plant, open_plant
 from sim_plant.settings import PlantConfig, PlantError
-from tests.sim_plant.benches import CONFIGS, GENERIC, METER, SUNSPEC, device, plant_of, run
+from tests.sim_plant.benches import CONFIGS, GENERIC, METER, SUNSPEC, device, obey, plant_of, run
 from tests.sim_plant.certificates import write_certificate
 from tests.sim_plant.test_plant_lock_step import listening
 from tests.sim_plant.test_plant_with_drivers import Wall
@@ -61,18 +61,7 @@ def test_setpoints_and_readings_of_every_kind(folder: Path) -> None:
     async def test() -> None:
         config = secured(folder)
         async with open_plant(config) as plant, connect(plant.devices, site(config), writer_epoch=3) as devices:
-            for k in range(1, 4):
-                told = [await c.write(Setpoint(1.5 * k, -k, lease_s=75)) for c in devices.converters.values()]
-                assert told == [Outcome.VERIFIED] * 3
-                await plant.advance(30.0 * k)
-            for name, converter in devices.converters.items():
-                reading = await converter.read()
-                assert reading.quality is Quality.GOOD, name
-                assert (reading.p_kw, reading.q_kvar) == pytest.approx((4.5, -3.0), abs=2e-3)
-            meter = await devices.meters["meter"].read()
-            assert (meter.p_kw, meter.q_kvar) == pytest.approx((13.5, -9.0), abs=2e-3)
-            assert [await c.release() for c in devices.converters.values()] == [Outcome.VERIFIED] * 3
-            assert plant.laboratory.recorder.tally.violations.total() == 0
+            await obey(plant, devices)
 
     run(test())
 

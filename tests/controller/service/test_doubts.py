@@ -120,6 +120,7 @@ def test_a_writer_with_a_higher_epoch_has_taken_over(tmp_path: Path) -> None:
             assert (doubt.kind, doubt.text) == (DoubtKind.OVERTAKEN, "writer 7 has taken over from writer 1")
             assert not cycle.outcomes
             assert lab.loop.state["N4"].in_force == before, "what was decided and not sent is not in force"
+            assert lab.loop.state["N3"].in_force is None, "it follows somebody else"
 
     run(test())
 

@@ -14,6 +14,7 @@ from controller.clock import WallClock
 from controller.follower import at_addresses
 from controller.record.audit_lines import AuditWrite, read_audit
 from controller.record.reading import reading
+from controller.record.records import CycleRecord
 from controller.service.clocks import SteppedClock
 from controller.service.modes import Mode
 from controller.service.service import Service
@@ -40,6 +41,16 @@ async def evening(folder: Path, **telemetry: float) -> AsyncIterator[tuple[Servi
         setup = Setup(here, CONFIG, folder, folder, patience_s=6.0)
         async with Service(setup, clock, WallClock()) as service:
             yield service, clock, plant
+
+
+async def cycles(count: int, service: Service, clock: SteppedClock, plant: Plant) -> CycleRecord:
+    """The first ones; what the last has left."""
+    for k in range(count):
+        clock.advance_to(30.0 * k)
+        await plant.advance(30.0 * k)
+        record = await service.cycle()
+    assert record is not None
+    return record
 
 
 def test_over_midnight(tmp_path: Path) -> None:
@@ -95,10 +106,7 @@ def test_a_restart_takes_up_plans_margin_and_charge(tmp_path: Path) -> None:
     async def test() -> None:
         async with evening(tmp_path) as (service, clock, plant):
             await service.set_mode(Mode.ACTIVE)
-            for k in range(5):
-                clock.advance_to(30.0 * k)
-                await plant.advance(30.0 * k)
-                await service.cycle()
+            await cycles(5, service, clock, plant)
             service.adopt(await service.replan())
             plans, states = service.desk.plans, dict(service.states)
             margin = service.desk.margin.margin_pu
@@ -123,11 +131,7 @@ def test_in_monitor_everything_is_decided_and_nothing_written(tmp_path: Path) ->
     async def test() -> None:
         async with evening(tmp_path) as (service, clock, plant):
             await service.set_mode(Mode.MONITOR)
-            for k in range(4):
-                clock.advance_to(30.0 * k)
-                await plant.advance(30.0 * k)
-                record = await service.cycle()
-            assert record is not None
+            record = await cycles(4, service, clock, plant)
             assert {p.rung for p in record.prosumers.values()} == {"use"}
             assert plant.laboratory.recorder.tally.frames.total() == 0
             assert all(state.in_force is None for state in service.states.values())
@@ -145,11 +149,7 @@ def test_a_disk_that_fills_up_costs_telemetry_not_control(tmp_path: Path) -> Non
     async def test() -> None:
         async with evening(tmp_path, reserve_mb=beyond_mb) as (service, clock, plant):
             await service.set_mode(Mode.ACTIVE)
-            for k in range(5):
-                clock.advance_to(30.0 * k)
-                await plant.advance(30.0 * k)
-                record = await service.cycle()
-            assert record is not None
+            record = await cycles(5, service, clock, plant)
             assert {prosumer.rung for prosumer in record.prosumers.values()} == {"use"}
             assert ("telemetry", "lost") in {(alarm.place, alarm.kind) for alarm in record.alarms}
             kept = [line for line in read_audit(tmp_path / "audit.jsonl") if isinstance(line, AuditWrite)]
@@ -164,10 +164,7 @@ def test_the_margin_learns_nothing_from_a_plan_that_nobody_follows(tmp_path: Pat
     async def test() -> None:
         async with evening(tmp_path) as (service, clock, plant):
             await service.set_mode(Mode.MONITOR)
-            for k in range(22):
-                clock.advance_to(30.0 * k)
-                await plant.advance(30.0 * k)
-                await service.cycle()
+            await cycles(22, service, clock, plant)
             assert len(service.desk.margin.deviations_pu) == 0
 
     run(test())
