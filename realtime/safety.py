@@ -84,7 +84,7 @@ def gate(asked: Power, held: Power | None, bounds: Bounds, *, safe: Power = ZERO
         reasons.append(Reason.SOC_UNREACHED)
     if moved.distance_kva(limited) > CLOSE_KVA:
         reasons.append(Reason.RAMP)
-    if held.distance_kva(setpoint) > bounds.ramp_kva + CLOSE_KVA:
+    if held.distance_kva(setpoint) > max(bounds.ramp_kva, _cut_kva(bounds)) + CLOSE_KVA:
         reasons.append(Reason.RAMP_EXCEEDED)
     if setpoint.distance_kva(moved) > CLOSE_KVA:
         reasons.append(Reason.TRUNCATED)
@@ -94,9 +94,9 @@ def gate(asked: Power, held: Power | None, bounds: Bounds, *, safe: Power = ZERO
 def _ramped(held: Power, target: Power, strip: Interval, bounds: Bounds) -> Power:
     """As far along the straight line to ``target`` (inside the limits) as the ramp allows.
 
-    Truncation may add up to √2 steps of the wire to a move; so much of the ramp is left for it.
+    So much of it is left as truncation may add.
     """
-    cut_kva = sqrt(2) * bounds.resolution_kw
+    cut_kva = _cut_kva(bounds)
     start = project(held, bounds.s_max_kva, strip)
     if start.s_kva > held.s_kva + CLOSE_KVA and held.distance_kva(start) > bounds.ramp_kva - cut_kva:
         start, target = project(held, bounds.s_max_kva, ANY), start
@@ -104,3 +104,8 @@ def _ramped(held: Power, target: Power, strip: Interval, bounds: Bounds) -> Powe
     if start.distance_kva(truncated(target, bounds.resolution_kw)) <= max(budget_kva, cut_kva) + CLOSE_KVA:
         return target
     return start.toward(target, max(budget_kva - cut_kva, 0.0) / start.distance_kva(target))
+
+
+def _cut_kva(bounds: Bounds) -> float:
+    """What truncation may add to a move, and the least that is one: √2 steps of the wire."""
+    return sqrt(2) * bounds.resolution_kw

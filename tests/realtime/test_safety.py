@@ -46,11 +46,13 @@ def test_always_finite_in_the_circle_and_on_the_wire(
 @given(asked=anything, held=held_setpoints, bounds=bounds)
 @example(Power(0, 0), Power(3, 0), Bounds(15, 0.0, Interval(4.0, 5.0)))
 @example(Power(0, 0), Power(0, 1.1875), Bounds(2, 1.0, Interval(1.0, 1.0)))
+@example(Power(-0.001, 0), ZERO, Bounds(15, 0.0))
 def test_ramp_holds_except_toward_a_limit(asked: Power, held: Power, bounds: Bounds) -> None:
     """Faster than the ramp only with less apparent power, and only if what is held breaks a limit by so much."""
     gated = gate(asked, held, bounds)
-    if not ramped(gated.setpoint, held, bounds):
-        assert Reason.RAMP_EXCEEDED in gated.reasons
+    within = ramped(gated.setpoint, held, bounds)
+    assert (Reason.RAMP_EXCEEDED in gated.reasons) is not within
+    if not within:
         assert gated.setpoint.s_kva <= held.s_kva + 1e-9
         outside = abs(bounds.p.on_grid(WIRE_KW).clip(held.p_kw) - held.p_kw)
         assert max(held.s_kva - bounds.s_max_kva, outside) > 0
