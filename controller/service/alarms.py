@@ -37,6 +37,7 @@ class AlarmBook:
         self._site = site
         self._standing: dict[tuple[str, str], Alarm] = {}
         self._seen: set[tuple[str, str]] = set()
+        self._planned: datetime | None = None
 
     def after(
         self, record: CycleRecord, mpc: MpcRecord | None, notices: Iterable[Finding] = ()
@@ -45,12 +46,13 @@ class AlarmBook:
         the text that it had last.
 
         Args:
-            mpc: the last run.
+            mpc: the last run; None before the first one.
             notices: what else is to be known, that the record does not show.
         """
         before, self._standing = self._standing, {}
         seen, self._seen = self._seen, set()
-        for found in (*_findings(self._site, record, mpc), *notices):
+        self._planned = mpc.time if mpc else self._planned or record.time
+        for found in (*_findings(self._site, record, mpc, self._planned), *notices):
             key = found.kind, found.place
             self._seen.add(key)
             if found.confirm and key not in seen:
@@ -62,12 +64,16 @@ class AlarmBook:
         return tuple(standing), tuple(ended)
 
 
-def _findings(site: Site, record: CycleRecord, mpc: MpcRecord | None) -> Iterator[Finding]:
+def _findings(site: Site, record: CycleRecord, mpc: MpcRecord | None, planned: datetime) -> Iterator[Finding]:
+    """``planned``: since when no MPC has run, or there is a service."""
     yield from _grid(site, record)
     yield from _prosumers(record)
     yield from _devices(site, record)
     if mpc is not None:
-        yield from _planning(site, record.time, mpc)
+        yield from _planning(mpc)
+    if record.time - planned > timedelta(seconds=PLANS_MISSED * site.mpc_every_s):
+        minutes = (record.time - planned).total_seconds() / 60
+        yield Finding("overdue", Severity.ALARM, "MPC", f"no run for {minutes:.0f} min")
 
 
 def _grid(site: Site, record: CycleRecord) -> Iterator[Finding]:
@@ -109,9 +115,7 @@ def _devices(site: Site, record: CycleRecord) -> Iterator[Finding]:
             yield Finding("device", Severity.WARNING, name, age)
 
 
-def _planning(site: Site, now: datetime, mpc: MpcRecord) -> Iterator[Finding]:
+def _planning(mpc: MpcRecord) -> Iterator[Finding]:
     if mpc.status != CONVERGED:
         kept = "its plan is in force" if mpc.adopted else "the plan before it stays"
         yield Finding("status", Severity.WARNING, "MPC", f"{mpc.status.replace('_', ' ')}, {kept}")
-    if now - mpc.time > timedelta(seconds=PLANS_MISSED * site.mpc_every_s):
-        yield Finding("overdue", Severity.ALARM, "MPC", f"no run for {(now - mpc.time).total_seconds() / 60:.0f} min")

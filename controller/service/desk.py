@@ -1,15 +1,16 @@
 """The planning desk: which day it is, what was observed of it, and the plans made for it.
 
 Day-ahead at 23:00 for the next day, starting from the state of charge with which today's plan ends; every 10 min for
-what is left of today (paper A, section 4.3). Nothing is adopted while it is computed: the 30 s loop takes a finished
-plan between two of its cycles.
+what is left of today (paper A, section 4.3), and after a start as soon as may be if these 10 min have no plan of their
+own. Nothing is adopted while it is computed: the 30 s loop takes a finished plan between two of its cycles.
 """
 
 import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from math import lcm
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -89,7 +90,9 @@ class Desk:
         self._budget_ms = 1e3 * config.schedule.mpc_budget_s
         self._interval = Interval()
         self._lost_until = clock.now()
+        self._interval_ends = clock.now()
         self._followed = False
+        self._planned: tuple[date, int] | None = None
         self._means: IntervalMeans | None = None
 
     async def open(self, plans: Plans | None = None, margin: Margin | None = None) -> None:
@@ -104,6 +107,8 @@ class Desk:
         kept = plans.turned(at) if plans else Plans()
         if kept.ruling(at) is not None:
             self.plans = kept
+            if done := kept.intraday:
+                self._planned = self._period(done.day, done.day.forecast.axis.times[done.running.begins])
             return
         made = await self._day_ahead(self.day, {})
         self.plans = Plans(day_ahead=made)
@@ -147,9 +152,10 @@ class Desk:
             _log.error("no series of today: %s", error)
 
     def saw(self, cycle: Cycle) -> None:
-        """Observe a cycle; the one at the end of an interval closes it.
+        """Observe a cycle; the one at the end of an interval closes it, and the first of all is one of its own.
 
-        It teaches the margin if everybody followed the plan all the time: in MONITOR the deviation says nothing.
+        A whole interval teaches the margin if everybody followed the plan all the time: in MONITOR, or of a part, the
+        deviation says nothing.
         """
         nodes = {
             node: r.v_pu if (r := cycle.image.fresh(meter)) else None for node, meter in self._places.meters.items()
@@ -157,23 +163,25 @@ class Desk:
         soc = {name: result.soc for name, result in cycle.result.nodes.items()}
         self._interval = self._interval.after(Sight(cycle.amounts, soc, nodes))
         self._followed &= _followed(cycle)
-        begin, step = self.day.forecast.axis.start, timedelta(minutes=self._config.horizon.step_min)
-        if (cycle.at - begin) % step >= timedelta(seconds=self._config.schedule.realtime_s):
+        step = timedelta(minutes=self._config.horizon.step_min)
+        at_once = timedelta(seconds=self._config.schedule.realtime_s)
+        late = cycle.at - self._interval_ends
+        if -step <= late < timedelta(0):
             return
         self._means, self._interval = self._interval.closed(self._network), Interval()
-        if self._followed:
-            self._learn(cycle.at - step)
-        self._followed = True
+        if self._followed and timedelta(0) <= late < at_once:
+            self._learn(self._interval_ends - step)
+        since = (cycle.at - self.day.forecast.axis.start) % step
+        self._interval_ends, self._followed = cycle.at - since + step, since < at_once
 
     def due(self, at: datetime) -> bool:
-        """Whether an MPC run begins in this minute: every ``mpc_every_min`` where a step of the day begins."""
-        minutes = (at - self.day.forecast.axis.start) // timedelta(minutes=1)
-        periods = self._config.schedule.mpc_every_min, self._config.horizon.step_min
-        return self.day.covers(at) and not any(minutes % period for period in periods)
+        """Whether an MPC run begins now: one every ``mpc_every_min``, late where there was no service."""
+        return self.day.covers(at) and self._period(self.day, at) != self._planned
 
     def question(self, soc: Mapping[str, float | None]) -> Question:
         """What the next MPC run is to answer, from what was observed and the states of charge now."""
         at = self._clock.now()
+        self._planned = self._period(self.day, at)
         return Question(at, self._clock.monotonic_s(), self.day, self._job(at, self.day, soc))
 
     async def replan(self, question: Question) -> Replanned:
@@ -215,6 +223,11 @@ class Desk:
         """Since the plan in force now was made."""
         ruling = self.plans.ruling(self._clock.now())
         return None if ruling is None else self._clock.monotonic_s() - ruling.made_s
+
+    def _period(self, day: Day, at: datetime) -> tuple[date, int]:
+        """Of the MPC: whole steps of a day."""
+        every_min = lcm(self._config.schedule.mpc_every_min, self._config.horizon.step_min)
+        return day.date, (at - day.forecast.axis.start) // timedelta(minutes=every_min)
 
     def _load(self, at: datetime) -> Day:
         loaded = self._days.load(at.astimezone(ZoneInfo(self._config.horizon.timezone)).date())

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ SILENT_S = 26 * 60.0
 async def busy(take: Take) -> Played:
     """3: the MPC computes for seconds of real time, and cycles go on."""
     stage = take.stage
-    begins = await take.warmed_up(EARLY_S - 30.0)
+    begins = await _before_the_first_run(take)
     stage.told.wait = False
     began_s, began_at_s, slowest_s = time.monotonic(), stage.now_s, 0.0
     while time.monotonic() < began_s + LONG["budget_s"]:
@@ -40,7 +41,7 @@ async def busy(take: Take) -> Played:
 
 async def hurried(take: Take) -> Played:
     """4: no coordination converges."""
-    begins = await take.warmed_up(EARLY_S - 30.0)
+    begins = await _before_the_first_run(take)
     await take.passing(65.0, 90.0)
     fault = take.fault("not converged", Kind.PLANNER, begins, noticeable=False)
     await take.aftermath()
@@ -50,7 +51,7 @@ async def hurried(take: Take) -> Played:
 async def lied_to(take: Take, liar: Liar) -> Played:
     """5: what the planner says cannot be; the plan in force stays."""
     liar.mood = LIES[take.seed % len(LIES)]
-    begins = await take.warmed_up(EARLY_S - 30.0)
+    begins = await _before_the_first_run(take)
     await take.passing(65.0, 90.0)
     fault = take.fault(f"planner: {liar.mood}", Kind.PLANNER, begins)
     complaints = () if liar.told else ("nobody asked the planner",)
@@ -62,7 +63,7 @@ async def lied_to(take: Take, liar: Liar) -> Played:
 async def bereaved(take: Take) -> Played:
     """6: the planner's process is killed while it computes; the next run has a new one."""
     stage = take.stage
-    begins = await take.warmed_up(EARLY_S - 30.0)
+    begins = await _before_the_first_run(take)
     stage.told.wait = False
     await stage.until(EARLY_S)
     os.kill(_planner(stage.alive.pid), signal.SIGKILL)
@@ -86,6 +87,14 @@ async def unplanned(take: Take) -> Played:
     fault = take.fault("no MPC", Kind.PLANNER, begins)
     await take.aftermath()
     return Played(fault, alarm="MPC overdue")
+
+
+async def _before_the_first_run(take: Take) -> datetime:
+    """A moment shortly before it; so long nobody asks for one."""
+    take.stage.told.plan = False
+    begins = await take.warmed_up(EARLY_S - 30.0)
+    take.stage.told.plan = True
+    return begins
 
 
 def _planner(pid: int) -> int:

@@ -25,6 +25,13 @@ def shown(site: Site, record: CycleRecord, run=None) -> list[tuple[Severity, str
     return [(alarm.severity, alarm.place, alarm.text) for alarm in standing]
 
 
+def test_no_run_for_twelve_minutes_is_one_also_where_there_never_was_one(site: Site):
+    for run, since_k in ((None, 0), (mpc(1), 20)):
+        book = AlarmBook(site)
+        overdue = [bool(book.after(cycle(k), run)[0]) for k in range(since_k, since_k + 26)]
+        assert overdue == [False] * 25 + [True]
+
+
 def test_a_good_cycle_raises_none(site: Site):
     assert shown(site, cycle(0), mpc(0)) == []
 

@@ -4,10 +4,11 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from controller.clock import WallClock
@@ -31,13 +32,15 @@ EVENING = datetime(2018, 6, 21, 23, 50, tzinfo=ZoneInfo("Europe/Zurich"))
 
 
 @asynccontextmanager
-async def evening(folder: Path, **telemetry: float) -> AsyncIterator[tuple[Service, SteppedClock, Plant]]:
-    """Everything ready ten minutes before midnight."""
+async def evening(
+    folder: Path, start: datetime = EVENING, **telemetry: float
+) -> AsyncIterator[tuple[Service, SteppedClock, Plant]]:
+    """Everything ready ten minutes before midnight, or at another time."""
     config = load_config(CONFIG)
     config = config.model_copy(update={"telemetry": config.telemetry.model_copy(update=telemetry)})
-    async with open_plant(replace(plant_config(config, CONFIG, EVENING), free_ports=True)) as plant:
+    async with open_plant(replace(plant_config(config, CONFIG, start), free_ports=True)) as plant:
         here = at_addresses(config, {device.name: address(device) for device in plant.devices})
-        clock = SteppedClock(EVENING)
+        clock = SteppedClock(start)
         setup = Setup(here, CONFIG, folder, folder, patience_s=6.0)
         async with Service(setup, clock, WallClock()) as service:
             yield service, clock, plant
@@ -110,7 +113,8 @@ def test_a_restart_takes_up_plans_margin_and_charge(tmp_path: Path) -> None:
             service.adopt(await service.replan())
             plans, states = service.desk.plans, dict(service.states)
             margin = service.desk.margin.margin_pu
-        async with evening(tmp_path) as (again, _, _):
+        async with evening(tmp_path) as (again, clock, _):
+            assert not again.desk.due(clock.now())
             assert again.desk.day_ahead is None, "nothing was computed anew"
             kept = again.desk.plans.intraday
             assert plans.intraday is not None
@@ -123,6 +127,23 @@ def test_a_restart_takes_up_plans_margin_and_charge(tmp_path: Path) -> None:
                 assert again.states[name].battery is not None
                 assert again.states[name].battery.soc == state.battery.soc
             assert (again.desk.margin.margin_pu == margin).all()
+
+    run(test())
+
+
+def test_every_ten_minutes_have_one_mpc_run_late_where_nobody_was_there(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with evening(tmp_path, EVENING.replace(hour=12)) as (service, clock, _):
+            planned = []
+            for minute in (3, 4, 9, 10, 10.5, 19, 25, 29, 41):
+                clock.advance_to(60.0 * minute)
+                if service.desk.due(clock.now()):
+                    service.adopt(await service.replan())
+                    planned.append(minute)
+            assert planned == [3, 10, 25, 41]
+        async with evening(tmp_path, EVENING.replace(hour=13, minute=35)) as (again, clock, _):
+            assert not again.desk.due(clock.now()), "that of 13:31 is of these ten minutes"
+            assert again.desk.due(clock.now() + timedelta(minutes=5))
 
     run(test())
 
@@ -166,6 +187,32 @@ def test_the_margin_learns_nothing_from_a_plan_that_nobody_follows(tmp_path: Pat
             await service.set_mode(Mode.MONITOR)
             await cycles(22, service, clock, plant)
             assert len(service.desk.margin.deviations_pu) == 0
+
+    run(test())
+
+
+def test_the_margin_learns_from_whole_intervals_only(tmp_path: Path) -> None:
+    """What is left of an interval after a restart is none, nor are cycles in quick succession at its end."""
+
+    async def test() -> None:
+        async with evening(tmp_path, EVENING.replace(hour=12)) as (service, clock, plant):
+            await service.set_mode(Mode.ACTIVE)
+
+            async def learned(*times_s: float) -> int:
+                for at_s in times_s:
+                    clock.advance_to(at_s)
+                    await plant.advance(at_s)
+                    await service.cycle()
+                return len(service.desk.margin.deviations_pu)
+
+            assert await learned(190.0, 200.0, 210.0, *np.arange(220.0, 600.0, 60.0)) == 0, "part of one"
+            assert await learned(600.0, 605.0, 610.0, *np.arange(630.0, 1200.0, 60.0)) == 0, "not over yet"
+            assert await learned(1200.0, 1205.0, 1210.0, *np.arange(1230.0, 1800.0, 60.0)) == 1
+            assert await learned(1830.0, *np.arange(1860.0, 2400.0, 60.0), 2400.0) == 1, "none at its end, a part"
+            clock.jump(-3600.0)
+            assert await learned(*np.arange(2430.0, 3000.0, 60.0)) == 1
+            clock.jump(3600.0)
+            assert await learned(3000.0, *np.arange(3030.0, 3601.0, 30.0)) == 2
 
     run(test())
 
