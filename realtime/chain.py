@@ -188,7 +188,7 @@ def _soc_strip(wish: _Wish, storage: Storage | None) -> Interval:
 def _held(seen: _Seen, state: NodeState, node: NodeLimits) -> tuple[Power | None, float]:
     """What the device holds, and how far the ramp lets it go: by the time since it was accepted, at most one cycle.
 
-    A time that nobody knows (restart) counts as none: the first setpoint after it repeats the one read back.
+    A time that nobody knows (most restarts) counts as none: the first setpoint after it repeats the one read back.
     """
     held = seen.now.held if seen.now.held is not None and seen.now.held.power.finite else None
     since_s = held.since_s if held is not None else state.cycle_s

@@ -1,4 +1,4 @@
-"""Whole days on stage: with many deaths, with none, and several in a row. One reading a cycle, as in `simulate`."""
+"""Whole days on stage: with many deaths, with none, and several in a row."""
 
 import asyncio
 import signal
@@ -25,15 +25,15 @@ from controller.simulation.master import Job
 from core.config import Config
 from core.load import load_config, load_scenario
 from mpc.day_ahead import uncoordinated
-from realtime.timing import CYCLE_S
+from realtime.timing import CYCLE_S, POLL_S
 
 DAY_S = 86_400.0
 SHORTLY_S = 1e-3
 REAL = ("voltage", "current", "P", "Q")
 """Alarms of the grid: where a limit binds the supply voltage may carry it across, fault or none."""
 START_S, WARM_S = 120.0, 3660.0
-MID_CYCLE = 3
-"""Of so many deaths one is amid a cycle."""
+CYCLE_TAKES_S = 1.0
+"""A death so shortly after a cycle began is amid it."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,18 @@ class Day:
         return {kind: n for kind, n in self.alarms.items() if kind not in REAL}
 
 
-def day(path: Path, journal: Path, folder: Path, kills: int = 0) -> Day:
-    """The configuration's day; kills come at random moments, every third amid a cycle, an outage of up to a minute
-    after each.
+def day(path: Path, journal: Path, folder: Path, kills: int = 0, seed: int = 0) -> Day:
+    """The configuration's day, polled as by `serve`; kills come at random moments, each followed by an outage of up to
+    a minute.
     """
     fresh_folder(folder, journal)
-    return asyncio.run(_day(path, folder, kills))
+    return asyncio.run(_day(path, folder, kills, Random(seed)))
 
 
 def leaks(path: Path, journal: Path, folder: Path, hours: float) -> tuple[Resources, Resources]:
-    """What the controller uses an hour after its start, and after so many hours of virtual time, no MPC under way."""
+    """What the controller uses an hour after its start, and after so many hours of virtual time, no MPC under way; one
+    reading a cycle.
+    """
     fresh_folder(folder, journal)
     return asyncio.run(_leaks(path, folder, hours))
 
@@ -95,18 +97,19 @@ class _Books:
         self.energies_kwh.append({name: converter.energy_kwh for name, converter in truth.converters.items()})
 
 
-async def _day(path: Path, folder: Path, kills: int) -> Day:
-    config, random = load_config(path), Random(kills)
-    job, site = _job(config, path), Site.of(config)
+async def _day(path: Path, folder: Path, kills: int, random: Random) -> Day:
+    config = load_config(path)
+    job, site = _job(config, path), Site.of(config, poll_s=POLL_S)
     faults: list[InjectedFault] = []
-    async with staged(job, folder, CYCLE_S) as stage:
+    async with staged(job, folder) as stage:
         books, armed = _Books(stage, 60.0 * config.horizon.step_min), 0
         await books.read()
-        for k, moment_s in enumerate(_moments(kills, random)):
+        for moment_s in _moments(kills, random):
             cycle_s = CYCLE_S * (moment_s // CYCLE_S)
             await books.until(cycle_s - SHORTLY_S)
             armed += await _armed(stage)
-            faults.append(await _killed(stage, books, moment_s if k % MID_CYCLE else cycle_s, random))
+            amid = moment_s - cycle_s < CYCLE_TAKES_S
+            faults.append(await _killed(stage, books, cycle_s if amid else moment_s, random))
         await books.until(DAY_S - SHORTLY_S)
         soc = {name: kept["soc"] for name, kept in (await stage.stop())["books"].items() if kept}
         referee = Referee.model_validate(await stage.plant.ask({"ask": "referee"}))

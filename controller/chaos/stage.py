@@ -1,7 +1,8 @@
 """A run with chaos in it: a plant, a guardian, and controllers that come and go, led in virtual time.
 
 Every 5 s all that live are led one step: the plant advances, the controller polls or, every 30 s, does its cycle, then
-the guardian looks. Between two steps the plant alone can be advanced, so that a fault begins and ends when it wants to.
+the guardian looks; after a restart the 5 s count anew. Between two steps the plant alone can be advanced, so that a
+fault begins and ends when it wants to.
 """
 
 import asyncio
@@ -141,6 +142,7 @@ class Stage:
         opened = await successor.ask({"open": {**base, "at_s": self.now_s, **self.words, **words}})
         self.restarts_s.append(time.monotonic() - began_s)
         self.controller, self.told.mode, self.told.port = successor, None, opened["live_port"]
+        self._pause()
 
     async def order(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Let somebody ask something of the controller, just now; its answer."""
@@ -194,7 +196,13 @@ class Stage:
         """The guardian's."""
         assert self._guardian is not None
         self.told.took_over = (await self._guardian.ask({"tick": self.now_s}))["took_over"]
-        self._next_s = self.now_s + self.poll_s
+        self._pause()
+
+    def _pause(self) -> None:
+        """Until the next poll, or the cycle if that comes before a second one: as `serve` does."""
+        cycle_s = self.job.period_s * (self.now_s // self.job.period_s + 1)
+        polls = cycle_s - self.now_s >= 2 * self.poll_s
+        self._next_s = self.now_s + self.poll_s if polls else cycle_s
 
 
 @asynccontextmanager

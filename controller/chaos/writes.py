@@ -7,6 +7,7 @@ from math import isfinite
 
 from controller.chaos.case import Broken, Case, Kind
 from controller.chaos.evidence import RESOLUTION_KVA, SAFE_WITHIN_S, WIRE_S, Attempt, Received
+from controller.chaos.histories import ReceivedFrame
 from controller.record.audit_lines import ATTEMPTED, AuditWrite
 from realtime.fallback import Mode
 from realtime.timing import LEASE_S
@@ -106,26 +107,31 @@ def written_is_read_back(case: Case) -> Found:
 
 
 def restarts_without_bump(case: Case) -> Found:
-    """10: a new writer begins with what the device holds, or less, and on a plan that was there before."""
+    """10: a new writer begins with what the device holds, or less, and on a plan that was there before.
+
+    Out of the safe state it may go as far as the ramp lets it since the release.
+    """
     for device, reports in case.reports.items():
-        followed = [r for r in reports.received if r.frame.accepted and r.attempt and not r.attempt.guardian]
+        followed = [received for received in reports.received if received.frame.accepted]
         for before, first in pairwise(followed):
-            if first.frame.epoch <= before.frame.epoch or not first.frame.enable:
+            ours = first.frame.enable and first.attempt is not None and not first.attempt.guardian
+            if first.frame.epoch <= before.frame.epoch or not ours:
                 continue
             same = (first.frame.epoch, first.frame.time)
             last = [r for r in followed if (r.frame.epoch, r.frame.time) == same][-1]
-            yield from _bumps(case, device, first.held_kva, before.frame.time, last)
+            yield from _bumps(case, before.frame, first.held_kva, last)
             known = {attempt.plan_id for attempt in reports.attempts if attempt.time < first.frame.time}
             attempt = last.attempt
             if attempt and attempt.rung != Mode.SAFE and attempt.plan_id not in known and not _sound(case, attempt):
                 yield Broken(10, first.frame.time, device, f"began with {attempt.plan_id}, a plan unknown before")
 
 
-def _bumps(case: Case, device: str, held_kva: complex, since: datetime, received: Received) -> Found:
-    s_kva, at = received.frame.s_kva, received.frame.time
-    ramp_s = (at - since).total_seconds() + RAMP_JITTER_S
+def _bumps(case: Case, before: ReceivedFrame, held_kva: complex, first: Received) -> Found:
+    device, s_kva, at = first.frame.device, first.frame.s_kva, first.frame.time
+    ramp_s = (at - before.time).total_seconds() + RAMP_JITTER_S
     reach_kva = case.site.converters[device].ramp_kva_per_s * ramp_s + RESOLUTION_KVA
-    if abs(s_kva - held_kva) > reach_kva or abs(s_kva) > abs(held_kva) + 2 * RESOLUTION_KVA:
+    grows = abs(s_kva) > abs(held_kva) + 2 * RESOLUTION_KVA
+    if abs(s_kva - held_kva) > reach_kva or (grows and before.enable):
         yield Broken(10, at, device, f"began with {s_kva} kVA, the device held {held_kva} kVA")
 
 

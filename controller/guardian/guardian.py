@@ -115,6 +115,7 @@ class Guardian:
         await self._cancel()
         self._overtaken, self._until_s = overtaken, now_s + LEASE_S
         self._pending = set(self.wards)
+        self.outcomes.clear()
         await self._trail.note("takeover", f"epoch {overtaken}: {said}")
 
     async def _step_back(self) -> None:
@@ -134,8 +135,9 @@ class Guardian:
         await asyncio.wait(self._running.values(), timeout=self._post.patience_s)
         if self._collect():
             epoch = max(ward.epoch for ward in self.wards.values())
-            seen = {name: ward.seen for name, ward in self.wards.items() if ward.seen}
-            await self._trail.tell(Takeover(overtaken, epoch, self._clock.now(), dict(self.outcomes), seen))
+            released = {name: ward.released for name, ward in self.wards.items() if ward.released}
+            now, outcomes = self._clock.now(), dict(self.outcomes)
+            await self._trail.tell(Takeover(overtaken, epoch, now, outcomes, released, self._post.boot))
         if self._pending and now_s >= self._until_s:
             _log.error("not known to be safe, but their leases have ended: %s", ", ".join(sorted(self._pending)))
             self._pending.clear()

@@ -55,12 +55,20 @@ class Heartbeat:
 
 
 @dataclass(frozen=True)
-class LastSeen:
-    """Net power of a converter that still followed its writer's setpoint, just before it was released."""
+class Released:
+    """A converter that still followed its writer's setpoint when the guardian put it into its safe state.
+
+    Attributes:
+        at: wall clock just before, when its net power was read.
+        monotonic_s: just after, once the safe state was read back; of the clock that a :class:`Heartbeat` carries.
+        epoch: with which it was released; the device reports it until somebody else writes.
+    """
 
     at: datetime
     p_kw: float
     q_kvar: float
+    monotonic_s: float
+    epoch: int
 
 
 @dataclass(frozen=True)
@@ -68,14 +76,15 @@ class Takeover:
     """The guardian stands in for the writer ``overtaken`` (0: unknown).
 
     ``epoch`` is the highest that it has written to a device; the next service takes a higher one. ``outcomes`` are of
-    the last attempt, by converter; ``seen`` tells what those that it has released were doing until then.
+    the last attempt, by converter; ``released`` tells of those that it has released. ``boot``: as of a heartbeat.
     """
 
     overtaken: int
     epoch: int
     at: datetime
     outcomes: Mapping[str, Outcome]
-    seen: Mapping[str, LastSeen]
+    released: Mapping[str, Released]
+    boot: str | None
     schema_version: int = SCHEMA_VERSION
 
     def write(self, state: Path) -> None:
@@ -118,7 +127,8 @@ def read_takeover(state: Path) -> Takeover | None:
         found = _read(state / TAKEOVER, Takeover)
     except (OSError, CodecError, ValueError):
         return None
-    fits = all(isfinite(seen.p_kw) and isfinite(seen.q_kvar) for seen in found.seen.values())
+    numbers = (number for it in found.released.values() for number in (it.p_kw, it.q_kvar, it.monotonic_s))
+    fits = all(map(isfinite, numbers))
     return found if found.schema_version == SCHEMA_VERSION and fits else None
 
 

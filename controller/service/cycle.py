@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from controller.guardian.heartbeat import Released
 from controller.record.audit import Attempt, AuditTrail
 from controller.record.failures import RecordError
 from controller.service import overrides
@@ -53,6 +54,7 @@ class ControlLoop:
         limits: of every prosumer with a converter, by name.
         converters: those that may be written; empty in MONITOR, where everything is decided and nothing done.
         state: what prosumers remember, from a journal or fresh.
+        released: converters that the guardian has put into their safe state, by name.
 
     Attributes:
         overrides: what an operator wants of converters, by name, while it lasts.
@@ -67,10 +69,12 @@ class ControlLoop:
         clock: Clock,
         state: Mapping[str, NodeState],
         doubts: Doubts,
+        released: Mapping[str, Released],
     ) -> None:
         self.state = dict(state)
         self.overrides: dict[str, Override] = {}
-        self._doubts, self._halted, self._write_by_s = doubts, False, 0.0
+        self._doubts, self._released = doubts, released
+        self._halted, self._write_by_s = False, 0.0
         self._telling: set[asyncio.Task[Outcome]] = set()
         self._limits, self._watch, self._converters = limits, watch, converters
         self._audit, self._clock = audit, clock
@@ -141,12 +145,20 @@ class ControlLoop:
             return NodeNow(amounts, polls=polls, stop=converter in doubts)
         return NodeNow(
             amounts,
-            held=_held(status, self._accepted_s.get(converter)),
+            held=_held(status, self._since_s(converter, status)),
             s_max_kva=status.s_max_kva,
             operated=status.state in (None, OperatingState.REMOTE),
             polls=polls,
             stop=converter in doubts or status.state in AT_THE_PANEL,
         )
+
+    def _since_s(self, converter: str, status: ConverterStatus) -> float | None:
+        """When it accepted what it holds: from us, or from the guardian if nobody has written since; else unknown."""
+        released = self._released.get(converter)
+        if converter in self._accepted_s or released is None:
+            return self._accepted_s.get(converter)
+        untouched = status.state is OperatingState.SAFE and status.writer_epoch == released.epoch
+        return released.monotonic_s if untouched else None
 
     async def _write(
         self, at: datetime, told: Mapping[str, NodeResult], released: Mapping[str, Doubt], plans: Plans

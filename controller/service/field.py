@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
+from controller.guardian.heartbeat import Released, read_takeover
 from controller.record.audit import AuditTrail
 from controller.service.cycle import ControlLoop
 from controller.service.doubts import Doubts
@@ -50,7 +51,14 @@ class Field:
         self.watch = Watch(devices, self._clock, self._stopwatch, setup.patience_s)
         self._connection.push_async_callback(self.watch.close)
         self.loop = ControlLoop(
-            self._limits, self.watch, devices.converters, self._audit, self._clock, self.states, Doubts(config, epoch)
+            self._limits,
+            self.watch,
+            devices.converters,
+            self._audit,
+            self._clock,
+            self.states,
+            Doubts(config, epoch),
+            self._released(),
         )
         return self.loop
 
@@ -60,6 +68,11 @@ class Field:
             self.states = dict(self.loop.state)
         self.watch = self.loop = None
         await self._connection.aclose()
+
+    def _released(self) -> Mapping[str, Released]:
+        """By the guardian, on the clock of this boot."""
+        takeover = read_takeover(self._setup.state)
+        return takeover.released if takeover and takeover.boot == self._setup.boot else {}
 
     async def highest_epoch(self) -> int:
         """Of a writer that any converter knows; they are read for it."""

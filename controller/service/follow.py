@@ -10,9 +10,10 @@
 | ``{"ask": "tasks"}`` | ``{"tasks"}``: how many this process has |
 | ``{"stop": t}`` | ``{"safe", "books", "cycle_ms", "check"}``; then it ends |
 
-With ``"plan": false`` no MPC run begins in a cycle, with ``"wait": false`` none that is under way is waited for. What
-cannot be done is answered by ``{"error": text}``, and it ends. When stdin ends it releases every converter and ends as
-well. A virtual MPC run takes effect one cycle after it began, however long it took: so a run is repeatable.
+With ``"plan": false`` no MPC run begins in a cycle, with ``"wait": false`` none that is under way is waited for. As
+`serve` does, a run that goes on in ACTIVE has a cycle at its opening, and in place of polls until the first ``cycle``.
+What cannot be done is answered by ``{"error": text}``, and it ends. When stdin ends it releases every converter and
+ends as well. A virtual MPC run takes effect one cycle after it began, however long it took: so a run is repeatable.
 """
 
 import asyncio
@@ -110,7 +111,7 @@ class Session:
         self._service: Service
         self._pending: asyncio.Task[Replanned] | None = None
         self._cycle_ms: list[float] = []
-        self._opened = self._steadfast = False
+        self._opened = self._steadfast = self._resumes = False
 
     async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do what the clock master asks.
@@ -122,7 +123,10 @@ class Session:
             case {"open": dict(opening)}:
                 return await self._open(Opening(**opening))
             case {"cycle": int() | float() as t_s}:
+                self._resumes = False
                 return await self._cycle(t_s, plan=request.get("plan", True), wait=request.get("wait", True))
+            case {"poll": int() | float() as t_s} if self._resumes:
+                return await self._cycle(t_s, plan=False, wait=False)
             case {"poll": int() | float() as t_s}:
                 self._clock.advance_to(t_s)
                 await self._service.poll()
@@ -170,7 +174,8 @@ class Session:
             self._stack.enter_context(api.operating(self._service))
         period_s = setup.config.schedule.realtime_s
         ahead_s = -(opening.at_s or 0.0) % period_s
-        if self._service.mode is Mode.ACTIVE and ahead_s > SOON * period_s:  # as `serve` does
+        self._resumes = self._service.mode is Mode.ACTIVE and ahead_s > SOON * period_s
+        if self._resumes:
             await self._cycle(self._clock.monotonic_s(), plan=False, wait=False)
         return {"day_ahead": summarised(day_ahead) if day_ahead else None, "live_port": port}
 

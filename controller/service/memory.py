@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import TypeVar
 
-from controller.guardian.heartbeat import LastSeen
+from controller.guardian.heartbeat import Released
 from controller.record.journal import Journal
 from controller.service.costs import Costs
 from controller.service.days import Day, DayBook
@@ -135,17 +135,17 @@ class Memory:
         """What was learned; None at first."""
         return self._taken("margin", Margin)
 
-    def states(self, limits: Mapping[str, NodeLimits], seen: Mapping[str, LastSeen]) -> Mapping[str, NodeState]:
+    def states(self, limits: Mapping[str, NodeLimits], released: Mapping[str, Released]) -> Mapping[str, NodeState]:
         """What prosumers remember, seen from now; empty at first.
 
         Args:
-            seen: of converters that the guardian has released since.
+            released: converters that the guardian has put into their safe state since.
         """
         kept = self._taken("cycle", KeptCycle)
         if kept is None:
             return {}
         return {
-            name: self._resumed(kept, state, limits[name].battery, seen.get(limits[name].converter))
+            name: self._resumed(kept, state, limits[name].battery, released.get(limits[name].converter))
             for name, state in kept.states.items()
             if name in limits
         }
@@ -161,12 +161,15 @@ class Memory:
         self._journal.put({"cycle": cycle, **learned}, durable=self._durable)
         self._margin = margin
 
-    def _resumed(self, kept: KeptCycle, state: NodeState, battery: Battery | None, seen: LastSeen | None) -> NodeState:
+    def _resumed(
+        self, kept: KeptCycle, state: NodeState, battery: Battery | None, released: Released | None
+    ) -> NodeState:
         if self._taken("mode", str) != Mode.ACTIVE:
             state = replace(state, sent=None)  # it was released on leaving ACTIVE
         away_s = (self._clock.now() - kept.at).total_seconds()
-        if seen and 0 <= (after_s := (seen.at - kept.at).total_seconds()) <= min(away_s, LEASE_S):
-            state, away_s = state.released(battery, Power(seen.p_kw, seen.q_kvar), after_s), away_s - after_s
+        if released and 0 <= (after_s := (released.at - kept.at).total_seconds()) <= min(away_s, LEASE_S):
+            seen = Power(released.p_kw, released.q_kvar)
+            state, away_s = state.released(battery, seen, after_s), away_s - after_s
         return state.resumed(self._clock.monotonic_s(), away_s)
 
     def _taken(self, key: str, kind: type[T]) -> T | None:

@@ -8,6 +8,7 @@ the jobs: where none has ended for 12 min, the scheduler and whatever hangs in i
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import UTC
 from zoneinfo import ZoneInfo
 
@@ -71,14 +72,17 @@ class Schedule:
     async def _cycles(self) -> None:
         """Cycles at t0 + k · 30 s of the monotonic clock, and polls between them.
 
-        A service that is ACTIVE from its start has leases of its predecessor to renew: it does not wait for the first.
+        A service that is ACTIVE from its start has leases of its predecessor to renew, or converters to bring back from
+        their safe state: it does not wait for the first, but does a cycle at once and then in place of every poll.
         """
         period_s = self._settings.realtime_s
         ahead_s = period_s - self._clock.now().timestamp() % period_s
         begin_s = self._clock.monotonic_s() + ahead_s
         if self._service.mode is Mode.ACTIVE and ahead_s > SOON * period_s:
             await self._cycle()
-        await self._poll_until(begin_s)
+            await self._until(begin_s, self._cycle)
+        else:
+            await self._until(begin_s, self._poll)
         while not self.stop.is_set():
             await self._cycle()
             self._look_after_jobs()
@@ -86,7 +90,7 @@ class Schedule:
             passed = int((now_s - begin_s) // period_s)
             self._service.missed += max(passed, 0)
             begin_s += period_s * (passed + 1)
-            await self._poll_until(begin_s)
+            await self._until(begin_s, self._poll)
 
     async def _cycle(self) -> None:
         try:
@@ -121,8 +125,8 @@ class Schedule:
             await asyncio.sleep(LAG_EVERY_S)
             self._lag_s = max(self._lag_s, self._clock.monotonic_s() - due_s)
 
-    async def _poll_until(self, next_s: float) -> None:
-        """Sleep until the next cycle, but read the devices every 5 s."""
+    async def _until(self, next_s: float, look: Callable[[], Awaitable[None]]) -> None:
+        """Sleep until the next cycle, but look every 5 s."""
         while not self.stop.is_set():
             left_s = next_s - self._clock.monotonic_s()
             if left_s <= 0:
@@ -133,7 +137,7 @@ class Schedule:
                     await self.stop.wait()
             except TimeoutError:
                 if pause_s < left_s:
-                    await self._poll()
+                    await look()
 
     async def _poll(self) -> None:
         try:

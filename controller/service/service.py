@@ -304,7 +304,7 @@ class Service:
     def _start_states(self) -> dict[str, NodeState]:
         """As the journal kept them, or with the state of charge that the plan has now."""
         takeover = read_takeover(self._setup.state)
-        kept = self.memory.states(self._limits, takeover.seen if takeover else {})
+        kept = self.memory.states(self._limits, takeover.released if takeover else {})
         planned = self.desk.soc_at(self._clock.now())
         return {
             name: kept.get(name) or NodeState.start(limits.battery, planned.get(name))

@@ -65,6 +65,8 @@ class Ledger:
         highest: fencing epoch that service or guardian have used so far.
         epoch: of the present writer; None before its first frame.
         unwritten: devices that this process has not written yet.
+        released: devices that the guardian has released, on record or not, and when each first followed a setpoint
+            again: that may come in several frames of one moment.
         rungs: of the last cycle, by device.
         intruded: devices that have followed somebody else since the last cycle, and the epoch of that writer.
         healthy_polls: readings of each device since it was last blind or the process began.
@@ -77,6 +79,7 @@ class Ledger:
     highest: int = 0
     epoch: int | None = None
     unwritten: set[str] = field(default_factory=set)
+    released: dict[str, float] = field(default_factory=dict)
     intruded: dict[str, int] = field(default_factory=dict)
     rungs: dict[str, str] = field(default_factory=dict)
     healthy_polls: dict[str, int] = field(default_factory=dict)

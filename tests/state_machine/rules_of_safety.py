@@ -1,6 +1,6 @@
 """The invariants, as far as they can be seen from outside after every operation. Each raises what breaks it."""
 
-from math import isfinite
+from math import inf, isfinite
 
 from controller.guardian.heartbeat import Heartbeat, read_heartbeat
 from controller.guardian.watching import SILENCE_S
@@ -44,6 +44,9 @@ def frames_allowed(world: World, ledger: Ledger, before: Mode, *, changes_mode: 
 def _setpoint_allowed(world: World, ledger: Ledger, sighting: Sighting, before: Mode) -> None:
     verdict, frame = sighting.verdict, sighting.verdict.frame
     device = verdict.device
+    rested = verdict.t_s <= ledger.released.get(device, -inf)
+    if verdict.refusal is None and rested:
+        ledger.released[device] = verdict.t_s
     if not sighting.by_service:
         foreign = world.plant.laboratory.converters[device].instrument.faults.active.get(DeviceFault.FOREIGN_WRITE)
         assert foreign == frame.epoch, f"6: {device}: {verdict} announced by nobody"
@@ -61,7 +64,7 @@ def _setpoint_allowed(world: World, ledger: Ledger, sighting: Sighting, before: 
     unknowing = device in ledger.blind_since()  # what it says of its writer beside no good reading is not believed
     replaced = ledger.intruded.get(device, -1) < frame.epoch
     assert replaced or unknowing, f"5: {device}: {verdict}, it follows somebody else"
-    if device in ledger.unwritten:
+    if device in ledger.unwritten and not rested:
         grows_kva = abs(frame.s_kva) - abs(sighting.before_kva)
         assert grows_kva <= 2 * WIRE_KVA, f"10: {device}: {verdict}, it held {sighting.before_kva}"
     if ledger.epoch is None:
@@ -74,8 +77,10 @@ def _setpoint_allowed(world: World, ledger: Ledger, sighting: Sighting, before: 
 def _release_allowed(world: World, ledger: Ledger, sighting: Sighting, before: Mode, *, changes_mode: bool) -> None:
     verdict = sighting.verdict
     device = verdict.device
-    if verdict.refusal is None and sighting.by_guardian and not sighting.by_service:
-        ledger.highest = max(ledger.highest, verdict.frame.epoch)
+    if verdict.refusal is None and not sighting.by_service:
+        ledger.released[device] = inf
+        if sighting.by_guardian:
+            ledger.highest = max(ledger.highest, verdict.frame.epoch)
     excused = verdict.refusal is Refusal.EPOCH or world.disk_bytes is not None or device in world.witness.late
     assert excused or sighting.by_service or sighting.by_guardian, f"6: {device}: {verdict} announced by nobody"
     if before is not Mode.ACTIVE and not changes_mode and world.disk_bytes is None:

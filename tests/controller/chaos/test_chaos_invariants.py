@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controller.chaos.case import Case, Kind, Site
-from controller.chaos.histories import Histories, StateChange
+from controller.chaos.histories import Histories, ReceivedFrame, StateChange
 from controller.chaos.invariants import violations
 from controller.record.audit_lines import AuditNote, AuditWrite
 from core.load import load_config
@@ -154,6 +154,32 @@ def test_a_restart_must_not_jump() -> None:
             p_kw=jump_kva.real,
         )
         assert 10 in numbers(replace(run, frames=frames, audit=audit), fault(Kind.DEATH, 4.5, 5.5))
+
+
+def released_at(k: float, first_kva: complex) -> Histories:
+    """A death in cycle 5, the guardian's release, and a successor that begins in cycle 10."""
+    run, devices = calm(dead=range(5, 10)), ("a", "b")
+    release = [AuditWrite(n, at(k), name, None, None, "guardian", "", "attempted") for n, name in enumerate(devices, 1)]
+    told = [ReceivedFrame(at(k), name, 0j, 0.0, 2, enable=False, refusal=None, violations=()) for name in devices]
+    frames = [replace(f, epoch=3) if f.time >= at(10) else f for f in run.frames]
+    frames = [replace(f, s_kva=first_kva) if f.time == at(10) else f for f in frames]
+    audit = changed(run.audit, lambda r: isinstance(r, AuditWrite) and r.time == at(10), p_kw=first_kva.real)
+    return replace(
+        run,
+        frames=tuple(sorted((*frames, *told), key=lambda f: f.time)),
+        audit=audit,
+        guardian=tuple(line for one in release for line in (one, replace(one, outcome="verified"))),
+    )
+
+
+@pytest.mark.parametrize(("first_kva", "expected"), [(0j, set()), (0.7 + 0j, set()), (-0.7 + 0j, set()), (0.9, {10})])
+def test_a_restart_after_a_release_moves_by_the_ramp_since_then(first_kva: complex, expected: set[int]) -> None:
+    death = fault(Kind.DEATH, 4.5, 9.5)
+    assert numbers(released_at(9.9, complex(first_kva)), death) == expected
+    stranger = replace(released_at(9.9, complex(first_kva)).frames[-1], time=at(9.95), epoch=2, s_kva=0j, enable=True)
+    run = released_at(9.9, complex(first_kva))
+    taken = replace(run, frames=tuple(sorted((*run.frames, stranger), key=lambda f: f.time)))
+    assert (10 in numbers(taken, death, fault(Kind.WRITER, 9.9, 10))) is (first_kva != 0)
 
 
 def test_a_restart_goes_on_with_a_plan_that_was_there() -> None:

@@ -125,9 +125,10 @@ def test_five_converters_of_a_silent_service(tmp_path: Path) -> None:
             takeover = read_takeover(room.state)
             assert takeover
             assert (takeover.overtaken, takeover.epoch, takeover.outcomes) == (OLD, OLD + 1, outcomes)
-            assert {name: (seen.p_kw, seen.q_kvar) for name, seen in takeover.seen.items()} == dict.fromkeys(
+            assert {name: (it.p_kw, it.q_kvar) for name, it in takeover.released.items()} == dict.fromkeys(
                 outcomes, pytest.approx((1.0, 0.5), abs=0.1)
             )
+            assert {(it.monotonic_s, it.epoch) for it in takeover.released.values()} == {(60.0, OLD + 1)}
             note, *writes = room.audit
             assert isinstance(note, AuditNote)
             assert (note.event, note.detail) == ("takeover", "epoch 5: no cycle for 60 s")
@@ -171,6 +172,9 @@ def test_the_old_writer_comes_back_and_a_new_one_begins(tmp_path: Path) -> None:
             room.beat()
             assert set((await room.at(61.0)).values()) == {Outcome.VERIFIED}
             assert (room.modes, room.epochs) == ({PlantMode.SAFE}, {OLD + 1})
+            takeover = read_takeover(room.state)
+            assert takeover
+            assert {it.monotonic_s for it in takeover.released.values()} == {61.0}, "when each was last told"
             room.beat(OLD + 2)
             assert await room.at(62.0) == {}
             assert set((await room.write(OLD + 2)).values()) == {Outcome.VERIFIED}

@@ -13,7 +13,7 @@ from controller.guardian.heartbeat import (
     HEARTBEAT,
     TAKEOVER,
     Heartbeat,
-    LastSeen,
+    Released,
     Sight,
     Takeover,
     boot_id,
@@ -116,9 +116,12 @@ def test_a_reader_never_meets_half_a_heartbeat(tmp_path: Path) -> None:
 def test_takeover(tmp_path: Path) -> None:
     assert read_takeover(tmp_path) is None
     outcomes = {"n3_converter": Outcome.VERIFIED, "n4_converter": Outcome.UNKNOWN}
-    takeover = Takeover(7, 8, NOON, outcomes, {"n3_converter": LastSeen(NOON, 1.5, -0.5)})
+    released = Released(NOON, 1.5, -0.5, 61.0, 8)
+    takeover = Takeover(7, 8, NOON, outcomes, {"n3_converter": released}, "boot")
     takeover.write(tmp_path)
     assert read_takeover(tmp_path) == takeover
+    (tmp_path / TAKEOVER).write_text((tmp_path / TAKEOVER).read_text().replace("61.0", "NaN"))
+    assert read_takeover(tmp_path) is None
     (tmp_path / TAKEOVER).write_text("{")
     assert read_takeover(tmp_path) is None
 

@@ -1,6 +1,6 @@
 """The 30 s loop over real sockets, on a plant of three converters in the same process."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from controller.clock import WallClock
 from controller.follower import at_addresses
+from controller.guardian.heartbeat import Released
 from controller.record.audit import AuditTrail
 from controller.service.clocks import SteppedClock
 from controller.service.cycle import ControlLoop, Cycle
@@ -73,7 +74,9 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(folder: Path, day: Day, plans: Plans, patience_s: float = 1.0) -> AsyncIterator[Bench]:
+async def bench(
+    folder: Path, day: Day, plans: Plans, patience_s: float = 1.0, released: Mapping[str, Released] | None = None
+) -> AsyncIterator[Bench]:
     config, start = modbus_only(), day.forecast.axis.start
     async with open_plant(replace(plant_config(config, CONFIG, start), free_ports=True)) as plant:
         here = at_addresses(config, {device.name: address(device) for device in plant.devices})
@@ -82,7 +85,8 @@ async def bench(folder: Path, day: Day, plans: Plans, patience_s: float = 1.0) -
             async with connect(here.devices, Site(CONFIG.parent, 400.0, clock), writer_epoch=1) as devices:
                 watch = Watch(devices, clock, WallClock(), patience_s)
                 states = {name: NodeState.start(node.battery) for name, node in limits.items()}
-                loop = ControlLoop(limits, watch, devices.converters, audit, clock, states, Doubts(here, 1))
+                doubts = Doubts(here, 1)
+                loop = ControlLoop(limits, watch, devices.converters, audit, clock, states, doubts, released or {})
                 yield Bench(plant, clock, loop, watch, folder / "audit.jsonl", day, plans)
                 await watch.close()
 

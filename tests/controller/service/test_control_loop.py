@@ -2,12 +2,15 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
+from math import hypot
 from pathlib import Path
 
 import pytest
 
 from controller.clock import WallClock
 from controller.follower import at_addresses
+from controller.guardian.heartbeat import Released
 from controller.record.audit_lines import AuditWrite, read_audit
 from controller.record.failures import RecordError
 from controller.service.days import Day
@@ -21,6 +24,8 @@ from sim_plant.settings import plant_config
 from tests.asynchronous import run
 from tests.conftest import CONFIG
 from tests.controller.service.bench import bench, midsummer, modbus_only, rungs, selfish_plans
+
+NOON = datetime(2018, 6, 21, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +51,25 @@ def test_a_converter_in_local_is_left_alone_and_rejoins(tmp_path: Path, day: Day
             assert set(taken.outcomes) == {"n3_converter", "n5_converter"}
             n4.switch("local", on=False)
             assert [rungs(await lab.cycle())[1] for _ in range(4)] == ["safe", "safe", "use", "use"]
+            assert lab.plant.laboratory.recorder.tally.violations.total() == 0
+
+    run(test())
+
+
+@pytest.mark.parametrize(("epoch", "ramp_s"), [(0, 0.4), (7, 0.0)], ids=["by the guardian", "somebody else since"])
+def test_out_of_the_safe_state_by_the_ramp_since_the_release(
+    epoch: int, ramp_s: float, tmp_path: Path, day: Day, plans: Plans
+) -> None:
+    """Loads at midnight are more than 0.1 kVA."""
+    released = dict.fromkeys(("n3_converter", "n4_converter"), Released(NOON, 1.0, 0.0, -0.4, epoch))
+
+    async def test() -> None:
+        async with bench(tmp_path, day, plans, released=released) as lab:
+            first = await lab.cycle()
+            told = {name: node.setpoint for name, node in first.result.nodes.items() if node.setpoint}
+            moved = {name: hypot(setpoint.p_kw, setpoint.q_kvar) for name, setpoint in told.items()}
+            assert moved == pytest.approx({"N3": 0.25 * ramp_s, "N4": 0.25 * ramp_s, "N5": 0.0}, abs=4e-3)
+            assert set(first.outcomes.values()) == {Outcome.VERIFIED}
             assert lab.plant.laboratory.recorder.tally.violations.total() == 0
 
     run(test())

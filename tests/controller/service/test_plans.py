@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.guardian.heartbeat import LastSeen
+from controller.guardian.heartbeat import Released
 from controller.record.journal import Journal
 from controller.service.clocks import SteppedClock
 from controller.service.costs import Costs
@@ -161,8 +161,8 @@ def test_what_the_guardian_saw_counts_only_if_it_is_of_this_absence(tmp_path: Pa
         memory(journal)
         memory(journal).keep_cycle(KeptCycle(NOW, {"N3": state}, Costs.none(NOW)), Margin.unlearned(8))
         back = memory(journal, NOW + timedelta(seconds=70))
-        seen = {at_s: LastSeen(NOW + timedelta(seconds=at_s), 0.0, 0.0) for at_s in (-30, 60, 80)}
-        states = {at_s: back.states(limits, {"n3_converter": sight})["N3"] for at_s, sight in seen.items()}
+        told = {at_s: Released(NOW + timedelta(seconds=at_s), 0.0, 0.0, 0.0, 2) for at_s in (-30, 60, 80)}
+        states = {at_s: back.states(limits, {"n3_converter": one})["N3"] for at_s, one in told.items()}
     unseen, closed = states[-30], states[60]
     assert states[80] == unseen
     assert (unseen.in_force, unseen.ladder.mode) == (running, Rung.USE)

@@ -1,0 +1,87 @@
+"""The 30 s loop's own times: when cycles and polls come. A quarter of a second stands for the half minute."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from controller.clock import WallClock
+from controller.service import schedule
+from controller.service.modes import Mode
+from controller.service.schedule import Schedule
+from tests.asynchronous import run
+
+PERIOD_S, POLL_S = 0.5, 0.05
+
+
+class Shifted(WallClock):
+    """Its wall clock begins ``after_s`` after a round half minute."""
+
+    def __init__(self, after_s: float) -> None:
+        self._began_s, self._after_s = self.monotonic_s(), after_s
+
+    def now(self) -> datetime:
+        since_s = self.monotonic_s() - self._began_s + self._after_s
+        return datetime(2018, 6, 21, tzinfo=UTC) + timedelta(seconds=since_s)
+
+
+@dataclass
+class Diary:
+    """In place of a service: what it was asked for, and when on the wall clock."""
+
+    mode: Mode
+    clock: WallClock
+    missed: int = 0
+    notices: dict[str, Any] = field(default_factory=dict)
+    done: list[tuple[float, str]] = field(default_factory=list)
+
+    async def cycle(self) -> None:
+        self._note("cycle")
+
+    async def poll(self) -> None:
+        self._note("poll")
+
+    def _note(self, what: str) -> None:
+        self.done.append((self.clock.now().timestamp() % (100 * PERIOD_S), what))
+
+
+def diary(mode: Mode, after_s: float, monkeypatch: pytest.MonkeyPatch) -> Diary:
+    """Of a little more than one period and a half."""
+    monkeypatch.setattr(schedule, "POLL_S", POLL_S)
+    clock = Shifted(after_s)
+    book = Diary(mode, clock)
+
+    async def test() -> None:
+        settings = cast("Any", SimpleNamespace(realtime_s=PERIOD_S))
+        loop = Schedule(cast("Any", book), settings, "Europe/Zurich", clock)
+        running = asyncio.create_task(loop.run())
+        await asyncio.sleep(2 * PERIOD_S - after_s + PERIOD_S / 2)
+        loop.stop.set()
+        await running
+
+    run(test())
+    return book
+
+
+def words(book: Diary, since_s: float, until_s: float) -> set[str]:
+    return {what for at_s, what in book.done if since_s <= at_s < until_s}
+
+
+def test_a_resumed_service_does_a_cycle_at_once_and_in_place_of_each_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = diary(Mode.ACTIVE, 0.2, monkeypatch)
+    assert book.done[0] == (pytest.approx(0.2, abs=POLL_S), "cycle")
+    assert words(book, 0.0, PERIOD_S) == {"cycle"}
+    assert len([at_s for at_s, _ in book.done if at_s < PERIOD_S]) > 2
+    assert words(book, PERIOD_S + POLL_S / 2, 2 * PERIOD_S) == {"poll"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "after_s"), [(Mode.MONITOR, 0.2), (Mode.ACTIVE, 0.45)], ids=["monitor", "one is about to come"]
+)
+def test_else_it_waits_for_the_next_half_minute(mode: Mode, after_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = diary(mode, after_s, monkeypatch)
+    assert "cycle" not in words(book, 0.0, PERIOD_S)
+    assert words(book, PERIOD_S, PERIOD_S + POLL_S / 2) == {"cycle"}
