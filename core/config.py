@@ -4,6 +4,7 @@ A file is read and judged by :func:`core.load.load_config`, which names all its 
 """
 
 from datetime import time
+from math import lcm
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -251,3 +252,8 @@ class Config(Section):
     coordination: CoordinationConfig = CoordinationConfig()
     solver: SolverConfig = SolverConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
+
+    @property
+    def mpc_period_min(self) -> int:
+        """Between two runs of the MPC: ``mpc_every_min``, but whole steps of the horizon."""
+        return lcm(self.schedule.mpc_every_min, self.horizon.step_min)

@@ -12,9 +12,9 @@ ROUNDING = 1e-6
 """Of the rating: what a setpoint on the circle may exceed it by."""
 RESOLUTION = 1e-3
 """Of the rating: how coarsely a device may keep a setpoint."""
-LEASE_SLACK_S = 5.0
-"""What may have run off a lease before it is read back. An older lease has lost more, so it proves that the write was
-executed even where the setpoint stays the same."""
+LEASE_SLACK_S = 4.0
+"""What may have run off a lease before it is read back. That of the write before is 5 s older or more, and some devices
+round to seconds: so a lease proves that the write was executed even where the setpoint stays the same."""
 
 
 class SetpointRangeError(GridlabError):

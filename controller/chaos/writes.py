@@ -113,13 +113,14 @@ def restarts_without_bump(case: Case) -> Found:
     """
     for device, reports in case.reports.items():
         followed = [received for received in reports.received if received.frame.accepted]
-        for before, first in pairwise(followed):
-            ours = first.frame.enable and first.attempt is not None and not first.attempt.guardian
-            if first.frame.epoch <= before.frame.epoch or not ours:
+        ours = [k for k, r in enumerate(followed) if r.attempt and not r.attempt.guardian]
+        for mine, now in pairwise(ours):
+            first = followed[now]
+            if first.frame.epoch <= followed[mine].frame.epoch or not first.frame.enable:
                 continue
             same = (first.frame.epoch, first.frame.time)
-            last = [r for r in followed if (r.frame.epoch, r.frame.time) == same][-1]
-            yield from _bumps(case, before.frame, first.held_kva, last)
+            last = [followed[k] for k in ours if (followed[k].frame.epoch, followed[k].frame.time) == same][-1]
+            yield from _bumps(case, followed[now - 1].frame, first.held_kva, last)
             known = {attempt.plan_id for attempt in reports.attempts if attempt.time < first.frame.time}
             attempt = last.attempt
             if attempt and attempt.rung != Mode.SAFE and attempt.plan_id not in known and not _sound(case, attempt):

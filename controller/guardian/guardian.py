@@ -125,6 +125,8 @@ class Guardian:
         self._pending.clear()
         self.outcomes.clear()
         await self._cancel()
+        for ward in self.wards.values():
+            ward.released = None
         _log.info("a new writer has begun: stepping back")
         await self._trail.note("stepped back", f"epoch {overtaken} has a successor")
 

@@ -87,7 +87,7 @@ class Site:
             cycle_s=schedule.realtime_s,
             deadline_ms=1e3 * CYCLE_DEADLINE_S,
             stale_s=USE_DATA_S,
-            mpc_every_s=60.0 * schedule.mpc_every_min,
+            mpc_every_s=60.0 * config.mpc_period_min,
             mpc_budget_ms=1e3 * schedule.mpc_budget_s,
             gap_tol=config.coordination.gap_tol,
         )

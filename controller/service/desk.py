@@ -10,7 +10,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from math import lcm
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -108,7 +107,7 @@ class Desk:
         if kept.ruling(at) is not None:
             self.plans = kept
             if done := kept.intraday:
-                self._planned = self._period(done.day, done.day.forecast.axis.times[done.running.begins])
+                self._planned = self._period(done.day, done.day.forecast.axis.times[done.running.computed_for])
             return
         made = await self._day_ahead(self.day, {})
         self.plans = Plans(day_ahead=made)
@@ -175,7 +174,7 @@ class Desk:
         self._interval_ends, self._followed = cycle.at - since + step, since < at_once
 
     def due(self, at: datetime) -> bool:
-        """Whether an MPC run begins now: one every ``mpc_every_min``, late where there was no service."""
+        """Whether an MPC run begins now: one in each period, late where there was no service."""
         return self.day.covers(at) and self._period(self.day, at) != self._planned
 
     def question(self, soc: Mapping[str, float | None]) -> Question:
@@ -226,8 +225,7 @@ class Desk:
 
     def _period(self, day: Day, at: datetime) -> tuple[date, int]:
         """Of the MPC: whole steps of a day."""
-        every_min = lcm(self._config.schedule.mpc_every_min, self._config.horizon.step_min)
-        return day.date, (at - day.forecast.axis.start) // timedelta(minutes=every_min)
+        return day.date, (at - day.forecast.axis.start) // timedelta(minutes=self._config.mpc_period_min)
 
     def _load(self, at: datetime) -> Day:
         loaded = self._days.load(at.astimezone(ZoneInfo(self._config.horizon.timezone)).date())

@@ -172,12 +172,14 @@ class Session:
         await self._service.set_mode(Mode.ACTIVE if opening.at_s is None else self._service.first_mode())
         if api:
             self._stack.enter_context(api.operating(self._service))
-        period_s = setup.config.schedule.realtime_s
-        ahead_s = -(opening.at_s or 0.0) % period_s
-        self._resumes = self._service.mode is Mode.ACTIVE and ahead_s > SOON * period_s
-        if self._resumes:
-            await self._cycle(self._clock.monotonic_s(), plan=False, wait=False)
+        if opening.at_s is not None and self._service.mode is Mode.ACTIVE:
+            await self._resume(opening.at_s, setup.config.schedule.realtime_s)
         return {"day_ahead": summarised(day_ahead) if day_ahead else None, "live_port": port}
+
+    async def _resume(self, at_s: float, period_s: float) -> None:
+        self._resumes = period_s - at_s % period_s > SOON * period_s
+        if self._resumes:
+            await self._cycle(at_s, plan=False, wait=False)
 
     async def _cycle(self, t_s: float, *, plan: bool, wait: bool) -> Mapping[str, Any]:
         self._clock.advance_to(t_s)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from controller.chaos.case import InjectedFault, Kind
+from controller.chaos.histories import read_histories
 from controller.chaos.script import WARM_S, Played, Take
 from controller.chaos.trials import Trial
 from tests.closed_loop.chaos_trials import assert_safe, journal, named, tried
@@ -14,6 +15,35 @@ __all__ = ["journal"]
 @named(1, 2, 3, 4, 5, 6, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30)
 def test_a_fault_of_the_control_computer_is_judged_safe(trial: Trial, journal: Path, tmp_path: Path) -> None:
     assert_safe(tried(trial, journal, tmp_path))
+
+
+async def resumed(take: Take) -> Played:
+    """A death between two cycles that the guardian answers, and a successor in the middle of a half minute."""
+    stage = take.stage
+    await stage.until(100.0)
+    await stage.kill()
+    begins = stage.now
+    await stage.until(155.0)
+    ends = stage.now
+    await stage.restart()
+    await stage.until(300.0)
+    return Played(InjectedFault("death", 1, None, begins, ends, Kind.DEATH))
+
+
+def test_after_a_restart_cycles_come_every_5_s_and_ramp_from_the_release(journal: Path, tmp_path: Path) -> None:
+    assert_safe(tried(Trial(97, "resumed", resumed), journal, tmp_path))
+    histories = read_histories(next(tmp_path.glob("**/frames.jsonl")).parent)
+    start = histories.decisions[0].time
+    seconds = {(decision.time - start).total_seconds() for decision in histories.decisions}
+    assert {at_s for at_s in seconds if 90.0 < at_s < 200.0} == {155.0, 160.0, 165.0, 170.0, 175.0, 180.0}
+    told = {
+        ((frame.time - start).total_seconds(), frame.device): abs(frame.s_kva)
+        for frame in histories.frames
+        if frame.enable
+    }
+    reach_kva = {at_s: max(s_kva for (t, _), s_kva in told.items() if t == at_s) for at_s in (155.0, 160.0)}
+    assert 0.5 < reach_kva[155.0] <= 0.25 * 5.0
+    assert reach_kva[155.0] < reach_kva[160.0] <= 0.25 * 10.0
 
 
 async def unconfessed(take: Take) -> Played:

@@ -34,7 +34,7 @@ class Conductor:
     """See the module. ``sound`` until an invariant was broken."""
 
     def __init__(self, shared: Shared) -> None:
-        self.ledger, self.sound = Ledger(), True
+        self.ledger, self.sound, self._resumes = Ledger(), True, False
         self.reached, self._runner, self._stack = shared.reached, shared.runner, AsyncExitStack()
         self._tasks = self.do(_tasks())
         self.world: World = self.do(self._stack.enter_async_context(opened(shared.planner)))
@@ -60,10 +60,20 @@ class Conductor:
                 self.guard()
 
     def poll(self) -> None:
-        """If somebody lives."""
-        if self.world.service:
+        """If somebody lives; of a service that has just been resumed, a cycle."""
+        if self.world.service and self._resumes:
+            self.cycle()
+        elif self.world.service:
             self.ledger.read(self.world.at_s)
             self.operate(self.world.poll())
+
+    def start(self) -> None:
+        """A new process; where it is ACTIVE by itself its first cycles come before the next one is due."""
+        self.ledger.born()
+        self.operate(self.world.start(), changes_mode=True)
+        self._resumes = self.world.mode is Mode.ACTIVE and self.next_cycle_s - self.world.at_s > POLL_S
+        if self._resumes:
+            self.cycle()
 
     def guard(self) -> None:
         """The guardian looks, and takes over if it has to."""
@@ -73,6 +83,7 @@ class Conductor:
     def cycle(self) -> None:
         """One cycle, with what it says of itself."""
         world, was = self.world, self.world.mode
+        self._resumes &= world.at_s % CYCLE_S != 0
         if was is not Mode.OFF:
             self.ledger.read(world.at_s)
         self.attended()

@@ -66,7 +66,8 @@ class Ledger:
         epoch: of the present writer; None before its first frame.
         unwritten: devices that this process has not written yet.
         released: devices that the guardian has released, on record or not, and when each first followed a setpoint
-            again: that may come in several frames of one moment.
+            again: that may come in several frames of one moment. One of the epoch of the release (``fenced``) cannot be
+            told from none once its lease has ended.
         rungs: of the last cycle, by device.
         intruded: devices that have followed somebody else since the last cycle, and the epoch of that writer.
         healthy_polls: readings of each device since it was last blind or the process began.
@@ -80,6 +81,7 @@ class Ledger:
     epoch: int | None = None
     unwritten: set[str] = field(default_factory=set)
     released: dict[str, float] = field(default_factory=dict)
+    fenced: dict[str, int] = field(default_factory=dict)
     intruded: dict[str, int] = field(default_factory=dict)
     rungs: dict[str, str] = field(default_factory=dict)
     healthy_polls: dict[str, int] = field(default_factory=dict)
@@ -97,6 +99,9 @@ class Ledger:
         """It is over."""
         del self.faults[fault]
         self._seen_s.pop(fault, None)
+        if fault.name == "frozen":
+            behind = [other for other in self.faults if other.device == fault.device and other.name in DATA]
+            self.faults.update(dict.fromkeys(behind, at_s))
         if fault.name in FOREIGN:
             self._foreign_until_s[fault.device] = at_s + LEASE_S
         self._touch(fault, at_s)

@@ -160,8 +160,7 @@ class Laboratory(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """The process begins anew, as it thinks right."""
-        self.ledger.born()
-        self.conductor.operate(self.world.start(), changes_mode=True)
+        self.conductor.start()
 
     @lives
     @rule(seconds=st.integers(20, 150))

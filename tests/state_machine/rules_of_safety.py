@@ -45,7 +45,7 @@ def _setpoint_allowed(world: World, ledger: Ledger, sighting: Sighting, before: 
     verdict, frame = sighting.verdict, sighting.verdict.frame
     device = verdict.device
     rested = verdict.t_s <= ledger.released.get(device, -inf)
-    if verdict.refusal is None and rested:
+    if verdict.refusal is None and rested and frame.epoch != ledger.fenced.get(device):
         ledger.released[device] = verdict.t_s
     if not sighting.by_service:
         foreign = world.plant.laboratory.converters[device].instrument.faults.active.get(DeviceFault.FOREIGN_WRITE)
@@ -78,7 +78,7 @@ def _release_allowed(world: World, ledger: Ledger, sighting: Sighting, before: M
     verdict = sighting.verdict
     device = verdict.device
     if verdict.refusal is None and not sighting.by_service:
-        ledger.released[device] = inf
+        ledger.released[device], ledger.fenced[device] = inf, verdict.frame.epoch
         if sighting.by_guardian:
             ledger.highest = max(ledger.highest, verdict.frame.epoch)
     excused = verdict.refusal is Refusal.EPOCH or world.disk_bytes is not None or device in world.witness.late

@@ -156,11 +156,11 @@ def test_a_restart_must_not_jump() -> None:
         assert 10 in numbers(replace(run, frames=frames, audit=audit), fault(Kind.DEATH, 4.5, 5.5))
 
 
-def released_at(k: float, first_kva: complex) -> Histories:
+def released_at(k: float, first_kva: complex, epoch: int = 2) -> Histories:
     """A death in cycle 5, the guardian's release, and a successor that begins in cycle 10."""
     run, devices = calm(dead=range(5, 10)), ("a", "b")
     release = [AuditWrite(n, at(k), name, None, None, "guardian", "", "attempted") for n, name in enumerate(devices, 1)]
-    told = [ReceivedFrame(at(k), name, 0j, 0.0, 2, enable=False, refusal=None, violations=()) for name in devices]
+    told = [ReceivedFrame(at(k), name, 0j, 0.0, epoch, enable=False, refusal=None, violations=()) for name in devices]
     frames = [replace(f, epoch=3) if f.time >= at(10) else f for f in run.frames]
     frames = [replace(f, s_kva=first_kva) if f.time == at(10) else f for f in frames]
     audit = changed(run.audit, lambda r: isinstance(r, AuditWrite) and r.time == at(10), p_kw=first_kva.real)
@@ -176,6 +176,7 @@ def released_at(k: float, first_kva: complex) -> Histories:
 def test_a_restart_after_a_release_moves_by_the_ramp_since_then(first_kva: complex, expected: set[int]) -> None:
     death = fault(Kind.DEATH, 4.5, 9.5)
     assert numbers(released_at(9.9, complex(first_kva)), death) == expected
+    assert numbers(released_at(9.9, complex(first_kva), epoch=3), death) == expected, "the guardian's number again"
     stranger = replace(released_at(9.9, complex(first_kva)).frames[-1], time=at(9.95), epoch=2, s_kva=0j, enable=True)
     run = released_at(9.9, complex(first_kva))
     taken = replace(run, frames=tuple(sorted((*run.frames, stranger), key=lambda f: f.time)))

@@ -65,9 +65,9 @@ class Bench:
     plans: Plans
     at_s: float = -30.0
 
-    async def cycle(self) -> Cycle:
-        """30 s later."""
-        self.at_s += 30
+    async def cycle(self, after_s: float = 30.0) -> Cycle:
+        """That much later."""
+        self.at_s += after_s
         await self.plant.advance(self.at_s)
         self.clock.advance_to(self.at_s)
         return await self.loop.run(self.day, self.plans)

@@ -14,10 +14,12 @@ from controller.guardian.heartbeat import Released
 from controller.record.audit_lines import AuditWrite, read_audit
 from controller.record.failures import RecordError
 from controller.service.days import Day
+from controller.service.overrides import Override
 from controller.service.plans import Plans
 from controller.service.watch import Watch
 from core.devices import Outcome, Quality
 from drivers.factory import Site, connect
+from realtime.timing import POLL_S
 from sim_plant.plant import open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
@@ -25,6 +27,7 @@ from tests.asynchronous import run
 from tests.conftest import CONFIG
 from tests.controller.service.bench import bench, midsummer, modbus_only, rungs, selfish_plans
 
+CONVERTERS = ("n3_converter", "n4_converter", "n5_converter")
 NOON = datetime(2018, 6, 21, 12, tzinfo=UTC)
 
 
@@ -91,6 +94,27 @@ def test_a_converter_that_ignores_writes_is_rejected_and_nobody_else(tmp_path: P
             assert lab.loop.state["N3"].in_force == before
             last = [line for line in read_audit(lab.audit) if isinstance(line, AuditWrite)][-3:]
             assert [line.outcome for line in last] == ["rejected", "verified", "verified"]
+
+    run(test())
+
+
+@pytest.mark.parametrize("converter", ["n3_converter", "n5_converter"])
+def test_the_same_setpoint_is_rejected_where_it_was_ignored_5_s_after_the_last_one(
+    converter: str, tmp_path: Path, day: Day, plans: Plans
+) -> None:
+    """As after a restart; nothing but the lease tells."""
+
+    async def test() -> None:
+        async with bench(tmp_path, day, plans) as lab:
+            lab.loop.overrides = {name: Override(1.0, 0.0, 1e6) for name in CONVERTERS}
+            for _ in range(3):
+                await lab.cycle()
+            lab.plant.laboratory.station(converter).switch("ignore_writes", on=True)
+            cycle = await lab.cycle(after_s=POLL_S)
+            told = {node.setpoint.p_kw for node in cycle.result.nodes.values() if node.setpoint}
+            assert told == {1.0}
+            rejected = {name for name, outcome in cycle.outcomes.items() if outcome is Outcome.REJECTED}
+            assert rejected == {converter}
 
     run(test())
 

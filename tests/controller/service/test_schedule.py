@@ -1,4 +1,4 @@
-"""The 30 s loop's own times: when cycles and polls come. A quarter of a second stands for the half minute."""
+"""The 30 s loop's own times: when cycles and polls come. Half a second stands for the half minute."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -84,4 +84,4 @@ def test_a_resumed_service_does_a_cycle_at_once_and_in_place_of_each_poll(monkey
 def test_else_it_waits_for_the_next_half_minute(mode: Mode, after_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     book = diary(mode, after_s, monkeypatch)
     assert "cycle" not in words(book, 0.0, PERIOD_S)
-    assert words(book, PERIOD_S, PERIOD_S + POLL_S / 2) == {"cycle"}
+    assert "cycle" in words(book, PERIOD_S, PERIOD_S + POLL_S)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import hypot
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ import pytest
 
 from controller.clock import WallClock
 from controller.follower import at_addresses
+from controller.guardian.heartbeat import Released, Takeover
 from controller.record.audit_lines import AuditWrite, read_audit
 from controller.record.reading import reading
 from controller.record.records import CycleRecord
@@ -28,6 +30,7 @@ from sim_plant.settings import plant_config
 from tests.asynchronous import run
 from tests.conftest import CONFIG
 
+CONVERTERS = tuple(f"n{k}_converter" for k in (3, 4, 5, 7, 9))
 EVENING = datetime(2018, 6, 21, 23, 50, tzinfo=ZoneInfo("Europe/Zurich"))
 
 
@@ -144,6 +147,26 @@ def test_every_ten_minutes_have_one_mpc_run_late_where_nobody_was_there(tmp_path
         async with evening(tmp_path, EVENING.replace(hour=13, minute=35)) as (again, clock, _):
             assert not again.desk.due(clock.now()), "that of 13:31 is of these ten minutes"
             assert again.desk.due(clock.now() + timedelta(minutes=5))
+
+    run(test())
+
+
+@pytest.mark.parametrize(("boot", "ramp_s"), [(None, 0.4), ("another boot", 0.0)])
+def test_out_of_a_release_by_the_guardian_the_ramp_counts_from_it(
+    boot: str | None, ramp_s: float, tmp_path: Path
+) -> None:
+    """No clock of another boot can be compared with ours."""
+    noon = EVENING.replace(hour=12)
+    released = dict.fromkeys(CONVERTERS, Released(noon, 1.0, 0.0, -0.4, 0))
+    Takeover(0, 0, noon, {}, released, boot).write(tmp_path)
+
+    async def test() -> None:
+        async with evening(tmp_path, noon) as (service, clock, plant):
+            await service.set_mode(Mode.ACTIVE)
+            record = await cycles(1, service, clock, plant)
+            moved = [hypot(p.p_setpoint_kw, p.q_setpoint_kvar) for p in record.prosumers.values()]
+            assert moved == pytest.approx([0.25 * ramp_s] * 5, abs=4e-3)
+            assert plant.laboratory.recorder.tally.violations.total() == 0
 
     run(test())
 
