@@ -24,6 +24,8 @@ ADDRESSES = (
 )
 CONVERTERS = {"n3_converter": "N3", "n4_converter": "N4", "n5_converter": "N5"}
 NEVER_S = -1e9
+SHY_S = 30.0
+"""Since a link healed: drivers leave a silent address alone for a second of real time, which may be long here."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Ledger:
     rungs: dict[str, str] = field(default_factory=dict)
     healthy_polls: dict[str, int] = field(default_factory=dict)
     _seen_s: dict[Fault, float] = field(default_factory=dict)
+    _healed_s: dict[str, float] = field(default_factory=dict)
     _foreign_until_s: dict[str, float] = field(default_factory=dict)
     _disturbed_s: dict[str, float] = field(default_factory=dict)
     _lied: set[str] = field(default_factory=set)
@@ -99,6 +102,8 @@ class Ledger:
         """It is over."""
         del self.faults[fault]
         self._seen_s.pop(fault, None)
+        if fault.name in LINK:
+            self._healed_s.update(dict.fromkeys(fault.mates, at_s))
         if fault.name == "frozen":
             behind = [other for other in self.faults if other.device == fault.device and other.name in DATA]
             self.faults.update(dict.fromkeys(behind, at_s))
@@ -126,6 +131,7 @@ class Ledger:
         """All devices were asked."""
         blind = set(self.blind_since())
         unreached = {device for fault in self.faults if fault.name in LINK for device in fault.blinds}
+        unreached |= {device for device, healed_s in self._healed_s.items() if at_s - healed_s <= SHY_S}
         for fault in self.faults:
             if fault.device not in unreached:
                 self._seen_s.setdefault(fault, at_s)
