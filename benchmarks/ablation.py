@@ -24,10 +24,10 @@ from benchmarks.variants import (
     start,
 )
 from core.scenario import Scenario
-from mpc import quadratic_program
-from mpc.coordination import penalty, profile_splitting
 from mpc.coordination.outcome import Outcome, Status
-from tests import synthetic
+from mpc.coordination.star import penalty, profile_splitting
+from mpc.solvers import quadratic as quadratic_program
+from tests.support import synthetic
 
 FEEDERS, REPEATS = 7, 5
 FIXED: dict[str, Any] = {"adaptive": False}

@@ -5,13 +5,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from controller.clock import WallClock
+from controller.process.clocks import WallClock
 from core.config import CoordinationConfig
 from core.load import load_config, load_scenario
 from core.scenario import Scenario
 from mpc import day_ahead
 from mpc.day_ahead import CoordinatedDay
-from mpc.grid_rows import GridModel
+from mpc.grid.rows import GridModel
 from mpc.price import violation_price_chf_per_kwh
 
 ROOT = Path(__file__).parents[1]

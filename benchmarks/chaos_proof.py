@@ -16,14 +16,14 @@ from rich.console import Console
 
 from benchmarks import fuzz
 from benchmarks.cases import ROOT
+from benchmarks.endurance import Day, day, leaks
 from benchmarks.parts import Parts, measure_parts
 from benchmarks.tables import Table, Targets
 from controller.chaos.campaign import Campaign, chosen, run_campaign
-from controller.chaos.director import Result, prepare
-from controller.chaos.endurance import Day, day, leaks
-from controller.chaos.screen import progress
+from controller.chaos.running import Result, prepare
 from controller.chaos.table import COLUMNS, p95, rows
 from controller.chaos.trials import TRIALS
+from controller.cli.screens.chaos import progress
 
 PAGE = ROOT / "docs" / "reliability.md"
 CONFIG = ROOT / "configs" / "gridlab9.yaml"

@@ -16,13 +16,13 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from benchmarks.tables import Table, Targets
-from tests.fuzz.configurations import fuzz_configs, fuzz_hostile, fuzz_registers, fuzz_series
-from tests.fuzz.findings import Findings, dice, total
-from tests.fuzz.mapped_devices import fuzz_converter, fuzz_meter
-from tests.fuzz.opcua_samples import fuzz_opcua
-from tests.fuzz.records import fuzz_audits, fuzz_codec, fuzz_journals
-from tests.fuzz.register_values import WORDS_PER_REGISTER, fuzz_register_values
-from tests.fuzz.sunspec_devices import fuzz_sunspec
+from tests.support.fuzz.configurations import fuzz_configs, fuzz_hostile, fuzz_registers, fuzz_series
+from tests.support.fuzz.findings import Findings, dice, total
+from tests.support.fuzz.mapped_devices import fuzz_converter, fuzz_meter
+from tests.support.fuzz.opcua_samples import fuzz_opcua
+from tests.support.fuzz.records import fuzz_audits, fuzz_codec, fuzz_journals
+from tests.support.fuzz.register_values import WORDS_PER_REGISTER, fuzz_register_values
+from tests.support.fuzz.sunspec_devices import fuzz_sunspec
 
 FRAMES, DOCUMENTS = 1_000_000, 1000
 CHUNK = 5000

@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.tables import Table, Targets
 from controller.api.endpoints import ENDPOINTS
-from tests.controller.api.fuzzing import RAW, Tally, fuzz, fuzz_bytes
-from tests.controller.api.running import running
+from tests.support.api import running
+from tests.support.fuzz.requests import RAW, Tally, fuzz, fuzz_bytes
 
 CASES, BYTES, LEAST = 1500, 2500, 10_000
 SEED = 20180621

@@ -14,13 +14,13 @@ import numpy as np
 from benchmarks.cases import ROOT
 from benchmarks.tables import Table, Targets, milliseconds, ratio, three_digits
 from controller.planner.planner import Planner, ReplanJob, framed
-from core.assets import FloatArray
+from core.arrays import FloatArray
 from core.config import CoordinationConfig
 from core.load import load_config, load_scenario
 from core.scenario import Scenario
 from mpc.coordination.outcome import Status
 from mpc.forecast import Observed
-from mpc.grid_rows import GridModel
+from mpc.grid.rows import GridModel
 from mpc.intra_day import Running
 from mpc.margin import Margin
 

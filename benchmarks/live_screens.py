@@ -27,8 +27,8 @@ from controller.record.records import (
     Severity,
 )
 from core.load import load_config
-from tests.controller.live.live_browser import browser
-from tests.requirements import tool
+from tests.support.browser import browser
+from tests.support.requirements import tool
 
 SHOTS = {"light": (1366, 900, False, 1.0), "dark": (1366, 900, True, 1.0), "phone": (390, 1100, False, 1.5)}
 T = TypeVar("T")

@@ -15,15 +15,15 @@ from statistics import quantiles
 from tempfile import TemporaryDirectory
 
 from benchmarks.tables import Table, Targets
-from controller.clock import WallClock
-from controller.service.modes import Mode
+from controller.process.clocks import WallClock
+from controller.process.modes import Mode
 from controller.service.schedule import Schedule
 from controller.service.service import Service
 from controller.service.setup import Setup
 from core.load import load_config
 from drivers.modbus import ModbusLink
 from sim_plant.modbus_server import serve_modbus
-from tests.closed_loop.laboratory import laboratory
+from tests.support.laboratory import laboratory
 
 DEVICES, REGISTERS, UNITS_OF_A_LINK = 100, 60, 10
 MINUTES = 10.0

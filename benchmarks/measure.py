@@ -14,7 +14,8 @@ from unittest.mock import patch
 
 import cvxpy as cp
 
-from mpc import convex, reference
+from mpc import reference
+from mpc.solvers import convex
 
 PACKAGES = ("numpy", "piqp", "daqp", "clarabel", "cvxpy", "power-grid-model")
 

@@ -8,11 +8,11 @@ import power_grid_model
 
 from benchmarks.measure import medians_s, stopwatches
 from benchmarks.tables import Table, ratio, three_digits
-from core.assets import FloatArray
+from core.arrays import FloatArray
 from core.network import Network
-from mpc.power_flow import ComplexArray, Flow, PowerFlow
-from tests.mpc.independent_flow import power_grid_model_flow
-from tests.synthetic import radial_network
+from mpc.grid.power_flow import ComplexArray, Flow, PowerFlow
+from tests.support.independent_flow import power_grid_model_flow
+from tests.support.synthetic import radial_network
 
 SIZES = (9, 50, 200)
 STEPS, FEW_STEPS, REPEATS = 144, 16, 3

@@ -9,8 +9,8 @@ import numpy as np
 from benchmarks.cases import scenario
 from benchmarks.measure import medians_s
 from benchmarks.tables import Table, milliseconds, ratio
-from core.assets import Capability
 from core.prices import PriceSignal
+from core.resources import Capability
 from core.scenario import Site
 from mpc.prosumer import Prosumer
 

@@ -15,13 +15,13 @@ from typing import Any
 from benchmarks.cases import ROOT, coordinate
 from benchmarks.measure import stopwatches
 from benchmarks.tables import Table, Targets, milliseconds, ratio
-from mpc.coordination import profile_splitting
-from mpc.coordination.operator import GridOperator
 from mpc.coordination.outcome import Status
-from mpc.grid_rows import GridModel
-from mpc.power_flow import PowerFlow
+from mpc.coordination.star import profile_splitting
+from mpc.coordination.star.operator import GridOperator
+from mpc.grid.power_flow import PowerFlow
+from mpc.grid.rows import GridModel
 from mpc.prosumer import Prosumer
-from tests import synthetic
+from tests.support import synthetic
 
 SIZES = (5, 50, 200)
 LONGEST_S, MOST_GB, MOST_PER_ANSWER = 60.0, 2.0, 1.5

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import telemetry_days, telemetry_page
 from benchmarks.tables import Table, Targets, ratio, three_digits
-from controller.clock import WallClock
+from controller.process.clocks import WallClock
 from controller.record.export import export_line_protocol
 from controller.record.forwarder import Forwarder
 from controller.record.measurements import points
@@ -18,8 +18,8 @@ from controller.record.recorder import Recorder
 from controller.record.records import CycleRecord
 from controller.record.retention import Retention
 from core.config import InfluxConfig, TelemetryConfig
-from tests.controller.record.cycle_records import cycle
-from tests.controller.record.time_series_servers import Influxd, influx_config, request, victoria_metrics
+from tests.support.cycle_records import cycle
+from tests.support.time_series_servers import Influxd, influx_config, request, victoria_metrics
 
 REPEATS, CYCLES, CYCLE_S = 3, 2880, 30.0
 BATCH, DRAIN_S = 5000, 300.0

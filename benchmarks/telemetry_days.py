@@ -10,10 +10,10 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.tables import Table, three_digits
-from controller.run_directory import Run
+from controller.runs.directory import Run
 from tests.closed_loop.test_telemetry_day import scenario_with, simulating
-from tests.controller.commands import scenario_file
-from tests.controller.record.time_series_servers import Influxd, influx_config
+from tests.support.commands import scenario_file
+from tests.support.time_series_servers import Influxd, influx_config
 
 NONE, UP, KILLED = "no database", "influxd up", "influxd killed after the first cycle"
 PARTS = (("00:00", "06:00"), ("06:00", "12:00"), ("12:00", "18:00"), ("18:00", "24:00"))

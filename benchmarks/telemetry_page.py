@@ -13,7 +13,7 @@ from controller.live.history import HISTORY_S
 from controller.live.server import live_server
 from controller.live.state import MPC_KEPT, LiveState
 from core.load import load_config
-from tests.controller.record.cycle_records import cycle, mpc
+from tests.support.cycle_records import cycle, mpc
 
 REPEATS = 200
 ENOUGH_BYTES = 1 << 22

@@ -7,15 +7,15 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.cases import coordinate
-from core.assets import FloatArray
+from core.arrays import FloatArray
 from core.config import CoordinationConfig
 from core.scenario import Scenario
 from mpc import day_ahead
-from mpc.coordination import operator, penalty, profile_splitting
-from mpc.coordination.operator import GridOperator
 from mpc.coordination.outcome import Outcome
-from mpc.coordination.splitting import Residuals
-from mpc.grid_rows import GridModel, Rows
+from mpc.coordination.star import operator, penalty, profile_splitting
+from mpc.coordination.star.operator import GridOperator
+from mpc.coordination.star.splitting import Residuals
+from mpc.grid.rows import GridModel, Rows
 
 MOST_ROUNDS = 600
 Patch = tuple[Any, str, Any]

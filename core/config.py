@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from core.assets import Battery, Capability
 from core.config_devices import Device
 from core.config_fields import (
     Constant,
@@ -41,6 +40,7 @@ from core.config_fields import (
     lower_case,
 )
 from core.network import GridLimits, Line, Network
+from core.resources import Battery, Capability
 
 
 class HorizonConfig(Section):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from core.assets import Outlook, Prosumer, Pv
 from core.config import Config, ProsumerConfig
 from core.config_check import check_config
 from core.config_devices import MappedModbus
@@ -17,6 +16,7 @@ from core.config_rules import SLACK_BAND_PU
 from core.errors import Fault, InputError, shown
 from core.prices import Tariff
 from core.profiles import Profiles, Range
+from core.resources import Outlook, Prosumer, Pv
 from core.scenario import Scenario, Site
 from core.table import Table, parse_table
 from core.time import TimeAxis

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.assets import FloatArray
+from core.arrays import FloatArray
 from core.prices import DemandProfile, PriceSignal
 from core.time import TimeAxis
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.assets import FloatArray
+from core.arrays import FloatArray
 
 
 @dataclass(frozen=True)

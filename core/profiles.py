@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from core.assets import FloatArray
+from core.arrays import FloatArray
 from core.config_fields import Constant, SeriesFile
 from core.errors import Fault
 from core.series import Pass, step_means, wall_passes

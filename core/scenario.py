@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from core.assets import FloatArray, Outlook, Prosumer
+from core.arrays import FloatArray
 from core.network import GridLimits, Network
 from core.prices import Tariff
+from core.resources import Outlook, Prosumer
 from core.time import TimeAxis
 
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from core.assets import FloatArray
+from core.arrays import FloatArray
 from core.time import TimeAxis
 
 

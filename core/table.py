@@ -14,7 +14,7 @@ from math import isfinite, nan
 import numpy as np
 from numpy.typing import NDArray
 
-from core.assets import FloatArray
+from core.arrays import FloatArray
 from core.errors import Fault, shown
 
 MAX_SIZE = 1e9

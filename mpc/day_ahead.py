@@ -5,21 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.assets import FloatArray
+from core.arrays import FloatArray
 from core.config import CoordinationConfig
 from core.plan import Agreement, Plan
 from core.scenario import Scenario
 from core.time import Clock
 from mpc.coordination import rounds
 from mpc.coordination.nodes import ProsumerNode
-from mpc.coordination.operator import GridOperator
 from mpc.coordination.outcome import Iteration, Outcome
-from mpc.coordination.splitting import Splitting
-from mpc.grid_rows import GridModel, Violation
-from mpc.power_flow import Flow
+from mpc.coordination.star.operator import GridOperator
+from mpc.coordination.star.splitting import Splitting
+from mpc.grid.power_flow import Flow
+from mpc.grid.rows import GridModel, Violation
 from mpc.price import compensation_chf, violation_price_chf_per_kwh
 from mpc.prosumer import Prosumer
-from mpc.quadratic_program import PIQP
+from mpc.solvers.quadratic import PIQP
 
 
 @dataclass(frozen=True)

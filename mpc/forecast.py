@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.assets import FloatArray, Outlook
+from core.arrays import FloatArray
 from core.prices import Tariff
+from core.resources import Outlook
 from core.scenario import Scenario, Site
 
 

@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.assets import FloatArray
+from core.arrays import FloatArray
 from core.config import CoordinationConfig
 from core.plan import Plan
 from core.scenario import Scenario
 from core.time import Clock
 from mpc.coordination.outcome import Iteration, Status
-from mpc.coordination.splitting import Splitting
+from mpc.coordination.star.splitting import Splitting
 from mpc.day_ahead import Bill, CoordinatedDay, DayAhead, coordinate, uncoordinated
 from mpc.forecast import Observed, remaining
-from mpc.grid_rows import GridModel
+from mpc.grid.rows import GridModel
 from mpc.price import marginal_price_chf_per_kwh, violation_price_chf_per_kwh
-from mpc.quadratic_program import PIQP
+from mpc.solvers.quadratic import PIQP
 
 
 @dataclass(frozen=True)

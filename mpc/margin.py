@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.assets import FloatArray
+from core.arrays import FloatArray
 
 COLD_START_PU = 0.003
 QUANTILE = 0.9

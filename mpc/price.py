@@ -7,7 +7,7 @@ not depend on ρ. The paper's consumption-dependent tariff (14) is the average p
 
 import numpy as np
 
-from core.assets import FloatArray
+from core.arrays import FloatArray
 from core.config import CoordinationConfig
 from core.prices import PriceSignal, Tariff
 

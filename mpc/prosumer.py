@@ -19,11 +19,12 @@ from typing import Protocol
 import numpy as np
 import scipy.sparse as sp
 
-from core.assets import Battery, Capability, FloatArray
+from core.arrays import FloatArray
 from core.plan import ProsumerPlan
 from core.prices import DemandProfile, PriceSignal, Tariff
+from core.resources import Battery, Capability
 from core.scenario import Site
-from mpc.quadratic_program import PIQP, QuadraticProgram, qp_solver
+from mpc.solvers.quadratic import PIQP, QuadraticProgram, qp_solver
 
 
 class PriceResponsive(Protocol):

@@ -13,12 +13,13 @@ import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
 
-from core.assets import Battery, Capability, FloatArray
+from core.arrays import FloatArray
 from core.errors import SolverError
+from core.resources import Battery, Capability
 from core.scenario import Scenario, Site
-from mpc.convex import solve
-from mpc.grid_rows import GridModel, Rows, Violation, by_step
-from mpc.power_flow import Flow
+from mpc.grid.power_flow import Flow
+from mpc.grid.rows import GridModel, Rows, Violation, by_step
+from mpc.solvers.convex import solve
 
 AC_TOLERANCE_PU = 1e-5
 COST_TOLERANCE_REL = 1e-5

@@ -21,7 +21,7 @@ measured. So it does from the end of the lease on when no call came for longer t
 
 from dataclasses import dataclass, replace
 
-from core.assets import Battery
+from core.resources import Battery
 from realtime.plane import Interval, Power
 from realtime.storage import SocRange, soc_change
 from realtime.timing import HOLD_DATA_S, LEASE_S, S_PER_H

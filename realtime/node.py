@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from core.assets import Battery
 from core.devices import Setpoint
+from core.resources import Battery
 from realtime.emulation import BatteryState, InForce, advance
 from realtime.fallback import START, LadderState, Mode, Source
 from realtime.plane import Power

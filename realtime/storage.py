@@ -8,7 +8,7 @@ With the discharge b (kW), capacity E (kWh), efficiency η of each direction and
 
 from dataclasses import dataclass
 
-from core.assets import Battery
+from core.resources import Battery
 from realtime.plane import Interval
 
 RETURN_H = 1 / 6

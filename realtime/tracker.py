@@ -24,8 +24,8 @@ Where the battery saturates and the export max(−p, 0) exceeds that of the targ
 from dataclasses import dataclass
 from math import isfinite
 
-from core.assets import Battery, Capability
 from core.plan import ProsumerPlan
+from core.resources import Battery, Capability
 from realtime.plane import ZERO, Interval, Power, project
 from realtime.reasons import Reason
 from realtime.storage import Storage, soc_change

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from core.assets import FloatArray
+from core.arrays import FloatArray
 from core.config import Config
 from core.config_devices import Device, ModbusMeter
 from core.errors import GridlabError

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.cases import coordinate, grid_of, scenario
 from benchmarks.figures.style import BLUE, ORANGE, limit, panels
-from controller.report.style import INK, LIMIT, QUIET
-from core.assets import FloatArray
+from controller.report.primitives.style import INK, LIMIT, QUIET
+from core.arrays import FloatArray
 from mpc.coordination.outcome import Iteration, Outcome
 from mpc.reference import CentralisedProblem
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.cases import coordinate, scenario
 from benchmarks.figures.style import AFTER, BEFORE, BLUE, ORANGE, clock, edges, held, limit, panels
-from controller.report.style import COLOURS, GRID, INK
+from controller.report.primitives.style import COLOURS, GRID, INK
 from core.config import CoordinationConfig
 from mpc import day_ahead
 from mpc.day_ahead import CoordinatedDay, DayAhead

@@ -8,13 +8,13 @@ from matplotlib.patches import Circle, Polygon
 
 from benchmarks.cases import coordinate, grid_of, scenario
 from benchmarks.figures.style import BLUE, GREEN, ORANGE, clock, held, limit, panels
-from controller.report.style import INK, LIMIT, QUIET
-from core.assets import FloatArray
+from controller.report.primitives.style import INK, LIMIT, QUIET
+from core.arrays import FloatArray
 from core.config import CoordinationConfig
 from core.scenario import Scenario
 from mpc import day_ahead
-from mpc.grid_rows import DIRECTIONS, INSIDE_DISC
-from tests.synthetic import random_demand
+from mpc.grid.rows import DIRECTIONS, INSIDE_DISC
+from tests.support.synthetic import random_demand
 
 I_MAX_A = 16.0
 """A rating for the first line, chosen so that it binds; the default scenario has none."""

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from benchmarks.cases import ROOT, grid_of, scenario, with_band
 from benchmarks.figures.style import BLUE, ORANGE, panels
-from controller import study
-from controller.clock import WallClock
-from controller.report.style import LIMIT
+from controller.process.clocks import WallClock
+from controller.report.primitives.style import LIMIT
+from controller.studies import penalty as study
 from core.errors import SolverError
 from core.load import load_config
 from mpc import reference as reference_module

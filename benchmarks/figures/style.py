@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.dates import DateFormatter, HourLocator, date2num
 from matplotlib.figure import Figure
 
-from controller.report.style import COLOURS, LIMIT, RC
-from core.assets import FloatArray
+from controller.report.primitives.style import COLOURS, LIMIT, RC
+from core.arrays import FloatArray
 from core.time import TimeAxis
 
 BLUE, ORANGE, GREEN = COLOURS[:3]

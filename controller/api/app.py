@@ -24,9 +24,9 @@ from controller.api.operations import Operations
 from controller.api.rates import Gate, Rates
 from controller.api.tokens import Role, Tokens
 from controller.live.guard import refusal
-from controller.record.codec import encode
-from controller.record.failures import RecordError
+from controller.process.failures import RecordError
 from controller.service.service import Service
+from core.codec import encode
 from core.errors import GridlabError, InputError, shown
 from core.time import Clock
 

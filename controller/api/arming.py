@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from secrets import token_urlsafe
 
-from controller.service.modes import Mode
+from controller.process.modes import Mode
 from core.time import Clock
 
 ARMED_S = 30.0

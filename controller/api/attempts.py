@@ -16,7 +16,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.api.tokens import Role
-from controller.record.failures import RecordError
+from controller.process.failures import RecordError
 
 _log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from controller.accounts.model_check import ModelCheck
+from controller.process.modes import Mode
 from controller.record.records import Alarm, DeviceRecord
-from controller.service.model_check import ModelCheck
-from controller.service.modes import Mode
 from controller.service.overrides import LONGEST_S
 from core.devices import Outcome
 

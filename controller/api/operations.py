@@ -1,5 +1,6 @@
 """What the endpoints do with a running service; HTTP is elsewhere."""
 
+from controller.accounts.model_check import ModelCheck
 from controller.api.arming import ARMED_S, Arming
 from controller.api.messages import (
     Activate,
@@ -16,11 +17,10 @@ from controller.api.messages import (
     StandingOverride,
     Status,
 )
-from controller.service.model_check import ModelCheck
-from controller.service.modes import Mode
+from controller.process.modes import Mode
 from controller.service.plans import Dated
 from controller.service.service import Service
-from core.assets import FloatArray
+from core.arrays import FloatArray
 from core.errors import GridlabError
 from core.time import Clock
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 
-from controller.chaos.director import Result, prepare, run
+from controller.chaos.running import Result, prepare, run
 from controller.chaos.table import write_tables
 from controller.chaos.trials import TRIALS, Trial
 from core.errors import Fault, InputError

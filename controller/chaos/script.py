@@ -6,8 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from random import Random
 
-from controller.chaos.case import InjectedFault, Kind, Site
-from controller.chaos.stage import Stage
+from controller.chaos.faulted_run import Stage
+from controller.judge.case import InjectedFault, Kind, Site
 
 WARM_S = 120.0
 """Until all is well: every converter is in REMOTE and follows a plan."""

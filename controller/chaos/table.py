@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from math import ceil
 from pathlib import Path
 
-from controller.chaos.director import Result
+from controller.chaos.running import Result
 
 COLUMNS = ("#", "fault", "judged safe", "detected, s", "safe, s", "recovered, s", "broken", "points lost")
 """Times are p95 / longest of the trials, safe the longest."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from controller.chaos.case import Kind
 from controller.chaos.script import Script
 from controller.chaos.scripts import abuse, deaths, orders, planning, records
 from controller.chaos.scripts.devices import CONVERTERS, MODBUS, Switch, flapping, foreign, switched
+from controller.judge.case import Kind
 from core.config_devices import ModbusConverter, ModbusMeter, OpcUaConverter
 from realtime.timing import CYCLE_S, POLL_S
 

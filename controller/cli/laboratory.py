@@ -9,8 +9,6 @@ from typing import Annotated
 
 import typer
 
-from controller import loop_screen, run_directory, screen
-from controller.chaos import screen as chaos_screen
 from controller.chaos.campaign import Campaign, chosen, run_campaign
 from controller.cli.arguments import (
     ConfigArgument,
@@ -19,10 +17,14 @@ from controller.cli.arguments import (
     QuietOption,
     ServerKeyOption,
 )
-from controller.clock import WallClock
-from controller.probe import compared
-from controller.probe import probe as read_devices
-from controller.probe_screen import print_probe
+from controller.cli.screens import chaos as chaos_screen
+from controller.cli.screens import loop as loop_screen
+from controller.cli.screens import plan as screen
+from controller.cli.screens.probe import print_probe
+from controller.process.clocks import WallClock
+from controller.runs import directory as run_directory
+from controller.service.probe import compared
+from controller.service.probe import probe as read_devices
 from controller.simulation import options
 from controller.simulation.faults import load_faults
 from controller.simulation.master import Job

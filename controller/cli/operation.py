@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from controller import loop_screen, run_directory
+from controller.api import serve as serving
 from controller.cli.arguments import (
     ConfigArgument,
     LivePortOption,
@@ -20,11 +20,12 @@ from controller.cli.arguments import (
     StateOption,
 )
 from controller.cli.laboratory import require_converters
-from controller.clock import WallClock
+from controller.cli.screens import loop as loop_screen
 from controller.planner import unit
-from controller.service import serve as serving
-from controller.service.books import AUDIT
+from controller.process.clocks import WallClock
+from controller.runs import directory as run_directory
 from controller.service.setup import Setup
+from controller.service.stores import AUDIT
 from core.devices import Outcome
 from core.errors import GridlabError
 from core.load import load_config

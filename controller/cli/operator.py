@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from controller.api import commands
+from controller.cli import requests as commands
 from controller.cli.arguments import QuietOption, StateOption
-from controller.service.modes import Mode
+from controller.process.modes import Mode
 
 
 def status(state: StateOption = Path("state"), quiet: QuietOption = False) -> None:

@@ -5,10 +5,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from controller import planning, run_directory, screen, study
 from controller.cli.arguments import ConfigArgument, OutOption, QuietOption
-from controller.clock import WallClock
+from controller.cli.screens import plan as screen
+from controller.process.clocks import WallClock
 from controller.report import write_report
+from controller.runs import directory as run_directory
+from controller.studies import day_ahead as planning
+from controller.studies import penalty as study
 from core.config import Config
 from core.load import load_config
 

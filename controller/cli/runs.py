@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from controller import screen
 from controller.cli.arguments import ConfigArgument, QuietOption, RunArgument
+from controller.cli.screens import plan as screen
 from controller.record.export import export_line_protocol, export_parquet
 from controller.record.export import import_influx as send_run
 from controller.record.influx import seen_from

@@ -12,9 +12,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from controller.clock import WallClock
 from controller.guardian.guardian import Post, on_duty, run_guardian
-from controller.service.notify import READY, STOPPING, WATCHDOG, notify
+from controller.process.clocks import WallClock
+from controller.process.systemd import READY, STOPPING, WATCHDOG, notify
 from core.errors import GridlabError, InputError
 from core.load import load_config
 

@@ -17,10 +17,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from controller.follower import at_addresses, follow, log_to_stderr
 from controller.guardian.guardian import Guardian, Post
 from controller.guardian.watching import SILENCE_S
-from controller.service.clocks import SteppedClock
+from controller.process.clocks import SteppedClock
+from controller.process.follower import at_addresses, follow, log_to_stderr
 from core.errors import GridlabError
 from core.load import load_config
 from realtime.timing import WRITE_S

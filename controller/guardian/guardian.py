@@ -11,11 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.guardian.heartbeat import Takeover, boot_id, read_heartbeat
+from controller.guardian.release import Ward
 from controller.guardian.trail import Trail
-from controller.guardian.ward import Ward
 from controller.guardian.watching import SILENCE_S, UNKNOWN_EPOCH, Action, Watching, watch
-from controller.only_one import only_one
+from controller.process.heartbeat import Takeover, boot_id, read_heartbeat
+from controller.process.lock import only_one
 from core.config import Config
 from core.config_devices import Converter
 from core.devices import Outcome

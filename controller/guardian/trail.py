@@ -8,9 +8,9 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
-from controller.guardian.heartbeat import Takeover
+from controller.process.failures import RecordError
+from controller.process.heartbeat import Takeover
 from controller.record.audit import Attempt, AuditTrail
-from controller.record.failures import RecordError
 from core.devices import Outcome
 from core.time import Clock
 

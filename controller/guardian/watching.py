@@ -16,8 +16,8 @@ with ours: that of an earlier boot, or one ahead of us.
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from controller.guardian.heartbeat import Heartbeat, Sight
-from controller.service.modes import Mode
+from controller.process.heartbeat import Heartbeat, Sight
+from controller.process.modes import Mode
 
 SILENCE_S = 60.0
 """Without a completed cycle, before the guardian takes over: two cycles. The leases of 75 s end after that."""

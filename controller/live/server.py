@@ -24,7 +24,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from controller.live.feed import Feed
 from controller.live.guard import Guard, refusal
 from controller.live.state import LiveState
-from controller.record.codec import encode
+from core.codec import encode
 from core.errors import Fault, InputError
 
 _log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from controller.live.layout import Place, layout, outward
 from core.config import Config
 from core.network import GridLimits
-from mpc.grid_rows import PU_PER_RATING
+from mpc.grid.rows import PU_PER_RATING
 from realtime.timing import CYCLE_DEADLINE_S, USE_DATA_S
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")

@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 from controller.live.feed import Feed, Message
 from controller.live.history import History, Point
 from controller.live.site import Site
-from controller.record.codec import encode
 from controller.record.records import Alarm, CycleRecord, MpcRecord
+from core.codec import encode
 from core.config import Config
 
 _log = logging.getLogger(__name__)

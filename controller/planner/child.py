@@ -11,8 +11,8 @@ from queue import SimpleQueue
 from threading import Thread
 from traceback import format_exc
 
-from controller.clock import WallClock
 from controller.planner.planner import SIZE, Failure, Job, framed
+from controller.process.clocks import WallClock
 
 
 def main() -> None:

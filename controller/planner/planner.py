@@ -35,7 +35,7 @@ from core.time import Clock
 from mpc.day_ahead import DayAhead, coordinate, uncoordinated
 from mpc.forecast import Observed
 from mpc.intra_day import Running, replan, replan_uncoordinated
-from mpc.quadratic_program import PIQP
+from mpc.solvers.quadratic import PIQP
 from realtime.timing import MPC_BEST_S, MPC_KILL_S
 
 CHILD = "controller.planner.child"

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from controller.planner.planner import SIZE, Job, Planner, PlannerError, ReplanJob
 from controller.planner.wire import Refusal, Reply, bare, packed
-from controller.record.codec import encode
-from controller.service.notify import READY, STOPPING, WATCHDOG, notify
+from controller.process.systemd import READY, STOPPING, WATCHDOG, notify
+from core.codec import encode
 from core.errors import GridlabError
 from mpc.intra_day import Running
 

@@ -1,7 +1,7 @@
 """Between ``gridlab serve`` and ``gridlab planner``: a job one way, a reply the other, each after its length.
 
 A job travels pickled: who may open the socket has more rights than the planner. A reply travels as JSON of known types
-(:mod:`controller.record.codec`), and it is looked at before it is believed: the planner can give a plan or none, and
+(:mod:`core.codec`), and it is looked at before it is believed: the planner can give a plan or none, and
 cannot make the other side do anything else.
 """
 
@@ -14,8 +14,8 @@ import numpy as np
 
 from controller.planner.answer import Answer
 from controller.planner.planner import SIZE, DayAheadJob, Job, PlannerError
-from controller.record.codec import CodecError, decode, encode
-from core.assets import FloatArray
+from core.arrays import FloatArray
+from core.codec import CodecError, decode, encode
 from core.errors import Fault, GridlabError, InputError, SolverError, SolverLicenceError
 from mpc.intra_day import Running
 

@@ -18,8 +18,8 @@ from threading import Lock
 from types import TracebackType
 from typing import Self
 
+from controller.process.failures import RecordError, recording
 from controller.record.audit_lines import ATTEMPTED, AuditNote, AuditWrite, line_of, whole
-from controller.record.failures import RecordError, recording
 from core.devices import Outcome
 
 _TAIL_BYTES = 1 << 20

@@ -8,8 +8,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from controller.record.codec import CodecError, decode
-from controller.record.failures import DamagedError, recording
+from controller.process.failures import DamagedError, recording
+from core.codec import CodecError, decode
 from core.devices import Outcome
 
 SCHEMA_VERSION = 1

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from controller.record.failures import DamagedError, recording
+from controller.process.failures import DamagedError, recording
 
 SCHEMA_VERSION = 1
 BUSY_S = 1.0

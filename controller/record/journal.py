@@ -15,9 +15,9 @@ from threading import Lock
 from types import TracebackType
 from typing import Self, TypeVar
 
-from controller.record.codec import CodecError, decode, encode
+from controller.process.failures import DamagedError, RecordError, recording
 from controller.record.database import SCHEMA_VERSION, open_database, set_aside, transaction
-from controller.record.failures import DamagedError, RecordError, recording
+from core.codec import CodecError, decode, encode
 
 T = TypeVar("T")
 GENERATIONS = 2
@@ -84,7 +84,7 @@ class Journal:
         return tuple(self._damaged)
 
     def put(self, values: Mapping[str, object], *, durable: bool = True) -> None:
-        """Keep the values (whatever :func:`controller.record.codec.encode` knows) in one commit: all or none.
+        """Keep the values (whatever :func:`core.codec.encode` knows) in one commit: all or none.
 
         Raises:
             RecordError: the disk or another process does not let us; the last records stand.

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from controller.process.failures import recording
 from controller.record.database import transaction
-from controller.record.failures import recording
 from controller.record.line_protocol import Cell, LineError, stored_line
 from controller.record.measurements import MEASUREMENTS, Measurement, columns
 

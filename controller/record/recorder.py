@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from controller.record.failures import RecordError
+from controller.process.failures import RecordError
 from controller.record.measurements import Record
 from controller.record.records import CycleRecord, DevicesRecord, MpcRecord
 from controller.record.room import Room

@@ -8,8 +8,8 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.process.failures import recording
 from controller.record.database import transaction
-from controller.record.failures import recording
 from controller.record.measurements import MEASUREMENTS
 from controller.record.outbox import DROPPED, count
 from core.config import TelemetryConfig

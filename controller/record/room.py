@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.record.failures import RecordError, recording
+from controller.process.failures import RecordError, recording
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from controller.record.failures import DamagedError, RecordError, recording
+from controller.process.failures import DamagedError, RecordError, recording
 from controller.record.measurements import MEASUREMENTS, TEXT
 from controller.record.records import CycleRecord, MpcRecord
-from controller.run_directory import DIGITS, SCHEMA_VERSION
+from controller.runs.directory import DIGITS, SCHEMA_VERSION
 
 Cell = float | str | None
 Row = Sequence[Cell]

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from controller.process.failures import DamagedError, RecordError, recording
 from controller.record.database import open_database, set_aside, transaction
-from controller.record.failures import DamagedError, RecordError, recording
 from controller.record.measurements import MEASUREMENTS, Measurement, Record, columns, points
 from controller.record.outbox import DROPPED, ENQUEUE, OUTBOX, count
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from controller.report.loop.page import loop_page
 from controller.report.loop.record import read_loop
-from controller.report.page import page
-from controller.report.record import read_record
-from controller.report.study_page import KINDS, read_study, study_page
-from controller.run_directory import Run
+from controller.report.plan.page import page
+from controller.report.plan.record import read_record
+from controller.report.study.page import KINDS, read_study, study_page
+from controller.runs.directory import Run
 from core.errors import Fault, InputError, shown
 
 Draw = Callable[[Run, Run | None], str]

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeVar
 
-from controller.report.amounts import UNKNOWN, number, signed
-from controller.report.markup import Markup, row, table, tag
-from controller.report.record import Record
-from controller.report.summary import Summary
+from controller.report.plan.record import Record
+from controller.report.primitives.amounts import UNKNOWN, number, signed
+from controller.report.primitives.markup import Markup, row, table, tag
+from controller.report.primitives.summary import Summary
 
 Amount = tuple[str, float | None, int]
 """What it is, how much, decimals."""

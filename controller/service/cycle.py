@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from controller.guardian.heartbeat import Released
+from controller.process.failures import RecordError
+from controller.process.heartbeat import Released
 from controller.record.audit import Attempt, AuditTrail
-from controller.record.failures import RecordError
 from controller.service import overrides
 from controller.service.days import Day
 from controller.service.doubts import Doubt, DoubtKind, Doubts

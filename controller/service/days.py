@@ -14,11 +14,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from core.assets import FloatArray, Outlook
+from core.arrays import FloatArray
 from core.config import Config
 from core.config_fields import DayFile, Section
 from core.errors import Fault, InputError
 from core.load import load_scenario
+from core.resources import Outlook
 from core.scenario import Scenario
 from core.series import wall_passes
 from core.time import TimeAxis

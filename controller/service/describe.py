@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from controller.process.modes import Mode
 from controller.record.outbox import Counts
 from controller.record.records import CycleRecord, DeviceRecord, LimitsRecord, ProsumerRecord
 from controller.service.cycle import Cycle
-from controller.service.modes import Mode
 from controller.service.watch import Image
 from core.config import Config
 from core.config_devices import ModbusMeter

@@ -9,14 +9,14 @@ from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import TypeVar
 
-from controller.guardian.heartbeat import Released
+from controller.process.heartbeat import Released
+from controller.process.modes import Mode
 from controller.record.journal import Journal
 from controller.service.costs import Costs
 from controller.service.days import Day, DayBook
-from controller.service.modes import Mode
 from controller.service.plans import Dated, Plans
-from core.assets import Battery
 from core.config import Config
+from core.resources import Battery
 from core.time import Clock
 from mpc.intra_day import Running
 from mpc.margin import Margin

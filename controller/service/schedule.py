@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
+from controller.process.modes import Mode
+from controller.process.systemd import WATCHDOG, notify, status
 from controller.record.records import Severity
 from controller.service.alarms import Finding
-from controller.service.modes import Mode
-from controller.service.notify import WATCHDOG, notify, status
 from controller.service.service import Service
 from core.config import ScheduleConfig
 from core.errors import GridlabError

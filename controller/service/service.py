@@ -2,7 +2,7 @@
 
 It owns no time. Whoever drives it calls :meth:`Service.cycle` every 30 s, :meth:`Service.replan` every 10 min and
 :meth:`Service.tomorrow` once a day: :mod:`controller.service.schedule` by the clocks of real life,
-:mod:`controller.service.follow` by a clock master.
+:mod:`controller.api.follow` by a clock master.
 """
 
 import asyncio
@@ -13,23 +13,23 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from controller.guardian.heartbeat import Heartbeat, read_takeover
+from controller.accounts.model_check import GridCheck, ModelCheck
 from controller.planner.link import AnyPlanner, PlannerLink
 from controller.planner.planner import Planner
+from controller.process.heartbeat import Heartbeat, read_takeover
+from controller.process.modes import Mode
 from controller.record.records import CycleRecord, MpcRecord, Severity
 from controller.service.alarms import Finding
-from controller.service.books import Books
+from controller.service.connection import Field
 from controller.service.cycle import Cycle
 from controller.service.days import DayBook
-from controller.service.desk import Desk, Replanned
 from controller.service.doubts import DoubtKind
-from controller.service.field import Field
 from controller.service.memory import KeptCycle, Memory
-from controller.service.model_check import GridCheck, ModelCheck
-from controller.service.modes import Mode
 from controller.service.overrides import Override, checked
-from controller.service.scribe import Scribe
+from controller.service.planning import Desk, Replanned
+from controller.service.recording import Scribe
 from controller.service.setup import Setup, node_limits
+from controller.service.stores import Books
 from core.devices import Outcome
 from core.errors import GridlabError
 from core.time import Clock

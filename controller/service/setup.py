@@ -23,7 +23,7 @@ class Setup:
         patience_s: real time that a cycle waits for readings, so that a slow device delays no other. In a simulated
             run every device answers within it, for the sake of repeatability.
         live: what a live page shows, if there is one.
-        boot: of this computer, see :func:`controller.guardian.heartbeat.boot_id`; None in virtual time.
+        boot: of this computer, see :func:`controller.process.heartbeat.boot_id`; None in virtual time.
         planner: socket of a planner that is a service of its own; None keeps one as a child process.
     """
 

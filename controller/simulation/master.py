@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from controller.process.talk import Talk, connection, module
 from controller.simulation.faults import FaultEvent, due
-from controller.simulation.talk import Talk, connection, module
 from core.config import Config
 from core.time import Clock
 
-CONTROLLER, GUARDIAN, PLANT = "controller.service.follow", "controller.guardian.follow", "sim_plant"
+CONTROLLER, GUARDIAN, PLANT = "controller.api.follow", "controller.guardian.follow", "sim_plant"
 Addresses = Mapping[str, Any]
 """Where each device listens, {host, port, unit} or {url} by name."""
 
@@ -212,7 +212,7 @@ async def started_plant(job: Job, folder: Path) -> AsyncIterator[tuple[Talk, Add
 
 
 def opening(job: Job, folder: Path, addresses: Addresses) -> Mapping[str, Any]:
-    """What the controller is told first, see :class:`controller.service.follow.Opening`."""
+    """What the controller is told first, see :class:`controller.api.follow.Opening`."""
     return {
         "config": str(job.path),
         "folder": str(folder),

@@ -6,13 +6,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from controller.accounts.closing import Ended, close_books
+from controller.process.answers import Books, Referee, Truth
+from controller.process.talk import FollowerError
 from controller.report import write_report
-from controller.run_directory import first_free, place, write_summary, written
-from controller.simulation.accounts import Ended, close_books
-from controller.simulation.answers import Books, Referee, Truth
+from controller.runs.directory import first_free, place, write_summary, written
+from controller.runs.summaries import described
 from controller.simulation.master import Finished, Job, Moment, simulate
-from controller.simulation.talk import FollowerError
-from controller.summaries import described
 from core.load import fingerprint
 from core.time import Clock
 from realtime.timing import CYCLE_DEADLINE_S

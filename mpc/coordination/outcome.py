@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.prices import DemandProfile
-from mpc.coordination.judge import Candidate
-from mpc.coordination.splitting import Splitting
+from mpc.coordination.star.splitting import Splitting
+from mpc.coordination.star.stopping import Candidate
 
 
 class Status(StrEnum):

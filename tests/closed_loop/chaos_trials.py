@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.chaos.director import Result, prepare, run
+from controller.chaos.running import Result, prepare, run
 from controller.chaos.trials import TRIALS, Trial
 from tests.conftest import CONFIG
 

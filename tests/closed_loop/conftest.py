@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.run_directory import Run
+from controller.runs.directory import Run
 from tests.conftest import CONFIG
 
 Simulate = Callable[..., Run]

@@ -3,10 +3,10 @@
 from datetime import timedelta
 from pathlib import Path
 
-from controller.chaos.case import InjectedFault, Kind
-from controller.chaos.histories import read_histories
 from controller.chaos.script import WARM_S, Played, Take
 from controller.chaos.trials import Trial
+from controller.judge.case import InjectedFault, Kind
+from controller.judge.histories import read_histories
 from tests.closed_loop.chaos_trials import assert_safe, journal, named, tried
 
 __all__ = ["journal"]

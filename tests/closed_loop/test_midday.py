@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from controller.run_directory import Run
+from controller.runs.directory import Run
 from tests.closed_loop.conftest import Simulate
 
 PROSUMERS = {"N3", "N4", "N5", "N7", "N9"}

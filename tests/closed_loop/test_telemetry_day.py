@@ -16,20 +16,20 @@ from typing import Any
 import pytest
 import yaml
 
-from controller.clock import WallClock
+from controller.process.clocks import WallClock
 from controller.record.forwarder import Forwarder
 from controller.record.measurements import MEASUREMENTS, columns
 from controller.record.retention import Retention
 from controller.record.telemetry import nanoseconds
-from controller.run_directory import PARTIAL, Run
+from controller.runs.directory import PARTIAL, Run
 from core.config import InfluxConfig
 from core.load import load_config
 from core.time import TimeAxis
 from tests.closed_loop.conftest import gridlab_process
-from tests.closed_loop.laboratory import GRIDLAB, wait_for
 from tests.conftest import CONFIG
-from tests.controller.commands import scenario_file
-from tests.controller.record.time_series_servers import Influxd, Row, influx_config, number, stored
+from tests.support.commands import scenario_file
+from tests.support.laboratory import GRIDLAB, wait_for
+from tests.support.time_series_servers import Influxd, Row, influx_config, number, stored
 
 DAY_S = 1200
 """Of real time, on the slowest machine; 80 s on a quiet one."""

@@ -11,8 +11,8 @@ import pytest
 
 from controller.record.measurements import MEASUREMENTS, columns
 from tests.closed_loop.test_telemetry_day import CYCLES, import_run, scenario_with, simulating
-from tests.controller.record.time_series_servers import free_port, influx_config, program, request, stored
-from tests.requirements import tool
+from tests.support.requirements import tool
+from tests.support.time_series_servers import free_port, influx_config, program, request, stored
 
 OPTIONS = ("-retentionPeriod=100y", "-dedup.minScrapeInterval=1ms", "-search.latencyOffset=1s")
 """What is older than its month, or written twice, is as in an InfluxDB only with the first two."""

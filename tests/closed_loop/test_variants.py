@@ -10,11 +10,11 @@ import pandas as pd
 import psutil
 import pytest
 
-from controller.run_directory import Run
+from controller.runs.directory import Run
 from tests.closed_loop.conftest import Simulate, gridlab_process
-from tests.closed_loop.laboratory import GRIDLAB, wait_for
 from tests.conftest import CONFIG
-from tests.controller.commands import scenario_file
+from tests.support.commands import scenario_file
+from tests.support.laboratory import GRIDLAB, wait_for
 
 SHORT = ("--start", "12:00", "--end", "12:20")
 MODBUS = (

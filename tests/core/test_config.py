@@ -10,11 +10,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.assets import Capability
 from core.config import Config
 from core.config_devices import ModbusConverter, ModbusMeter, ModbusTls, OpcUaConverter, SunspecConverter
 from core.errors import InputError
 from core.load import load_config, load_yaml
+from core.resources import Capability
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 BAD_INPUT = Path(__file__).parents[1] / "cases" / "bad_input"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.assets import FloatArray
+from core.arrays import FloatArray
 from core.errors import InputError
 from core.load import fingerprint, load_config, load_scenario, load_yaml
 

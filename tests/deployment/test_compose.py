@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.requirements import tool
+from tests.support.requirements import tool
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "configs" / "compose"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.service.notify import ADDRESS, READY, STOPPING, WATCHDOG, notify, status
+from controller.process.systemd import ADDRESS, READY, STOPPING, WATCHDOG, notify, status
 
 
 @contextmanager

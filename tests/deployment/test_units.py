@@ -9,7 +9,7 @@ import pytest
 
 from controller.service.service import STOP_S
 from realtime.timing import CYCLE_DEADLINE_S, CYCLE_S, LEASE_S
-from tests.requirements import tool
+from tests.support.requirements import tool
 
 SYSTEMD = Path(__file__).parents[2] / "configs" / "systemd"
 PLANNER, SERVICE, GUARDIAN = UNITS = "gridlab-planner.service", "gridlab.service", "gridlab-guardian.service"

@@ -17,8 +17,8 @@ from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
 from drivers.status import OperatingState
 from tests.drivers.devices import FakeDevice, Words, ignore, refuse, served, take
-from tests.drivers.scripted import Line, Stage, scripted
-from tests.drivers.support import QUICK, REGISTERS, Hands, parts, run
+from tests.support.drivers import QUICK, REGISTERS, Hands, parts, run
+from tests.support.scripted import Line, Stage, scripted
 
 CONVERTER = load_registers(REGISTERS / "converter_generic.yaml")
 METER = load_registers(REGISTERS / "sicam_meter.yaml")

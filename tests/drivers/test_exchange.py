@@ -17,7 +17,7 @@ from drivers.exchange import (
     RefusedError,
     Timing,
 )
-from tests.drivers.support import Hands, run
+from tests.support.drivers import Hands, run
 
 
 def test_breaker_opens_on_failure_and_lets_one_attempt_decide() -> None:

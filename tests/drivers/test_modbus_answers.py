@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from drivers.exchange import BadAnswerError, ExchangeError, NoAnswerError, RefusedError, Timing
 from drivers.modbus import ModbusLink
-from tests.drivers.scripted import READ, WRITE, Line, Stage, linked
-from tests.drivers.support import Hands, run
+from tests.support.drivers import Hands, run
+from tests.support.scripted import READ, WRITE, Line, Stage, linked
 
 
 @pytest.mark.parametrize(

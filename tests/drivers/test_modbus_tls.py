@@ -28,8 +28,8 @@ from drivers.modbus_tls import load_tls
 from drivers.registers import load_registers
 from tests.drivers.certificates import issue
 from tests.drivers.devices import FakeDevice, served
-from tests.drivers.scripted import READ, WRITE, Line, Play, Stage, scripted
-from tests.drivers.support import QUICK, REGISTERS, Hands, run
+from tests.support.drivers import QUICK, REGISTERS, Hands, run
+from tests.support.scripted import READ, WRITE, Line, Play, Stage, scripted
 
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 CLIENT_HELLO = b"\x16\x03"

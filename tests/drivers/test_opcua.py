@@ -17,8 +17,8 @@ from drivers.converters.opcua import OpcUaConverter
 from drivers.exchange import NoAnswerError, RefusedError, Timing
 from drivers.opcua import OpcUaSession
 from drivers.status import ConverterStatus, OperatingState
-from tests.drivers.opcua_server import SAMPLED_AT, FakeConverter
-from tests.drivers.support import Hands, parts, run
+from tests.support.drivers import Hands, parts, run
+from tests.support.opcua_server import SAMPLED_AT, FakeConverter
 
 TIMING = Timing(request_s=2.0, exchange_s=6.0)
 SETPOINT = Setpoint(6.0, -8.0, 75.0)

@@ -26,8 +26,8 @@ from drivers.exchange import Timing
 from drivers.factory import Site, connect
 from drivers.opcua_security import load_credentials
 from tests.drivers.certificates import issue
-from tests.drivers.opcua_server import FakeConverter
-from tests.drivers.support import Hands, run
+from tests.support.drivers import Hands, run
+from tests.support.opcua_server import FakeConverter
 
 PASSWORD = "kept-in-a-file"
 POLICY = "Basic256Sha256"

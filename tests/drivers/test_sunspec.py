@@ -12,8 +12,8 @@ from core.devices import Outcome, Quality, Setpoint
 from drivers.converters.sunspec import SunspecConverter
 from drivers.modbus import ModbusLink
 from drivers.sunspec_points import MODELS, POINTS, SENTINELS, Point
-from tests.drivers.scripted import Line, Stage, scripted
-from tests.drivers.support import QUICK, Hands, parts, run
+from tests.support.drivers import QUICK, Hands, parts, run
+from tests.support.scripted import Line, Stage, scripted
 
 SIZES = {"int16": 1, "uint16": 1, "enum16": 1, "int32": 2, "uint32": 2}
 SYMBOLS = {

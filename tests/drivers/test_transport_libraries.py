@@ -21,9 +21,9 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ConnectionException, ModbusIOException
 from pymodbus.framer import FramerSocket
 
-from tests.drivers.opcua_server import FakeConverter
-from tests.drivers.scripted import Line, Stage, scripted
-from tests.drivers.support import run
+from tests.support.drivers import run
+from tests.support.opcua_server import FakeConverter
+from tests.support.scripted import Line, Stage, scripted
 
 READ = "03 0000 0002"
 

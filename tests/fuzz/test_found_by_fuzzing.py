@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from controller.process.failures import DamagedError
 from controller.record.audit_lines import AuditWrite, read_audit
-from controller.record.codec import CodecError, decode
-from controller.record.failures import DamagedError
+from core.codec import CodecError, decode
 from core.devices import Quality
 from drivers.converters.opcua import OpcUaConverter
 from drivers.converters.sunspec import SunspecConverter
@@ -15,13 +15,13 @@ from drivers.exchange import BadAnswerError, Exchanges
 from drivers.modbus import ModbusLink
 from drivers.opcua import OpcUaSession
 from drivers.readings import Gauge
-from tests.drivers.opcua_server import SAYS, FakeConverter
-from tests.drivers.scripted import scripted
-from tests.drivers.support import QUICK, Hands, parts, run
-from tests.fuzz.findings import dice
-from tests.fuzz.memory_wire import LoopClock, run_on
-from tests.fuzz.opcua_samples import Said, show
-from tests.fuzz.sunspec_devices import LENGTHS, SANE, Device, bank
+from tests.support.drivers import QUICK, Hands, parts, run
+from tests.support.fuzz.findings import dice
+from tests.support.fuzz.memory_wire import LoopClock, run_on
+from tests.support.fuzz.opcua_samples import Said, show
+from tests.support.fuzz.sunspec_devices import LENGTHS, SANE, Device, bank
+from tests.support.opcua_server import SAYS, FakeConverter
+from tests.support.scripted import scripted
 
 READ = "03 0000 0002"
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fuzz.findings import Findings, dice
-from tests.fuzz.mapped_devices import fuzz_converter, fuzz_meter
-from tests.fuzz.opcua_samples import fuzz_opcua
-from tests.fuzz.register_values import fuzz_register_values
-from tests.fuzz.sunspec_devices import fuzz_sunspec
+from tests.support.fuzz.findings import Findings, dice
+from tests.support.fuzz.mapped_devices import fuzz_converter, fuzz_meter
+from tests.support.fuzz.opcua_samples import fuzz_opcua
+from tests.support.fuzz.register_values import fuzz_register_values
+from tests.support.fuzz.sunspec_devices import fuzz_sunspec
 
 SEED = 5
 CAMPAIGNS: dict[Callable[[random.Random, int], Findings], int] = {

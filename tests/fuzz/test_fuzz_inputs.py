@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from core.load import load_yaml
-from tests.controller.commands import gridlab
-from tests.fuzz.configurations import SOURCES, fuzz_configs, fuzz_hostile, fuzz_registers, fuzz_series
-from tests.fuzz.findings import Findings, dice
-from tests.fuzz.mutants import altered, as_yaml, torn
-from tests.fuzz.records import fuzz_audits, fuzz_codec, fuzz_journals
+from tests.support.commands import gridlab
+from tests.support.fuzz.configurations import SOURCES, fuzz_configs, fuzz_hostile, fuzz_registers, fuzz_series
+from tests.support.fuzz.findings import Findings, dice
+from tests.support.fuzz.mutants import altered, as_yaml, torn
+from tests.support.fuzz.records import fuzz_audits, fuzz_codec, fuzz_journals
 
 SEED = 5
 CAMPAIGNS: dict[Callable[[random.Random, int, Path], Findings], int] = {

@@ -9,8 +9,8 @@ from controller.record.export import Imported, import_influx
 from controller.record.records import Alarm, CycleRecord, DeviceRecord, LimitsRecord, Severity
 from controller.record.telemetry import Telemetry
 from core.devices import Quality
-from tests.controller.record.cycle_records import cycle, mpc
-from tests.controller.record.time_series_servers import Influxd, influx_config
+from tests.support.cycle_records import cycle, mpc
+from tests.support.time_series_servers import Influxd, influx_config
 
 CYCLES = 30
 HOLE = range(10, 16)

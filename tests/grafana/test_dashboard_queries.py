@@ -12,11 +12,11 @@ import pytest
 from controller.record.measurements import MEASUREMENTS
 from controller.record.records import CycleRecord
 from controller.record.telemetry import nanoseconds
-from tests.controller.record.cycle_records import PROSUMERS, START
-from tests.controller.record.time_series_servers import Influxd
 from tests.grafana import histories, provisioned
 from tests.grafana.grafana_macros import Series, firing, seconds, substituted
 from tests.grafana.provisioned import Names, PanelQuery
+from tests.support.cycle_records import PROSUMERS, START
+from tests.support.time_series_servers import Influxd
 
 SHOWN, BACK_S, MINUTE_NS = "shown", 900.0, 60 * 10**9
 Change = Callable[[CycleRecord], CycleRecord]

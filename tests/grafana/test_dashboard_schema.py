@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.grafana import provisioned
-from tests.requirements import tool
+from tests.support.requirements import tool
 
 SCHEMA = Path(__file__).parent / "schema"
 INSTALLED = SCHEMA / "node_modules" / ".package-lock.json"

@@ -11,7 +11,7 @@ from sunspec2.modbus.client import SunSpecModbusClientDeviceTCP
 
 from tests.conftest import CONFIG
 from tests.independent_clients.running_plant import RunningPlant
-from tests.requirements import tool
+from tests.support.requirements import tool
 
 DOCS = CONFIG.parents[1] / "docs"
 ROW = re.compile(r"^\| (\d+) \| (\d+) \| (4\d{4}) \| (\w+) \| (rw?) \| `(\w+)`", re.MULTILINE)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.independent_clients.running_plant import LAST_LEASE_S, LEASE_S, RunningPlant, eventually
-from tests.requirements import tool
+from tests.support.requirements import tool
 
 SAFE, REMOTE = "1", "2"
 SETPOINT, COMMAND, POWER = "-r 0 -t 4:float -B", "-r 4", "-r 8 -c 2"

@@ -13,7 +13,7 @@ from influxdb_client import InfluxDBClient, Point, WriteOptions
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
-from tests.controller.record.time_series_servers import Influxd, influx_config
+from tests.support.time_series_servers import Influxd, influx_config
 
 
 class Database:

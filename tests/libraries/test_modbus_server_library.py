@@ -13,7 +13,7 @@ from pymodbus.exceptions import ModbusIOException
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from tests.asynchronous import run
+from tests.support.asynchronous import run
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from apscheduler import events
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from tests.asynchronous import run
+from tests.support.asynchronous import run
 
 MISSED = events.EVENT_JOB_MISSED
 BUSY = events.EVENT_JOB_MAX_INSTANCES

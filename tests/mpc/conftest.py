@@ -7,10 +7,10 @@ import pytest
 from core.config import CoordinationConfig
 from core.scenario import Scenario
 from mpc.day_ahead import CoordinatedDay, coordinate
-from mpc.grid_rows import GridModel
+from mpc.grid.rows import GridModel
 from mpc.price import violation_price_chf_per_kwh
 from mpc.reference import AcOptimum, CentralisedProblem
-from tests.mpc.virtual_clock import VirtualClock
+from tests.support.virtual_clock import VirtualClock
 
 
 def agreed(scenario: Scenario, **settings: Any) -> CoordinatedDay:

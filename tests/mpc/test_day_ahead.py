@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.assets import Battery
 from core.config import CoordinationConfig
 from core.errors import SolverError, SolverLicenceError
+from core.resources import Battery
 from core.scenario import Scenario
 from mpc.coordination.outcome import Status
 from mpc.day_ahead import CoordinatedDay, coordinate, uncoordinated
 from mpc.reference import CentralisedProblem
-from tests.mpc.certificate import certify, retail_cost_chf, violation_pu
-from tests.mpc.virtual_clock import VirtualClock
-from tests.synthetic import scenario
+from tests.support.certificate import certify, retail_cost_chf, violation_pu
+from tests.support.synthetic import scenario
+from tests.support.virtual_clock import VirtualClock
 
 SETTINGS = CoordinationConfig()
 SMALL = scenario(step_min=120, n_prosumers=2)

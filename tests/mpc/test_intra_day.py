@@ -10,11 +10,11 @@ from core.scenario import Scenario
 from mpc.coordination.outcome import Status
 from mpc.day_ahead import CoordinatedDay, coordinate, uncoordinated
 from mpc.forecast import Observed, remaining
-from mpc.grid_rows import GridModel
+from mpc.grid.rows import GridModel
 from mpc.intra_day import Running, replan, replan_uncoordinated
 from mpc.margin import COLD_START_PU, WINDOW, Margin
-from tests.mpc.virtual_clock import VirtualClock
-from tests.synthetic import scenario
+from tests.support.synthetic import scenario
+from tests.support.virtual_clock import VirtualClock
 
 STEP = 20
 

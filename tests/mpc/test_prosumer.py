@@ -6,15 +6,16 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from core.assets import Battery, Capability, FloatArray, Outlook, Pv
-from core.assets import Prosumer as Who
+from core.arrays import FloatArray
 from core.errors import SolverLicenceError
 from core.plan import SIMULTANEOUS_VISIBLE_KW
 from core.prices import PriceSignal, Tariff
+from core.resources import Battery, Capability, Outlook, Pv
+from core.resources import Prosumer as Who
 from core.scenario import Scenario, Site
 from mpc.prosumer import Prosumer
-from tests.mpc.independent_prosumer import least_cost
-from tests.synthetic import scenario
+from tests.support.independent_prosumer import least_cost
+from tests.support.synthetic import scenario
 
 BASE = scenario(n_prosumers=1, step_min=30, total_pv_kw=5.0)
 DT_H, STEPS = BASE.axis.dt_h, BASE.axis.n_steps

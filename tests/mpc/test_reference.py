@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.assets import Battery, Capability
 from core.prices import Tariff
+from core.resources import Battery, Capability
 from core.scenario import Scenario
-from mpc.grid_rows import GridModel
+from mpc.grid.rows import GridModel
 from mpc.prosumer import Prosumer
 from mpc.reference import AcOptimum, CentralisedProblem
-from tests.mpc.independent_flow import judged_flow
-from tests.synthetic import scenario, with_slack_voltage
+from tests.support.independent_flow import judged_flow
+from tests.support.synthetic import scenario, with_slack_voltage
 
 PRICE_CAP = 2.0
 

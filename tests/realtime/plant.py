@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from core.assets import Battery
 from core.devices import Measurement, Quality, Snapshot
+from core.resources import Battery
 from realtime.cycle import step
 from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState, Offer, PlanTargets
 from realtime.plane import ZERO, Power

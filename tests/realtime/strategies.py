@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from core.assets import Battery, Capability
+from core.resources import Battery, Capability
 from realtime.plane import Interval, Power
 from realtime.storage import SocRange, Storage, allowed_power
 from realtime.tracker import Amounts, Target

@@ -5,8 +5,8 @@ from math import nan
 
 import pytest
 
-from core.assets import Battery
 from core.devices import Measurement, Quality
+from core.resources import Battery
 from realtime import cycle
 from realtime.chain import step_node
 from realtime.cycle import step

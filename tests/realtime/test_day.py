@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.assets import Battery, Capability
+from core.resources import Battery, Capability
 from realtime.fallback import Mode
 from realtime.node import NodeLimits
 from realtime.reasons import Reason

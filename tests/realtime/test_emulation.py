@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.assets import Battery
+from core.resources import Battery
 from realtime.emulation import BatteryState, InForce, advance, battery_power, explains, range_after, settle
 from realtime.plane import Interval, Power
 from realtime.storage import SocRange

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.assets import Battery, Capability
 from core.plan import ProsumerPlan
+from core.resources import Battery, Capability
 from realtime.plane import Interval, Power
 from realtime.reasons import Reason
 from realtime.storage import SocRange, Storage, allowed_power, soc_change

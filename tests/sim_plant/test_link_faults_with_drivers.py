@@ -17,8 +17,8 @@ from drivers.exchange import Timing
 from drivers.factory import Devices, Site, connect
 from sim_plant.link_faults import LinkFault
 from sim_plant.plant import Plant, open_plant
-from tests.sim_plant.benches import CONFIGS, GENERIC, METER, START, SUNSPEC, device, opcua_device, plant_of, run
 from tests.sim_plant.test_plant_with_drivers import Wall
+from tests.support.plant_benches import CONFIGS, GENERIC, METER, START, SUNSPEC, device, opcua_device, plant_of, run
 
 TIMING = Timing(request_s=0.2, exchange_s=0.8, pause_s=0.1, session_s=0.6)
 GENERIC_ONE, GENERIC_TWO = device("generic", GENERIC, port=1, unit=1), device("second", GENERIC, port=1, unit=2)

@@ -11,7 +11,7 @@ from sim_plant.laboratory import Laboratory
 from sim_plant.referee import Recorder
 from sim_plant.settings import PlantError
 from sim_plant.stations import ConverterStation
-from tests.sim_plant.benches import GENERIC, METER, START, device, plant_of
+from tests.support.plant_benches import GENERIC, METER, START, device, plant_of
 
 SETPOINT = {"p_setpoint_kw": 3.0, "q_setpoint_kvar": -1.0, "lease_s": 75.0, "writer_epoch": 4.0, "enable": 1.0}
 

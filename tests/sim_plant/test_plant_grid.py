@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.network import Line, Network
-from mpc.power_flow import PowerFlow
+from mpc.grid.power_flow import PowerFlow
 from sim_plant.grid import Grid
 
 

@@ -11,7 +11,7 @@ from sim_plant.meter import Accuracy
 from sim_plant.plant import open_plant
 from sim_plant.settings import PlantConfig, PlantError, SlackVoltage, plant_config
 from tests.conftest import CONFIG
-from tests.sim_plant.benches import (
+from tests.support.plant_benches import (
     GENERIC,
     METER,
     SUNSPEC,

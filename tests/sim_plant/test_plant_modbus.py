@@ -12,7 +12,7 @@ from sim_plant.modbus_server import PortError, _answer
 from sim_plant.plant import Plant, open_plant
 from sim_plant.referee import Recorder
 from sim_plant.settings import PlantError
-from tests.sim_plant.benches import (
+from tests.support.plant_benches import (
     CONFIGS,
     GENERIC,
     METER,

@@ -15,10 +15,10 @@ from sim_plant.faults import FaultError
 from sim_plant.modbus_server import TlsError
 from sim_plant.plant import Plant, open_plant
 from sim_plant.settings import PlantConfig, PlantError
-from tests.sim_plant.benches import CONFIGS, GENERIC, METER, SUNSPEC, device, obey, plant_of, run
 from tests.sim_plant.certificates import write_certificate
 from tests.sim_plant.test_plant_lock_step import listening
 from tests.sim_plant.test_plant_with_drivers import Wall
+from tests.support.plant_benches import CONFIGS, GENERIC, METER, SUNSPEC, device, obey, plant_of, run
 
 TIMING = Timing(request_s=0.3, exchange_s=1.0, pause_s=0.1)
 READ_STATE = bytes.fromhex("0001 0000 0006 01 03 0007 0001")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CONFIG
-from tests.sim_plant.benches import CONFIGS, master, run
+from tests.support.plant_benches import CONFIGS, master, run
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sunspec2.modbus.modbus import ModbusClientException
 
 from sim_plant.plant import Plant, open_plant
 from sim_plant.sunspec_models import BASE, LAYOUT, LENGTHS
-from tests.sim_plant.benches import SUNSPEC, device, modbus, plant_of, run
+from tests.support.plant_benches import SUNSPEC, device, modbus, plant_of, run
 
 CONVERTER = device("n5", SUNSPEC)
 TABLES = Path(sunspec2.mdef.__file__).parent / "models" / "json"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from drivers.factory import Site, connect
 from sim_plant.plant import open_plant
-from tests.sim_plant.benches import CONFIGS, GENERIC, METER, SUNSPEC, device, obey, opcua_device, plant_of, run
+from tests.support.plant_benches import CONFIGS, GENERIC, METER, SUNSPEC, device, obey, opcua_device, plant_of, run
 
 
 class Wall:

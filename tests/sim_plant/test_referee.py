@@ -11,7 +11,7 @@ from sim_plant.faults import CONVERTER_FAULTS
 from sim_plant.meter import EXACT
 from sim_plant.referee import Change, Recorder, Referee, Rules, Verdict, Violation
 from sim_plant.stations import Bench, ConverterStation, Instrument
-from tests.sim_plant.benches import START
+from tests.support.plant_benches import START
 
 
 class Converter:

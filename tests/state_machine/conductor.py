@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from controller.service.modes import Mode
+from controller.process.modes import Mode
 from core.errors import GridlabError
 from sim_plant.converter import Mode as State
 from tests.state_machine import rules_of_safety as safety

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from math import inf
 
-from controller.service.modes import Mode
+from controller.process.modes import Mode
 from realtime.timing import LEASE_S
 
 LINK = ("down", "black_hole", "garbage", "cut", "late_write")

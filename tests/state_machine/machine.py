@@ -9,8 +9,8 @@ from typing import ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from controller.record.failures import RecordError
-from controller.service.modes import Mode
+from controller.process.failures import RecordError
+from controller.process.modes import Mode
 from core.devices import Outcome
 from core.errors import GridlabError
 from realtime.fallback import Mode as Rung

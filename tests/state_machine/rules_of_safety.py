@@ -2,10 +2,10 @@
 
 from math import inf, isfinite
 
-from controller.guardian.heartbeat import Heartbeat, read_heartbeat
 from controller.guardian.watching import SILENCE_S
+from controller.process.heartbeat import Heartbeat, read_heartbeat
+from controller.process.modes import Mode
 from controller.record.records import CycleRecord, ProsumerRecord
-from controller.service.modes import Mode
 from core.devices import Outcome, Quality
 from realtime.fallback import Mode as Rung
 from realtime.storage import soc_change

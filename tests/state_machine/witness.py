@@ -7,7 +7,7 @@ from typing import Any
 
 from controller.guardian.trail import TRAIL
 from controller.record.audit_lines import ATTEMPTED, whole
-from controller.service.books import AUDIT
+from controller.service.stores import AUDIT
 from sim_plant.converter import Refusal
 from sim_plant.referee import Tally, Verdict
 

@@ -18,18 +18,18 @@ from typing import Any, Literal
 
 import pytest
 
-from controller.clock import WallClock
-from controller.follower import at_addresses
 from controller.guardian import guardian as guardian_module
 from controller.guardian.guardian import Guardian, Post
 from controller.planner.planner import Planner
 from controller.planner.unit import listening
-from controller.record.failures import RecordError
+from controller.process.clocks import SteppedClock, WallClock
+from controller.process.failures import RecordError
+from controller.process.follower import at_addresses
+from controller.process.modes import Mode
 from controller.record.records import CycleRecord
-from controller.service import books, days
-from controller.service import field as connection
-from controller.service.clocks import SteppedClock
-from controller.service.modes import Mode
+from controller.service import connection as connection
+from controller.service import days
+from controller.service import stores as books
 from controller.service.service import Service
 from controller.service.setup import Setup
 from core.config import Config
@@ -42,9 +42,9 @@ from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import PlantConfig, plant_config
 from tests.conftest import CONFIG
-from tests.controller.record.disks import full_disk
-from tests.controller.service.bench import midsummer, modbus_only
 from tests.state_machine.witness import Witness
+from tests.support.disks import full_disk
+from tests.support.service_bench import midsummer, modbus_only
 
 CYCLE_S, POLL_S = 30.0, 5.0
 NOON = midsummer().forecast.axis.start + timedelta(hours=12)

@@ -17,8 +17,8 @@ from drivers.meters.sicam import SicamMeter
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
 from drivers.status import ConverterStatus, OperatingState
-from tests.drivers.scripted import Line, scripted
-from tests.drivers.support import REGISTERS, Hands, parts, run
+from tests.support.drivers import REGISTERS, Hands, parts, run
+from tests.support.scripted import Line, scripted
 
 TEN = datetime(2018, 6, 21, 10, tzinfo=UTC)
 """2018-06-21 10:00:00 UTC is 1 529 575 200 s = 5b2b7720, or 1 529 575 200 000 ms = 0164 21c9 5500, after 1970 began."""

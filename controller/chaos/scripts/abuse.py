@@ -15,15 +15,15 @@ from typing import Any
 from controller.api.attempts import EVENT
 from controller.api.endpoints import PREFIX
 from controller.api.tokens import Role, token_of
-from controller.chaos.case import MODE_NOTE, Kind
-from controller.chaos.cycles import COMMAND_NOTE
-from controller.chaos.forgeries import ARM, HUGE, KINDS, MODE, OVERRIDE, Forger, bearer, order
-from controller.chaos.histories import AUDIT
+from controller.chaos.forged_requests import ARM, HUGE, KINDS, MODE, OVERRIDE, Forger, bearer, order
 from controller.chaos.intruder import CUT_OFF, Attempt, call, linger, meanwhile
 from controller.chaos.script import Played, Take
 from controller.chaos.scripts.devices import leaks
+from controller.judge.case import MODE_NOTE, Kind
+from controller.judge.cycles import COMMAND_NOTE
+from controller.judge.histories import AUDIT
+from controller.process.modes import Mode
 from controller.record.audit_lines import AuditNote, read_audit
-from controller.service.modes import Mode
 from core.errors import GridlabError
 
 CLIENTS, FLOOD, FLOOD_S = 16, 500, 60.0

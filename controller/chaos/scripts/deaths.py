@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from controller.chaos.case import RESTART_S, InjectedFault, Kind
 from controller.chaos.script import WARM_S, Played, Take
 from controller.guardian.watching import SILENCE_S
-from controller.service.modes import Mode
-from controller.simulation.talk import FollowerError
+from controller.judge.case import RESTART_S, InjectedFault, Kind
+from controller.process.modes import Mode
+from controller.process.talk import FollowerError
 
 MID_CYCLE_S = 0.03
 """Real time in which a cycle reads, decides and begins to write."""

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.chaos.case import Kind
 from controller.chaos.script import Played, Resources, Script, Take
-from controller.service.modes import Mode
+from controller.judge.case import Kind
+from controller.process.modes import Mode
 from controller.simulation.faults import possible
 from core.config_devices import ModbusConverter, ModbusMeter, OpcUaConverter, SunspecConverter
 

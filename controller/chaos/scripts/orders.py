@@ -3,12 +3,12 @@
 import time
 from dataclasses import replace
 
-from controller.chaos.case import Kind
-from controller.chaos.evidence import SAFE_WITHIN_S
+from controller.chaos.faulted_run import OPERATOR
 from controller.chaos.script import Played, Take
 from controller.chaos.scripts.devices import CONVERTERS, Switch, switched
-from controller.chaos.stage import OPERATOR
-from controller.service.modes import Mode
+from controller.judge.case import Kind
+from controller.judge.evidence import SAFE_WITHIN_S
+from controller.process.modes import Mode
 from core.devices import Outcome
 
 HOUR_S = 3600.0

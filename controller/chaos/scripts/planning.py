@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from controller.chaos.case import Kind
-from controller.chaos.liar import Liar, Mood
+from controller.chaos.faulty_planner import Liar, Mood
 from controller.chaos.script import Played, Take
+from controller.judge.case import Kind
 
 EARLY_S = 180.0
 """When the first run of the MPC is due; the next ones follow every :data:`EVERY_S`."""

@@ -6,13 +6,13 @@ import resource
 import time
 from pathlib import Path
 
-from controller.chaos.case import Kind
 from controller.chaos.script import Played, Take
 from controller.chaos.scripts.devices import leaks
 from controller.chaos.sink import Sink
+from controller.judge.case import Kind
+from controller.process.modes import Mode
 from controller.record.export import export_line_protocol
 from controller.record.outbox import DEAD_LETTERS
-from controller.service.modes import Mode
 
 ASKED, UNWELL_S = 3, 40.0
 """How often the database has been asked in vain when it is well again; real time in which that happens."""

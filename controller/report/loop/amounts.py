@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from controller.report.amounts import number
+from controller.accounts.settlement import Account
 from controller.report.comparison import Amount
 from controller.report.loop.summary import LoopSummary
 from controller.report.loop.tables import charge
-from controller.simulation.settlement import Account
+from controller.report.primitives.amounts import number
 
 
 def amounts(summary: LoopSummary) -> tuple[Amount, ...]:

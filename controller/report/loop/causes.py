@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from controller.report.amounts import number
+from controller.accounts.voltage_events import DAY_AHEAD, Event
 from controller.report.loop.summary import LoopSummary
-from controller.simulation.events import DAY_AHEAD, Event
+from controller.report.primitives.amounts import number
 from mpc.coordination.outcome import Status
 
 SHARE = 0.5

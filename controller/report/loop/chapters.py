@@ -5,24 +5,7 @@ from shlex import quote
 
 import pandas as pd
 
-from controller.report.amounts import number, percent
-from controller.report.cast import Cast
-from controller.report.chapters import (
-    CONVERGED,
-    COORDINATED,
-    COSTS,
-    SELFISH,
-    chapter,
-    convergence,
-    drawing,
-    drawn,
-    facts,
-    note,
-    origin,
-)  # fmt: skip
 from controller.report.comparison import amounts_table, names, prosumers_table
-from controller.report.figures import day_figure as plan_figure
-from controller.report.guide import guide
 from controller.report.loop import tables
 from controller.report.loop.amounts import amounts, whom
 from controller.report.loop.checks import checks
@@ -38,8 +21,25 @@ from controller.report.loop.figures import (
 from controller.report.loop.header import end
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.violations import event_table, node_table, quantity_table
-from controller.report.markup import Markup, tag
-from controller.report.stage import Stage
+from controller.report.plan.chapters import (
+    CONVERGED,
+    COORDINATED,
+    COSTS,
+    SELFISH,
+    chapter,
+    convergence,
+    drawing,
+    drawn,
+    facts,
+    note,
+    origin,
+)  # fmt: skip
+from controller.report.plan.figures import day_figure as plan_figure
+from controller.report.primitives.amounts import number, percent
+from controller.report.primitives.drawing import Stage
+from controller.report.primitives.guide import guide
+from controller.report.primitives.markup import Markup, tag
+from controller.report.primitives.participants import Cast
 from mpc.coordination.outcome import Status
 
 LISTED = 12

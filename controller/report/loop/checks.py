@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from controller.report.amounts import magnitude, number, percent
+from controller.accounts.energy_balance import BALANCED
+from controller.accounts.model_check import WARNING_PU
+from controller.accounts.voltage_quality import OUTSIDE, OUTSIDE_10MIN, WORST_MEAN_PU, WORST_PU
 from controller.report.loop.quantities import quantities
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.summary import LoopSummary
-from controller.service.model_check import WARNING_PU
-from controller.simulation.energy_books import BALANCED
-from controller.simulation.voltage_quality import OUTSIDE, OUTSIDE_10MIN, WORST_MEAN_PU, WORST_PU
+from controller.report.primitives.amounts import magnitude, number, percent
 
 CONVERGED = 0.99
 """Share of MPC runs."""

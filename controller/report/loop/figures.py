@@ -8,13 +8,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from controller.report.cast import Cast
+from controller.accounts.voltage_parts import predicted_supply
 from controller.report.comparison import names
-from controller.report.figures import name_prosumers, stacked
 from controller.report.loop import panels
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.trace import trace
-from controller.report.style import (
+from controller.report.plan.figures import name_prosumers, stacked
+from controller.report.primitives.participants import Cast
+from controller.report.primitives.style import (
     ASKED,
     BOUND,
     COLOURS,
@@ -33,8 +34,7 @@ from controller.report.style import (
     short,
     styled,
 )  # fmt: skip
-from controller.report.times import description, edges_h, ticks
-from controller.simulation.voltage_parts import predicted_supply
+from controller.report.primitives.times import description, edges_h, ticks
 from mpc.coordination.outcome import Status
 
 Panel = Callable[[Axes, LoopRecord], None]

@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from controller.report.cast import Cast
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.trace import held, trace
-from controller.report.panels import (
+from controller.report.plan.panels import (
     AVAILABLE,
     NEAR_ZERO,
     PERCENT,
@@ -17,8 +16,9 @@ from controller.report.panels import (
     pv_axis,
     voltage_axis,
 )  # fmt: skip
-from controller.report.style import BOUND, INK, LIMIT, Key, Look, handle
-from core.assets import FloatArray
+from controller.report.primitives.participants import Cast
+from controller.report.primitives.style import BOUND, INK, LIMIT, Key, Look, handle
+from core.arrays import FloatArray
 
 MEASURED = Look("black", linewidth=0.7)
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from controller.accounts.voltage_quality import INTERVAL
 from controller.report.loop.record import LoopRecord
-from controller.report.violations import SLACK
-from controller.simulation.voltage_quality import INTERVAL
-from mpc.grid_rows import PU_PER_RATING
+from controller.report.plan.violations import SLACK
+from mpc.grid.rows import PU_PER_RATING
 
 
 @dataclass(frozen=True)

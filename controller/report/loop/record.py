@@ -8,17 +8,17 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from controller.report.cast import Cast, cast
+from controller.accounts.closing import HINDSIGHT
+from controller.accounts.voltage_quality import ten_minute_means
 from controller.report.loop.summary import LoopSummary
 from controller.report.loop.telemetry import cycle_times
-from controller.report.record import differing, plan_axis, read_iterations, read_plan, read_voltages, require_names
-from controller.report.stage import Plan
-from controller.report.summary import parse
-from controller.run_directory import Run
-from controller.simulation.accounts import HINDSIGHT
-from controller.simulation.recording import Recording, columns, wide
-from controller.simulation.voltage_quality import ten_minute_means
-from core.assets import FloatArray
+from controller.report.plan.record import differing, plan_axis, read_iterations, read_plan, read_voltages, require_names
+from controller.report.primitives.drawing import Plan
+from controller.report.primitives.participants import Cast, cast
+from controller.report.primitives.summary import parse
+from controller.runs.directory import Run
+from controller.runs.recording import Recording, columns, wide
+from core.arrays import FloatArray
 from core.time import TimeAxis
 
 INSTANT = timedelta(microseconds=1)

@@ -2,15 +2,15 @@
 
 from datetime import datetime
 
-from controller.report.summary import RunSummary
-from controller.service.model_check import ModelCheck
-from controller.simulation.accounts import SocBand
-from controller.simulation.answers import Referee
-from controller.simulation.durations import Cycles, MpcRuns
-from controller.simulation.energy_books import EnergyBook
-from controller.simulation.events import Event
-from controller.simulation.settlement import Account
-from controller.simulation.voltage_quality import VoltageQuality
+from controller.accounts.closing import SocBand
+from controller.accounts.durations import Cycles, MpcRuns
+from controller.accounts.energy_balance import EnergyBook
+from controller.accounts.model_check import ModelCheck
+from controller.accounts.settlement import Account
+from controller.accounts.voltage_events import Event
+from controller.accounts.voltage_quality import VoltageQuality
+from controller.process.answers import Referee
+from controller.report.primitives.summary import RunSummary
 
 
 class LoopSummary(RunSummary):

@@ -4,10 +4,10 @@ from datetime import datetime
 from math import isnan
 from zoneinfo import ZoneInfo
 
-from controller.report.amounts import UNKNOWN, number, percent
 from controller.report.loop.checks import Check
 from controller.report.loop.record import LoopRecord
-from controller.report.markup import Markup, row, table, tag
+from controller.report.primitives.amounts import UNKNOWN, number, percent
+from controller.report.primitives.markup import Markup, row, table, tag
 from realtime.fallback import Mode
 from realtime.reasons import Reason
 

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from controller.report.style import Look
-from core.assets import FloatArray
+from controller.report.primitives.style import Look
+from core.arrays import FloatArray
 
 BUCKETS = 480
 """More would be closer together than a printer's dots."""

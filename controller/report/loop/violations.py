@@ -2,15 +2,15 @@
 
 import pandas as pd
 
-from controller.report.amounts import UNKNOWN, number, signed
+from controller.accounts.voltage_events import Event
+from controller.accounts.voltage_quality import beyond
 from controller.report.loop.causes import cause
 from controller.report.loop.quantities import quantities
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.tables import local
-from controller.report.markup import Markup, joined, row, table, tag
-from controller.report.tables import DECIMALS
-from controller.simulation.events import Event
-from controller.simulation.voltage_quality import beyond
+from controller.report.plan.tables import DECIMALS
+from controller.report.primitives.amounts import UNKNOWN, number, signed
+from controller.report.primitives.markup import Markup, joined, row, table, tag
 
 ROWS, NAMED = 24, 3
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.service.modes import Mode
-from tests.controller.api.running import Running, running
+from controller.process.modes import Mode
+from tests.support.api import Running, running
 
 
 @pytest.fixture(scope="package")

@@ -9,10 +9,10 @@ from datetime import datetime
 import pytest
 
 from controller.api.tokens import Role
-from controller.service.modes import Mode
-from tests.closed_loop.laboratory import wait_for
+from controller.process.modes import Mode
 from tests.controller.api.orders import ARM, GETS, MODE, ORDERS, OVERRIDE, STOP
-from tests.controller.api.running import Running
+from tests.support.api import Running
+from tests.support.laboratory import wait_for
 
 CONVERTERS = {f"n{k}_converter" for k in (3, 4, 5, 7, 9)}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from controller.api.tokens import Role, token_of
-from controller.service.modes import Mode
+from controller.process.modes import Mode
 from tests.controller.api.orders import GETS, MODE, ORDERS, OVERRIDE, STOP, V1
-from tests.controller.api.running import Running
+from tests.support.api import Running
 
 
 @pytest.mark.parametrize("path", [*GETS, *ORDERS])

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from controller.api.attempts import KINDS_MAX, Attempts
-from controller.record.failures import RecordError
-from tests.asynchronous import run
+from controller.process.failures import RecordError
+from tests.support.asynchronous import run
 
 
 def test_a_flood_is_one_line_and_then_a_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from controller.api import commands
 from controller.api.rates import Rates
+from controller.cli import requests as commands
 from controller.live.server import CONNECTIONS_MAX
-from controller.service.modes import Mode
+from controller.process.modes import Mode
 from realtime.timing import CYCLE_DEADLINE_S
 from tests.controller.api.orders import MODE
-from tests.controller.api.running import Running, running
+from tests.support.api import Running, running
 
 REQUESTS = 2000
 JITTER_S = 1.0

@@ -7,9 +7,9 @@ import pytest
 
 from controller.api.endpoints import ENDPOINTS, Endpoint
 from controller.api.tokens import Role
-from controller.service.modes import Mode
-from tests.controller.api.fuzzing import fuzz, fuzz_bytes
-from tests.controller.api.running import Running
+from controller.process.modes import Mode
+from tests.support.api import Running
+from tests.support.fuzz.requests import fuzz, fuzz_bytes
 
 CASES = 60
 

@@ -8,7 +8,7 @@ from openapi_spec_validator import validate
 
 from controller.api.endpoints import ENDPOINTS, SCHEMA, openapi
 from controller.api.tokens import Role
-from tests.controller.api.running import Running
+from tests.support.api import Running
 
 
 def test_it_is_valid() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from controller.api.rates import Bucket, Gate, Rate, Rates
 from controller.api.tokens import Role
-from controller.service.clocks import SteppedClock
+from controller.process.clocks import SteppedClock
 
 START = datetime(2018, 6, 21, tzinfo=ZoneInfo("UTC"))
 

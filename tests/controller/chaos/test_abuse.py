@@ -9,12 +9,12 @@ from random import Random
 import pytest
 
 from controller.api.tokens import Role, token_of
-from controller.chaos.forgeries import HUGE, KINDS, MODE, OVERRIDE, Forger, bearer, order
+from controller.chaos.forged_requests import HUGE, KINDS, MODE, OVERRIDE, Forger, bearer, order
 from controller.chaos.intruder import CUT_OFF, Answer, Attempt, call, linger, meanwhile
 from controller.chaos.scripts.abuse import Standing, jitter, moved, unrecorded
-from controller.service.modes import Mode
-from tests.asynchronous import run
-from tests.controller.api.running import Running, running
+from controller.process.modes import Mode
+from tests.support.api import Running, running
+from tests.support.asynchronous import run
 
 CONVERTERS = ("n3_converter", "n4_converter")
 

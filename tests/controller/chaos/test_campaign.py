@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.chaos.campaign import chosen
-from controller.chaos.director import Result
+from controller.chaos.running import Result
 from controller.chaos.table import COLUMNS, CSV, PAGE, p95, rows, write_tables
 from controller.chaos.trials import TRIALS
 from core.errors import InputError

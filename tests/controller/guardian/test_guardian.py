@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from controller.follower import at_addresses
 from controller.guardian.guardian import Guardian, Post, run_guardian
-from controller.guardian.heartbeat import Heartbeat, read_takeover
 from controller.guardian.trail import TRAIL
+from controller.process.clocks import SteppedClock
+from controller.process.follower import at_addresses
+from controller.process.heartbeat import Heartbeat, read_takeover
+from controller.process.modes import Mode
 from controller.record.audit_lines import AuditNote, AuditWrite, read_audit, unfinished
-from controller.service.clocks import SteppedClock
-from controller.service.modes import Mode
 from core.config import Config
 from core.config_devices import Converter, ModbusConverter, OpcUaConverter
 from core.devices import Outcome, Setpoint
@@ -28,9 +28,9 @@ from sim_plant.converter import Mode as PlantMode
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
-from tests.asynchronous import run
 from tests.conftest import CONFIG
-from tests.controller.record.disks import full_disk
+from tests.support.asynchronous import run
+from tests.support.disks import full_disk
 
 START = datetime(2018, 6, 21, tzinfo=UTC)
 OLD = 5

@@ -11,12 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from controller.clock import WallClock
-from controller.guardian.heartbeat import Heartbeat, boot_id, read_takeover
 from controller.guardian.trail import TRAIL
+from controller.process.clocks import WallClock
+from controller.process.heartbeat import Heartbeat, boot_id, read_takeover
+from controller.process.modes import Mode
+from controller.process.talk import FollowerError, module
 from controller.record.audit_lines import AuditWrite, read_audit
-from controller.service.modes import Mode
-from controller.simulation.talk import FollowerError, module
 from core.config_devices import Converter
 from core.devices import Outcome, Setpoint
 from core.load import load_config
@@ -25,9 +25,9 @@ from sim_plant.converter import Mode as PlantMode
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
-from tests.asynchronous import run
-from tests.closed_loop.laboratory import Laboratory, laboratory, wait_for
 from tests.conftest import CONFIG
+from tests.support.asynchronous import run
+from tests.support.laboratory import Laboratory, laboratory, wait_for
 
 ROOT = CONFIG.parents[1]
 GUARDIAN = (sys.executable, "-m", "controller.guardian")

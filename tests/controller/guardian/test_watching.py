@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.guardian.heartbeat import Heartbeat, Sight
 from controller.guardian.watching import SILENCE_S, Action, Watching, watch
-from controller.service.modes import Mode
+from controller.process.heartbeat import Heartbeat, Sight
+from controller.process.modes import Mode
 
 NOTHING, TAKE_OVER, STEP_BACK = Action.NOTHING, Action.TAKE_OVER, Action.STEP_BACK
 BOOT = "this"

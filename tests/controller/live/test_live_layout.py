@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from controller.live.layout import Place, layout, outward
 from core.config import Config
 from core.network import Line, Network
-from tests.synthetic import radial_network
+from tests.support.synthetic import radial_network
 
 
 def test_the_default_grid_is_two_feeders(gridlab9_config: Config):

@@ -11,10 +11,10 @@ from controller.record.records import CycleRecord, DeviceRecord
 from controller.service.alarms import AlarmBook
 from core.config import Config
 from core.devices import Quality
-from tests.asynchronous import run
-from tests.controller.live.live_browser import Page, browser
-from tests.controller.record.cycle_records import cycle, mpc
-from tests.requirements import tool
+from tests.support.asynchronous import run
+from tests.support.browser import Page, browser
+from tests.support.cycle_records import cycle, mpc
+from tests.support.requirements import tool
 
 RENDERED = "document.querySelectorAll('[data-prosumer]').length == 5"
 

@@ -11,8 +11,8 @@ from controller.live.server import CLIENTS_MAX, STOP_S, live_server
 from controller.live.state import LiveState
 from core.config import Config
 from core.errors import InputError
-from tests.asynchronous import run
-from tests.controller.record.cycle_records import cycle, mpc
+from tests.support.asynchronous import run
+from tests.support.cycle_records import cycle, mpc
 
 HEADERS = {
     "cache-control": "no-store",

@@ -12,9 +12,9 @@ from controller.record.records import CycleRecord, DeviceRecord
 from core.config import Config
 from core.devices import Quality
 from core.load import load_config
-from tests.asynchronous import run
 from tests.conftest import CONFIG
-from tests.controller.record.cycle_records import cycle, mpc
+from tests.support.asynchronous import run
+from tests.support.cycle_records import cycle, mpc
 
 SITE = load_config(CONFIG)
 NUMBERS = st.none() | st.floats()

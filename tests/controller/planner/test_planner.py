@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.clock import WallClock
 from controller.planner.planner import DayAheadJob, Failure, Planner, PlannerError, ReplanJob
-from controller.record.codec import encode
+from controller.process.clocks import WallClock
+from core.codec import encode
 from core.config import CoordinationConfig
 from core.errors import Fault, GridlabError, InputError, SolverError, SolverLicenceError
 from core.scenario import Scenario
@@ -24,9 +24,9 @@ from mpc.coordination.outcome import Status
 from mpc.day_ahead import CoordinatedDay, DayAhead, coordinate, uncoordinated
 from mpc.forecast import Observed
 from mpc.intra_day import Running, replan, replan_uncoordinated
-from mpc.quadratic_program import PIQP
-from tests.asynchronous import run
-from tests.synthetic import scenario
+from mpc.solvers.quadratic import PIQP
+from tests.support.asynchronous import run
+from tests.support.synthetic import scenario
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = CoordinationConfig()
@@ -266,8 +266,8 @@ PARENT = """
 import asyncio
 from controller.planner.planner import DayAheadJob, Planner
 from tests.controller.planner.test_planner import ENDLESS
-from mpc.quadratic_program import PIQP
-from tests.synthetic import scenario
+from mpc.solvers.quadratic import PIQP
+from tests.support.synthetic import scenario
 
 async def main() -> None:
     async with Planner() as planner:

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from controller.clock import WallClock
 from controller.planner.answer import Answer
 from controller.planner.link import PlannerLink
 from controller.planner.planner import SIZE, DayAheadJob, Planner, PlannerError, ReplanJob
 from controller.planner.unit import listening
 from controller.planner.wire import bare, unpacked
-from controller.record.codec import encode
-from controller.service.notify import ADDRESS
+from controller.process.clocks import WallClock
+from controller.process.systemd import ADDRESS
+from core.codec import encode
 from core.config import CoordinationConfig
 from core.errors import GridlabError, SolverError, SolverLicenceError
 from core.scenario import Scenario
@@ -30,9 +30,9 @@ from mpc.coordination.outcome import Status
 from mpc.day_ahead import coordinate, uncoordinated
 from mpc.forecast import Observed
 from mpc.intra_day import Running, replan
-from mpc.quadratic_program import PIQP
-from tests.asynchronous import run
-from tests.synthetic import scenario
+from mpc.solvers.quadratic import PIQP
+from tests.support.asynchronous import run
+from tests.support.synthetic import scenario
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = CoordinationConfig()

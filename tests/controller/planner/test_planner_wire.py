@@ -6,16 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from controller.clock import WallClock
 from controller.planner.answer import Answer
 from controller.planner.planner import SIZE, DayAheadJob, PlannerError, ReplanJob, framed
 from controller.planner.wire import Refusal, Reply, bare, packed, unpacked
+from controller.process.clocks import WallClock
 from core.config import CoordinationConfig
 from core.errors import Fault, InputError
 from core.scenario import Scenario
 from mpc.day_ahead import coordinate
-from mpc.quadratic_program import PIQP
-from tests.synthetic import scenario
+from mpc.solvers.quadratic import PIQP
+from tests.support.synthetic import scenario
 
 SETTINGS = CoordinationConfig()
 

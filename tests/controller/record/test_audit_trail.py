@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from controller.process.failures import DamagedError, RecordError
 from controller.record.audit import Attempt, AuditTrail
 from controller.record.audit_lines import AuditNote, AuditWrite, read_audit, unfinished
-from controller.record.failures import DamagedError, RecordError
 from core.devices import Outcome
-from tests.controller.record.disks import child, full_disk
+from tests.support.disks import child, full_disk
 
 AT = datetime(2018, 6, 21, 10, tzinfo=UTC)
 LATER = AT + timedelta(seconds=3)

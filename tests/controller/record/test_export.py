@@ -14,8 +14,8 @@ from controller.record.line_protocol import LineError
 from controller.record.measurements import MEASUREMENTS, columns
 from controller.record.telemetry import Telemetry
 from core.errors import InputError
-from tests.controller.record.cycle_records import cycle, mpc
-from tests.controller.record.time_series_servers import (
+from tests.support.cycle_records import cycle, mpc
+from tests.support.time_series_servers import (
     Influxd,
     Row,
     free_port,

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.clock import WallClock
+from controller.process.clocks import WallClock
+from controller.process.failures import RecordError
 from controller.record.database import open_database
-from controller.record.failures import RecordError
 from controller.record.forwarder import Forwarder, Pace
 from controller.record.influx import Influx, InfluxError, RefusedError, deliver
 from controller.record.measurements import MEASUREMENTS, TEXT, columns
@@ -21,10 +21,10 @@ from controller.record.outbox import ENQUEUE, Counts, Outbox
 from controller.record.retention import Retention
 from controller.record.telemetry import TABLES, Telemetry, nanoseconds
 from core.config import InfluxConfig
-from tests.asynchronous import run
-from tests.controller.record.cycle_records import START, cycle, mpc
-from tests.controller.record.disks import full_disk
-from tests.controller.record.time_series_servers import (
+from tests.support.asynchronous import run
+from tests.support.cycle_records import START, cycle, mpc
+from tests.support.disks import full_disk
+from tests.support.time_series_servers import (
     Influxd,
     free_port,
     influx_config,

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.record.codec import CodecError
+from controller.process.failures import RecordError
 from controller.record.database import set_aside
-from controller.record.failures import RecordError
 from controller.record.journal import Journal
+from core.codec import CodecError
 from realtime.emulation import BatteryState
 from realtime.node import NodeState
-from tests.controller.record.disks import as_after_power_loss, child, full_disk
+from tests.support.disks import as_after_power_loss, child, full_disk
 
 
 @pytest.fixture

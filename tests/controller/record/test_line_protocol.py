@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from controller.record.line_protocol import LineError, line, stored_line
 from controller.record.measurements import MEASUREMENTS, TEXT, Measurement, Point, points
 from controller.record.records import CycleRecord, MpcRecord
-from tests.controller.record.cycle_records import cycle, mpc
+from tests.support.cycle_records import cycle, mpc
 
 PRINTABLE = st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"))
 NUMBERS = st.none() | st.floats()

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from controller.record.failures import RecordError
+from controller.process.failures import RecordError
 from controller.record.measurements import points
 from controller.record.recorder import Recorder
 from core.config import TelemetryConfig
-from tests.controller.record.cycle_records import cycle, mpc
-from tests.controller.record.disks import full_disk
+from tests.support.cycle_records import cycle, mpc
+from tests.support.disks import full_disk
 
 ZONE = "Europe/Zurich"
 STORE = Path("telemetry.sqlite")

@@ -9,8 +9,8 @@ from controller.record.database import open_database
 from controller.record.outbox import Counts, Outbox
 from controller.record.retention import Retention, prune
 from controller.record.telemetry import TABLES, Telemetry, nanoseconds
-from tests.controller.record.cycle_records import START, cycle
-from tests.controller.record.time_series_servers import number, stored
+from tests.support.cycle_records import START, cycle
+from tests.support.time_series_servers import number, stored
 
 POINTS = 43
 """Of a cycle."""

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.record.failures import DamagedError, RecordError
+from controller.process.failures import DamagedError, RecordError
 from controller.record.tables import CYCLE_TABLES, Table
-from controller.run_directory import write_table
-from tests.controller.record.disks import full_disk
+from controller.runs.directory import write_table
+from tests.support.disks import full_disk
 
 COLUMNS = ("time", "node", "v_pu", "on")
 

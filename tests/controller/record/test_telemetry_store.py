@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.record.failures import RecordError
+from controller.process.failures import RecordError
 from controller.record.measurements import MEASUREMENTS, TEXT
 from controller.record.records import Alarm, Severity
 from controller.record.telemetry import Telemetry, nanoseconds
-from tests.controller.record.cycle_records import PROSUMERS, START, cycle, mpc
-from tests.controller.record.disks import child, full_disk
+from tests.support.cycle_records import PROSUMERS, START, cycle, mpc
+from tests.support.disks import child, full_disk
 
 NAMES = {
     "prosumer": "time prosumer p_target_kw q_target_kvar p_setpoint_kw q_setpoint_kvar p_measured_kw q_measured_kvar "

@@ -4,11 +4,11 @@ import pytest
 
 from controller.live.site import COLOURS, Site
 from controller.record.records import CycleRecord, DeviceRecord, Severity
-from controller.report import style
+from controller.report.primitives import style
 from controller.service.alarms import AlarmBook
 from core.config import Config
 from core.devices import Quality
-from tests.controller.record.cycle_records import cycle, mpc, prosumer
+from tests.support.cycle_records import cycle, mpc, prosumer
 
 
 @pytest.fixture(scope="module")

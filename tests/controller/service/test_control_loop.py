@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from controller.clock import WallClock
-from controller.follower import at_addresses
-from controller.guardian.heartbeat import Released
+from controller.process.clocks import WallClock
+from controller.process.failures import RecordError
+from controller.process.follower import at_addresses
+from controller.process.heartbeat import Released
 from controller.record.audit_lines import AuditWrite, read_audit
-from controller.record.failures import RecordError
 from controller.service.days import Day
 from controller.service.overrides import Override
 from controller.service.plans import Plans
@@ -23,9 +23,9 @@ from realtime.timing import POLL_S
 from sim_plant.plant import open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
-from tests.asynchronous import run
 from tests.conftest import CONFIG
-from tests.controller.service.bench import bench, midsummer, modbus_only, rungs, selfish_plans
+from tests.support.asynchronous import run
+from tests.support.service_bench import bench, midsummer, modbus_only, rungs, selfish_plans
 
 CONVERTERS = ("n3_converter", "n4_converter", "n5_converter")
 NOON = datetime(2018, 6, 21, 12, tzinfo=UTC)

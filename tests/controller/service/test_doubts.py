@@ -14,8 +14,8 @@ from core.devices import Outcome, Quality, Setpoint, Snapshot
 from core.errors import InputError
 from drivers.status import ConverterStatus, OperatingState
 from sim_plant.converter import Mode
-from tests.asynchronous import run
-from tests.controller.service.bench import Bench, bench, midsummer, modbus_only, rungs, selfish_plans
+from tests.support.asynchronous import run
+from tests.support.service_bench import Bench, bench, midsummer, modbus_only, rungs, selfish_plans
 
 
 async def settled(lab: Bench) -> None:

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from controller.guardian.heartbeat import Released
+from controller.process.clocks import SteppedClock
+from controller.process.heartbeat import Released
+from controller.process.modes import Mode
 from controller.record.journal import Journal
-from controller.service.clocks import SteppedClock
 from controller.service.costs import Costs
 from controller.service.days import Day, DayBook
 from controller.service.memory import KeptCycle, Memory, identity
-from controller.service.modes import Mode
 from controller.service.plans import Dated, Plans
-from core.assets import Battery
 from core.load import load_config
+from core.resources import Battery
 from mpc.day_ahead import uncoordinated
 from mpc.intra_day import Running
 from mpc.margin import Margin

@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from controller.clock import WallClock
+from controller.process.clocks import WallClock
+from controller.process.modes import Mode
 from controller.service import schedule
-from controller.service.modes import Mode
 from controller.service.schedule import Schedule
-from tests.asynchronous import run
+from tests.support.asynchronous import run
 
 PERIOD_S, POLL_S = 0.5, 0.05
 

@@ -12,14 +12,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from controller.clock import WallClock
-from controller.follower import at_addresses
-from controller.guardian.heartbeat import Released, Takeover
+from controller.process.clocks import SteppedClock, WallClock
+from controller.process.follower import at_addresses
+from controller.process.heartbeat import Released, Takeover
+from controller.process.modes import Mode
 from controller.record.audit_lines import AuditWrite, read_audit
 from controller.record.reading import reading
 from controller.record.records import CycleRecord
-from controller.service.clocks import SteppedClock
-from controller.service.modes import Mode
 from controller.service.service import Service
 from controller.service.setup import Setup
 from core.errors import GridlabError
@@ -27,8 +26,8 @@ from core.load import load_config
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
-from tests.asynchronous import run
 from tests.conftest import CONFIG
+from tests.support.asynchronous import run
 
 CONVERTERS = tuple(f"n{k}_converter" for k in (3, 4, 5, 7, 9))
 EVENING = datetime(2018, 6, 21, 23, 50, tzinfo=ZoneInfo("Europe/Zurich"))

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from core.devices import Quality
-from tests.asynchronous import run
-from tests.controller.service.bench import Bench, bench, midsummer, selfish_plans
+from tests.support.asynchronous import run
+from tests.support.service_bench import Bench, bench, midsummer, selfish_plans
 
 ILL = "n4_meter"
 GOOD, INVALID, STALE = Quality.GOOD, Quality.INVALID, Quality.STALE

@@ -6,12 +6,12 @@ from core.config import CoordinationConfig
 from core.prices import DemandProfile, PriceSignal
 from mpc.coordination import rounds
 from mpc.coordination.nodes import Message, ProsumerNode
-from mpc.coordination.operator import GridOperator
 from mpc.coordination.outcome import Status
-from mpc.grid_rows import GridModel
+from mpc.coordination.star.operator import GridOperator
+from mpc.grid.rows import GridModel
 from mpc.prosumer import PriceResponsive, Prosumer
-from tests.mpc.virtual_clock import VirtualClock
-from tests.synthetic import scenario
+from tests.support.synthetic import scenario
+from tests.support.virtual_clock import VirtualClock
 
 GRID = scenario(step_min=60, n_prosumers=2)
 STEPS = GRID.axis.n_steps

@@ -1,0 +1,200 @@
+"""Whole days on stage: with many deaths, with none, and several in a row."""
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from controller.chaos.faulted_run import Stage, staged
+from controller.chaos.running import day_axis, fresh_folder
+from controller.chaos.script import Resources, Take
+from controller.chaos.scripts.deaths import MID_CYCLE_S, OUTAGE_S
+from controller.judge.case import Broken, Case, InjectedFault, Kind, Site
+from controller.judge.cycles import lost_points
+from controller.judge.histories import Histories, read_histories
+from controller.judge.invariants import violations
+from controller.process.answers import Referee, Truth
+from controller.process.modes import Mode
+from controller.simulation.master import Job
+from core.config import Config
+from core.load import load_config, load_scenario
+from mpc.day_ahead import uncoordinated
+from realtime.timing import CYCLE_S, POLL_S
+
+DAY_S = 86_400.0
+SHORTLY_S = 1e-3
+REAL = ("voltage", "current", "P", "Q")
+"""Alarms of the grid: where a limit binds the supply voltage may carry it across, fault or none."""
+START_S, WARM_S = 120.0, 3660.0
+CYCLE_TAKES_S = 1.0
+"""A death so shortly after a cycle began is amid it."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """A day that is over.
+
+    Attributes:
+        cost_chf: true energy of each step at its tariff, less what the batteries still hold at the mean tariff.
+        own_optimum_chf: of the uncoordinated plan for the realised day.
+        alarms: raised, by kind.
+        armed: how often an operator had to give ACTIVE back.
+    """
+
+    cost_chf: float
+    own_optimum_chf: float
+    referee: Referee
+    broken: tuple[Broken, ...]
+    points_lost: int
+    deaths: int
+    armed: int
+    alarms: Mapping[str, int]
+
+    @property
+    def false_alarms(self) -> Mapping[str, int]:
+        """Those that the grid did not give."""
+        return {kind: n for kind, n in self.alarms.items() if kind not in REAL}
+
+
+def day(path: Path, journal: Path, folder: Path, kills: int = 0, seed: int = 0) -> Day:
+    """The configuration's day, polled as by `serve`; kills come at random moments, each followed by an outage of up to
+    a minute.
+    """
+    fresh_folder(folder, journal)
+    return asyncio.run(_day(path, folder, kills, Random(seed)))
+
+
+def leaks(path: Path, journal: Path, folder: Path, hours: float) -> tuple[Resources, Resources]:
+    """What the controller uses an hour after its start, and after so many hours of virtual time, no MPC under way; one
+    reading a cycle.
+    """
+    fresh_folder(folder, journal)
+    return asyncio.run(_leaks(path, folder, hours))
+
+
+class _Books:
+    """Leads a stage and reads the plant's energy meters at every step of the horizon."""
+
+    def __init__(self, stage: Stage, step_s: float) -> None:
+        self._stage, self._step_s, self._next_s = stage, step_s, step_s
+        self.energies_kwh: list[Mapping[str, float]] = []
+
+    async def until(self, t_s: float) -> None:
+        while (read_s := self._next_s - SHORTLY_S) <= t_s:
+            await self._stage.until(read_s)
+            await self.read()
+            self._next_s += self._step_s
+        await self._stage.until(t_s)
+
+    async def read(self) -> None:
+        truth = Truth.model_validate(await self._stage.plant.ask({"ask": "truth"}))
+        self.energies_kwh.append({name: converter.energy_kwh for name, converter in truth.converters.items()})
+
+
+async def _day(path: Path, folder: Path, kills: int, random: Random) -> Day:
+    config = load_config(path)
+    job, site = _job(config, path), Site.of(config, poll_s=POLL_S)
+    faults: list[InjectedFault] = []
+    async with staged(job, folder) as stage:
+        books, armed = _Books(stage, 60.0 * config.horizon.step_min), 0
+        await books.read()
+        for moment_s in _moments(kills, random):
+            cycle_s = CYCLE_S * (moment_s // CYCLE_S)
+            await books.until(cycle_s - SHORTLY_S)
+            armed += await _armed(stage)
+            amid = moment_s - cycle_s < CYCLE_TAKES_S
+            faults.append(await _killed(stage, books, cycle_s if amid else moment_s, random))
+        await books.until(DAY_S - SHORTLY_S)
+        soc = {name: kept["soc"] for name, kept in (await stage.stop())["books"].items() if kept}
+        referee = Referee.model_validate(await stage.plant.ask({"ask": "referee"}))
+        end = stage.now
+    histories = read_histories(folder)
+    case = Case.of(histories, site, faults, end)
+    cost_chf, own_chf = _costs(config, path, books.energies_kwh, soc)
+    return Day(
+        cost_chf, own_chf, referee, violations(case), len(lost_points(case)), len(faults), armed, _raised(histories)
+    )
+
+
+def _moments(kills: int, random: Random) -> list[float]:
+    """One in every ``1 / kills`` of the day, so that outages do not overlap; none in its first minutes."""
+    share = (DAY_S - 2 * OUTAGE_S) / max(kills, 1)
+    latest = share - 2 * OUTAGE_S
+    return [k * share + 2 * OUTAGE_S + random.uniform(0, latest) for k in range(kills)]
+
+
+async def _killed(stage: Stage, books: _Books, at_s: float, random: Random) -> InjectedFault:
+    """Amid the cycle where ``at_s`` is the time of one."""
+    if at_s % CYCLE_S:
+        await books.until(at_s)
+        await stage.kill()
+    else:
+        await stage.strike(at_s, signal.SIGKILL, random.uniform(0.0, MID_CYCLE_S))
+    begins = stage.now
+    await books.until(stage.now_s + random.uniform(0.0, OUTAGE_S))
+    ends = stage.now
+    await stage.restart()
+    return InjectedFault("kill -9", 1, None, begins, ends, Kind.DEATH)
+
+
+async def _armed(stage: Stage) -> bool:
+    """Where it has died too often to go on by itself, the operator gives ACTIVE back."""
+    if stage.told.mode in (None, Mode.ACTIVE):
+        return False
+    await stage.arm()
+    await stage.until(stage.now_s + 4 * CYCLE_S)
+    return True
+
+
+def _costs(
+    config: Config, path: Path, energies_kwh: Sequence[Mapping[str, float]], soc: Mapping[str, float]
+) -> tuple[float, float]:
+    """Of all prosumers together: what they really paid, and what each alone would have."""
+    scenario = load_scenario(config, path, "realised")
+    tariff, dt_h = scenario.tariff, scenario.axis.dt_h
+    stored = float(tariff.buy_chf_per_kwh.mean())
+    own, cost_chf = uncoordinated(scenario, config.coordination, config.solver.prosumer), 0.0
+    own_chf = 0.0
+    for prosumer in config.prosumers:
+        drawn_kwh = np.diff([energies[str(prosumer.converter)] for energies in energies_kwh])
+        cost_chf += tariff.cost_chf(drawn_kwh / dt_h, dt_h)
+        plan = own.plan.prosumers[prosumer.name]
+        own_chf += tariff.cost_chf(plan.p_kw, dt_h)
+        if prosumer.battery and plan.soc is not None:
+            cost_chf -= stored * prosumer.battery.energy_kwh * soc[prosumer.name]
+            own_chf -= stored * prosumer.battery.energy_kwh * float(plan.soc[-1])
+    return cost_chf, own_chf
+
+
+async def _leaks(path: Path, folder: Path, hours: float) -> tuple[Resources, Resources]:
+    config = load_config(path)
+    async with staged(_job(config, path), folder, CYCLE_S) as stage:
+        take = Take(29, 0, stage, Site.of(config), Random(0))
+        await stage.until(WARM_S)
+        before = await take.resources()
+        await stage.until(3600.0 * hours + WARM_S % 3600.0)
+        after = await take.resources()
+        await stage.stop()
+    return before, after
+
+
+def _raised(histories: Histories) -> Mapping[str, int]:
+    """How often each kind began to stand; at the start every prosumer is safe until it has been read three times."""
+    standing, raised = set[str](), Counter[str]()
+    started = histories.decisions[0].time + timedelta(seconds=START_S)
+    for point in histories.alarms:
+        if point.standing and point.alarm not in standing and point.time > started:
+            raised[point.alarm.rpartition(" ")[2]] += 1
+        (standing.add if point.standing else standing.discard)(point.alarm)
+    return raised
+
+
+def _job(config: Config, path: Path) -> Job:
+    start: datetime = day_axis(config).times[0]
+    return Job(config, path, start, start + timedelta(seconds=DAY_S))

@@ -1,0 +1,169 @@
+"""What a finished closed-loop run says of itself, in the keys of summary.json."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from controller.accounts.durations import Cycles, MpcRuns
+from controller.accounts.energy_balance import EnergyBook, checked
+from controller.accounts.settlement import Account, Recorded, own_optimum, settle
+from controller.accounts.span import Span
+from controller.accounts.voltage_events import Circumstances, Event, events
+from controller.accounts.voltage_parts import Demand, predicted_supply, voltage_parts
+from controller.accounts.voltage_quality import judged
+from controller.process.answers import Books, Referee, Truth
+from controller.runs.directory import write_table
+from controller.runs.recording import Recording
+from controller.runs.tables import plan_frame
+from core.config import Config
+from core.load import load_scenario
+from core.resources import Battery
+from core.scenario import Scenario
+
+HINDSIGHT = "hindsight_plan.csv"
+"""Everybody's own optimum from the series as they came; the columns of plan.csv."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What the clock master holds when a run is over, beside the tables in its folder.
+
+    Attributes:
+        config_path: where ``config`` was read from.
+        end: aware; end of the interval that the last cycle begins.
+        before, last, after: the plant at the first cycle, at the last one, and at ``end``.
+        books: of every battery, by prosumer.
+        cycle_ms: wall clock of each cycle; ``missed`` cycles did not take place.
+    """
+
+    config: Config
+    config_path: Path
+    end: datetime
+    before: Truth
+    last: Truth
+    after: Truth
+    books: Mapping[str, Books]
+    cycle_ms: Sequence[float]
+    missed: int
+    referee: Referee
+
+
+@dataclass(frozen=True)
+class SocBand:
+    """State of charge over a run, and the samples outside its band."""
+
+    soc_min: float
+    soc_max: float
+    lowest: float
+    highest: float
+    outside: int
+
+
+def close_books(folder: Path, ended: Ended) -> dict[str, Any]:
+    """What the tables in ``folder`` and the plant's truth say; also writes ``folder``/:data:`HINDSIGHT`.
+
+    Raises:
+        InputError: a series of the configuration, or a table, cannot be read.
+        SolverError, SolverLicenceError: a prosumer's solver gave no answer.
+    """
+    config, recording = ended.config, Recording.read(folder)
+    forecast = load_scenario(config, ended.config_path)
+    limits, slack, zone = forecast.limits, forecast.network.slack, ZoneInfo(forecast.axis.timezone)
+    accounts = _accounts(folder, ended, recording, forecast)
+    quality = judged(recording.v_pu.drop(columns=slack), limits.v_min_pu, limits.v_max_pu)
+    return {
+        "cost_chf": {name: _costs(account) for name, account in accounts.items()},
+        "total_cost_chf": {
+            "uncoordinated": sum(account.own_optimum_chf for account in accounts.values()),
+            "coordinated": sum(account.real_chf for account in accounts.values()),
+        },
+        "curtailed_kwh": {name: account.curtailed_kwh for name, account in accounts.items()},
+        "settlement": {name: asdict(account) for name, account in accounts.items()},
+        "realtime": asdict(Cycles.of(ended.cycle_ms, ended.missed)),
+        "mpc": asdict(MpcRuns.of(recording.mpc, 1e3 * config.schedule.mpc_budget_s)),
+        "measured": asdict(quality),
+        "events": [_local(asdict(event), zone) for event in _events(recording, forecast, config)],
+        "soc": {name: asdict(band) for name, band in _bands(recording, forecast).items()},
+        "energy_books": {name: asdict(book) for name, book in _energy_books(ended, recording).items()},
+        "referee": ended.referee.model_dump(),
+    }
+
+
+def _accounts(folder: Path, ended: Ended, recording: Recording, forecast: Scenario) -> dict[str, Account]:
+    config, converters = ended.config, _converters(ended.config)
+    recorded = Recorded(
+        span=Span(recording.times, ended.end),
+        p_kw=recording.realtime["p_measured_kw"],
+        pv_kw=recording.realtime["pv_kw"],
+        soc=recording.realtime["soc"],
+        last_kw={name: ended.after.converters[converter].p_kw for name, converter in converters.items()},
+        soc_final={name: books.soc for name, books in ended.books.items()},
+    )
+    realised = load_scenario(config, ended.config_path, "realised")
+    hindsight, foresight = (own_optimum(scenario, recorded, config) for scenario in (realised, forecast))
+    write_table(folder / HINDSIGHT, plan_frame(hindsight))
+    planned_kw = recording.plan["p_kw"].loc[pd.DatetimeIndex(foresight.scenario.axis.times).tz_convert("UTC")]
+    return settle(recorded, hindsight, foresight, planned_kw, float(forecast.tariff.buy_chf_per_kwh.mean()))
+
+
+def _costs(account: Account) -> dict[str, float]:
+    return {
+        "uncoordinated": account.own_optimum_chf,
+        "coordinated": account.real_chf,
+        "compensation": account.compensation_chf,
+    }
+
+
+def _events(recording: Recording, forecast: Scenario, config: Config) -> tuple[Event, ...]:
+    realtime, mpc, span = recording.realtime, recording.mpc, Span(recording.times, forecast.axis.end)
+    expected = pd.Series(forecast.slack_voltage_pu[span.step_of(forecast.axis)], recording.times)
+    adopted = pd.DatetimeIndex(mpc.loc[mpc["adopted"].astype(bool), "time"])
+    parts = voltage_parts(
+        forecast.network,
+        recording.v_pu,
+        predicted_supply(recording.v_pu[forecast.network.slack], expected, adopted),
+        Demand(
+            target=realtime["p_target_kw"] + 1j * realtime["q_target_kvar"],
+            measured=realtime["p_measured_kw"] + 1j * realtime["q_measured_kvar"],
+        ),
+        {prosumer.name: prosumer.node for prosumer in config.prosumers},
+    )
+    then = Circumstances(realtime["rung"], realtime["reasons"], mpc)
+    return events(parts, forecast.limits.v_min_pu, forecast.limits.v_max_pu, then)
+
+
+def _bands(recording: Recording, forecast: Scenario) -> dict[str, SocBand]:
+    batteries = {s.prosumer.name: s.prosumer.battery for s in forecast.sites if s.prosumer.battery is not None}
+    return {name: _band(recording.realtime["soc"][name], battery) for name, battery in batteries.items()}
+
+
+def _band(soc: pd.Series, battery: Battery) -> SocBand:
+    outside = int(((soc < battery.soc_min) | (soc > battery.soc_max)).sum())
+    return SocBand(battery.soc_min, battery.soc_max, float(soc.min()), float(soc.max()), outside)
+
+
+def _energy_books(ended: Ended, recording: Recording) -> dict[str, EnergyBook]:
+    until_last = Span(recording.times, recording.times[-1].to_pydatetime()).hours
+    converters, books = _converters(ended.config), {}
+    for name in ended.books:
+        load_kwh, pv_kwh = (
+            float(recording.realtime[quantity][name].fillna(0.0).to_numpy() @ until_last)
+            for quantity in ("load_kw", "pv_kw")
+        )
+        before, last = (truth.converters[converters[name]] for truth in (ended.before, ended.last))
+        books[name] = checked(ended.books[name], load_kwh, pv_kwh, last.energy_kwh - before.energy_kwh)
+    return books
+
+
+def _local(said: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    """With instants as ISO 8601 in local time."""
+    return {k: v.astimezone(zone).isoformat() if isinstance(v, datetime) else v for k, v in said.items()}
+
+
+def _converters(config: Config) -> dict[str, str]:
+    return {prosumer.name: prosumer.converter for prosumer in config.prosumers if prosumer.converter is not None}

@@ -1,0 +1,52 @@
+"""Do the books of the emulated batteries balance? Checked against the plant's true energy, not the measured one.
+
+A battery exists only in the controller's books, which integrate measured power. What its node really drew, less load
+and PV as they were in force, is what a real battery in its place would have given:
+
+    true energy = Σ (load_p − g) Δt − ∫ p dt        booked energy = discharged − charged
+
+from the first cycle to the last. Their difference is the error of measurement and timing.
+"""
+
+from dataclasses import dataclass
+
+from controller.process.answers import Books
+
+BALANCED = 0.01
+"""Difference relative to the throughput that good books may have."""
+NO_THROUGHPUT_KWH = 1e-9
+
+
+@dataclass(frozen=True)
+class EnergyBook:
+    """Energy at a battery's terminals, kWh; net energies are > 0 where more was discharged than charged.
+
+    ``estimated_kwh`` of the throughput was booked by command, without a measurement; ``unexplained_kwh`` is what a full
+    battery took or an empty one gave. ``difference_rel`` is relative to the throughput, None without any.
+    """
+
+    charged_kwh: float
+    discharged_kwh: float
+    estimated_kwh: float
+    unexplained_kwh: float
+    booked_kwh: float
+    true_kwh: float
+    difference_kwh: float
+    difference_rel: float | None
+
+
+def checked(books: Books, load_kwh: float, pv_kwh: float, drawn_kwh: float) -> EnergyBook:
+    """Compare the books of a battery with what its node's converter really drew, and load and PV in force."""
+    throughput_kwh = books.discharged_kwh + books.charged_kwh
+    booked_kwh, true_kwh = books.discharged_kwh - books.charged_kwh, load_kwh - pv_kwh - drawn_kwh
+    difference_kwh = booked_kwh - true_kwh
+    return EnergyBook(
+        charged_kwh=books.charged_kwh,
+        discharged_kwh=books.discharged_kwh,
+        estimated_kwh=books.estimated_kwh,
+        unexplained_kwh=books.unexplained_kwh,
+        booked_kwh=booked_kwh,
+        true_kwh=true_kwh,
+        difference_kwh=difference_kwh,
+        difference_rel=difference_kwh / throughput_kwh if throughput_kwh > NO_THROUGHPUT_KWH else None,
+    )

@@ -1,0 +1,171 @@
+"""What a day really cost, against what each prosumer could have had alone.
+
+With p the measured demand, c⁺ and c⁻ the retail and feed-in tariff, Δt the time between two samples and x° the
+prosumer's own optimum under the tariff, computed in hindsight from load and irradiance as they came:
+
+    real cost      Σ_t (c⁺ max(p, 0) − c⁻ max(−p, 0)) Δt
+    compensation   real cost − cost of x°                                                      (16), in hindsight
+
+The power read at a sample is that of the interval which ends there. The own optimum of a run that begins later begins
+with the states of charge of its first sample, and plans until the end of the day even where the run ends earlier. What
+a battery still holds at the end is worth the mean tariff, so that what ends with different charge can be compared.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from controller.accounts.span import Span
+from core.config import Config
+from core.prices import Tariff
+from core.resources import Battery, Outlook
+from core.scenario import Scenario, Site
+from mpc import day_ahead
+from mpc.day_ahead import DayAhead
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the loop recorded over ``span``: tables [samples, prosumers]; ``soc`` is empty without a battery.
+
+    ``last_kw`` is the demand at the very end and ``soc_final`` the last state of charge, of those for whom it is known.
+    """
+
+    span: Span
+    p_kw: pd.DataFrame
+    pv_kw: pd.DataFrame
+    soc: pd.DataFrame
+    last_kw: Mapping[str, float]
+    soc_final: Mapping[str, float]
+
+    def demand_kw(self, name: str) -> pd.Series:
+        """Demand in the interval that each sample begins; where it was not measured, that of the interval before."""
+        ahead = self.p_kw[name].shift(-1)
+        ahead.iloc[-1] = self.last_kw.get(name, np.nan)
+        return ahead.ffill().bfill().fillna(0.0)
+
+
+@dataclass(frozen=True)
+class Account:
+    """One prosumer's day. Money in the currency of the configuration; a state of charge is None without a battery.
+
+    Attributes:
+        compensation_chf: (16) in hindsight; ``promised_chf`` is what the day-ahead plan announced for the same time.
+        held_samples: samples at which the demand was not measured.
+        available_kwh: what the PV plant could have generated; ``curtailed_kwh`` of it was not in force.
+        stored_chf, own_stored_chf: worth of the energy left in the battery, really and in the own optimum.
+    """
+
+    real_chf: float
+    own_optimum_chf: float
+    compensation_chf: float
+    promised_chf: float
+    imported_kwh: float
+    exported_kwh: float
+    held_samples: int
+    available_kwh: float
+    curtailed_kwh: float
+    soc_initial: float | None
+    soc_final: float | None
+    own_soc_final: float | None
+    stored_chf: float
+    own_stored_chf: float
+
+
+def own_optimum(scenario: Scenario, recorded: Recorded, config: Config) -> DayAhead:
+    """Everybody's selfish optimum from the begin of the run to the end of the day.
+
+    Raises:
+        SolverError, SolverLicenceError: a prosumer's solver gave no answer.
+    """
+    first, _ = recorded.span.steps(scenario.axis)
+    return day_ahead.uncoordinated(
+        _rest_of(scenario, first, recorded.soc.iloc[0]), config.coordination, config.solver.prosumer
+    )
+
+
+def settle(
+    recorded: Recorded, hindsight: DayAhead, foresight: DayAhead, planned_kw: pd.DataFrame, stored_chf_per_kwh: float
+) -> dict[str, Account]:
+    """The account of every prosumer.
+
+    Args:
+        hindsight, foresight: own optima from realised and from forecast series, see :func:`own_optimum`.
+        planned_kw: demand that the day-ahead plan wants from the begin of the run on, [steps, prosumers].
+        stored_chf_per_kwh: what energy in a battery is worth.
+    """
+    known = (recorded, hindsight, foresight)
+    return {
+        site.prosumer.name: _account(site, *known, planned_kw[site.prosumer.name], stored_chf_per_kwh)
+        for site in hindsight.scenario.sites
+    }
+
+
+def _account(
+    site: Site,
+    recorded: Recorded,
+    hindsight: DayAhead,
+    foresight: DayAhead,
+    planned_kw: pd.Series,
+    stored_chf_per_kwh: float,
+) -> Account:
+    name, battery, span = site.prosumer.name, site.prosumer.battery, recorded.span
+    axis, tariff = hindsight.scenario.axis, hindsight.scenario.tariff
+    steps = slice(*span.steps(axis))
+    of_run, own, expected = _part(tariff, steps), hindsight.plan.prosumers[name], foresight.plan.prosumers[name]
+    own_chf, expected_chf, planned_chf = (
+        of_run.cost_chf(p_kw[steps], axis.dt_h) for p_kw in (own.p_kw, expected.p_kw, planned_kw.to_numpy())
+    )
+    kwh = recorded.demand_kw(name).to_numpy() * span.hours
+    real_chf = _part(tariff, span.step_of(axis)).cost_chf(kwh, dt_h=1.0)
+    available_kwh = float(site.outlook.pv_available_kw @ span.hours_in(axis))
+    used_kwh = float(recorded.pv_kw[name].fillna(0.0).to_numpy() @ span.hours)
+    soc_final, own_soc_final = recorded.soc_final.get(name), None if own.soc is None else float(own.soc[steps][-1])
+    return Account(
+        real_chf=real_chf,
+        own_optimum_chf=own_chf,
+        compensation_chf=real_chf - own_chf,
+        promised_chf=planned_chf - expected_chf,
+        imported_kwh=float(np.maximum(kwh, 0).sum()),
+        exported_kwh=float(np.maximum(-kwh, 0).sum()),
+        held_samples=int(recorded.p_kw[name].isna().sum()),
+        available_kwh=available_kwh,
+        curtailed_kwh=max(0.0, available_kwh - used_kwh),
+        soc_initial=None if battery is None else float(recorded.soc[name].iloc[0]),
+        soc_final=soc_final,
+        own_soc_final=own_soc_final,
+        stored_chf=stored_chf_per_kwh * _stored_kwh(battery, soc_final),
+        own_stored_chf=stored_chf_per_kwh * _stored_kwh(battery, own_soc_final),
+    )
+
+
+def _rest_of(scenario: Scenario, first: int, soc: pd.Series) -> Scenario:
+    """The day from step ``first`` on."""
+    return replace(
+        scenario,
+        axis=scenario.axis.after(first),
+        slack_voltage_pu=scenario.slack_voltage_pu[first:],
+        tariff=_part(scenario.tariff, slice(first, None)),
+        sites=tuple(_from(site, first, soc) for site in scenario.sites),
+    )
+
+
+def _from(site: Site, first: int, soc: pd.Series) -> Site:
+    prosumer, outlook = site.prosumer, site.outlook
+    if (battery := prosumer.battery) is not None:
+        begins = float(np.clip(soc[prosumer.name], battery.soc_min, battery.soc_max))
+        prosumer = replace(prosumer, battery=replace(battery, soc_initial=begins))
+    return Site(prosumer, Outlook(*(series[first:] for series in vars(outlook).values())))
+
+
+def _part(tariff: Tariff, steps: slice | np.ndarray) -> Tariff:
+    return Tariff(tariff.buy_chf_per_kwh[steps], tariff.sell_chf_per_kwh[steps])
+
+
+def _stored_kwh(battery: Battery | None, soc: float | None) -> float:
+    """What the battery can still give, ≥ 0."""
+    if battery is None or soc is None:
+        return 0.0
+    return max(0.0, soc - battery.soc_min) * battery.energy_kwh * battery.efficiency

@@ -1,0 +1,121 @@
+"""When the grid left its voltage limits, how far, and why: events that a report can list."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from controller.accounts.voltage_parts import VoltageParts
+from controller.accounts.voltage_quality import INTERVAL, beyond, ten_minute_means
+from realtime.fallback import Mode
+from realtime.reasons import Reason
+
+DAY_AHEAD = "day_ahead"
+"""State of the MPC before its first run."""
+MOST = 0.5
+"""Share of an interval's cycles in which a battery must be saturated to be named."""
+INSTANT = pd.Timedelta(1, "ns")
+
+
+@dataclass(frozen=True)
+class MeanParts:
+    """The parts of a mean voltage (:mod:`controller.accounts.voltage_parts`), p.u.; None is unknown."""
+
+    planned_pu: float | None
+    supply_pu: float | None
+    off_target_pu: float | None
+    rest_pu: float | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Neighbouring intervals of ten minutes in which the mean at one or more nodes lies beyond limits of one side.
+
+    Attributes:
+        begin, end: UTC; ``end`` is the end of the last interval.
+        side: +1 above the upper limit, −1 below the lower one.
+        nodes: the worst first; ``pairs`` counts nodes × intervals.
+        at, mean_pu, beyond_pu: begin of the interval with the worst mean, that mean, and how far it lies outside.
+        parts: of that mean.
+        mpc: how the MPC run ended whose turn it was then; ``adopted``: whether its plan came into force.
+        not_used: prosumers that held their setpoint or were safe in that interval.
+        saturated: those whose battery could not follow for most of it.
+    """
+
+    begin: datetime
+    end: datetime
+    side: int
+    nodes: tuple[str, ...]
+    pairs: int
+    at: datetime
+    mean_pu: float
+    beyond_pu: float
+    parts: MeanParts
+    mpc: str
+    adopted: bool
+    not_used: tuple[str, ...]
+    saturated: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What was going on: ``rung`` and ``reasons`` are tables [samples, prosumers] of words; ``mpc`` is mpc.csv."""
+
+    rung: pd.DataFrame
+    reasons: pd.DataFrame
+    mpc: pd.DataFrame
+
+
+def events(parts: VoltageParts, v_min_pu: float, v_max_pu: float, then: Circumstances) -> tuple[Event, ...]:
+    """All events, in the order of their begins."""
+    means = ten_minute_means(parts.measured).asfreq(INTERVAL)
+    excess, middle_pu = beyond(means, v_min_pu, v_max_pu), (v_min_pu + v_max_pu) / 2
+    found = []
+    for side in (1, -1):
+        outside = excess.where((means - middle_pu) * side > 0).clip(lower=0.0).fillna(0.0)
+        stretches = _stretches(outside.any(axis=1))
+        found += [_event(parts, outside.loc[first:last], side, then) for first, last in stretches]
+    return tuple(sorted(found, key=lambda event: event.begin))
+
+
+def _event(parts: VoltageParts, outside: pd.DataFrame, side: int, then: Circumstances) -> Event:
+    excess, begins, names = outside.to_numpy(float), pd.DatetimeIndex(outside.index), [str(name) for name in outside]
+    row, column = divmod(int(excess.argmax()), len(names))
+    at, node = begins[row], names[column]
+    cycles = slice(at, at + pd.Timedelta(INTERVAL) - INSTANT)
+    worst_first = [names[k] for k in np.argsort(-excess.max(axis=0), kind="stable") if excess[:, k].max() > 0]
+    rung, reasons = then.rung.loc[cycles], then.reasons.loc[cycles]
+    runs = then.mpc[then.mpc["time"] <= at]
+    return Event(
+        begin=begins[0].to_pydatetime(),
+        end=(begins[-1] + pd.Timedelta(INTERVAL)).to_pydatetime(),
+        side=side,
+        nodes=tuple(worst_first),
+        pairs=int((excess > 0).sum()),
+        at=at.to_pydatetime(),
+        mean_pu=float(parts.measured[node].loc[cycles].mean()),
+        beyond_pu=float(excess[row, column]),
+        parts=_means(parts, node, cycles),
+        mpc=str(runs["status"].iloc[-1]) if len(runs) else DAY_AHEAD,
+        adopted=bool(runs["adopted"].iloc[-1]) if len(runs) else True,
+        not_used=tuple(str(name) for name in rung if (rung[name] != Mode.USE).any()),
+        saturated=tuple(str(name) for name in reasons if _share(reasons[name], Reason.BATTERY_SATURATED) > MOST),
+    )
+
+
+def _stretches(outside: pd.Series) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:
+    """First and last time of every stretch of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], outside.to_numpy(), [False]]).astype(int)))
+    for first, after in edges.reshape(-1, 2):
+        yield outside.index[first], outside.index[after - 1]
+
+
+def _share(words: pd.Series, word: str) -> float:
+    return float(words.str.contains(word, regex=False).mean())
+
+
+def _means(parts: VoltageParts, node: str, cycles: slice) -> MeanParts:
+    means = (table[node].loc[cycles].mean() for table in (parts.planned, parts.supply, parts.off_target, parts.rest))
+    return MeanParts(*(None if np.isnan(mean) else float(mean) for mean in means))

@@ -1,0 +1,246 @@
+"""``python -m controller.api.follow``: the controller of a simulated run, led by a clock master over stdin.
+
+| request | answer |
+|---|---|
+| ``{"open": {…}}``, see :class:`Opening` | ``{"day_ahead", "live_port"}``: how the plan of the day turned out |
+| ``{"cycle": t}`` | ``{"v_min_pu", "v_max_pu", "cost_per_h", "mpc", "mode"}`` at ``t`` seconds since the start |
+| ``{"poll": t}`` | ``{}``: all devices were read, as between the cycles of real time |
+| ``{"mode": mode, "who": name}`` · ``{"emergency_stop": who}`` | ``{"outcomes"}`` of the releases |
+| ``{"jump": s}`` | ``{}``: the wall clock goes wrong by so much; monotonic time does not |
+| ``{"ask": "tasks"}`` | ``{"tasks"}``: how many this process has |
+| ``{"stop": t}`` | ``{"safe", "books", "cycle_ms", "check"}``; then it ends |
+
+With ``"plan": false`` no MPC run begins in a cycle, with ``"wait": false`` none that is under way is waited for. As
+`serve` does, a run that goes on in ACTIVE has a cycle at its opening, and in place of polls until the first ``cycle``.
+What cannot be done is answered by ``{"error": text}``, and it ends. When stdin ends it releases every converter and
+ends as well. A virtual MPC run takes effect one cycle after it began, however long it took: so a run is repeatable.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from controller.api.app import Api
+from controller.api.serving import api_server
+from controller.api.tokens import Tokens
+from controller.live.server import live_server
+from controller.live.state import LiveState
+from controller.process.clocks import SteppedClock, WallClock
+from controller.process.failures import RecordError
+from controller.process.follower import at_addresses, follow, log_to_stderr
+from controller.process.modes import Mode
+from controller.record.records import CycleRecord
+from controller.runs.directory import write_table
+from controller.runs.summaries import summarised, write_plan, write_rounds
+from controller.runs.tables import nodes_frame
+from controller.service.planning import Replanned
+from controller.service.service import Service
+from controller.service.setup import Setup
+from core.codec import encode
+from core.config import InfluxConfig
+from core.devices import Outcome
+from core.errors import GridlabError
+from core.load import load_config
+from realtime.timing import READ_S, SOON
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a clock master says first.
+
+    ``addresses``: where each device listens, {host, port, unit} or {url} by name. ``margin``: in place of that of the
+    configuration, unless None. ``live_port``: of a live page; 0 is a free one, None none at all. ``api``: the page's
+    server takes orders too, as that of `serve`. ``at_s``: where virtual time stands when an earlier controller of this
+    folder has died; it is ACTIVE again then if the journal says so. ``patience_s``: how long a reading is waited for;
+    by default long enough that every device answers.
+    ``steadfast``: a cycle that fails is answered by ``{"failed": text}``, and the next one is tried, as `serve` does.
+    ``influx``, ``coordination``: in place of those of the configuration. ``planner``: socket of a planner.
+    """
+
+    config: str
+    folder: str
+    start: str
+    coordinate: bool
+    margin: str | float | None
+    addresses: Mapping[str, Mapping[str, Any]]
+    live_port: int | None = None
+    api: bool = False
+    at_s: float | None = None
+    patience_s: float = READ_S
+    steadfast: bool = False
+    influx: Mapping[str, str] | None = None
+    coordination: Mapping[str, Any] | None = None
+    planner: str | None = None
+
+    def setup(self) -> Setup:
+        """What the service is made of."""
+        path, folder = Path(self.config), Path(self.folder)
+        config = at_addresses(load_config(path), self.addresses)
+        if self.margin is not None:
+            limits = config.limits.model_copy(update={"margin": self.margin})
+            config = config.model_copy(update={"limits": limits})
+        if self.influx is not None:
+            telemetry = config.telemetry.model_copy(update={"influx": InfluxConfig.model_validate(self.influx)})
+            config = config.model_copy(update={"telemetry": telemetry})
+        if self.coordination is not None:
+            settings = config.coordination.model_copy(update=dict(self.coordination))
+            config = config.model_copy(update={"coordination": settings})
+        return Setup(
+            config,
+            path,
+            folder,
+            folder,
+            tables=True,
+            coordinate=self.coordinate,
+            patience_s=self.patience_s,
+            planner=Path(self.planner) if self.planner else None,
+        )
+
+
+class Session:
+    """One run from its opening to its stop; ``stack`` holds the service."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack, self._stopwatch = stack, WallClock()
+        self._clock: SteppedClock
+        self._service: Service
+        self._pending: asyncio.Task[Replanned] | None = None
+        self._cycle_ms: list[float] = []
+        self._opened = self._steadfast = self._resumes = False
+
+    async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Do what the clock master asks.
+
+        Raises:
+            GridlabError, OSError, ValueError: it cannot be done.
+        """
+        match request:
+            case {"open": dict(opening)}:
+                return await self._open(Opening(**opening))
+            case {"cycle": int() | float() as t_s}:
+                self._resumes = False
+                return await self._cycle(t_s, plan=request.get("plan", True), wait=request.get("wait", True))
+            case {"poll": int() | float() as t_s} if self._resumes:
+                return await self._cycle(t_s, plan=False, wait=False)
+            case {"poll": int() | float() as t_s}:
+                self._clock.advance_to(t_s)
+                await self._service.poll()
+                return {}
+            case {"mode": str(mode), "who": str(who)}:
+                return {"outcomes": await self._service.set_mode(Mode(mode), who=who)}
+            case {"emergency_stop": str(who)}:
+                return {"outcomes": await self._service.emergency_stop(who)}
+            case {"jump": int() | float() as seconds}:
+                self._clock.jump(seconds)
+                return {}
+            case {"ask": "tasks"}:
+                return {"tasks": len(asyncio.all_tasks())}
+            case {"stop": int() | float() as t_s}:
+                return await self._stop(t_s)
+        allowed = "open, cycle, poll, mode, emergency_stop, jump, ask, stop"
+        raise GridlabError(f"controller: asked {request}, allowed {allowed}")
+
+    async def release(self) -> Mapping[str, Outcome]:
+        """Release every converter, once: while time stands there is nothing to wait for."""
+        return await self._service.close(within_s=0.0) if self._opened else {}
+
+    async def _open(self, opening: Opening) -> Mapping[str, Any]:
+        setup, self._steadfast = opening.setup(), opening.steadfast
+        self._clock = SteppedClock(datetime.fromisoformat(opening.start))
+        self._clock.advance_to(opening.at_s or 0.0)
+        api = Api(Tokens.of(setup.state), self._clock) if opening.api else None
+        port = None
+        if opening.live_port is not None:
+            setup = replace(setup, live=(live := LiveState(setup.config)))
+            at = opening.live_port
+            server = api_server(api, live, at, setup.state) if api else live_server(live, at)
+            port = await self._stack.enter_async_context(server)
+        self._service = await self._stack.enter_async_context(Service(setup, self._clock, self._stopwatch))
+        self._opened = True
+        day_ahead = self._service.desk.day_ahead
+        if opening.at_s is None:
+            assert day_ahead is not None, "nothing is resumed in a new folder"
+            write_plan(setup.folder, day_ahead)
+            if opening.coordinate:
+                write_rounds(setup.folder, day_ahead)
+            write_table(setup.folder / "plan_nodes.csv", nodes_frame(day_ahead))
+        await self._service.set_mode(Mode.ACTIVE if opening.at_s is None else self._service.first_mode())
+        if api:
+            self._stack.enter_context(api.operating(self._service))
+        if opening.at_s is not None and self._service.mode is Mode.ACTIVE:
+            await self._resume(opening.at_s, setup.config.schedule.realtime_s)
+        return {"day_ahead": summarised(day_ahead) if day_ahead else None, "live_port": port}
+
+    async def _resume(self, at_s: float, period_s: float) -> None:
+        self._resumes = period_s - at_s % period_s > SOON * period_s
+        if self._resumes:
+            await self._cycle(at_s, plan=False, wait=False)
+
+    async def _cycle(self, t_s: float, *, plan: bool, wait: bool) -> Mapping[str, Any]:
+        self._clock.advance_to(t_s)
+        mpc = await self._adopt(wait=wait)
+        began_s = self._stopwatch.monotonic_s()
+        try:
+            record = await self._service.cycle()
+        except RecordError as error:
+            if not self._steadfast:
+                raise
+            return {"mode": self._service.mode, "failed": str(error)}
+        self._cycle_ms.append(1e3 * (self._stopwatch.monotonic_s() - began_s))
+        if record is None:
+            return {"mode": self._service.mode}
+        if plan and self._pending is None and t_s % 60 == 0 and self._service.desk.due(record.time):
+            self._pending = asyncio.create_task(self._service.replan())
+        return {**_outline(record), "mpc": mpc, "mode": self._service.mode}
+
+    async def _adopt(self, *, wait: bool = True) -> str | None:
+        if self._pending is None or not (wait or self._pending.done()):
+            return None
+        done, self._pending = await self._pending, None
+        return self._service.adopt(done).status
+
+    async def _stop(self, t_s: float) -> Mapping[str, Any]:
+        self._clock.advance_to(t_s)
+        await self._adopt()
+        check = self._service.check
+        books = {name: encode(state.battery) for name, state in self._service.states.items()}
+        outcomes = await self.release()
+        await self._service.sent()
+        return {
+            "safe": {name: outcome is Outcome.VERIFIED for name, outcome in outcomes.items()},
+            "books": books,
+            "cycle_ms": self._cycle_ms,
+            "check": encode(check) if check else None,
+        }
+
+
+def _outline(record: CycleRecord) -> Mapping[str, Any]:
+    """What a progress bar shows."""
+    voltages = [v_pu for v_pu in record.nodes.values() if v_pu is not None]
+    rates = [
+        p.p_measured_kw * p.tariff_chf_per_kwh
+        for p in record.prosumers.values()
+        if p.p_measured_kw is not None and p.tariff_chf_per_kwh is not None
+    ]
+    return {"v_min_pu": min(voltages, default=None), "v_max_pu": max(voltages, default=None), "cost_per_h": sum(rates)}
+
+
+async def _control() -> None:
+    async with AsyncExitStack() as stack:
+        session = Session(stack)
+        await follow(session)
+        await session.release()
+
+
+def main() -> None:
+    """Control until stdin ends."""
+    log_to_stderr()
+    asyncio.run(_control())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""``gridlab serve``: the service on a laboratory's computer, from its lock to the safe state of the last converter."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from controller.api.app import Api
+from controller.api.serving import LOCK, api_server
+from controller.api.tokens import Tokens
+from controller.live.state import LiveState
+from controller.process.heartbeat import boot_id
+from controller.process.lock import only_one
+from controller.process.modes import Mode
+from controller.process.systemd import READY, STOPPING, notify, status
+from controller.service.schedule import Schedule
+from controller.service.service import Service
+from controller.service.setup import Setup
+from core.devices import Outcome
+from core.time import Clock
+
+_log = logging.getLogger(__name__)
+
+
+async def serve(
+    setup: Setup, clock: Clock, live_port: int, started: Callable[[Mode, int], None]
+) -> Mapping[str, Outcome]:
+    """Run until SIGTERM, SIGINT or SIGHUP.
+
+    It begins in MONITOR; only where it ended in ACTIVE without being told to, a moment ago, it goes on there.
+
+    Args:
+        live_port: of the live page and the API on this machine; 0 is a free one.
+        started: called with the mode and the port of the live page when everything runs.
+
+    Returns:
+        Outcomes of the releases at the end, by converter.
+
+    Raises:
+        InputError: another service has this state folder, or there is no plan for today.
+    """
+    with only_one(setup.state, LOCK, "service"):
+        setup.folder.mkdir(parents=True, exist_ok=True)
+        live, config = LiveState(setup.config), setup.config
+        api = Api(Tokens.of(setup.state), clock)
+        async with (
+            api_server(api, live, live_port, setup.state) as port,
+            Service(replace(setup, live=live, boot=boot_id()), clock, clock) as service,
+        ):
+            schedule = Schedule(service, config.schedule, config.horizon.timezone, clock)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                loop.add_signal_handler(number, schedule.stop.set)
+            for line in service.damaged:
+                _log.error("%s", line)
+            await service.set_mode(service.first_mode())
+            with api.operating(service):
+                started(service.mode, port)
+                notify(READY, status(service.mode))
+                await schedule.run()
+                notify(STOPPING)
+                return await service.close()

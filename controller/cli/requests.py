@@ -1,0 +1,120 @@
+"""What ``gridlab status|mode|override|stop`` do: ask the service, print its answer."""
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from controller.api.client import ask
+from controller.api.messages import Activate, Armed, Changed, Devices, Lower, Nothing, OverrideOrder, Status
+from controller.cli.screens import status as screen
+from controller.cli.screens.loop import print_released
+from controller.process.modes import Mode
+from core.devices import Outcome
+from core.errors import Fault, GridlabError, InputError
+
+STOP_TRIES_S, STOP_PAUSE_S = 10.0, 0.2
+"""How long an emergency stop is asked for again while the service does not take it, and the pause between."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Net demand (positive: drawn) for so many minutes."""
+
+    p_kw: float
+    q_kvar: float
+    minutes: float
+
+
+def status(state: Path, quiet: bool) -> None:
+    """Mode, plan, last cycle, alarms, devices and overrides."""
+    service, devices = ask(state, Status, "status"), ask(state, Devices, "devices")
+    if not quiet:
+        screen.print_status(service)
+        screen.print_devices(devices)
+
+
+def mode(state: Path, wanted: Mode | None, yes: bool, quiet: bool) -> None:
+    """Show the mode, or change it; ACTIVE has to be confirmed.
+
+    Raises:
+        InputError: there is nobody to confirm it.
+    """
+    now = ask(state, Status, "status")
+    released: Mapping[str, Outcome] = {}
+    if wanted is Mode.ACTIVE and now.mode is not Mode.ACTIVE:
+        _activate(state, yes, quiet)
+    elif wanted is not None and wanted is not Mode.ACTIVE:
+        released = ask(state, Changed, "mode", Lower(mode=_lower(wanted))).released
+    if not quiet:
+        screen.print_status(ask(state, Status, "status"))
+        print_released(released)
+
+
+def wish(p_kw: float | None, q_kvar: float, minutes: float, end: bool) -> Wish | None:
+    """What the options of ``gridlab override`` say; None where they end it.
+
+    Raises:
+        InputError: neither a power nor the end, or both.
+    """
+    if end == (p_kw is not None):
+        raise InputError([Fault("override", "", "both" if end else "neither", "--p KW or --end")])
+    return None if p_kw is None else Wish(p_kw, q_kvar, minutes)
+
+
+def override(state: Path, device: str, wanted: Wish | None, quiet: bool) -> None:
+    """Let a converter aim at what is wanted; None ends it."""
+    p_kw, q_kvar, for_s = (wanted.p_kw, wanted.q_kvar, 60.0 * wanted.minutes) if wanted else (0.0, 0.0, 0.0)
+    try:
+        order = OverrideOrder(device=device, p_kw=p_kw, q_kvar=q_kvar, for_s=for_s)
+    except ValueError as error:
+        asked = f"{device!r}, {p_kw:g} kW, {q_kvar:g} kvar, {for_s / 60:g} min"
+        raise InputError([Fault("override", "", asked, "a converter, finite powers, 0 … 60 min")]) from error
+    devices = ask(state, Devices, "override", order)
+    if not quiet:
+        screen.print_overrides(devices)
+
+
+def stop(state: Path, quiet: bool) -> None:
+    """The emergency stop; tried again while the service is too busy to take it.
+
+    Raises:
+        GridlabError: it did not take it, or a converter is not known to be safe.
+    """
+    changed = _stopped(state)
+    if not quiet:
+        screen.print_stopped(changed)
+    if unsafe := sorted(name for name, outcome in changed.released.items() if outcome is not Outcome.VERIFIED):
+        raise GridlabError(f"not known to be safe, their leases end within 75 s: {', '.join(unsafe)}")
+
+
+def _stopped(state: Path) -> Changed:
+    give_up_s = time.monotonic() + STOP_TRIES_S
+    while True:
+        try:
+            return ask(state, Changed, "stop", Nothing())
+        except InputError:
+            raise
+        except GridlabError as error:
+            if time.monotonic() > give_up_s:
+                raise GridlabError(f"{error}; use the switches of the devices") from error
+            time.sleep(STOP_PAUSE_S)
+
+
+def _activate(state: Path, yes: bool, quiet: bool) -> None:
+    armed = ask(state, Armed, "mode/arm", Nothing())
+    if not quiet:
+        screen.print_armed(armed)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError([Fault("mode active", "", "no terminal to confirm it on", "--yes")])
+        typer.confirm("ACTIVE: the service will write to the converters. Go on?", abort=True)
+    ask(state, Changed, "mode", Activate(mode="active", nonce=armed.nonce))
+
+
+def _lower(mode: Mode) -> Literal["off", "monitor"]:
+    return "off" if mode is Mode.OFF else "monitor"

@@ -1,0 +1,44 @@
+"""What the terminal shows of ``gridlab chaos``: a line for each trial, then a row for each fault."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from controller.chaos.running import Result
+from controller.chaos.table import COLUMNS, rows
+from controller.cli.screens.plan import console
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Callable[[Result, int], None]]:
+    """A bar over the trials; each that ends leaves a line, and what is wrong with it."""
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
+        task = bar.add_task("trials")
+
+        def observe(result: Result, total: int) -> None:
+            bar.update(task, total=total, advance=1)
+            if not quiet or not result.passed:
+                for line in _lines(result):
+                    console.print(line)
+
+        yield observe
+
+
+def print_table(results: Sequence[Result]) -> None:
+    """All faults."""
+    table = Table(*COLUMNS)
+    for row in rows(results):
+        table.add_row(*row.cells, style=None if row.passed == row.trials else "red")
+    console.print(table)
+
+
+def _lines(result: Result) -> Iterator[str]:
+    verdict = "[green]safe" if result.passed else "[red]failed"
+    where = f" at {result.device}" if result.device else ""
+    when = f", {result.at:%H:%M:%S}" if result.at else ""
+    yield f"{result.number:2d} {result.name}, seed {result.seed}: {result.what}{where}{when}: {verdict}"
+    for what in (*result.broken, *result.complaints):
+        yield f"   {what}"

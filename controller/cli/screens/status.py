@@ -1,0 +1,64 @@
+"""What the terminal shows of a running service."""
+
+from rich.markup import escape
+from rich.table import Table
+
+from controller.accounts.model_check import ModelCheck
+from controller.api.messages import Armed, Changed, Devices, Status
+from controller.cli.screens.loop import print_released
+from controller.cli.screens.plan import console
+
+
+def print_status(status: Status) -> None:
+    """The service."""
+    console.print(f"mode {status.mode}, plan {status.plan_id or 'none'}, {status.missed} cycles missed")
+    if cycle := status.cycle:
+        outside = "–" if cycle.violation_pu is None else f"{cycle.violation_pu:.4f}"
+        age = "–" if cycle.plan_age_s is None else f"{cycle.plan_age_s / 60:.0f}"
+        console.print(f"last cycle {cycle.time:%H:%M:%S %Z}, {cycle.cycle_ms:.0f} ms, plan {age} min old")
+        console.print(f"voltages beyond their limits by {outside} p.u. at most")
+        for alarm in cycle.alarms:
+            colour = "red" if alarm.severity == "alarm" else "yellow"
+            console.print(
+                f"[{colour}]{alarm.kind} {alarm.place}[/]: {escape(alarm.text)}, since {alarm.since:%H:%M:%S}"
+            )
+    _print_check(status.check)
+
+
+def print_devices(devices: Devices) -> None:
+    """One line each."""
+    table = Table("device", "quality", "age s", "answers in ms", "state", "last write", "lease s", box=None)
+    for name, device in devices.devices.items():
+        numbers = [device.age_s, device.latency_ms, device.lease_s]
+        age, latency, lease = ("–" if number is None else f"{number:.0f}" for number in numbers)
+        table.add_row(name, device.quality, age, latency, device.state or "–", device.outcome or "–", lease)
+    if devices.devices:
+        console.print(table)
+    if devices.overrides:
+        print_overrides(devices)
+
+
+def print_overrides(devices: Devices) -> None:
+    """Those that stand."""
+    for name, override in devices.overrides.items():
+        console.print(f"{name}: override {override.p_kw:g} kW, {override.q_kvar:g} kvar, {override.left_s:.0f} s left")
+    if not devices.overrides:
+        console.print("no overrides")
+
+
+def print_armed(armed: Armed) -> None:
+    """What speaks against it."""
+    _print_check(armed.check)
+    for warning in armed.warnings:
+        console.print(f"[yellow]{escape(warning)}")
+
+
+def print_stopped(changed: Changed) -> None:
+    """What became of it."""
+    console.print(f"mode {changed.mode}")
+    print_released(changed.released)
+
+
+def _print_check(check: ModelCheck | None) -> None:
+    if check:
+        console.print(f"grid model: mean {check.mean_pu:.4f}, worst {check.worst_pu:.4f} p.u. at {check.worst_node}")

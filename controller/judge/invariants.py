@@ -1,0 +1,34 @@
+"""The invariants as questions to a run: :mod:`controller.judge.writes` and :mod:`controller.judge.cycles` together.
+
+The numbers are those of docs/reliability.md, which also says what histories cannot show.
+"""
+
+from collections.abc import Callable, Iterator
+
+from controller.judge import cycles, writes
+from controller.judge.case import Broken, Case
+
+INVARIANTS: tuple[Callable[[Case], Iterator[Broken]], ...] = (
+    writes.setpoints_inside_limits,
+    writes.ramps_kept,
+    cycles.data_young_enough,
+    writes.leases_live,
+    writes.one_writer,
+    writes.everything_audited,
+    writes.trails_whole,
+    writes.written_is_read_back,
+    cycles.soc_in_band,
+    cycles.plans_sound,
+    writes.restarts_without_bump,
+    cycles.points_delivered,
+    cycles.cycles_on_time,
+    cycles.others_undisturbed,
+    cycles.safe_left_slowly,
+    cycles.modes_commanded,
+)
+
+
+def violations(case: Case) -> tuple[Broken, ...]:
+    """Everything that breaks an invariant, in order of time."""
+    found = [broken for invariant in INVARIANTS for broken in invariant(case)]
+    return tuple(sorted(found, key=lambda broken: (broken.time, broken.invariant, broken.device or "")))

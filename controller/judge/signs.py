@@ -1,0 +1,92 @@
+"""What tells of a fault: the traces that it leaves in readings, writes, decisions, alarms and MPC runs.
+
+Each function yields the times of its traces between the beginning of the fault and its recovery.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain
+
+from controller.judge.case import RECOVERY_S, Case, InjectedFault, Kind
+from controller.judge.histories import Decision
+from core.devices import Outcome, Quality
+from realtime.fallback import Mode
+from realtime.reasons import Reason
+from realtime.timing import USE_DATA_S
+
+STOP = "stop"
+"""Reason of the releases at the end of a service."""
+PANEL_STATES = ("off", "local", "fault")
+TELLING = frozenset(
+    {
+        *(Reason.DATA_HELD, Reason.DATA_LOST, Reason.STOPPED, Reason.NO_READBACK, Reason.CHAIN_FAILED),
+        *(Reason.SOC_ESTIMATED, Reason.BEYOND_BATTERY, Reason.CAPABILITY, Reason.SOC_UNREACHED, Reason.RAMP_EXCEEDED),
+    }
+)
+"""Reasons by which a cycle says that something is wrong with a device."""
+
+
+@dataclass(frozen=True)
+class _Window:
+    case: Case
+    fault: InjectedFault
+    devices: Sequence[str]
+
+    def holds(self, at: datetime) -> bool:
+        return self.fault.begins <= at <= self.fault.ends + timedelta(seconds=RECOVERY_S)
+
+
+def signs(case: Case, fault: InjectedFault, devices: Sequence[str]) -> Iterator[datetime]:
+    """When any history told of a fault that may disturb ``devices``; in no order."""
+    window = _Window(case, fault, devices)
+    kinds = (_readings, _writes, _decisions, _alarms, _plans)
+    return (at for at in chain.from_iterable(kind(window) for kind in kinds) if window.holds(at))
+
+
+def _readings(window: _Window) -> Iterator[datetime]:
+    for point in window.case.histories.devices:
+        bad = point.quality != Quality.GOOD or (point.age_s or 0.0) > USE_DATA_S or point.state in PANEL_STATES
+        if bad and point.device in window.devices:
+            yield point.time
+
+
+def _writes(window: _Window) -> Iterator[datetime]:
+    """Not what was asked, a release in mid-run, or the guardian's."""
+    reports = window.case.reports
+    for attempt in (attempt for d in window.devices if d in reports for attempt in reports[d].attempts):
+        released = attempt.s_kva is None and attempt.rung != STOP
+        if attempt.guardian or released or attempt.outcome in (Outcome.REJECTED, Outcome.UNKNOWN):
+            yield attempt.ended or attempt.time
+
+
+def _decisions(window: _Window) -> Iterator[datetime]:
+    converter_of, before = window.case.site.converter_of, dict[str, Decision]()
+    for decision in (d for d in window.case.histories.decisions if converter_of.get(d.prosumer) in window.devices):
+        if decision.time < window.fault.begins:
+            before[decision.prosumer] = decision
+        elif _tells(decision, before.get(decision.prosumer)):
+            yield decision.time
+
+
+def _tells(decision: Decision, before: Decision | None) -> bool:
+    """Whether a cycle says that something is wrong that was right before."""
+    known = TELLING.intersection(before.reasons) if before else frozenset()
+    fell = decision.rung != Mode.USE and (before is None or before.rung == Mode.USE)
+    return fell or bool(TELLING.intersection(decision.reasons) - known)
+
+
+def _alarms(window: _Window) -> Iterator[datetime]:
+    """New ones, that name the device if there is one."""
+    alarms, fault = window.case.histories.alarms, window.fault
+    standing = {alarm.alarm: alarm.standing for alarm in alarms if alarm.time < fault.begins}
+    for alarm in alarms:
+        named = fault.device is None or fault.device in f"{alarm.alarm} {alarm.text}"
+        if alarm.standing and named and not standing.get(alarm.alarm):
+            yield alarm.time
+
+
+def _plans(window: _Window) -> Iterator[datetime]:
+    """MPC runs that changed nothing, where the planner is at fault."""
+    if window.fault.kind is Kind.PLANNER:
+        yield from (run.time for run in window.case.histories.plans if not run.adopted)

@@ -1,0 +1,164 @@
+"""Invariants of what reached the devices: frames, leases, writers, audit. Each function yields what breaks one."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from math import isfinite
+
+from controller.judge.case import Broken, Case, Kind
+from controller.judge.evidence import RESOLUTION_KVA, SAFE_WITHIN_S, WIRE_S, Attempt, Received
+from controller.judge.histories import ReceivedFrame
+from controller.record.audit_lines import ATTEMPTED, AuditWrite
+from realtime.fallback import Mode
+from realtime.timing import LEASE_S
+
+RAMP_JITTER_S = 0.1
+"""Two frames that are sent 30 s apart may arrive this much closer."""
+
+Found = Iterator[Broken]
+
+
+def setpoints_inside_limits(case: Case) -> Found:
+    """1: finite, in the circle of the device; the referee knows deratings, the configuration the rating."""
+    for received in case.received():
+        frame = received.frame
+        beyond = abs(frame.s_kva) > case.site.converters[frame.device].s_max_kva + RESOLUTION_KVA
+        if {"finite", "circle"} & set(frame.violations) or (frame.enable and (beyond or not _finite(frame.s_kva))):
+            yield Broken(1, frame.time, frame.device, f"setpoint {frame.s_kva} kVA")
+
+
+def ramps_kept(case: Case) -> Found:
+    """2: by the referee, on frames that the device followed."""
+    for received in case.received():
+        frame = received.frame
+        if frame.accepted and "ramp" in frame.violations:
+            what = f"from {received.held_kva} to {frame.s_kva} kVA, faster than its ramp"
+            yield Broken(2, frame.time, frame.device, what)
+
+
+def leases_live(case: Case) -> Found:
+    """4: every setpoint but the safe one has a lease, and nobody goes on with one that nobody renews."""
+    for received in case.received():
+        frame = received.frame
+        leased = 0 < frame.lease_s <= LEASE_S or not frame.enable or frame.s_kva == 0
+        if frame.accepted and (not leased or "lease" in frame.violations):
+            yield Broken(4, frame.time, frame.device, f"setpoint {frame.s_kva} kVA with a lease of {frame.lease_s} s")
+    for device, reports in case.reports.items():
+        verified = [attempt for attempt in reports.attempts if attempt.verified]
+        renewed = [*(attempt.time for attempt in verified[1:]), case.end]
+        for attempt, until in zip(verified, renewed, strict=True):
+            latest = attempt.time + timedelta(seconds=SAFE_WITHIN_S)
+            hold = reports.held(latest)
+            abandoned = not attempt.safe and latest < until and hold is not None and not hold.safe
+            if hold and abandoned and not case.during(latest, Kind.WRITER, device=device):
+                yield Broken(4, latest, device, f"still at {hold.s_kva} kVA, {SAFE_WITHIN_S:g} s after the last write")
+
+
+def one_writer(case: Case) -> Found:
+    """5: a writer that another has replaced is never followed again."""
+    for device, reports in case.reports.items():
+        newest = 0
+        for frame in (received.frame for received in reports.received if received.frame.accepted):
+            if frame.epoch < newest:
+                yield Broken(5, frame.time, device, f"frame of epoch {frame.epoch} after one of {newest}")
+            newest = max(newest, frame.epoch)
+
+
+def everything_audited(case: Case) -> Found:
+    """6: no frame without an attempt, no attempt without an outcome unless its writer died."""
+    for received in case.received():
+        frame = received.frame
+        fenced = not frame.enable and frame.refusal is not None
+        unrecorded = not frame.enable and case.during(frame.time, Kind.DISK)
+        if received.attempt is None and not fenced and not unrecorded:
+            yield Broken(6, frame.time, frame.device, f"frame {frame.s_kva} kVA that no record announced")
+    for attempt in (attempt for reports in case.reports.values() for attempt in reports.attempts):
+        if attempt.outcome is None and not case.unattended(attempt.time):
+            yield Broken(6, attempt.time, attempt.device, f"attempt {attempt.seq} without an outcome")
+
+
+def trails_whole(case: Case) -> Found:
+    """6: no line of an audit trail is missing, no number was used twice."""
+    for trail in (case.histories.audit, case.histories.guardian):
+        begun: set[int] = set()
+        last = 0
+        for record in trail:
+            if isinstance(record, AuditWrite) and record.outcome != ATTEMPTED:
+                if record.seq not in begun:
+                    yield Broken(6, record.time, record.device, f"outcome of {record.seq}, which nobody attempted")
+                continue
+            if record.seq in begun:
+                yield Broken(6, record.time, None, f"number {record.seq} used twice")
+            if record.seq > last + 1 and not case.during(record.time, Kind.DISK, after_s=case.site.cycle_s):
+                yield Broken(6, record.time, None, f"records {last + 1} to {record.seq - 1} are missing")
+            begun.add(record.seq)
+            last = max(last, record.seq)
+
+
+def written_is_read_back(case: Case) -> Found:
+    """7: what is called verified, the device did receive and follow."""
+    for device, reports in case.reports.items():
+        carried = {(a.guardian, a.seq) for r in reports.received if (a := _carried(r))}
+        for attempt in (attempt for attempt in reports.attempts if attempt.verified and attempt.ended):
+            hold = reports.held(attempt.ended + timedelta(seconds=WIRE_S)) if attempt.ended else None
+            released = attempt.s_kva is None and (hold is None or hold.safe)
+            if not released and (attempt.guardian, attempt.seq) not in carried:
+                yield Broken(7, attempt.time, device, f"attempt {attempt.seq} verified, but not followed")
+
+
+def restarts_without_bump(case: Case) -> Found:
+    """10: a new writer begins with what the device holds, or less, and on a plan that was there before.
+
+    Out of the safe state it may go as far as the ramp lets it since the release.
+    """
+    for device, reports in case.reports.items():
+        followed = [received for received in reports.received if received.frame.accepted]
+        ours = [k for k, r in enumerate(followed) if r.attempt and not r.attempt.guardian]
+        for mine, now in pairwise(ours):
+            first = followed[now]
+            if first.frame.epoch <= followed[mine].frame.epoch or not first.frame.enable:
+                continue
+            same = (first.frame.epoch, first.frame.time)
+            last = [followed[k] for k in ours if (followed[k].frame.epoch, followed[k].frame.time) == same][-1]
+            yield from _bumps(case, followed[now - 1].frame, first.held_kva, last)
+            known = {attempt.plan_id for attempt in reports.attempts if attempt.time < first.frame.time}
+            attempt = last.attempt
+            if attempt and attempt.rung != Mode.SAFE and attempt.plan_id not in known and not _sound(case, attempt):
+                yield Broken(10, first.frame.time, device, f"began with {attempt.plan_id}, a plan unknown before")
+
+
+def _bumps(case: Case, before: ReceivedFrame, held_kva: complex, first: Received) -> Found:
+    device, s_kva, at = first.frame.device, first.frame.s_kva, first.frame.time
+    ramp_s = (at - before.time).total_seconds() + RAMP_JITTER_S
+    reach_kva = case.site.converters[device].ramp_kva_per_s * ramp_s + RESOLUTION_KVA
+    grows = abs(s_kva) > abs(held_kva) + 2 * RESOLUTION_KVA
+    if abs(s_kva - held_kva) > reach_kva or (grows and before.enable):
+        yield Broken(10, at, device, f"began with {s_kva} kVA, the device held {held_kva} kVA")
+
+
+def _sound(case: Case, attempt: Attempt) -> bool:
+    """Whether its plan, which is called by the second of its making, comes from a run of the MPC.
+
+    Where the journal was lost with the last writer, it may also have been made since.
+    """
+    try:
+        made = datetime.fromisoformat(attempt.plan_id.partition(" ")[2])
+    except ValueError:
+        return False
+    lost = (fault.begins.replace(microsecond=0) for fault in case.faults if fault.forgets)
+    if any(since <= made <= attempt.time for since in lost):
+        return True
+    return made in {run.time.replace(microsecond=0) for run in case.histories.plans if run.adopted}
+
+
+def _carried(received: Received) -> Attempt | None:
+    """The attempt whose whole setpoint an accepted frame brought."""
+    frame, attempt = received.frame, received.attempt
+    if not frame.accepted or attempt is None or attempt.ended is None:
+        return None
+    whole = frame.enable and attempt.s_kva is not None and abs(frame.s_kva - attempt.s_kva) <= 2 * RESOLUTION_KVA
+    return attempt if whole and frame.time <= attempt.ended + timedelta(seconds=WIRE_S) else None
+
+
+def _finite(s_kva: complex) -> bool:
+    return isfinite(s_kva.real) and isfinite(s_kva.imag)

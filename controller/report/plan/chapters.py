@@ -1,0 +1,178 @@
+"""The chapters of a report: a heading, a table or figure, and how to read it."""
+
+from collections.abc import Iterator, Mapping
+from shlex import quote
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from controller.report.comparison import plan_comparison
+from controller.report.plan.figures import convergence_figure, day_figure, exchange_figure, extremes_figure
+from controller.report.plan.record import Day, Record
+from controller.report.plan.tables import cost_table, excursion_tables
+from controller.report.primitives import svg
+from controller.report.primitives.amounts import magnitude, number
+from controller.report.primitives.guide import guide
+from controller.report.primitives.markup import Markup, tag
+from controller.report.primitives.summary import Described, RunSummary, Summary
+from controller.report.primitives.times import changes
+
+SELFISH = """Each prosumer minimises its own bill: batteries buy when the tariff is low and sell when it is high, all
+    at the same time, and no PV is curtailed that earns something."""
+COORDINATED = """The price is what one more kWh costs a prosumer under the signal. It follows the tariff where no limit
+    binds. A lower price asks for consumption against high voltages, a higher one for less of it; it is zero where PV
+    is curtailed (shaded), since more of it is worth nothing. Batteries wait for the hours in which the grid needs
+    them."""
+CONVERGED = "How the coordination converged"
+COSTS = "costs"
+"""Id of the chapter that is the counterpart of table 3."""
+
+
+def chapters(record: Record, other: Record | None) -> Iterator[Markup]:
+    """Everything below the header."""
+    here = {"table 3": COSTS, "figure 3": "uncoordinated"}
+    if other is not None:
+        yield chapter("Two plans side by side", *plan_comparison(record, other))
+    yield _costs(record)
+    yield _excursions(record)
+    yield _selfish_day(record)
+    if record.coordinated is not None:
+        here |= {"figure 4": "coordinated", "figure 5": "convergence"}
+        yield _coordinated_day(record, record.coordinated)
+    else:
+        del here["table 3"]
+    yield _extremes(record)
+    yield _exchange(record)
+    if record.coordinated is not None:
+        yield convergence(record.summary.scenario, record.iterations, "convergence", CONVERGED)
+    yield chapter("The figures of the paper", *guide(here, record.summary.config))
+    yield _origin(record, other)
+
+
+def _costs(record: Record) -> Markup:
+    text = "Cost under the retail tariff; negative amounts are earned."
+    if record.coordinated is None:
+        return chapter("What the day costs", cost_table(record), note(text), key=COSTS)
+    more = """ Compensation (16) is what the grid operator owes a prosumer so that following the prices costs nothing
+        against the prosumer’s own optimum. The fee (15) is the part of the advertised price that does not depend on
+        the demand. Counterpart of table 3 of the paper."""
+    return chapter("What coordination costs", cost_table(record), note(text + more), key=COSTS)
+
+
+def _excursions(record: Record) -> Markup:
+    ac, tolerance = record.summary.ac, record.summary.scenario.violation_tol_pu
+    day = "coordinated" if record.coordinated else "uncoordinated"
+    text = f"""Listed is what leaves its limit by more than the tolerance of {tolerance:g} p.u. in the AC power flow,
+        worst first; 1 % of the rating of a power or current counts as 0.001 p.u. Why is told by what everybody did at
+        the worst moment: PV and discharging batteries raise voltages, load and charging ones lower them. On the {day}
+        day, voltages are off limits by at most {magnitude(ac.violation_max_pu)} p.u., the upper grid by
+        {number(ac.slack_p_violation_kw, 2)} kW and {number(ac.slack_q_violation_kvar, 2)} kvar, lines by
+        {number(ac.line_overload_a, 1)} A."""
+    return chapter("What left its limits, when and why", excursion_tables(record), note(text))
+
+
+def _selfish_day(record: Record) -> Markup:
+    day = record.uncoordinated
+    figure = day_figure(record.stage, day.plan, day.v_pu, False)
+    text = f"""{SELFISH} Where voltages enter the tinted areas, the grid pays for it. Counterpart of figure 3 of the
+        paper."""
+    return drawn("The day without coordination", figure, "uncoordinated", text + cast_note(record))
+
+
+def _coordinated_day(record: Record, day: Day) -> Markup:
+    figure = day_figure(record.stage, day.plan, day.v_pu, True)
+    text = COORDINATED + " Scales are those of the figure before. Counterpart of figure 4 of the paper."
+    return drawn("The day with coordination", figure, "coordinated", text + cast_note(record))
+
+
+def _extremes(record: Record) -> Markup:
+    text = """For every node the range of its voltage over the day, for every line its largest current. What reaches
+        beyond the dashed lines is a violation. Voltages move most far from the upper grid, currents are largest near
+        it."""
+    return drawn("Nodes and lines at their worst", extremes_figure(record), "extremes", text)
+
+
+def _exchange(record: Record) -> Markup:
+    text = """What the upper grid delivers: power above zero is imported, below zero exported. Reactive power is free
+        under the tariff, so that batteries support the voltage with it first, as far as their converters and the power
+        factor at the upper grid allow; without coordination they have no reason to."""
+    return drawn("The upper grid and reactive power", exchange_figure(record), "exchange", text)
+
+
+def convergence(scenario: Described, iterations: pd.DataFrame, key: str, title: str) -> Markup:
+    """Of the day-ahead coordination."""
+    text = """All axes are logarithmic. Residuals tell how far prosumers and grid operator disagree (primal) and still
+        move (dual), for the prosumer with the largest. The gap compares the cost with a proven lower bound, where one
+        was asked for; it can be negative (hollow) while limits are violated. The coordination ends when gap and
+        violation are below their tolerances; the linearisation is renewed until its error does not matter. ▽ marks
+        zeros. Counterpart of figure 5 of the paper."""
+    return drawn(title, convergence_figure(scenario, iterations), key, text)
+
+
+def _origin(record: Record, other: Record | None) -> Markup:
+    summary, scenario = record.summary, record.summary.scenario
+    more = {"tolerances": f"gap {scenario.gap_tol:g}, violation {scenario.violation_tol_pu:g} p.u."}
+    if other is not None:
+        more["the other run"] = f"SHA-256 {other.summary.config_sha256}: {_command(other.summary)}"
+    return origin(_command(summary), facts(summary, summary.created_at.isoformat()) | more)
+
+
+def _command(summary: Summary) -> str:
+    scenario, options = summary.scenario, "--uncoordinated"
+    if summary.coordinated:
+        caps = f"--max-iterations {scenario.max_iterations} --budget-s {scenario.budget_s:g}"
+        options = f"--splitting {scenario.splitting} {caps}"
+    return f"gridlab {summary.command} {quote(summary.config)} {options}"
+
+
+def facts(summary: RunSummary, computed: str) -> dict[str, str]:
+    """What a run depends on."""
+    return {
+        "configuration": f"SHA-256 {summary.config_sha256} of the configuration with all series that it names",
+        "version": f"gridlab {summary.version}",
+        "computed": computed,
+        "seed": "none, nothing is random" if summary.seed is None else str(summary.seed),
+    }
+
+
+def origin(command: str, given: Mapping[str, str]) -> Markup:
+    """How to get the same again."""
+    items = [part for name, value in given.items() for part in (tag("dt", name), tag("dd", value))]
+    return chapter("How to reproduce it", tag("pre", command), tag("dl", *items, class_="origin"))
+
+
+def note(text: str) -> Markup:
+    """How to read what stands above it."""
+    return tag("p", text, class_="note")
+
+
+def drawn(title: str, figure: Figure, key: str, reading: str) -> Markup:
+    """A chapter that consists of a figure; ``key`` tells it from others of the page."""
+    shown = drawing(figure, key, title)
+    return tag("section", tag("h2", title), shown, tag("p", reading, class_="reading"), class_="drawn", id=key)
+
+
+def drawing(figure: Figure, key: str, title: str) -> Markup:
+    """The figure alone."""
+    return tag("figure", Markup(svg.inline(figure, key, title)))
+
+
+def chapter(title: str, *content: Markup, key: str | None = None) -> Markup:
+    """A heading and what belongs to it; ``key`` is the id by which others of the page refer to it."""
+    return tag("section", tag("h2", title), *content, **({} if key is None else {"id": key}))
+
+
+def cast_note(record: Record) -> str:
+    """Who is drawn, and how the time axis runs, where that is not plain."""
+    notes, cast = ["A node has the colour of its prosumer."], record.cast
+    if cast.crowd:
+        notes.insert(
+            0,
+            f"Of {len(cast.prosumers)} prosumers, lines show the {len(cast.shown)} with the largest compensation, "
+            "curtailment and voltage; bands show all.",
+        )
+    if changes(record.axis):
+        notes.append("The clocks change on this day; the axis counts elapsed time.")
+    if record.result.v_pu.isna().any(axis=None) or record.uncoordinated.v_pu.isna().any(axis=None):
+        notes.append("Where a voltage is missing the power flow has no solution: the grid would collapse.")
+    return " " + " ".join(notes)

@@ -1,0 +1,196 @@
+"""The panels that figures are stacked of: one quantity over the day for every prosumer or node."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from controller.report.primitives.drawing import Plan, Stage
+from controller.report.primitives.participants import Cast
+from controller.report.primitives.style import (
+    BOUND,
+    INK,
+    MIDDLE_BAND,
+    OUTSIDE,
+    PASSED,
+    WIDE_BAND,
+    Key,
+    Look,
+    handle,
+    steps,
+)
+from controller.report.primitives.times import edges_h
+from core.arrays import FloatArray
+
+TARIFF = Look("black", linewidth=1.0)
+MEDIAN = Look(PASSED, linewidth=0.9)
+AVAILABLE = (0, (1, 1.2))
+BANDS = (("all", WIDE_BAND, (0, 100)), ("middle 80 %", MIDDLE_BAND, (10, 90)))
+PERCENT = 100
+NEAR_ZERO = 0.3
+"""Of the lowest tariff: the zero of a price axis belongs to the picture when prices come this near."""
+ALIKE = 0.01
+"""Of the span of a panel: lines nowhere farther apart count as one."""
+
+
+def price(ax: Axes, stage: Stage, plan: Plan) -> None:
+    """Marginal price at the agreed profile against the retail tariff."""
+    prices, buy, key = plan["price_chf_per_kwh"], plan["tariff_chf_per_kwh"].iloc[:, 0], Key()
+    _everybody(ax, stage, prices, key)
+    steps(ax, edges_h(stage.axis), buy, TARIFF)
+    price_axis(ax, stage.cast.scenario.currency, prices.to_numpy().min() < NEAR_ZERO * buy.min(), key)
+
+
+def tariff(ax: Axes, stage: Stage, plan: Plan) -> None:
+    """The retail tariff alone, which everybody follows where nobody coordinates."""
+    steps(ax, edges_h(stage.axis), plan["tariff_chf_per_kwh"].iloc[:, 0], TARIFF)
+    price_axis(ax, stage.cast.scenario.currency, False, Key())
+
+
+def price_axis(ax: Axes, currency: str, zero: bool, key: Key) -> None:
+    """Label and legend of a panel of prices, and its zero where prices come near."""
+    key.add("tariff", handle(TARIFF))
+    if zero:
+        ax.axhline(0, color=INK, linewidth=0.6)
+    ax.set_ylabel(f"price\n({currency}/kWh)")
+    key.show(ax)
+
+
+def soc(ax: Axes, stage: Stage, plan: Plan) -> None:
+    """State of charge at the end of each step."""
+    table, key, ends = plan["soc"].dropna(axis="columns", how="all"), Key(), edges_h(stage.axis)[1:]
+    if stage.cast.crowd:
+        for label, color, (low, high) in BANDS:
+            lower, upper = _percentiles(table, low, high) * PERCENT
+            key.add(_numbered(label, table), ax.fill_between(ends, lower, upper, color=color, linewidth=0))
+        ax.plot(ends, table.median(axis=1) * PERCENT, **MEDIAN.line())
+        key.add("median", handle(MEDIAN))
+    for name in _shown(stage, table):
+        ax.plot(ends, table[name] * PERCENT, **stage.cast.looks[name].line())
+    _say_if_alike(table[_shown(stage, table)], key)
+    charge_axis(ax, key)
+
+
+def charge_axis(ax: Axes, key: Key) -> None:
+    """Scale and legend of a panel of states of charge."""
+    ax.set(ylabel="state of\ncharge (%)", ylim=(-4, 104), yticks=[0, 25, 50, 75, 100])
+    key.show(ax)
+
+
+def battery(ax: Axes, stage: Stage, plan: Plan) -> None:
+    """Active power of the batteries."""
+    _power(ax, stage, plan, "battery_kw", "battery (kW)\n> 0 discharges")
+
+
+def reactive(ax: Axes, stage: Stage, plan: Plan) -> None:
+    """Reactive power of the batteries."""
+    _power(ax, stage, plan, "battery_kvar", "batteries (kvar)\n> 0 injects")
+
+
+def pv(ax: Axes, stage: Stage, plan: Plan) -> None:
+    """PV power; what is available and not used is shaded."""
+    edges, key = edges_h(stage.axis), Key()
+    used, available = plan["pv_kw"], plan["pv_available_kw"]
+    equipped = [name for name in available if (available[name] > 0).any()]
+    _everybody(ax, stage, used[equipped], key)
+    for name in _shown(stage, used[equipped]):
+        color = stage.cast.looks[name].color
+        ax.stairs(available[name], edges, baseline=used[name].to_numpy(), fill=True, color=color, alpha=0.3)
+        steps(ax, edges, available[name], Look(color, AVAILABLE, 0.8))
+    ax.set_ylim(_range(stage, "pv_available_kw"))
+    pv_axis(ax, "used", key)
+
+
+def pv_axis(ax: Axes, used: str, key: Key) -> None:
+    """Label and legend of a panel of PV, whose full lines are what is ``used``."""
+    key.add(used, handle(Look(INK)))
+    key.add("available", handle(Look(INK, AVAILABLE, 0.8)))
+    key.add("curtailed", Patch(color=INK, alpha=0.3, linewidth=0))
+    ax.set_ylabel("PV (kW)")
+    key.show(ax)
+
+
+def voltages(ax: Axes, stage: Stage, v_pu: pd.DataFrame) -> None:
+    """Voltage of every node, [T, nodes], with its limits; outside is tinted."""
+    edges, key = edges_h(stage.axis), Key()
+    if stage.cast.node_crowd:
+        _bands(ax, edges, v_pu, key)
+    for node, look in reversed(stage.cast.node_looks.items()):
+        steps(ax, edges, v_pu[node], look)
+    voltage_axis(ax, stage.cast, np.concatenate([one.to_numpy().ravel() for one in stage.v_pu]), key)
+    ax.set_ylabel("voltage (p.u.)")
+
+
+def voltage_axis(ax: Axes, cast: Cast, reached: FloatArray, key: Key) -> None:
+    """Limits, what lies outside them, and a scale that holds all voltages ``reached``."""
+    scenario = cast.scenario
+    for node, look in cast.node_looks.items():
+        if node not in scenario.nodes.values():
+            key.add(f"{node} (slack)" if node == scenario.slack else node, handle(look))
+    low = float(np.nanmin(reached, initial=scenario.v_min_pu))
+    low, high = widened(low, float(np.nanmax(reached, initial=scenario.v_max_pu)))
+    for bound, side in ((scenario.v_min_pu, -1), (scenario.v_max_pu, 1)):
+        ax.axhspan(bound, bound + side, color=OUTSIDE, linewidth=0, zorder=0)
+        ax.axhline(bound, **BOUND.line())
+    key.add("limit", handle(BOUND))
+    ax.set_ylim(low, high)
+    key.show(ax)
+
+
+def _power(ax: Axes, stage: Stage, plan: Plan, quantity: str, label: str) -> None:
+    key = Key()
+    equipped = plan["soc"].notna().any()
+    _everybody(ax, stage, plan[quantity].loc[:, equipped], key)
+    ax.axhline(0, color=INK, linewidth=0.6)
+    ax.set(ylabel=label, ylim=_range(stage, quantity))
+    key.show(ax)
+
+
+def _everybody(ax: Axes, stage: Stage, table: pd.DataFrame, key: Key) -> None:
+    """A line for everybody shown, before the band of all if that are not all."""
+    edges = edges_h(stage.axis)
+    if stage.cast.crowd:
+        _bands(ax, edges, table, key)
+    for name in _shown(stage, table):
+        steps(ax, edges, table[name], stage.cast.looks[name])
+    _say_if_alike(table[_shown(stage, table)], key)
+
+
+def _say_if_alike(table: pd.DataFrame, key: Key) -> None:
+    """Lines that hide each other all day look like one."""
+    values = table.to_numpy()
+    if values.shape[1] > 1 and np.ptp(values, axis=1).max() <= ALIKE * np.ptp(values):
+        key.add(f"all {table.shape[1]} alike", handle(Look("none")))
+
+
+def _bands(ax: Axes, edges: FloatArray, table: pd.DataFrame, key: Key) -> None:
+    for label, color, (low, high) in BANDS:
+        lower, upper = _percentiles(table, low, high)
+        ax.stairs(upper, edges, baseline=lower, fill=True, color=color)
+        key.add(_numbered(label, table), Patch(color=color, linewidth=0))
+    steps(ax, edges, table.median(axis=1), MEDIAN)
+    key.add("median", handle(MEDIAN))
+
+
+def _percentiles(table: pd.DataFrame, low: float, high: float) -> FloatArray:
+    return np.asarray(table.quantile([low / PERCENT, high / PERCENT], axis=1))
+
+
+def _numbered(label: str, table: pd.DataFrame) -> str:
+    return f"all {table.shape[1]}" if label == "all" else label
+
+
+def _shown(stage: Stage, table: pd.DataFrame) -> list[str]:
+    return [name for name in stage.cast.shown if name in table]
+
+
+def _range(stage: Stage, quantity: str) -> tuple[float, float]:
+    """One scale for all plans, so that figures can be compared; it contains zero."""
+    values = [plan[quantity].to_numpy() for plan in stage.plans]
+    return widened(min(0.0, *map(np.min, values)), max(0.0, *map(np.max, values)))
+
+
+def widened(low: float, high: float) -> tuple[float, float]:
+    """A range with some space around it."""
+    space = 0.06 * (high - low) or 1.0
+    return low - space, high + space

@@ -1,0 +1,111 @@
+"""The two tables of a report: what coordination costs whom, and what left its limits when."""
+
+from collections.abc import Iterator
+from math import isinf
+
+from controller.report.plan.record import Day, Record
+from controller.report.plan.violations import Excursion, excursions
+from controller.report.primitives.amounts import number, significant
+from controller.report.primitives.drawing import Plan
+from controller.report.primitives.markup import Markup, joined, row, table, tag
+from controller.report.primitives.times import edge
+
+SPANS = 3
+ROWS = 24
+DECIMALS = {"p.u.": 4, "kW": 2, "kvar": 2, "A": 1}
+
+
+def cost_table(record: Record) -> Markup:
+    """The counterpart of table 3 of paper A, with compensation, fee and curtailment."""
+    summary = record.summary
+    currency, sums = summary.scenario.currency, summary.total_cost_chf
+    nodes, curtailed = summary.scenario.nodes, summary.curtailed_kwh
+    if not summary.coordinated:
+        head = row("th", "prosumer", "node", f"cost ({currency})", "curtailed (kWh)")
+        rows = [
+            row("td", name, nodes[name], number(cost.uncoordinated), number(curtailed[name], 2))
+            for name, cost in summary.cost_chf.items()
+        ]
+        foot = row("td", "total", "", number(sums.uncoordinated), number(sum(curtailed.values()), 2))
+        return table([head], rows, foot)
+    money = [f"{what} ({currency})" for what in ("without coord.", "with coord.", "difference", "compensation", "fee")]
+    head = row("th", "prosumer", "node", *money, "curtailed (kWh)")
+    rows = []
+    for name, cost in summary.cost_chf.items():
+        amounts = (cost.uncoordinated, cost.coordinated, cost.difference, cost.compensation, summary.fee_chf[name])
+        rows.append(row("td", name, nodes[name], *map(number, amounts), number(curtailed[name], 2)))
+    owed = sum(cost.compensation for cost in summary.cost_chf.values())
+    amounts = (sums.uncoordinated, sums.coordinated, sums.difference, owed, sum(summary.fee_chf.values()))
+    return table([head], rows, row("td", "total", "", *map(number, amounts), number(sum(curtailed.values()), 2)))
+
+
+def excursion_tables(record: Record) -> Markup:
+    """Limits left by more than the tolerance, worst first, on the day without and the day with coordination."""
+    days = {"Without coordination": record.uncoordinated}
+    if record.coordinated:
+        days["With coordination"] = record.coordinated
+    return joined(*(part for name, day in days.items() for part in _excursions(record, name, day)))
+
+
+def _excursions(record: Record, name: str, day: Day) -> Iterator[Markup]:
+    found = sorted(excursions(record, day).values(), key=lambda excursion: -excursion.severity)
+    if not found:
+        yield tag("p", f"{name} nothing left its limits.", class_="held")
+        return
+    yield tag("h3", name)
+    head = row("th", "limit", "in total", "from–to", "worst", "what all prosumers did then")
+    rows = [
+        row("td", excursion_name(e), total(record, e), when(record, e), worst(record, e), why(day.plan, e))
+        for e in found[:ROWS]
+    ]
+    yield tag("div", table([head], rows), class_="words")
+    if len(found) > ROWS:
+        yield tag("p", f"and {len(found) - ROWS} more limits, less far outside", class_="note")
+
+
+def excursion_name(excursion: Excursion) -> str:
+    """Which limit it is."""
+    limit = excursion.limit
+    return f"{limit.what} {'above' if limit.sign > 0 else 'below'} {significant(limit.bound)} {limit.unit}"
+
+
+def total(record: Record, excursion: Excursion) -> str:
+    """How long it lasts in all."""
+    hours, minutes = divmod(excursion.steps * record.axis.step_min, 60)
+    return f"{hours} h {minutes:02d}" if hours else f"{minutes} min"
+
+
+def when(record: Record, excursion: Excursion) -> Markup:
+    """Local times from–to."""
+    spans = excursion.spans
+    named = [f"{edge(record.axis, first)}–{edge(record.axis, last + 1)}" for first, last in spans[:SPANS]]
+    if len(spans) > SPANS:
+        named.append(f"{len(spans) - SPANS} more")
+    return tag("td", *(tag("span", text, class_="span") for text in named), class_="spans")
+
+
+def worst(record: Record, excursion: Excursion) -> str:
+    """The value farthest outside, in the unit of the limit, and when."""
+    limit, at = excursion.limit, edge(record.axis, excursion.worst)
+    if isinf(limit.excess[excursion.worst]):
+        return f"collapse at {at}"
+    return f"{number(float(limit.values[excursion.worst]), DECIMALS[limit.unit])} at {at}"
+
+
+def why(plan: Plan, excursion: Excursion) -> Markup:
+    """What feeds in and what draws at the worst moment, the larger first; reactive power for a limit of that."""
+    reactive = excursion.limit.unit == "kvar"
+    net, battery, unit = ("q_kvar", "battery_kvar", "kvar") if reactive else ("p_kw", "battery_kw", "kW")
+    now = {name: float(plan[name].iloc[excursion.worst].sum()) for name in (net, battery, "pv_kw")}
+    pv = 0.0 if reactive else now["pv_kw"]
+    feeding = {"PV": pv, "batteries inject" if reactive else "discharge": max(now[battery], 0.0)}
+    load = now[net] + now[battery] + pv
+    drawing = {"load": load, "batteries absorb" if reactive else "charge": max(-now[battery], 0.0)}
+    larger, smaller = sorted((feeding, drawing), key=lambda side: -sum(side.values()))
+    against = f" against {_sum(smaller, unit)}" if _sum(smaller, unit) else ""
+    return tag("td", _sum(larger, unit) + against, class_="prose")
+
+
+def _sum(amounts: dict[str, float], unit: str) -> str:
+    parts = [f"{name} {number(value, 1)}" for name, value in amounts.items() if number(value, 1) != "0.0"]
+    return f"{' + '.join(parts)} {unit}" if parts else ""

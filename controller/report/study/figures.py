@@ -1,0 +1,68 @@
+"""Counterparts of figures 6 and 7 of paper A: what the penalty does to the coordination and to the price signal."""
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from controller.report.primitives import svg
+from controller.report.primitives.style import (
+    COLOURS,
+    QUIET,
+    WIDTH_IN,
+    Key,
+    Look,
+    handle,
+    log_scale,
+    magnitudes,
+    styled,
+)
+
+LOOKS = {"profile": Look(COLOURS[0]), "constraint": Look(COLOURS[4], (0, (5, 1.5)))}
+SIGNS = "full markers: positive; hollow: negative, |value| is drawn; ▽: zero"
+Panels = tuple[tuple[str, str], ...]
+RHO: Panels = (
+    ("primal", "primal residual (kW)"),
+    ("dual", "dual residual (currency/kW)"),
+    ("gap_rel", "|certified gap| of the cost"),
+    ("violation_pu", "AC violation (p.u.)"),
+)
+PRICE_RESPONSE: Panels = (
+    ("cost_increase_chf", "|increase of the total cost| (currency)"),
+    ("violation_pu", "AC violation (p.u.)"),
+)
+
+
+def rho_figure(frame: pd.DataFrame, path: Path) -> None:
+    """Figure 6: residuals, gap and violation after a fixed number of rounds over a constant penalty, as SVG."""
+    svg.save(study_figure(frame, RHO), path)
+
+
+def price_response_figure(frame: pd.DataFrame, path: Path) -> None:
+    """Figure 7: cost and violation when everybody minimises the advertised price, over the penalty in it, as SVG."""
+    svg.save(study_figure(frame, PRICE_RESPONSE), path)
+
+
+@styled
+def study_figure(frame: pd.DataFrame, panels: Panels) -> Figure:
+    """Log-log panels, two beside each other; every splitting known in ``frame`` has its line in each."""
+    n_rows = len(panels) // 2
+    figure = Figure(figsize=(WIDTH_IN, 2.35 * n_rows + 0.5), layout="constrained")
+    axes = figure.subplots(n_rows, 2, sharex=True, squeeze=False)
+    for ax, (quantity, title) in zip(axes.flat, panels, strict=True):
+        _panel(ax, frame, quantity)
+        ax.set_title(title)
+    log_scale(axes[0, 0], "x")
+    for ax in axes[-1]:
+        ax.set_xlabel("penalty ρ relative to its natural scale")
+    key = Key({f"{name} splitting": handle(LOOKS[name]) for name in dict.fromkeys(frame["splitting"])})
+    figure.legend(list(key.entries.values()), list(key.entries), loc="outside upper left", ncols=2)
+    figure.supxlabel(SIGNS, fontsize=6.5, color=QUIET)
+    return figure
+
+
+def _panel(ax: Axes, frame: pd.DataFrame, quantity: str) -> None:
+    for name, rows in frame.groupby("splitting", sort=False):
+        magnitudes(ax, rows["rho_rel"].to_numpy(float), rows[quantity].to_numpy(float), LOOKS[str(name)])
+    log_scale(ax)

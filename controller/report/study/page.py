@@ -1,0 +1,132 @@
+"""The page of a study of the penalty: the counterpart of figure 6 or 7 of paper A, or both."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from shlex import quote
+
+import pandas as pd
+
+from controller.report.plan.chapters import chapter, drawn, origin
+from controller.report.plan.header import masthead
+from controller.report.plan.page import document
+from controller.report.plan.record import columns
+from controller.report.primitives.amounts import UNKNOWN, magnitude
+from controller.report.primitives.guide import guide
+from controller.report.primitives.markup import Markup, joined, row, table
+from controller.report.primitives.summary import Part, parse
+from controller.report.study.figures import PRICE_RESPONSE, RHO, Panels, study_figure
+from controller.runs.directory import Run
+
+UNKNOWN_CONFIG = "CONFIG"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a study is: its files, its counterpart in the paper, and how to read it."""
+
+    command: str
+    paper: str
+    file: str
+    panels: Panels
+    title: str
+    reading: str
+
+
+KINDS = {
+    "study rho": Kind(
+        command="study rho",
+        paper="figure 6",
+        file="rho.csv",
+        panels=RHO,
+        title="Residuals over a constant penalty",
+        reading="""Each point is a coordination of its own that keeps its penalty and ends after the same number of
+            rounds, 80 as in the paper. A larger penalty holds the grid operator’s copy closer to the profile (primal)
+            and moves the prices in larger steps (dual); between the two lies what is closest to the optimum. The axis
+            is relative to the natural scale of the scenario, where 1 is the start of every coordination. Counterpart
+            of figure 6 of the paper.""",
+    ),
+    "study price_response": Kind(
+        command="study price-response",
+        paper="figure 7",
+        file="price_response.csv",
+        panels=PRICE_RESPONSE,
+        title="What the penalty in the price signal does",
+        reading="""The coordination has converged; then everybody minimises the advertised price of another penalty,
+            alone. Without a penalty the price says nothing of where to stop, so that many profiles cost the same and
+            the grid’s limits are left; from about half of its natural scale on it reproduces the agreed profiles.
+            The penalty moves money between price and fee only. Counterpart of figure 7 of the paper.""",
+    ),
+}
+
+
+class StudySummary(Part):
+    """summary.json of a study; one of an older version does not name configuration and version."""
+
+    command: str
+    name: str
+    created_at: datetime
+    config_sha256: str
+    config: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study read back: a row per splitting and penalty."""
+
+    summary: StudySummary
+    kind: Kind
+    points: pd.DataFrame
+
+
+def read_study(run: Run) -> StudyRecord:
+    """Read and check the files of a study whose command is one of :data:`KINDS`.
+
+    Raises:
+        InputError: a file is missing, or is not what this version writes.
+    """
+    summary = parse(StudySummary, run.summary, run.path)
+    kind = KINDS[summary.command]
+    quantities = (quantity for quantity, _ in kind.panels)
+    return StudyRecord(summary, kind, columns(run, kind.file, ("splitting", "rho_rel", "rho", *quantities)))
+
+
+def study_page(record: StudyRecord, other: StudyRecord | None) -> str:
+    """report.html of a study, with another one below it if there is one."""
+    summary, records = record.summary, [record] if other is None else [record, other]
+    facts = f"{len(record.points)} points, both splittings; {summary.created_at.isoformat()}"
+    head = masthead(record.kind.command, summary.name, facts)
+    parts = [part for k, each in enumerate(records) for part in _chapters(each, f"study-{k}")]
+    here = {each.kind.paper: f"study-{k}" for k, each in enumerate(records)}
+    paper = chapter("The figures of the paper", *guide(here, summary.config or UNKNOWN_CONFIG))
+    return document(f"{summary.name}, {record.kind.command}", head, *parts, paper, *map(_origin, records))
+
+
+def _chapters(record: StudyRecord, key: str) -> Iterator[Markup]:
+    kind = record.kind
+    yield drawn(kind.title, study_figure(record.points, kind.panels), key, kind.reading)
+    head = row(
+        "th", "splitting", "ρ, relative", "ρ (currency/kW²)", *(title.replace("|", "") for _, title in kind.panels)
+    )
+    rows = [
+        row("td", splitting, *map(_known, numbers))
+        for splitting, *numbers in record.points.itertuples(index=False, name=None)
+    ]
+    yield chapter(f"{kind.title}: all points", joined(table([head], rows)))
+
+
+def _known(value: float) -> str:
+    return UNKNOWN if pd.isna(value) else magnitude(value)
+
+
+def _origin(record: StudyRecord) -> Markup:
+    summary = record.summary
+    version = "not recorded" if summary.version is None else f"gridlab {summary.version}"
+    given = {
+        "configuration": f"SHA-256 {summary.config_sha256} of the configuration with all series that it names",
+        "version": version,
+        "computed": summary.created_at.isoformat(),
+        "seed": "none, nothing is random",
+    }
+    return origin(f"gridlab {record.kind.command} {quote(summary.config or UNKNOWN_CONFIG)}", given)

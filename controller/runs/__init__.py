@@ -1,0 +1,1 @@
+"""Run directories: where they are, their tables and summaries, written and read back."""

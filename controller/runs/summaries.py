@@ -1,0 +1,94 @@
+"""What every run says of its plan and of its configuration: keys of summary.json, and the tables of plan and prices."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from controller.runs import tables
+from controller.runs.directory import write_table
+from core.config import Config, LineConfig
+from mpc.day_ahead import CoordinatedDay, DayAhead
+
+UNCOORDINATED = "uncoordinated"
+"""Status of a run in which nobody coordinated."""
+
+
+def summarised(day: DayAhead) -> dict[str, Any]:
+    """The result of a day in the keys of summary.json."""
+    outcome = day.outcome if isinstance(day, CoordinatedDay) else None
+    bills, v = day.bills, np.abs(day.flow.v)
+    curtailed = {
+        name: float(np.sum(plan.pv_available_kw - plan.pv_kw)) * day.scenario.axis.dt_h
+        for name, plan in day.plan.prosumers.items()
+    }
+    return {
+        "status": str(outcome.status) if outcome else UNCOORDINATED,
+        "iterations": len(outcome.iterations) if outcome else 0,
+        "relinearisations": outcome.relinearisations if outcome else 0,
+        "cost_chf": {
+            name: {
+                "uncoordinated": bill.uncoordinated_chf,
+                "coordinated": bill.coordinated_chf,
+                "compensation": bill.compensation_chf,
+            }
+            for name, bill in bills.items()
+        },
+        "total_cost_chf": {
+            "uncoordinated": sum(bill.uncoordinated_chf for bill in bills.values()),
+            "coordinated": sum(bill.coordinated_chf for bill in bills.values()),
+        },
+        "fee_chf": {name: agreement.signal.fee_chf for name, agreement in day.plan.agreements.items()},
+        "lower_bound_chf": outcome.lower_bound_chf if outcome else None,
+        "gap_rel": outcome.gap_rel if outcome else None,
+        "unheld": {
+            "violation_pu": outcome.best.unheld_pu if outcome else 0.0,
+            "cost_chf": outcome.best.unheld_chf if outcome else 0.0,
+        },
+        "ac": {
+            "v_min_pu": float(v.min()),
+            "v_max_pu": float(v.max()),
+            "violation_max_pu": day.violation.v_pu,
+            "slack_q_violation_kvar": day.violation.slack_q_kvar,
+            "slack_p_violation_kw": day.violation.slack_p_kw,
+            "line_overload_a": day.violation.line_a,
+        },
+        "curtailed_kwh": curtailed,
+        "simultaneous_kw": {name: plan.simultaneous_kw for name, plan in day.plan.prosumers.items()},
+    }
+
+
+def described(config: Config) -> dict[str, Any]:
+    """What a reader of the run needs to know of its configuration."""
+    limits, lines = config.limits, config.grid.lines
+    return {
+        "date": config.horizon.date.isoformat(),
+        "timezone": config.horizon.timezone,
+        "step_min": config.horizon.step_min,
+        "currency": config.currency,
+        "slack": config.grid.slack,
+        "v_min_pu": limits.v_min_pu,
+        "v_max_pu": limits.v_max_pu,
+        "slack_s_max_kva": limits.slack_s_max_kva,
+        "slack_pf_min": limits.slack_pf_min,
+        "line_i_max_a": {line.name: line.i_max_a for line in map(LineConfig.line, lines) if line.i_max_a is not None},
+        "splitting": config.coordination.splitting,
+        "gap_tol": config.coordination.gap_tol,
+        "violation_tol_pu": config.coordination.violation_tol_pu,
+        "max_iterations": config.coordination.max_iterations,
+        "telemetry": str(config.telemetry.sqlite),
+        "budget_s": config.coordination.budget_s,
+        "nodes": {prosumer.name: prosumer.node for prosumer in config.prosumers},
+    }
+
+
+def write_plan(folder: Path, day: DayAhead, prefix: str = "") -> None:
+    """Plan and prices as tables of a run."""
+    write_table(folder / f"{prefix}plan.csv", tables.plan_frame(day))
+    write_table(folder / f"{prefix}prices.csv", tables.prices_frame(day))
+
+
+def write_rounds(folder: Path, day: DayAhead) -> None:
+    """The rounds of a coordination as iterations.csv; no rows where nobody coordinated."""
+    iterations = day.outcome.iterations if isinstance(day, CoordinatedDay) else ()
+    write_table(folder / "iterations.csv", tables.iterations_frame(iterations))

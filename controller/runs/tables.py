@@ -1,0 +1,97 @@
+"""The columns of a run's CSV files: one frame per file, names as fixed in docs/interfaces.md."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from core.arrays import FloatArray
+from mpc.coordination.outcome import Iteration
+from mpc.day_ahead import DayAhead
+from mpc.price import average_price_chf_per_kwh, marginal_price_chf_per_kwh
+
+
+def times(day: DayAhead) -> list[str]:
+    """Begin of each step, ISO 8601 with zone."""
+    return [t.isoformat() for t in day.scenario.axis.times]
+
+
+def plan_frame(day: DayAhead) -> pd.DataFrame:
+    """Plan of every prosumer with tariff and prices; ``soc`` is at the END of the step, empty without a battery."""
+    frames = []
+    tariff, dt_h = day.scenario.tariff.buy_chf_per_kwh, day.scenario.axis.dt_h
+    for name, plan in day.plan.prosumers.items():
+        agreement = day.plan.agreements[name]
+        frames.append(
+            pd.DataFrame(
+                {
+                    "time": times(day),
+                    "prosumer": name,
+                    "p_kw": plan.p_kw,
+                    "q_kvar": plan.q_kvar,
+                    "battery_kw": plan.battery_kw,
+                    "battery_kvar": plan.battery_kvar,
+                    "pv_kw": plan.pv_kw,
+                    "pv_available_kw": plan.pv_available_kw,
+                    "load_kw": plan.load_kw,
+                    "load_kvar": plan.load_kvar,
+                    "soc": np.nan if plan.soc is None else plan.soc,
+                    "tariff_chf_per_kwh": tariff,
+                    "price_chf_per_kwh": marginal_price_chf_per_kwh(agreement.signal, agreement.profile.x, dt_h),
+                    "average_price_chf_per_kwh": average_price_chf_per_kwh(agreement.signal, agreement.profile.x, dt_h),
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def prices_frame(day: DayAhead) -> pd.DataFrame:
+    """Coefficients of every price signal: H in CHF/kW², g in CHF/kW."""
+    frames = [
+        pd.DataFrame(
+            {
+                "time": times(day),
+                "prosumer": name,
+                "h_pp": agreement.signal.h[:, 0, 0],
+                "h_pq": agreement.signal.h[:, 0, 1],
+                "h_qq": agreement.signal.h[:, 1, 1],
+                "g_p": agreement.signal.g[:, 0],
+                "g_q": agreement.signal.g[:, 1],
+            }
+        )
+        for name, agreement in day.plan.agreements.items()
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def nodes_frame(day: DayAhead) -> pd.DataFrame:
+    """Voltage magnitude of every node, the slack included."""
+    v_pu = np.column_stack([day.scenario.slack_voltage_pu, np.abs(day.flow.v)])
+    return _long(day, "node", day.scenario.network.nodes, "v_pu", v_pu)
+
+
+def lines_frame(day: DayAhead) -> pd.DataFrame:
+    """Current magnitude at the from-end of every line."""
+    names = tuple(line.name for line in day.scenario.network.lines)
+    return _long(day, "line", names, "i_a", np.abs(day.flow.i))
+
+
+def slack_frame(day: DayAhead) -> pd.DataFrame:
+    """Power drawn from the upper grid."""
+    return pd.DataFrame({"time": times(day), "p_kw": day.flow.s_slack.real, "q_kvar": day.flow.s_slack.imag})
+
+
+def iterations_frame(iterations: tuple[Iteration, ...]) -> pd.DataFrame:
+    """One row per round; bound and gap are empty until a bound was asked for."""
+    return pd.DataFrame([asdict(i) for i in iterations], columns=list(Iteration.__dataclass_fields__))
+
+
+def _long(day: DayAhead, kind: str, names: tuple[str, ...], quantity: str, values: FloatArray) -> pd.DataFrame:
+    """[T, K] as rows of (time, name, value)."""
+    return pd.DataFrame(
+        {
+            "time": np.repeat(times(day), len(names)),
+            kind: np.tile(names, len(values)),
+            quantity: values.ravel(),
+        }
+    )

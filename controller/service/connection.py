@@ -1,0 +1,97 @@
+"""The devices of a laboratory while the service is connected to them, and the 30 s loop over them."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from controller.process.heartbeat import Released, read_takeover
+from controller.record.audit import AuditTrail
+from controller.service.cycle import ControlLoop
+from controller.service.doubts import Doubts
+from controller.service.setup import Setup, node_limits
+from controller.service.watch import Watch
+from core.devices import Outcome
+from core.time import Clock
+from drivers.factory import Site, connect
+from realtime.node import NodeState
+from realtime.timing import WRITE_S
+
+_log = logging.getLogger(__name__)
+
+RETRY_S = 1.1
+"""Pause between two attempts to bring a device to its safe state."""
+
+
+class Field:
+    """Not connected at first.
+
+    Attributes:
+        watch, loop: of the present connection; None without.
+        states: what prosumers remember, by name, across connections.
+    """
+
+    def __init__(self, setup: Setup, audit: AuditTrail, clock: Clock, stopwatch: Clock) -> None:
+        self.states: dict[str, NodeState] = {}
+        self.watch: Watch | None = None
+        self.loop: ControlLoop | None = None
+        self._setup, self._audit, self._clock, self._stopwatch = setup, audit, clock, stopwatch
+        self._limits = node_limits(setup.config)
+        self._connection = AsyncExitStack()
+
+    async def connect(self, epoch: int | None) -> ControlLoop:
+        """Connect to all devices; with an ``epoch`` as their writer.
+
+        Raises:
+            InputError: a register map, certificate or key cannot be used.
+        """
+        config, setup = self._setup.config, self._setup
+        site = Site(setup.path.parent, config.grid.voltage_v, self._clock)
+        devices = await self._connection.enter_async_context(connect(config.devices, site, epoch))
+        self.watch = Watch(devices, self._clock, self._stopwatch, setup.patience_s)
+        self._connection.push_async_callback(self.watch.close)
+        self.loop = ControlLoop(
+            self._limits,
+            self.watch,
+            devices.converters,
+            self._audit,
+            self._clock,
+            self.states,
+            Doubts(config, epoch),
+            self._released(),
+        )
+        return self.loop
+
+    async def disconnect(self) -> None:
+        """Let go of all devices, as they are."""
+        if self.loop:
+            self.states = dict(self.loop.state)
+        self.watch = self.loop = None
+        await self._connection.aclose()
+
+    def _released(self) -> Mapping[str, Released]:
+        """By the guardian, on the clock of this boot."""
+        takeover = read_takeover(self._setup.state)
+        return takeover.released if takeover and takeover.boot == self._setup.boot else {}
+
+    async def highest_epoch(self) -> int:
+        """Of a writer that any converter knows; they are read for it."""
+        if self.watch is None:
+            await self.connect(None)
+        assert self.watch is not None
+        await self.watch.poll()
+        return max((status.writer_epoch or 0 for status in self.watch.statuses.values()), default=0)
+
+    async def release(self, within_s: float) -> Mapping[str, Outcome]:
+        """Release all converters, again and again those of which it is not known that they are safe."""
+        if self.loop is None:
+            return {}
+        last_round_s = self._stopwatch.monotonic_s() + within_s - WRITE_S
+        outcomes = dict(await self.loop.release("stop"))
+        while unsafe := sorted(name for name, outcome in outcomes.items() if outcome is not Outcome.VERIFIED):
+            if self._stopwatch.monotonic_s() + RETRY_S > last_round_s:
+                _log.error("not known to be safe, their leases end within 75 s: %s", ", ".join(unsafe))
+                break
+            await asyncio.sleep(RETRY_S)
+            outcomes.update(await self.loop.release("stop", only=unsafe))
+        return outcomes

@@ -1,0 +1,202 @@
+"""``gridlab check --probe``: reads every device a few times, and says what is wrong with it. It cannot write.
+
+Devices behind one address take turns, as they do on its line, so that a latency is the device's own; addresses are
+read side by side.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from urllib.parse import urlsplit
+
+from controller.accounts.model_check import GridCheck, ModelCheck
+from core.config import Config
+from core.config_devices import Device, ModbusMeter, OpcUaConverter
+from core.devices import Measurement, Quality
+from core.time import Clock
+from drivers import exchange
+from drivers.factory import Devices, Site, connect
+from drivers.status import ConverterStatus, OperatingState
+
+PAUSE_S = 1.1
+"""Between two readings: the clock of a device must have moved, and a device that failed may be asked again."""
+CLOCK_OFF_S = 5.0
+"""A device's clock further from ours is worth a word; control itself does not use it."""
+DERATED = 0.99
+"""Below this share of its configured rating a converter counts as derated."""
+
+_SITUATIONS = {
+    OperatingState.OFF: "is off",
+    OperatingState.LOCAL: "is operated at its panel (LOCAL)",
+    OperatingState.FAULT: "is in fault",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One reading of a device. ``clock_age_s``: our clock minus the device's; None where it tells no time."""
+
+    measurement: Measurement
+    status: ConverterStatus | None
+    latency_ms: float
+    clock_age_s: float | None
+
+    @property
+    def answered(self) -> bool:
+        """Whether anything came back, right or wrong."""
+        said = self.measurement
+        return any(value is not None for value in (said.p_kw, said.q_kvar, said.v_pu, said.taken_at, self.status))
+
+
+@dataclass(frozen=True)
+class DeviceReport:
+    """A device as it was found; ``problems`` are whole phrases, none where all is well."""
+
+    device: Device
+    readings: tuple[Reading, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """As configured."""
+        return self.device.name
+
+    @property
+    def address(self) -> str:
+        """Where it is, with its Modbus unit."""
+        device = self.device
+        if isinstance(device, OpcUaConverter):
+            return device.url
+        return f"{device.host}:{device.port} unit {device.unit}"
+
+    @property
+    def answered(self) -> bool:
+        """Whether it ever answered."""
+        return any(reading.answered for reading in self.readings)
+
+    @property
+    def last(self) -> Reading:
+        """The last reading that was answered, else the last one."""
+        return next((reading for reading in reversed(self.readings) if reading.answered), self.readings[-1])
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Median of the readings that were answered."""
+        times = [reading.latency_ms for reading in self.readings if reading.answered]
+        return median(times) if times else None
+
+
+async def probe(config: Config, config_path: Path, clock: Clock, reads: int = 3) -> tuple[DeviceReport, ...]:
+    """Read every device ``reads`` times (at least once), in the order of the configuration.
+
+    Raises:
+        InputError: a register map, certificate or key cannot be used.
+    """
+    site = Site(config_path.parent, config.grid.voltage_v, clock)
+    with _heard() as heard:
+        async with connect(config.devices, site, writer_epoch=None) as devices:
+            rounds = [await _round(config.devices, devices, clock)]
+            for _ in range(reads - 1):
+                await asyncio.sleep(PAUSE_S)
+                rounds.append(await _round(config.devices, devices, clock))
+    return tuple(_report(device, [one[device.name] for one in rounds], heard) for device in config.devices)
+
+
+def compared(config: Config, reports: Sequence[DeviceReport]) -> ModelCheck | None:
+    """The grid model against the voltages that were read; None where too few meters answered."""
+    grid, check = GridCheck(config), None
+    for readings in zip(*(report.readings for report in reports), strict=True):
+        check = grid.after(check, {r.measurement.device: r.measurement for r in readings})
+    return check
+
+
+async def _round(configured: Sequence[Device], devices: Devices, clock: Clock) -> Mapping[str, Reading]:
+    """Every device once."""
+    places: dict[str, list[str]] = {}
+    for device in configured:
+        places.setdefault(_place(device), []).append(device.name)
+    async with asyncio.TaskGroup() as tasks:
+        reading = [tasks.create_task(_in_turn(names, devices, clock)) for names in places.values()]
+    return {name: one for task in reading for name, one in task.result().items()}
+
+
+async def _in_turn(names: Sequence[str], devices: Devices, clock: Clock) -> Mapping[str, Reading]:
+    return {name: await _read(name, devices, clock) for name in names}
+
+
+async def _read(name: str, devices: Devices, clock: Clock) -> Reading:
+    began_s = clock.monotonic_s()
+    measurement = await devices.readers[name].read()
+    latency_ms = 1e3 * (clock.monotonic_s() - began_s)
+    watched, taken_at = devices.watched.get(name), measurement.taken_at
+    age_s = None if taken_at is None else (clock.now() - taken_at).total_seconds()
+    return Reading(measurement, watched.status if watched else None, latency_ms, age_s)
+
+
+def _place(device: Device) -> str:
+    return urlsplit(device.url).netloc if isinstance(device, OpcUaConverter) else f"{device.host}:{device.port}"
+
+
+def _report(device: Device, readings: Sequence[Reading], heard: Mapping[str, str]) -> DeviceReport:
+    return DeviceReport(device, tuple(readings), tuple(_problems(device, readings, heard.get(device.name, ""))))
+
+
+def _problems(device: Device, readings: Sequence[Reading], heard: str) -> Iterator[str]:
+    answered = [reading for reading in readings if reading.answered]
+    if not answered:
+        yield f"no answer: {heard}"
+        return
+    if len(answered) < len(readings):
+        yield f"answered {len(answered)} of {len(readings)} readings: {heard}"
+    elif worst := next((r.measurement.quality for r in answered if r.measurement.quality is not Quality.GOOD), None):
+        yield f"{worst}: {heard}"
+    yield from _clock_problems(answered)
+    status = answered[-1].status
+    if status is not None and not isinstance(device, ModbusMeter):
+        yield from _converter_problems(status, device.s_max_kva)
+
+
+def _clock_problems(answered: Sequence[Reading]) -> Iterator[str]:
+    first, last = answered[0], answered[-1]
+    if last.clock_age_s is None:
+        yield "tells no time, so that frozen data cannot be told"
+    elif last is not first and last.measurement.taken_at == first.measurement.taken_at:
+        yield "its clock stands: frozen?"
+    elif abs(last.clock_age_s) > CLOCK_OFF_S:
+        yield f"its clock is {last.clock_age_s:.1f} s behind ours, allowed ±{CLOCK_OFF_S:g} s"
+
+
+def _converter_problems(status: ConverterStatus, s_max_kva: float) -> Iterator[str]:
+    if status.state in _SITUATIONS:
+        yield _SITUATIONS[status.state]
+    if status.state is OperatingState.REMOTE:
+        writer = "unknown" if status.writer_epoch is None else f"{status.writer_epoch}"
+        yield f"follows setpoints (REMOTE, writer {writer}): is another controller running?"
+    if status.s_max_kva is not None and status.s_max_kva < DERATED * s_max_kva:
+        yield f"offers {status.s_max_kva:g} kVA, configured {s_max_kva:g} kVA"
+
+
+class _Ear(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.heard: dict[str, str] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        match record.args:
+            case (str(device), str(trouble)):
+                self.heard.setdefault(device, trouble)
+
+
+@contextmanager
+def _heard() -> Iterator[Mapping[str, str]]:
+    """The first thing that the drivers say of each device that is lost; they say it in the log, and here it goes."""
+    log, ear = logging.getLogger(exchange.__name__), _Ear()
+    log.addHandler(ear)
+    try:
+        yield ear.heard
+    finally:
+        log.removeHandler(ear)

@@ -1,0 +1,88 @@
+"""Makes the record of a cycle: what was measured and done, what the day has cost so far, which alarms stand."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+from controller.live.site import Site
+from controller.process.modes import Mode
+from controller.record.outbox import Counts
+from controller.record.records import CycleRecord, DevicesRecord, MpcRecord, Severity
+from controller.service.alarms import AlarmBook, Finding
+from controller.service.costs import Costs
+from controller.service.cycle import Cycle
+from controller.service.describe import Around, Places, cycle_record, limits_record
+from controller.service.planning import Desk
+from controller.service.watch import Watch
+from core.config import Config
+from core.devices import Snapshot
+from core.time import Clock
+
+JUMP_S = 1.0
+
+
+class Scribe:
+    """Remembers from cycle to cycle what a record needs of the past.
+
+    Attributes:
+        costs: of the day so far; those of an earlier service may be put in their place.
+    """
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        network, self._clock = config.grid.network(), clock
+        self._zone = ZoneInfo(config.horizon.timezone)
+        self._places, self._limits = Places.of(config, network), limits_record(config, network)
+        self._alarms = AlarmBook(Site.of(config))
+        self._mpc: MpcRecord | None = None
+        self._last: Snapshot | None = None
+        self._quality: dict[str, str] = {}
+        self.costs = Costs.none(clock.now().astimezone(self._zone))
+
+    def saw_mpc(self, record: MpcRecord) -> None:
+        """Take note of an MPC run."""
+        self._mpc = record
+
+    def changed(self, watch: Watch) -> DevicesRecord | None:
+        """What a poll found of devices whose quality is not that of the last record; None if there are none."""
+        seen = {name: record for name, record in watch.devices().items() if self._quality.get(name) != record.quality}
+        self._quality.update({name: record.quality for name, record in seen.items()})
+        return DevicesRecord(self._clock.now(), seen) if seen else None
+
+    def record(
+        self,
+        cycle: Cycle,
+        desk: Desk,
+        mode: Mode,
+        cycle_ms: float,
+        missed: int,
+        telemetry: Counts,
+        notices: Iterable[Finding],
+    ) -> CycleRecord:
+        """Of a cycle that has just ended; ``notices`` are alarms besides those that the record itself gives."""
+        prices = desk.prices()
+        measured = {name: node.measured.p_kw if node.measured else None for name, node in cycle.result.nodes.items()}
+        self.costs = self.costs.after(cycle.at.astimezone(self._zone), measured, prices)
+        around = Around(prices, self.costs.chf, desk.plan_age_s(), mode, cycle_ms, missed, telemetry)
+        record = cycle_record(cycle, self._places, self._limits, around)
+        jumped, self._last = tuple(_jumped(self._last, cycle.image.snapshot)), cycle.image.snapshot
+        self._quality = {name: device.quality for name, device in record.devices.items()}
+        standing, ended = self._alarms.after(record, self._mpc, (*_of_cycle(cycle), *jumped, *notices))
+        return replace(record, alarms=standing, ended=ended)
+
+
+def _of_cycle(cycle: Cycle) -> Iterator[Finding]:
+    for name, doubt in cycle.doubts.items():
+        yield Finding(doubt.kind, Severity.ALARM, name, doubt.text)
+    for name, override in cycle.overrides.items():
+        left_s = override.until_s - cycle.image.snapshot.monotonic_s
+        text = f"{override.p_kw:g} kW, {override.q_kvar:g} kvar by an operator, {left_s:.0f} s more"
+        yield Finding("override", Severity.WARNING, name, text)
+
+
+def _jumped(last: Snapshot | None, now: Snapshot) -> Iterator[Finding]:
+    """Whether wall clock and monotonic clock disagree on how long the last cycle took."""
+    if last is None:
+        return
+    jump_s = (now.at - last.at).total_seconds() - (now.monotonic_s - last.monotonic_s)
+    if abs(jump_s) > JUMP_S:
+        yield Finding("jump", Severity.WARNING, "clock", f"the wall clock jumped by {jump_s:+.1f} s")

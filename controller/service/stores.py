@@ -1,0 +1,103 @@
+"""Everything that a service writes down, open for as long as it lives; and which of it is lost at present.
+
+Control goes on without telemetry, journal or heartbeat; without the audit trail nothing is written to a device.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from controller.process.failures import RecordError
+from controller.record.audit import AuditTrail
+from controller.record.forwarder import Forwarder
+from controller.record.influx import seen_from
+from controller.record.journal import Journal
+from controller.record.recorder import Recorder
+from controller.record.records import Severity
+from controller.record.retention import Retention
+from controller.service.alarms import Finding
+from controller.service.memory import Memory, identity
+from controller.service.setup import Setup
+from core.time import Clock
+
+_log = logging.getLogger(__name__)
+
+AUDIT = "audit.jsonl"
+SEND_S = 10.0
+"""How long the end of a run waits for its database."""
+
+
+class Books:
+    """See the module.
+
+    Attributes:
+        audit, memory, recorder, forwarder: while the block lasts.
+    """
+
+    def __init__(self, setup: Setup, clock: Clock) -> None:
+        self._setup, self._clock = setup, clock
+        self._stack = AsyncExitStack()
+        self._lost: dict[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        """Open them all.
+
+        Raises:
+            RecordError: the disk does not let us.
+        """
+        setup, telemetry = self._setup, self._setup.config.telemetry
+        async with AsyncExitStack() as stack:
+            self.audit = stack.enter_context(AuditTrail(setup.folder / AUDIT))
+            journal = stack.enter_context(Journal(setup.state / "journal.sqlite"))
+            self.memory = Memory(journal, self._clock, identity(setup.config), durable=not setup.tables)
+            self.recorder = stack.enter_context(
+                Recorder(
+                    setup.folder,
+                    setup.config.horizon.timezone,
+                    telemetry,
+                    tables=setup.tables,
+                )
+            )
+            seen = seen_from(setup.path, telemetry.influx) if telemetry.influx else None
+            retention = Retention.of(telemetry)
+            forwarder = Forwarder(setup.folder / telemetry.sqlite, seen, self._clock, retention)
+            self.forwarder = await stack.enter_async_context(forwarder)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """One line for everything of an earlier run that was found damaged and set aside."""
+        telemetry = self.recorder.damaged
+        return (*self.memory.damaged, *((telemetry,) if telemetry else ()))
+
+    def keep(self, what: str, write: Callable[[], None]) -> None:
+        """Write what control does not depend on; that it is lost is said once, and once that it is back."""
+        try:
+            write()
+        except RecordError as error:
+            if what not in self._lost:
+                _log.error("%s lost: %s", what, error)
+            self._lost[what] = str(error)
+            return
+        if self._lost.pop(what, None):
+            _log.info("%s back", what)
+
+    async def sent(self) -> None:
+        """Give the database, if it takes anything, a moment to take what waits."""
+        if self._setup.config.telemetry.influx and self.forwarder.failure is None:
+            await self.forwarder.drain(SEND_S)
+
+    def lost(self) -> Iterator[Finding]:
+        """What cannot be written down at present."""
+        for what, why in self._lost.items():
+            yield Finding("lost", Severity.ALARM, what, why)
+        if failure := self.forwarder.failure:
+            yield Finding("forwarding", Severity.WARNING, "telemetry", failure)

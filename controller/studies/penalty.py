@@ -1,0 +1,140 @@
+"""Studies of the penalty ρ: counterparts of figures 6 and 7 of paper A, for both splittings.
+
+The penalty is varied relative to its natural scale (:mod:`mpc.coordination.star.penalty`), where 1 is the useful
+start on every grid; the paper's absolute axis depends on its units.
+"""
+
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from controller.report.study.figures import price_response_figure, rho_figure
+from controller.runs.directory import write_summary, write_table
+from core.config import Config
+from core.load import fingerprint, load_scenario
+from core.prices import PriceSignal
+from core.scenario import Scenario
+from core.time import Clock
+from mpc import day_ahead
+from mpc.coordination.star.penalty import natural_penalty
+from mpc.day_ahead import CoordinatedDay
+from mpc.grid.rows import GridModel
+from mpc.price import violation_price_chf_per_kwh
+from mpc.prosumer import Prosumer
+
+Advance = Callable[[float], None]
+Study = Callable[[Config, Path, Path, Clock, Advance], None]
+
+SPLITTINGS = ("profile", "constraint")
+PAPER_ITERATIONS = 80
+RHO_RANGE = np.logspace(-2, 2, 13)
+RESPONSE_RANGE = np.logspace(-4, 2, 19)
+NEVER = 1e-15
+
+
+def rho(config: Config, config_path: Path, folder: Path, clock: Clock, advance: Advance) -> None:
+    """Residuals, gap and violation after 80 rounds under a constant penalty: rho.csv, rho.svg."""
+    scenario = load_scenario(config, config_path)
+    natural = _natural_penalty(config, scenario)
+    rows = []
+    for share, splitting, rho_rel in _grid(RHO_RANGE):
+        settings = config.coordination.model_copy(
+            update={
+                "splitting": splitting,
+                "rho": float(rho_rel * natural),
+                "adaptive": False,
+                "gap_tol": NEVER,
+                "max_iterations": PAPER_ITERATIONS,
+            }
+        )
+        last = day_ahead.coordinate(scenario, settings, clock, config.solver.prosumer).outcome.iterations[-1]
+        rows.append(
+            {
+                "splitting": splitting,
+                "rho_rel": rho_rel,
+                "rho": last.rho,
+                "primal": last.primal,
+                "dual": last.dual,
+                "gap_rel": last.gap_rel,
+                "violation_pu": last.violation_pu,
+            }
+        )
+        advance(share)
+    _finish(config, config_path, folder, clock, "rho", pd.DataFrame(rows))
+    rho_figure(pd.DataFrame(rows), folder / "rho.svg")
+
+
+def price_response(config: Config, config_path: Path, folder: Path, clock: Clock, advance: Advance) -> None:
+    """After convergence: cost and violation when everybody minimises the signal of another penalty."""
+    scenario = load_scenario(config, config_path)
+    natural = _natural_penalty(config, scenario)
+    agreed = {
+        splitting: day_ahead.coordinate(
+            scenario,
+            config.coordination.model_copy(update={"splitting": splitting}),
+            clock,
+            config.solver.prosumer,
+        )
+        for splitting in SPLITTINGS
+    }
+    rows = []
+    for share, splitting, rho_rel in _grid(RESPONSE_RANGE):
+        cost, violation = _respond(config, agreed[splitting], float(rho_rel * natural))
+        reference = sum(bill.coordinated_chf for bill in agreed[splitting].bills.values())
+        rows.append(
+            {
+                "splitting": splitting,
+                "rho_rel": rho_rel,
+                "rho": rho_rel * natural,
+                "cost_chf": cost,
+                "cost_increase_chf": cost - reference,
+                "violation_pu": violation,
+            }
+        )
+        advance(share)
+    _finish(config, config_path, folder, clock, "price_response", pd.DataFrame(rows))
+    price_response_figure(pd.DataFrame(rows), folder / "price_response.svg")
+
+
+def _grid(values: np.ndarray) -> Iterator[tuple[float, str, float]]:
+    """(share done after this point, splitting, ρ relative to its natural scale)."""
+    points = [(splitting, value) for splitting in SPLITTINGS for value in values]
+    for k, (splitting, value) in enumerate(points, 1):
+        yield k / len(points), splitting, value
+
+
+def _natural_penalty(config: Config, scenario: Scenario) -> float:
+    baseline = day_ahead.uncoordinated(scenario, config.coordination, config.solver.prosumer)
+    x = np.stack([agreement.profile.x for agreement in baseline.plan.agreements.values()])
+    return natural_penalty(scenario.tariff.buy_chf_per_kwh * scenario.axis.dt_h, x)
+
+
+def _respond(config: Config, day: CoordinatedDay, rho: float) -> tuple[float, float]:
+    """Retail cost and worst AC violation (comparable p.u.) of the answers to the agreed signals under ``rho``."""
+    scenario = day.scenario
+    splitting = day.outcome.splitting.with_rho(rho)
+    prosumers = [Prosumer(s, scenario.tariff, scenario.axis.dt_h, config.solver.prosumer) for s in scenario.sites]
+    x = []
+    for prosumer, signal in zip(prosumers, splitting.signals(), strict=True):
+        retail = prosumer.retail_signal()
+        x.append(prosumer.respond(PriceSignal(signal.h, retail.g + signal.g, signal.fee_chf)).x)
+    grid = GridModel(scenario, violation_price_chf_per_kwh(config.coordination, scenario.tariff))
+    cost = sum(prosumer.retail_cost_chf(profile) for prosumer, profile in zip(prosumers, x, strict=True))
+    return cost, grid.violation(grid.flow(np.stack(x))).worst_pu
+
+
+def _finish(config: Config, path: Path, folder: Path, clock: Clock, name: str, frame: pd.DataFrame) -> None:
+    write_table(folder / f"{name}.csv", frame)
+    created = clock.now().isoformat(timespec="seconds")
+    summary = {
+        "command": f"study {name}",
+        "name": config.name,
+        "created_at": created,
+        "config": str(path),
+        "config_sha256": fingerprint(path, config),
+        "version": version("gridlab"),
+    }
+    write_summary(folder, summary)

@@ -1,0 +1,1 @@
+"""One operator, many prosumers (papers A and C): prices go out, profiles come back."""

@@ -1,0 +1,209 @@
+"""The grid operator's node: the frame around both splittings (paper A, section 3; method.md, section 3).
+
+Round 0 advertises the plain tariff: everyone answers with the uncoordinated optimum. Then, each round:
+
+1. collect the answers; AC power flow, cost, violation, certificate: stop?
+2. re-linearise the rows if their error (19) is above what the remaining violation bears    Step 4
+3. update copies and multipliers (11, 12), adapt ρ (18)                                     Steps 2, 3
+4. advertise the new price signals (13); once the limits are nearly held, also the plain    Step 1
+   prices c + A'λ, whose answers add up to a lower bound (:mod:`mpc.coordination.star.stopping`)
+"""
+
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+
+import numpy as np
+
+from core.arrays import FloatArray
+from core.config import CoordinationConfig
+from core.plan import Agreement
+from core.prices import DemandProfile, PriceSignal
+from core.time import Clock
+from mpc.coordination.nodes import Message
+from mpc.coordination.outcome import Iteration, Outcome, Status
+from mpc.coordination.star.constraint_splitting import ConstraintSplitting
+from mpc.coordination.star.penalty import adapted, start_penalty
+from mpc.coordination.star.profile_splitting import ProfileSplitting
+from mpc.coordination.star.splitting import Splitting
+from mpc.coordination.star.stopping import Candidate, Judge
+from mpc.grid.rows import GridModel, Rows
+
+START: dict[str, Callable[[FloatArray, Rows, float], Splitting]] = {
+    "profile": ProfileSplitting.start,
+    "constraint": ConstraintSplitting.start,
+}
+ERROR_PER_VIOLATION = 0.1
+"""A linearisation need not be better than this share of the violation that is still to be removed."""
+CERTIFY_WITHIN = 10.0
+"""The bound is asked for when the violation is within this multiple of its tolerance …"""
+CERTIFY_EVERY = 10
+"""… and every so many rounds in any case."""
+
+
+class Question(IntEnum):
+    """Kinds of price signals in a round; round k asks number 2k + kind."""
+
+    PRICED = 0
+    PLAIN = 1
+
+
+class GridOperator:
+    """Node that advertises prices until the grid is held at certified cost; then :attr:`outcome` is set."""
+
+    name = "operator"
+
+    def __init__(
+        self,
+        grid: GridModel,
+        settings: CoordinationConfig,
+        clock: Clock,
+        warm_start: Splitting | None = None,
+        observer: Callable[[Iteration], None] | None = None,
+    ) -> None:
+        scenario = grid.scenario
+        buy = scenario.tariff.buy_chf_per_kwh * scenario.axis.dt_h
+        self.outcome: Outcome | None = None
+        self._grid, self._settings, self._clock, self._observer = grid, settings, clock, observer
+        self._names = [site.prosumer.name for site in scenario.sites]
+        self._tariff = np.column_stack([buy, np.zeros_like(buy)])
+        self._judge = Judge(grid, settings, self._tariff)
+        self._splitting = warm_start
+        self._round = 0
+        self._signals: list[PriceSignal] = []
+        self._open: set[tuple[int, str]] = set()
+        self._answers: dict[tuple[int, str], DemandProfile] = {}
+        self._uncoordinated: dict[str, DemandProfile] = {}
+        self._best: Candidate | None = None
+        self._bound_chf: float | None = None
+        self._log: list[Iteration] = []
+        self._relinearisations = 0
+        self._began_s = clock.monotonic_s()
+
+    def start(self) -> Sequence[Message]:
+        """Advertise the plain tariff."""
+        self._signals = [self._plain(np.zeros_like(self._tariff)) for _ in self._names]
+        return self._ask(self._signals, Question.PRICED)
+
+    def react(self, inbox: Sequence[Message]) -> Sequence[Message]:
+        """Collect answers; when a round is complete, conclude it."""
+        for message in inbox:
+            key = (message.question, message.sender)
+            if isinstance(message.body, DemandProfile) and key in self._open:
+                self._open.remove(key)
+                self._answers[key] = message.body
+        if self._open or self.outcome is not None:
+            return ()
+        if self._splitting is None or self._round == 0:
+            return self._advertise(self._begin(), certify=True)
+        return self._conclude(self._splitting)
+
+    def _begin(self) -> Splitting:
+        """The splitting after round 0: warm, or started around the uncoordinated profiles."""
+        answers = self._answered(Question.PRICED)
+        self._uncoordinated = dict(zip(self._names, answers, strict=True))
+        if self._splitting is not None:
+            return self._splitting
+        x = np.stack([answer.x for answer in answers])
+        rows = self._linearise(x)
+        rho = start_penalty(self._settings, self._tariff[:, 0], x)
+        return START[self._settings.splitting](x, rows, rho).update(x, rows, alpha=1.0)
+
+    def _conclude(self, splitting: Splitting) -> Sequence[Message]:
+        """Judge the round; stop, or step and advertise."""
+        answers = self._answered(Question.PRICED)
+        agreements = map(Agreement, self._signals, answers)
+        candidate = self._judge.candidate(dict(zip(self._names, agreements, strict=True)), splitting)
+        if plain := self._answered(Question.PLAIN):
+            bound = self._judge.bound_chf(plain, splitting)
+            self._bound_chf = bound if self._bound_chf is None else max(bound, self._bound_chf)
+        self._best = self._judge.better(candidate, self._best)
+        self._record(candidate, splitting)
+
+        done = self._judge.will_do(candidate, self._bound_chf, splitting.residuals)
+        if status := self._status(candidate, done):
+            self.outcome = self._ended(status, candidate if done else self._best, splitting)
+            return ()
+        x = np.stack([answer.x for answer in answers])
+        bearable = max(self._settings.linearisation_tol_pu, ERROR_PER_VIOLATION * candidate.avoidable_pu)
+        rows = self._linearise(x) if candidate.linearisation_pu > bearable else splitting.rows
+        splitting = splitting.update(x, rows, self._settings.relaxation)
+        if self._settings.adaptive:
+            splitting = splitting.with_rho(adapted(splitting.rho, splitting.residuals))
+        return self._advertise(splitting, certify=self._worth_certifying(candidate))
+
+    def _advertise(self, splitting: Splitting, certify: bool) -> Sequence[Message]:
+        """Ask everyone for the answer to the new signals, and to the plain prices if a bound is wanted."""
+        self._splitting = splitting
+        self._round += 1
+        self._answers.clear()
+        self._signals = [PriceSignal(s.h, self._tariff + s.g, s.fee_chf) for s in splitting.signals()]
+        messages = self._ask(self._signals, Question.PRICED)
+        if certify:
+            prices = splitting.rows.to_profiles(splitting.row_prices)
+            messages += self._ask([self._plain(price) for price in prices], Question.PLAIN)
+        return messages
+
+    def _ask(self, signals: list[PriceSignal], kind: Question) -> list[Message]:
+        number = 2 * self._round + kind
+        self._open.update((number, name) for name in self._names)
+        return [Message(self.name, name, number, signal) for name, signal in zip(self._names, signals, strict=True)]
+
+    def _answered(self, kind: Question) -> list[DemandProfile]:
+        """Answers of this round, in the order of the prosumers; empty if the question was not asked."""
+        keys = [(2 * self._round + kind, name) for name in self._names]
+        return [self._answers[key] for key in keys if key in self._answers]
+
+    def _plain(self, price: FloatArray) -> PriceSignal:
+        """The tariff plus a price [T, 2] per kW, without curvature."""
+        return PriceSignal(np.zeros((len(price), 2, 2)), self._tariff + price, 0.0)
+
+    def _linearise(self, x: FloatArray) -> Rows:
+        """New rows; a bound of the old ones says nothing about them."""
+        self._relinearisations += 1
+        self._bound_chf = None
+        return self._grid.linearise(x)
+
+    def _worth_certifying(self, candidate: Candidate) -> bool:
+        upcoming = self._round + 1
+        near = candidate.avoidable_pu <= CERTIFY_WITHIN * self._settings.violation_tol_pu
+        return near or upcoming % CERTIFY_EVERY == 0 or upcoming == self._settings.max_iterations
+
+    def _status(self, candidate: Candidate, done: bool) -> Status | None:
+        if done:
+            status = Status.CONVERGED
+        elif self._round >= self._settings.max_iterations:
+            status = Status.ITERATIONS
+        elif self._clock.monotonic_s() - self._began_s >= self._settings.budget_s:
+            status = Status.BUDGET
+        else:
+            return None
+        return status if self._judge.held(candidate) else Status.INFEASIBLE
+
+    def _record(self, candidate: Candidate, splitting: Splitting) -> None:
+        iteration = Iteration(
+            iteration=self._round,
+            primal=float(splitting.residuals.primal.max()),
+            dual=float(splitting.residuals.dual.max()),
+            rho=splitting.rho,
+            cost_chf=candidate.cost_chf,
+            bound_chf=self._bound_chf,
+            gap_rel=candidate.gap(self._bound_chf),
+            violation_pu=candidate.avoidable_pu,
+            linearisation_pu=candidate.linearisation_pu,
+            wall_ms=1e3 * (self._clock.monotonic_s() - self._began_s),
+        )
+        self._log.append(iteration)
+        if self._observer is not None:
+            self._observer(iteration)
+
+    def _ended(self, status: Status, best: Candidate, splitting: Splitting) -> Outcome:
+        return Outcome(
+            status=status,
+            best=best,
+            uncoordinated=self._uncoordinated,
+            lower_bound_chf=self._bound_chf,
+            gap_rel=best.gap(self._bound_chf),
+            iterations=tuple(self._log),
+            relinearisations=self._relinearisations,
+            splitting=splitting,
+        )

@@ -1,0 +1,46 @@
+"""The penalty ρ: a start value without units of its own, and its adaptation (paper A, eq. 18).
+
+Both compare like with like, so that one set of numbers serves every grid, tariff and step length:
+
+    ρ⁰ = ρ_rel · (mean |tariff| Δt) / (typical power swing)
+    (18) on relative residuals r = ‖primal‖/‖x‖, s = ρ‖movement of the copies‖/‖μ‖:   r > ν s → ρ τ,   s > ν r → ρ/τ
+"""
+
+import numpy as np
+
+from core.arrays import FloatArray
+from core.config import CoordinationConfig
+from mpc.coordination.star.splitting import Residuals
+
+RHO_REL = {"profile": 1.0, "constraint": 2.0}
+"""ρ_rel, the useful start in natural units (docs/benchmarks.md)."""
+NU, TAU = 20.0, 1.2
+SMALLEST = 1e-3
+"""Floor of price (CHF/kW) and swing (kW): free energy or constant loads must not make ρ zero or infinite."""
+
+
+def natural_penalty(tariff_chf_per_kw: FloatArray, x: FloatArray) -> float:
+    """Mean tariff [T] of a step over the RMS swing of the power of uncoordinated profiles x [N, T, 2], CHF/kW²."""
+    price = float(np.abs(tariff_chf_per_kw).mean())
+    swing = float(np.sqrt(np.mean(np.var(x[:, :, 0], axis=1))))
+    return max(price, SMALLEST) / max(swing, SMALLEST)
+
+
+def start_penalty(settings: CoordinationConfig, tariff_chf_per_kw: FloatArray, x: FloatArray) -> float:
+    """ρ⁰ of a cold start, CHF/kW²: the configured one, or ρ_rel times the natural one."""
+    if settings.rho != "auto":
+        return settings.rho
+    return RHO_REL[settings.splitting] * natural_penalty(tariff_chf_per_kw, x)
+
+
+def adapted(rho: float, residuals: Residuals) -> float:
+    """(18); unchanged while no limit binds (no multiplier to compare with)."""
+    primal_scale, dual_scale = residuals.primal_scale.max(), residuals.dual_scale.max()
+    if primal_scale == 0 or dual_scale == 0:
+        return rho
+    primal, dual = residuals.primal.max() / primal_scale, residuals.moved.max() / dual_scale
+    if primal > NU * dual:
+        return rho * TAU
+    if dual > NU * primal:
+        return rho / TAU
+    return rho

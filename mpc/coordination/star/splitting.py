@@ -1,0 +1,84 @@
+"""What the two splittings have in common: a state of copies and multipliers, stepped once per round."""
+
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+
+from core.arrays import FloatArray
+from core.prices import PriceSignal
+from mpc.grid.rows import Rows
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """(17) per prosumer, with the sizes they are compared with; each [N].
+
+    ``primal`` and ``primal_scale`` in kW, ``dual`` and ``dual_scale`` in CHF/kW; ``size`` counts the entries
+    behind each norm. ``moved`` is the dual residual without the share of the over-relaxation: ρ times how far the
+    copies moved, which vanishes even where the answers cannot move.
+    """
+
+    primal: FloatArray
+    dual: FloatArray
+    moved: FloatArray
+    primal_scale: FloatArray
+    dual_scale: FloatArray
+    size: int
+
+    def within(self, eps_abs: float, eps_rel: float) -> bool:
+        """Boyd's dynamic tolerances √n ε_abs + ε_rel · scale, for every prosumer."""
+        floor = np.sqrt(self.size) * eps_abs
+        primal = self.primal <= floor + eps_rel * self.primal_scale
+        dual = self.dual <= floor + eps_rel * self.dual_scale
+        return bool(np.all(primal & dual))
+
+
+class Splitting(Protocol):
+    """State of an ADMM after its last update; immutable, each step gives the next one."""
+
+    @property
+    def rows(self) -> Rows:
+        """Linearisation of the last update."""
+        ...
+
+    @property
+    def rho(self) -> float:
+        """Penalty, CHF/kW²."""
+        ...
+
+    @property
+    def row_prices(self) -> FloatArray:
+        """Multipliers λ of the rows, [T, R], |λ| ≤ κ: they certify a lower bound."""
+        ...
+
+    @property
+    def unheld(self) -> FloatArray:
+        """By how much the operator's own copy leaves each row, [T, R], kW; 0 where limits can be held."""
+        ...
+
+    @property
+    def residuals(self) -> Residuals:
+        """Of the last update."""
+        ...
+
+    def update(self, x: FloatArray, rows: Rows, alpha: float) -> Self:
+        """(11) and (12) for the answered profiles x [N, T, 2] with over-relaxation α."""
+        ...
+
+    def with_rho(self, rho: float) -> Self:
+        """The same copies and multipliers under another penalty (the scaled multipliers follow)."""
+        ...
+
+    def after(self, steps: int) -> Self:
+        """What is left when the first ``steps`` steps have passed: the warm start of a shrinking horizon."""
+        ...
+
+    def signals(self) -> list[PriceSignal]:
+        """(13) without the tariff: the grid's part (H, g, fee) for each prosumer."""
+        ...
+
+
+def norm_per_prosumer(array: FloatArray) -> FloatArray:
+    """Euclidean norm over all but the first axis."""
+    return np.asarray(np.linalg.norm(array.reshape(len(array), -1), axis=1))

@@ -1,0 +1,116 @@
+"""What a round is worth: its cost and violation under the AC power flow, its certificate, and whether it will do.
+
+    bound = Σ_i min_x [f_i(x) + (A_i'λ)'x] − (u'λ⁺ − l'λ⁻)            ≤ optimum of the linearised problem
+    gap   = (cost + unheld − bound) / max(|bound|, turnover Σ |c p| Δt)
+
+Converged means |gap| ≤ gap_tol and an AC violation ≤ violation_tol beyond what nobody can hold (method.md, section 3).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.arrays import FloatArray
+from core.config import CoordinationConfig
+from core.plan import Agreement
+from core.prices import DemandProfile
+from mpc.coordination.star.splitting import Residuals, Splitting
+from mpc.grid.power_flow import Flow
+from mpc.grid.rows import GridModel, Violation
+from mpc.price import SMALLEST_TARIFF
+
+RESIDUAL_EPS = 1e-4
+"""ε_abs (kW, CHF/kW) and ε_rel of the paper's stopping rule, the option ``stop: residual``."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Signals that were sent, the profiles that answered them, and what the AC power flow says of these.
+
+    Attributes:
+        cost_chf: tariff and own costs of all prosumers.
+        turnover_chf: Σ |c p| Δt, each price counted as at least SMALLEST_TARIFF.
+        linearisation_pu: error of the rows at these profiles (19).
+        unheld_pu: by how much the operator's own copy leaves limits that nobody can hold; ``unheld_chf`` its price.
+            Both are 0 where limits can be held.
+        merit_chf: cost plus the priced violation of the profiles themselves beyond the tolerance.
+    """
+
+    agreements: Mapping[str, Agreement]
+    flow: Flow
+    violation: Violation
+    cost_chf: float
+    turnover_chf: float
+    linearisation_pu: float
+    unheld_pu: float
+    unheld_chf: float
+    merit_chf: float
+
+    @property
+    def avoidable_pu(self) -> float:
+        """Violation beyond what nobody can hold."""
+        return max(0.0, self.violation.worst_pu - self.unheld_pu)
+
+    def gap(self, bound_chf: float | None) -> float | None:
+        """Relative gap; unknown without a bound."""
+        if bound_chf is None:
+            return None
+        return (self.cost_chf + self.unheld_chf - bound_chf) / max(abs(bound_chf), self.turnover_chf)
+
+
+class Judge:
+    """Judges candidates by the settings of a coordination; ``tariff`` is [T, 2] in CHF/kW per step."""
+
+    def __init__(self, grid: GridModel, settings: CoordinationConfig, tariff: FloatArray) -> None:
+        self._grid = grid
+        self._settings = settings
+        self._tariff = tariff
+        self._price = np.maximum(np.abs(tariff[:, 0]), SMALLEST_TARIFF * grid.scenario.axis.dt_h)
+
+    def candidate(self, agreements: Mapping[str, Agreement], splitting: Splitting) -> Candidate:
+        """The agreements of a round under the rows and copies that their signals came from."""
+        x = np.stack([agreement.profile.x for agreement in agreements.values()])
+        flow, rows = self._grid.flow(x), splitting.rows
+        own = sum(a.profile.cost_chf - a.signal.cost_chf(a.profile.x) for a in agreements.values())
+        cost = float(np.sum(self._tariff * x)) + own
+        beyond = np.maximum(rows.excess(rows.value(x)) - self._settings.violation_tol_pu / rows.norm, 0)
+        return Candidate(
+            agreements=agreements,
+            flow=flow,
+            violation=self._grid.violation(flow),
+            cost_chf=cost,
+            turnover_chf=float(np.sum(self._price * np.abs(x[:, :, 0]))),
+            linearisation_pu=self._grid.linearisation_error_pu(rows, x, flow),
+            unheld_pu=rows.unheld_pu(splitting.unheld),
+            unheld_chf=float(np.sum(rows.kappa * splitting.unheld)),
+            merit_chf=cost + float(np.sum(rows.kappa * beyond)),
+        )
+
+    def bound_chf(self, answers: list[DemandProfile], splitting: Splitting) -> float:
+        """Lower bound from the answers to the plain prices c + A'λ."""
+        return sum(answer.cost_chf for answer in answers) - splitting.rows.shadow_cost(splitting.row_prices)
+
+    def better(self, candidate: Candidate, best: Candidate | None) -> Candidate:
+        """The cheaper of those within the tolerance, else the one of less cost and priced violation."""
+        return candidate if best is None else min(candidate, best, key=self._rank)
+
+    def will_do(self, candidate: Candidate, bound_chf: float | None, residuals: Residuals) -> bool:
+        """Whether the stopping rule holds."""
+        settings, gap = self._settings, candidate.gap(bound_chf)
+        if candidate.avoidable_pu > settings.violation_tol_pu:
+            return False
+        if settings.stop == "residual":
+            return residuals.within(RESIDUAL_EPS, RESIDUAL_EPS)
+        return gap is not None and abs(gap) <= settings.gap_tol and self._trustworthy(candidate)
+
+    def held(self, candidate: Candidate) -> bool:
+        """Whether the grid's limits can be held at all."""
+        return candidate.unheld_pu <= self._settings.violation_tol_pu
+
+    def _trustworthy(self, candidate: Candidate) -> bool:
+        """A bound speaks of the AC grid only as far as its rows do."""
+        return candidate.linearisation_pu <= self._settings.violation_tol_pu
+
+    def _rank(self, candidate: Candidate) -> tuple[bool, float]:
+        return candidate.violation.worst_pu > self._settings.violation_tol_pu, candidate.merit_chf

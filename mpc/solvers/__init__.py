@@ -1,0 +1,1 @@
+"""Solvers: quadratic programs that change only their vectors, and convex programs in cvxpy."""

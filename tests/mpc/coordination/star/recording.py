@@ -1,0 +1,49 @@
+"""Nodes that are overheard while they coordinate."""
+
+from collections.abc import Sequence
+
+from core.config import CoordinationConfig
+from core.scenario import Scenario
+from mpc.coordination import rounds
+from mpc.coordination.nodes import Message, Node, ProsumerNode
+from mpc.coordination.outcome import Outcome
+from mpc.coordination.star.operator import GridOperator
+from mpc.grid.rows import GridModel
+from mpc.prosumer import Prosumer
+from tests.support.virtual_clock import VirtualClock
+
+PRICE_CAP = 2.0
+
+
+class Overheard:
+    """A node that does what ``node`` does; what it says goes into ``record`` as well."""
+
+    def __init__(self, node: Node, record: list[Message]) -> None:
+        self.name = node.name
+        self._node = node
+        self._record = record
+
+    def start(self) -> Sequence[Message]:
+        return self._kept(self._node.start())
+
+    def react(self, inbox: Sequence[Message]) -> Sequence[Message]:
+        return self._kept(self._node.react(inbox))
+
+    def _kept(self, messages: Sequence[Message]) -> Sequence[Message]:
+        self._record.extend(messages)
+        return messages
+
+
+def prosumer_nodes(scenario: Scenario) -> list[ProsumerNode]:
+    return [ProsumerNode(Prosumer(site, scenario.tariff, scenario.axis.dt_h)) for site in scenario.sites]
+
+
+def overhear(
+    scenario: Scenario, settings: CoordinationConfig, known_to_operator: Scenario | None = None
+) -> tuple[Outcome, list[Message]]:
+    """Coordinate and return everything that was said; the operator may be given another scenario to know."""
+    record: list[Message] = []
+    operator = GridOperator(GridModel(known_to_operator or scenario, PRICE_CAP), settings, VirtualClock())
+    rounds.run([Overheard(node, record) for node in (operator, *prosumer_nodes(scenario))])
+    assert operator.outcome is not None
+    return operator.outcome, record

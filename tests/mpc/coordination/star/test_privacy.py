@@ -1,0 +1,96 @@
+"""What the parties learn of each other: the declared fields of their messages, and nothing else."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from core.config import CoordinationConfig
+from core.prices import DemandProfile, PriceSignal
+from core.resources import Outlook, Prosumer
+from core.scenario import Scenario, Site
+from mpc.coordination.nodes import Message
+from tests.mpc.coordination.star.recording import overhear, prosumer_nodes
+from tests.support.synthetic import scenario
+
+GRID = scenario(step_min=60)
+STEPS = GRID.axis.n_steps
+NAMES = {site.prosumer.name for site in GRID.sites}
+
+each_splitting = pytest.mark.parametrize("splitting", ["profile", "constraint"])
+
+
+def settings(splitting: str) -> CoordinationConfig:
+    return CoordinationConfig.model_validate({"splitting": splitting, "max_iterations": 40})
+
+
+def check_array(array: object, *shape: int) -> None:
+    """Numbers of this shape, and no view into something larger."""
+    assert type(array) is np.ndarray
+    assert array.dtype == np.float64
+    assert array.shape == shape
+    assert array.base is None or (type(array.base) is np.ndarray and array.base.size <= array.size)
+
+
+def check_fields(message: object, **types: type) -> None:
+    """Exactly these attributes, by declaration and in fact."""
+    assert [f.name for f in fields(message)] == list(types)  # type: ignore[arg-type]
+    assert vars(message).keys() == types.keys()
+    for name, expected in types.items():
+        assert type(getattr(message, name)) is expected
+
+
+@each_splitting
+def test_messages_hold_the_declared_fields_only(splitting: str) -> None:
+    _, record = overhear(GRID, settings(splitting))
+    assert len(record) > 40
+    for message in record:
+        to_operator = message.receiver == "operator"
+        body_type = DemandProfile if to_operator else PriceSignal
+        check_fields(message, sender=str, receiver=str, question=int, body=body_type)
+        if to_operator:
+            assert message.sender in NAMES
+            check_fields(message.body, x=np.ndarray, cost_chf=float)
+            check_array(message.body.x, STEPS, 2)
+        else:
+            assert message.sender == "operator"
+            check_fields(message.body, h=np.ndarray, g=np.ndarray, fee_chf=float)
+            check_array(message.body.h, STEPS, 2, 2)
+            check_array(message.body.g, STEPS, 2)
+
+
+@each_splitting
+def test_prosumers_hear_and_tell_the_operator_only(splitting: str) -> None:
+    _, record = overhear(GRID, settings(splitting))
+    pairs = {frozenset((message.sender, message.receiver)) for message in record}
+    assert pairs == {frozenset(("operator", name)) for name in NAMES}
+
+
+@each_splitting
+def test_the_operator_knows_no_more_of_prosumers_than_their_places(splitting: str) -> None:
+    """It comes to the same prices when all it could know of assets and forecasts is taken from it."""
+    blank = Outlook(*np.full((3, STEPS), np.nan))
+    places = tuple(Site(Prosumer(site.prosumer.name, site.prosumer.node), blank) for site in GRID.sites)
+    outcome, record = overhear(GRID, settings(splitting))
+    blind, blind_record = overhear(GRID, settings(splitting), known_to_operator=replace(GRID, sites=places))
+    assert blind.gap_rel == outcome.gap_rel
+    assert len(blind_record) == len(record)
+    for one, other in zip(record, blind_record, strict=True):
+        assert (one.sender, one.receiver, one.question) == (other.sender, other.receiver, other.question)
+        for name in vars(one.body):
+            np.testing.assert_array_equal(getattr(one.body, name), getattr(other.body, name))
+
+
+def test_a_prosumer_knows_nothing_of_the_grid() -> None:
+    """Its answers depend on the signal alone, not on where it stands or who else is there."""
+    _, record = overhear(GRID, settings("profile"))
+    moved: Scenario = replace(GRID, sites=GRID.sites[:1])
+    questions = [m for m in record if m.receiver == "P0"]
+    answers = {m.question: m.body for m in record if m.sender == "P0"}
+    for message in replay(moved, questions):
+        np.testing.assert_array_equal(message.body.x, answers[message.question].x)
+
+
+def replay(grid: Scenario, questions: list[Message]) -> list[Message]:
+    (node,) = prosumer_nodes(grid)
+    return [answer for question in questions for answer in node.react([question])]

@@ -1,0 +1,33 @@
+"""What every test of a driver needs: a clock in its hand, and an event loop that is left clean."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from drivers.exchange import Exchanges, Timing
+from drivers.readings import Gauge
+from tests.support.asynchronous import run as run
+
+REGISTERS = Path(__file__).parents[2] / "configs" / "registers"
+QUICK = Timing(request_s=0.3, exchange_s=2.0, pause_s=1.0)
+"""Deadlines that a test can wait for; the pause is in the time of :class:`Hands`."""
+
+
+class Hands:
+    """A :class:`core.time.Clock` that stands until somebody moves its hands."""
+
+    def __init__(self) -> None:
+        self.elapsed_s = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2018, 6, 21, 10, tzinfo=UTC) + timedelta(seconds=self.elapsed_s)
+
+    def monotonic_s(self) -> float:
+        return self.elapsed_s
+
+    def move(self, by_s: float) -> None:
+        self.elapsed_s += by_s
+
+
+def parts(name: str, clock: Hands, timing: Timing = QUICK, s_max_kva: float = 15.0) -> tuple[Gauge, Exchanges]:
+    """What the factory gives to a device of 400 V and 15 kVA."""
+    return Gauge(name, 400.0, clock, s_max_kva), Exchanges(name, clock, timing)

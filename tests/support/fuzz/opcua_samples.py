@@ -1,0 +1,150 @@
+"""Variables of a real OPC UA server that hold anything: any type, any status, any time; read by the driver.
+
+The claim is that of :mod:`tests.support.fuzz.mapped_devices`, with the server's own DataValues as the truth.
+"""
+
+# asyncua re-exports without saying so, and its NewTypes of numbers and times take plain ones.
+# mypy: disable-error-code="attr-defined, arg-type"
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import inf, isfinite, nan
+from typing import Any
+
+from asyncua import ua
+
+from core.devices import Measurement, Quality
+from drivers.converters.opcua import OpcUaConverter
+from drivers.exchange import TIMING, Exchanges
+from drivers.opcua import OpcUaSession
+from drivers.readings import Gauge
+from tests.support.drivers import Hands
+from tests.support.fuzz.findings import Findings
+from tests.support.fuzz.register_oracle import believable, instant, same
+from tests.support.opcua_server import SAMPLED_AT, SAYS, FakeConverter
+
+MAX_AGE_S = 12.0
+_V = ua.VariantType
+_STRANGE: tuple[tuple[Any, Any], ...] = (
+    (nan, _V.Double), (inf, _V.Double), (-inf, _V.Float), (1e308, _V.Double), (-0.0, _V.Double), (5e-324, _V.Double),
+    (7, _V.Int64), (2**64 - 1, _V.UInt64), (-1, _V.Int16), (1.5, _V.Float), (True, _V.Boolean), (False, _V.Boolean),
+    ("4.0", _V.String), (b"\0\1", _V.ByteString), (datetime(2018, 6, 21), _V.DateTime), ([4.0, 5.0], _V.Double),
+    ([], _V.Double), (None, _V.Null),
+)  # fmt: skip
+_STATUS = (0x80000000, 0x80320000, 0x40000000, 0x408F0000, 0x00960000, 0x00A60000, 0xC0000000)
+"""Bad, bad and why, uncertain, uncertain and why, good with a reason (twice), reserved."""
+
+
+@dataclass
+class Said:
+    """What the server holds of one variable."""
+
+    value: Any
+    type: ua.VariantType
+    status: int = 0
+    age_s: float | None = 0.0
+
+    @classmethod
+    def of(cls, name: str) -> "Said":
+        """What a sane device says."""
+        return cls(int(SAYS[name]), _V.UInt32) if name == "state" else cls(float(SAYS[name]), _V.Double)
+
+    @classmethod
+    def by(cls, rng: random.Random, name: str) -> "Said":
+        """The same, or something strange in its place."""
+        said, chance = cls.of(name), rng.random()
+        if chance < 0.06:
+            said.value, said.type = rng.choice(_STRANGE)
+        elif chance < 0.09:
+            said.status = rng.choice(_STATUS)
+        elif chance < 0.12:
+            said.age_s = rng.choice((None, 11.0, 13.0, 3600.0, -3600.0, 1e9))
+        elif chance < 0.15 and name != "state":
+            said.value *= rng.choice((-1.0, 1000.0, 0.001, 1e30))
+        return said
+
+    def become(self, value: bool) -> None:
+        """A Boolean."""
+        self.value, self.type = value, _V.Boolean
+
+    @property
+    def source_at(self) -> datetime | None:
+        return None if self.age_s is None else SAMPLED_AT - timedelta(seconds=self.age_s)
+
+    @property
+    def data(self) -> ua.DataValue:
+        at = self.source_at
+        return ua.DataValue(ua.Variant(self.value, self.type), ua.StatusCode(self.status), SourceTimestamp=at)
+
+    @property
+    def number(self) -> float | None:
+        """Its meaning as a number, None where it has none: a bool, a text, a list or a date is no power."""
+        good = self.status >> 30 == 0
+        is_number = isinstance(self.value, int | float) and not isinstance(self.value, bool)
+        return float(self.value) if good and is_number and isfinite(self.value) else None
+
+
+def fuzz_opcua(rng: random.Random, readings: int) -> Findings:
+    """Readings of a converter whose server says strange things, each by a driver with no earlier clock."""
+    found = Findings()
+    with FakeConverter().served() as fake:
+
+        async def main() -> None:
+            async with OpcUaSession(fake.url, None, TIMING) as session:
+                clock = Hands()
+                said: dict[str, Said] = {}
+                show(fake, said)
+                for _ in range(readings):
+                    gauge = Gauge("n7", 400.0, clock, 15.0)
+                    converter = OpcUaConverter(session, gauge, Exchanges("n7", clock, TIMING), writer_epoch=7)
+                    said |= {name: Said.by(rng, name) for name in SAYS}
+                    found.tried += 1
+                    try:
+                        reading = await converter.read()
+                    except Exception as error:
+                        found.crash(f"opcua: {error!r}, {_words(said)}")
+                    else:
+                        _judge(reading, said, found)
+                    clock.move(2.0)
+
+        asyncio.run(main())
+    return found
+
+
+def show(fake: FakeConverter, said: Mapping[str, Said]) -> None:
+    """Let the server answer with these, past its own check of types."""
+    space = fake._server.iserver.aspace
+    for name in SAYS:
+        space.set_attribute_value_callback(fake._nodes[name].nodeid, ua.AttributeIds.Value, _answers(said, name))
+
+
+def _answers(said: Mapping[str, Said], name: str) -> Callable[..., ua.DataValue]:
+    return lambda *_: said[name].data
+
+
+def _judge(reading: Measurement, said: Mapping[str, Said], found: Findings) -> None:
+    dated = ("p_kw", "q_kvar", "v_v")
+    values = {name: None if name in dated and s.age_s is None else s.number for name, s in said.items()}
+    usable = believable(values, ("p_kw", "q_kvar", "v_v", "clock_s"), 22.5)
+    expected = Quality.INVALID
+    if usable:
+        now_s = values["clock_s"] or 0.0
+        ages_s = [now_s - at.timestamp() for name in dated if (at := said[name].source_at)]
+        expected = Quality.STALE if max(ages_s) > MAX_AGE_S else Quality.GOOD
+    found.accepted += reading.quality is Quality.GOOD
+    clock_s, v_v = values["clock_s"], values["v_v"]
+    agrees = (
+        same(reading.p_kw, values["p_kw"])
+        and same(reading.q_kvar, values["q_kvar"])
+        and same(reading.v_pu, None if v_v is None else v_v / 400.0)
+        and reading.taken_at == (None if clock_s is None else instant(clock_s))
+    )
+    if reading.quality is not expected or not agrees:
+        found.falsehood(f"opcua: {reading}, expected {expected}, {_words(said)}")
+
+
+def _words(said: Mapping[str, Said]) -> str:
+    return str({name: (s.value, s.type.name, hex(s.status), s.age_s) for name, s in said.items()})

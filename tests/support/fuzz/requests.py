@@ -1,0 +1,140 @@
+"""Requests made up from the description of the API, and bytes that are no requests, against the running service.
+
+The service stands in MONITOR. Whoever asks, no converter may be sent a frame, for the nonce of an arming that ACTIVE
+needs is nobody's guess; without the operator's token nothing at all may change.
+"""
+
+import random
+import socket
+from collections import Counter
+from dataclasses import dataclass, field
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
+
+from controller.api.endpoints import ENDPOINTS, Endpoint, openapi
+from controller.api.tokens import Role, token_of
+from tests.support.api import Running
+
+SCHEMA = schemathesis.openapi.from_dict(dict(openapi()))
+NOBODY, GARBAGE = "nobody", "garbage"
+"""Who asks, besides the roles."""
+RAW = "bytes"
+VISIBLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60)
+GUESSES = st.one_of(VISIBLE, VISIBLE.map("Bearer {}".format), VISIBLE.map("Basic {}".format))
+QUERIES = st.one_of(st.none(), st.none(), st.none(), st.dictionaries(VISIBLE, VISIBLE, min_size=1, max_size=2))
+
+
+@dataclass
+class Tally:
+    """Of one endpoint: cases by (who, class of the status), and what must not be."""
+
+    cases: Counter[tuple[str, int]] = field(default_factory=Counter)
+    broken: list[str] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """Cases."""
+        return self.cases.total()
+
+    def of(self, status_class: int) -> int:
+        """Cases with such an answer, 4 for 4xx."""
+        return sum(count for (_, answered), count in self.cases.items() if answered == status_class)
+
+
+def state_of(api: Running) -> tuple[object, ...]:
+    """Whatever an order could change."""
+    return api.service.mode, dict(api.service.overrides), api.armed, api.frames
+
+
+def fuzz(api: Running, endpoint: Endpoint, cases: int, number: int) -> Tally:
+    """So many made-up requests to an endpoint; ``number`` is the seed."""
+    tally = Tally()
+    operation = SCHEMA[endpoint.path][endpoint.method]
+    good, bad = (operation.as_strategy(mode) for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE))
+    made_up = st.one_of(good, bad) if endpoint.method == "POST" else good
+    who = st.sampled_from((NOBODY, GARBAGE, *Role))
+
+    @seed(number)
+    @settings(
+        max_examples=cases,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(made_up, who, GUESSES, QUERIES)
+    def one(case: Case, who: str, guess: str, query: dict[str, str] | None) -> None:
+        _ask(api, endpoint, case, who, guess, query, tally)
+
+    one()
+    return tally
+
+
+def _ask(
+    api: Running, endpoint: Endpoint, case: Case, who: str, guess: str, query: dict[str, str] | None, tally: Tally
+) -> None:
+    headers = {} if who == NOBODY else {"Authorization": guess}
+    if who in tuple(Role):
+        headers["Authorization"] = f"Bearer {token_of(api.folder, Role(who))}"
+    before = state_of(api)
+    response = case.call(f"http://127.0.0.1:{api.port}", headers=headers, params=query)
+    after = state_of(api)
+    if "Authorization" not in response.request.headers:
+        who = NOBODY  # a made-up case may leave it out on purpose
+    tally.cases[who, response.status_code // 100] += 1
+    where = f"{endpoint.path} by {who}: {response.status_code}"
+    if response.status_code >= 500:
+        tally.broken.append(f"{where}: {response.text}")
+    if before[-1] != after[-1] or (who != Role.OPERATOR and before != after):
+        tally.broken.append(f"{where}: changed {before} to {after}")
+    if (who in (NOBODY, GARBAGE)) != (response.status_code == 401):
+        tally.broken.append(f"{where}: {response.text}")
+    case.validate_response(response, checks=[status_code_conformance, response_schema_conformance])
+
+
+def fuzz_bytes(api: Running, cases: int, number: int) -> Tally:
+    """So many damaged requests, as bytes."""
+    tally, dice = Tally(), random.Random(number)
+    for _ in range(cases):
+        data = bytearray(_request(dice, "x" * 43))
+        for _ in range(dice.randint(1, 8)):
+            at = dice.randrange(len(data))
+            data[at : at + dice.choice((0, 1, 1, 4))] = dice.randbytes(dice.choice((0, 1, 1, 8)))
+        before = state_of(api)
+        status = _send(api, bytes(data))
+        tally.cases[NOBODY, status // 100] += 1
+        if before != state_of(api) or status >= 500 or 200 <= status < 300:
+            tally.broken.append(f"{bytes(data)!r}: {status}")
+    return tally
+
+
+def _request(dice: random.Random, token: str) -> bytes:
+    endpoint = dice.choice(ENDPOINTS)
+    body = '{"mode": "off"}' if endpoint.path.endswith("mode") else "{}"
+    lines = (
+        f"{endpoint.method} {endpoint.path} HTTP/1.1",
+        "Host: 127.0.0.1",
+        f"Authorization: Bearer {token}",
+        "Content-Type: application/json",
+        dice.choice((f"Content-Length: {len(body)}", "Transfer-Encoding: chunked")),
+    )
+    return "\r\n".join((*lines, "", body)).encode()
+
+
+def _send(api: Running, data: bytes) -> int:
+    """Status of the answer; 0 where the connection ends without one."""
+    with socket.create_connection(("127.0.0.1", api.port), timeout=20) as connection:
+        try:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            while part := connection.recv(4096):
+                answer += part
+        except ConnectionError:
+            return 0
+    words = answer.split(None, 2)
+    return int(words[1]) if len(words) > 1 else 0

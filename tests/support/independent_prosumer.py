@@ -1,0 +1,78 @@
+"""The prosumer's problem written a second time, in cvxpy and from method.md: the judge of :mod:`mpc.prosumer`."""
+
+from collections.abc import Sequence
+
+import cvxpy as cp
+import numpy as np
+
+from core.arrays import FloatArray
+from core.prices import PriceSignal, Tariff
+from core.resources import Battery, Capability
+from core.scenario import Site
+
+Limits = list[cp.Constraint]
+ACCURATE = {"tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11}
+
+
+def least_cost(
+    site: Site, tariff: Tariff, dt_h: float, signal: PriceSignal, disc_kva: float | None = None
+) -> tuple[FloatArray, float]:
+    """Profile x [T, 2] of least advertised cost, and that cost.
+
+    With ``disc_kva`` the capability is the true disc b² + β² ≤ disc_kva² in place of the battery's own limits.
+    """
+    p, q, limits = _demand(site, dt_h, disc_kva)
+    spread = tariff.buy_chf_per_kwh - tariff.sell_chf_per_kwh
+    cost = signal.g[:, 0] @ p + signal.g[:, 1] @ q + signal.fee_chf + dt_h * spread @ cp.neg(p)
+    for t in np.flatnonzero(signal.h.any(axis=(1, 2))):
+        cost += 0.5 * cp.quad_form(cp.hstack([p[t], q[t]]), cp.psd_wrap(signal.h[t]))
+    problem = cp.Problem(cp.Minimize(cost), limits)
+    if problem.is_lp():
+        problem.solve(solver=cp.HIGHS)
+    else:
+        problem.solve(solver=cp.CLARABEL, **ACCURATE)
+    return np.column_stack([_value(p), _value(q)]), float(problem.value)
+
+
+def _value(expression: cp.Expression) -> FloatArray:
+    return np.asarray(expression.value, float)
+
+
+def _demand(site: Site, dt_h: float, disc_kva: float | None) -> tuple[cp.Expression, cp.Expression, Limits]:
+    limits: Limits = []
+    steps = len(site.outlook.load_kw)
+    p, q = cp.Constant(site.outlook.load_kw), cp.Constant(site.outlook.load_kvar)
+    if site.prosumer.pv:
+        g = cp.Variable(steps, nonneg=True)
+        limits.append(g <= site.outlook.pv_available_kw)
+        p = p - g
+    if battery := site.prosumer.battery:
+        charge, discharge, beta = cp.Variable(steps, nonneg=True), cp.Variable(steps, nonneg=True), cp.Variable(steps)
+        stored = cp.cumsum(battery.efficiency * charge - discharge / battery.efficiency) * dt_h / battery.energy_kwh
+        soc = battery.soc_initial + stored
+        limits += [soc >= battery.soc_min, soc <= battery.soc_max]
+        if battery.soc_final_min is not None:
+            limits.append(soc[-1] >= battery.soc_final_min)
+        limits += _capability(battery, charge, discharge, beta, disc_kva)
+        p, q = p - discharge + charge, q - beta
+    return p, q, limits
+
+
+def _capability(
+    battery: Battery, charge: cp.Variable, discharge: cp.Variable, beta: cp.Variable, disc_kva: float | None
+) -> Limits:
+    b = discharge - charge
+    if disc_kva is not None:
+        return [charge <= disc_kva, discharge <= disc_kva, cp.norm(cp.vstack([b, beta]), axis=0) <= disc_kva]
+    if battery.capability is Capability.BOX:
+        side = battery.s_max_kva / np.sqrt(2)
+        return [charge <= side, discharge <= side, cp.abs(beta) <= side]
+    return [charge <= battery.s_max_kva, discharge <= battery.s_max_kva, *_polygon(battery.s_max_kva, b, beta)]
+
+
+def _polygon(s_max_kva: float, b: cp.Expression, beta: cp.Expression, corners: int = 32) -> Limits:
+    """Edges of the regular polygon with its corners on the circle, half an edge away from the axes."""
+    angle = 2 * np.pi * (np.arange(corners + 1) + 0.5) / corners
+    x, y = s_max_kva * np.cos(angle), s_max_kva * np.sin(angle)
+    edges: Sequence[int] = range(corners)
+    return [(y[k + 1] - y[k]) * (b - x[k]) - (x[k + 1] - x[k]) * (beta - y[k]) <= 0 for k in edges]

@@ -1,0 +1,254 @@
+"""A closed loop within the test: the 30 s layer and the MPC on the plant's physics, recorded as the service records it.
+
+It is what ``gridlab simulate`` does without its processes and sockets, so that an hour of it takes two seconds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from controller.accounts.closing import Ended, close_books
+from controller.process.answers import Books, Referee, Truth
+from controller.process.clocks import WallClock
+from controller.record.recorder import Recorder
+from controller.record.records import CycleRecord, MpcRecord, ProsumerRecord
+from controller.runs.directory import write_summary, write_table
+from controller.runs.summaries import described, summarised
+from controller.runs.tables import plan_frame
+from controller.service.describe import Price, limits_record, prosumer_record
+from core.config import Config
+from core.devices import Measurement, Quality, Snapshot
+from core.load import load_config, load_scenario
+from mpc import day_ahead
+from mpc.forecast import Observed
+from mpc.intra_day import Running, replan, replan_uncoordinated
+from realtime.cycle import step
+from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState, Offer, PlanTargets
+from realtime.plane import Power
+from realtime.tracker import Amounts, Target
+from sim_plant import referee
+from sim_plant.converter import Mode
+from sim_plant.laboratory import Laboratory
+from sim_plant.reports import counts, truth
+from sim_plant.settings import plant_config
+
+CYCLE_S = 30.0
+Disturb = Callable[[float, Laboratory], None]
+Values = Mapping[str, float | None]
+
+
+def looped(
+    folder: Path,
+    path: Path,
+    steps: tuple[int, int] = (72, 80),
+    *,
+    coordinate: bool = True,
+    margin: str | float = 0.003,
+    disturb: Disturb | None = None,
+) -> Path:
+    """A run of the configuration at ``path`` in ``folder``.
+
+    Args:
+        steps: first step of the day and the one after the last.
+        disturb: called with the seconds since the start and the plant before each cycle.
+    """
+    config = load_config(path)
+    config = config.model_copy(update={"limits": config.limits.model_copy(update={"margin": margin})})
+    return Loop(config, path, steps, coordinate).record(folder, disturb)
+
+
+class Loop:
+    """A run over ``steps`` of the day."""
+
+    def __init__(self, config: Config, path: Path, steps: tuple[int, int], coordinate: bool) -> None:
+        self.config, self.path, self.steps, self.coordinate = config, path, steps, coordinate
+        margin = config.limits.margin
+        self.day = replace(load_scenario(config, path), margin_pu=margin if isinstance(margin, float) else 0.0)
+        self.step_s = 60.0 * self.day.axis.step_min
+        self.start = self.day.axis.start + timedelta(seconds=self.step_s * steps[0])
+        self.laboratory = Laboratory(plant_config(config, path, self.start), referee.Recorder(self.start))
+        self.places = {meter.node: meter for meter in self.laboratory.meters.values()}
+        self.limits = {site.prosumer.name: self._limits(site.prosumer.name) for site in self.day.sites}
+        self.running, self.made_s = Running.of(self.plan), 0.0
+        self.waiting: Running | None = None
+        self.state = {name: self._begin(name) for name in self.limits}
+        self.accepted_s: dict[str, float] = {}
+        self.cycle_ms: list[float] = []
+
+    @cached_property
+    def plan(self) -> day_ahead.DayAhead:
+        settings, solver = self.config.coordination, self.config.solver.prosumer
+        if not self.coordinate:
+            return day_ahead.uncoordinated(self.day, settings, solver)
+        return day_ahead.coordinate(self.day, settings, WallClock(), solver)
+
+    @cached_property
+    def minutes(self) -> Mapping[str, Any]:
+        horizon = self.config.horizon.model_copy(update={"step_min": 1})
+        realised = load_scenario(self.config.model_copy(update={"horizon": horizon}), self.path, "realised")
+        return {site.prosumer.name: site.outlook for site in realised.sites}
+
+    def record(self, folder: Path, disturb: Disturb | None) -> Path:
+        folder.mkdir(parents=True)
+        write_table(folder / "plan.csv", plan_frame(self.plan))
+        cycles = round((self.steps[1] - self.steps[0]) * self.step_s / CYCLE_S)
+        before = truth(self.laboratory)
+        with Recorder(folder, self.day.axis.timezone, self.config.telemetry) as recorder:
+            for at_s in CYCLE_S * np.arange(cycles):
+                if disturb:
+                    disturb(at_s, self.laboratory)
+                self.laboratory.advance(at_s)
+                recorder.cycle(self._cycle(at_s))
+                if at_s % self.step_s == 0:
+                    recorder.mpc(self._mpc(at_s))
+        last = truth(self.laboratory)
+        self.laboratory.advance(CYCLE_S * cycles)
+        write_summary(folder, self._summary(folder, (before, last, truth(self.laboratory)), CYCLE_S * cycles))
+        return folder
+
+    def _limits(self, name: str) -> NodeLimits:
+        converter = next(str(p.converter) for p in self.config.prosumers if p.name == name)
+        battery = next(site.prosumer.battery for site in self.day.sites if site.prosumer.name == name)
+        rating = self.laboratory.converters[converter].rating
+        return NodeLimits(converter, battery, rating.s_max_kva, rating.ramp_kva_per_s)
+
+    def _begin(self, name: str) -> NodeState:
+        soc, first = self.plan.plan.prosumers[name].soc, self.steps[0]
+        return NodeState.start(self.limits[name].battery, float(soc[first - 1]) if soc is not None and first else None)
+
+    def _step(self, at_s: float) -> int:
+        return self.steps[0] + int(at_s // self.step_s)
+
+    def _amounts(self, name: str, at_s: float) -> Amounts:
+        outlook, minute = self.minutes[name], (at_s + self.step_s * self.steps[0]) / 60 - 0.5
+        series = (outlook.load_kw, outlook.load_kvar, outlook.pv_available_kw)
+        return Amounts(*(float(np.interp(minute, np.arange(len(values)), values)) for values in series))
+
+    def _cycle(self, at_s: float) -> CycleRecord:
+        began_s = WallClock().monotonic_s()
+        if self.waiting is not None:
+            self.running, self.made_s, self.waiting = self.waiting, at_s - CYCLE_S, None
+        values = {name: self.laboratory.converters[node.converter].values() for name, node in self.limits.items()}
+        now = {name: self._now(name, values[name], at_s) for name in self.limits}
+        readings = {n.converter: _reading(n.converter, values[name], at_s) for name, n in self.limits.items()}
+        targets = {name: self._targets(name, at_s) for name in self.limits}
+        done = step(Snapshot(self.start, at_s, readings), now, targets, self.state, self.limits)
+        self.state = dict(done.state)
+        for name, result in done.nodes.items():
+            if not now[name].stop:
+                self._write(name, result, at_s)
+        self.cycle_ms.append(1e3 * (WallClock().monotonic_s() - began_s))
+        return self._recorded(at_s, done.nodes)
+
+    def _now(self, name: str, values: Values, at_s: float) -> NodeNow:
+        held = Held(Power(values["p_setpoint_kw"] or 0.0, values["q_setpoint_kvar"] or 0.0), self.accepted_s.get(name))
+        taken = values["state"] not in (Mode.SAFE, Mode.REMOTE)
+        return NodeNow(self._amounts(name, at_s), held, operated=values["state"] == Mode.REMOTE, polls=3, stop=taken)
+
+    def _targets(self, name: str, at_s: float) -> PlanTargets:
+        row = self.running.row(self._step(at_s))
+        return PlanTargets(Offer(Target.of(self.running.plan.prosumers[name], row), at_s - self.made_s))
+
+    def _write(self, name: str, result: NodeResult, at_s: float) -> None:
+        assert result.setpoint is not None, result.error
+        words = {"p_setpoint_kw": result.setpoint.p_kw, "q_setpoint_kvar": result.setpoint.q_kvar, "lease_s": 75.0}
+        refused = self.laboratory.converters[self.limits[name].converter].write(
+            {**words, "writer_epoch": 1.0, "enable": 1.0}
+        )
+        assert refused is None
+        self.accepted_s[name] = at_s
+
+    def _recorded(self, at_s: float, nodes: Mapping[str, NodeResult]) -> CycleRecord:
+        slack = self.places[self.day.network.slack].values()
+        return CycleRecord(
+            time=self.start + timedelta(seconds=at_s),
+            prosumers={name: self._prosumer(name, result, at_s) for name, result in nodes.items()},
+            nodes={node: self._v_pu(node) for node in self.places},
+            lines=dict(self.laboratory.grid_state.i_a),
+            slack_p_kw=slack["p_kw"],
+            slack_q_kvar=slack["q_kvar"],
+            devices={},
+            limits=limits_record(self.config, self.day.network),
+            violation_pu=None,
+            mode="active",
+            cycle_ms=self.cycle_ms[-1],
+            missed=0,
+            plan_age_s=at_s - self.made_s,
+            backlog=0,
+            dropped=0,
+            dead_letters=0,
+        )
+
+    def _v_pu(self, node: str) -> float | None:
+        v_v = self.places[node].values()["v_v"]
+        return None if v_v is None else v_v / self.day.network.voltage_v
+
+    def _prosumer(self, name: str, result: NodeResult, at_s: float) -> ProsumerRecord:
+        k = self._step(at_s)
+        tariff, bill = float(self.day.tariff.buy_chf_per_kwh[k]), self.running.bills[name]
+        price = Price(tariff, tariff, self.running.prices_chf_per_kwh(k)[name], bill.compensation_chf)
+        return prosumer_record(result, None, price, None)
+
+    def _mpc(self, at_s: float) -> MpcRecord:
+        k, slack_pu, clock = self._step(at_s), self._v_pu(self.day.network.slack), WallClock()
+        assert slack_pu is not None
+        began_s, settings = clock.monotonic_s(), self.config.coordination
+        observed = {name: self._observed(name, at_s) for name in self.limits}
+        self.waiting = (
+            replan(self.day, k, observed, slack_pu, self.running, settings, clock)
+            if self.coordinate
+            else replan_uncoordinated(self.day, k, observed, slack_pu, settings)
+        )
+        day = self.waiting.computed
+        return MpcRecord(
+            time=self.start + timedelta(seconds=at_s),
+            status=str(day.outcome.status) if day else "uncoordinated",
+            iterations=len(day.outcome.iterations) if day else 0,
+            wall_ms=1e3 * (clock.monotonic_s() - began_s),
+            gap_rel=day.outcome.gap_rel if day else None,
+            violation_pu=day.violation.worst_pu if day else None,
+            primal=None,
+            dual=None,
+            budget_ms=6e4,
+            adopted=self.waiting.adopted,
+        )
+
+    def _observed(self, name: str, at_s: float) -> Observed:
+        battery = self.state[name].battery
+        return Observed(**vars(self._amounts(name, at_s)), soc=battery.soc if battery else None)
+
+    def _summary(self, folder: Path, truths: tuple[Any, Any, Any], end_s: float) -> dict[str, Any]:
+        end = self.start + timedelta(seconds=end_s)
+        before, last, after = (Truth.model_validate(said) for said in truths)
+        books = {n: Books.model_validate(asdict(s.battery)) for n, s in self.state.items() if s.battery}
+        counted = Referee.model_validate(counts(self.laboratory.recorder.tally))
+        ended = Ended(self.config, self.path, end, before, last, after, books, self.cycle_ms, 0, counted)
+        return {
+            "command": "simulate",
+            "name": self.config.name,
+            "created_at": "2018-06-22T00:00:00+00:00",
+            "config": str(self.path),
+            "config_sha256": "0" * 64,
+            "version": "0.0.0",
+            "seed": 0,
+            "start": self.start.isoformat(),
+            "end": end.isoformat(),
+            "interrupted": False,
+            "coordinated": self.coordinate,
+            "margin": self.config.limits.margin,
+            **summarised(self.plan),
+            **close_books(folder, ended),
+            "safe": dict.fromkeys(self.laboratory.converters, True),
+            "model_check": {"mean_pu": 0.0002, "worst_pu": 0.001, "worst_node": "N2", "samples": 100},
+            "wall_s": 1.0,
+            "scenario": described(self.config),
+        }
+
+
+def _reading(device: str, values: Values, at_s: float) -> Measurement:
+    return Measurement(device, values["p_kw"], values["q_kvar"], None, None, None, at_s, Quality.GOOD)
