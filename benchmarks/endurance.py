@@ -1,4 +1,4 @@
-"""Whole days on stage: with many deaths, with none, and several in a row."""
+"""Whole days on faulted: with many deaths, with none, and several in a row."""
 
 import asyncio
 import signal
@@ -11,9 +11,9 @@ from random import Random
 
 import numpy as np
 
-from controller.chaos.faulted_run import Stage, staged
+from controller.chaos.faulted_run import FaultedRun, open_faulted_run
 from controller.chaos.running import day_axis, fresh_folder
-from controller.chaos.script import Resources, Take
+from controller.chaos.script import Resources, TrialContext
 from controller.chaos.scripts.deaths import MID_CYCLE_S, OUTAGE_S
 from controller.judge.case import Broken, Case, InjectedFault, Kind, Site
 from controller.judge.cycles import lost_points
@@ -78,22 +78,22 @@ def leaks(path: Path, journal: Path, folder: Path, hours: float) -> tuple[Resour
     return asyncio.run(_leaks(path, folder, hours))
 
 
-class _Books:
-    """Leads a stage and reads the plant's energy meters at every step of the horizon."""
+class _Meters:
+    """Leads a run and reads the plant's energy meters at every step of the horizon."""
 
-    def __init__(self, stage: Stage, step_s: float) -> None:
-        self._stage, self._step_s, self._next_s = stage, step_s, step_s
+    def __init__(self, faulted: FaultedRun, step_s: float) -> None:
+        self._faulted, self._step_s, self._next_s = faulted, step_s, step_s
         self.energies_kwh: list[Mapping[str, float]] = []
 
     async def until(self, t_s: float) -> None:
         while (read_s := self._next_s - SHORTLY_S) <= t_s:
-            await self._stage.until(read_s)
+            await self._faulted.until(read_s)
             await self.read()
             self._next_s += self._step_s
-        await self._stage.until(t_s)
+        await self._faulted.until(t_s)
 
     async def read(self) -> None:
-        truth = Truth.model_validate(await self._stage.plant.ask({"ask": "truth"}))
+        truth = Truth.model_validate(await self._faulted.plant.ask({"ask": "truth"}))
         self.energies_kwh.append({name: converter.energy_kwh for name, converter in truth.converters.items()})
 
 
@@ -101,22 +101,22 @@ async def _day(path: Path, folder: Path, kills: int, random: Random) -> Day:
     config = load_config(path)
     job, site = _job(config, path), Site.of(config, poll_s=POLL_S)
     faults: list[InjectedFault] = []
-    async with staged(job, folder) as stage:
-        books, armed = _Books(stage, 60.0 * config.horizon.step_min), 0
-        await books.read()
+    async with open_faulted_run(job, folder) as faulted:
+        meters, armed = _Meters(faulted, 60.0 * config.horizon.step_min), 0
+        await meters.read()
         for moment_s in _moments(kills, random):
             cycle_s = CYCLE_S * (moment_s // CYCLE_S)
-            await books.until(cycle_s - SHORTLY_S)
-            armed += await _armed(stage)
+            await meters.until(cycle_s - SHORTLY_S)
+            armed += await _armed(faulted)
             amid = moment_s - cycle_s < CYCLE_TAKES_S
-            faults.append(await _killed(stage, books, cycle_s if amid else moment_s, random))
-        await books.until(DAY_S - SHORTLY_S)
-        soc = {name: kept["soc"] for name, kept in (await stage.stop())["books"].items() if kept}
-        referee = Referee.model_validate(await stage.plant.ask({"ask": "referee"}))
-        end = stage.now
+            faults.append(await _killed(faulted, meters, cycle_s if amid else moment_s, random))
+        await meters.until(DAY_S - SHORTLY_S)
+        soc = {name: kept["soc"] for name, kept in (await faulted.stop())["books"].items() if kept}
+        referee = Referee.model_validate(await faulted.plant.ask({"ask": "referee"}))
+        end = faulted.now
     histories = read_histories(folder)
     case = Case.of(histories, site, faults, end)
-    cost_chf, own_chf = _costs(config, path, books.energies_kwh, soc)
+    cost_chf, own_chf = _costs(config, path, meters.energies_kwh, soc)
     return Day(
         cost_chf, own_chf, referee, violations(case), len(lost_points(case)), len(faults), armed, _raised(histories)
     )
@@ -129,26 +129,26 @@ def _moments(kills: int, random: Random) -> list[float]:
     return [k * share + 2 * OUTAGE_S + random.uniform(0, latest) for k in range(kills)]
 
 
-async def _killed(stage: Stage, books: _Books, at_s: float, random: Random) -> InjectedFault:
+async def _killed(faulted: FaultedRun, meters: _Meters, at_s: float, random: Random) -> InjectedFault:
     """Amid the cycle where ``at_s`` is the time of one."""
     if at_s % CYCLE_S:
-        await books.until(at_s)
-        await stage.kill()
+        await meters.until(at_s)
+        await faulted.kill()
     else:
-        await stage.strike(at_s, signal.SIGKILL, random.uniform(0.0, MID_CYCLE_S))
-    begins = stage.now
-    await books.until(stage.now_s + random.uniform(0.0, OUTAGE_S))
-    ends = stage.now
-    await stage.restart()
+        await faulted.strike(at_s, signal.SIGKILL, random.uniform(0.0, MID_CYCLE_S))
+    begins = faulted.now
+    await meters.until(faulted.now_s + random.uniform(0.0, OUTAGE_S))
+    ends = faulted.now
+    await faulted.restart()
     return InjectedFault("kill -9", 1, None, begins, ends, Kind.DEATH)
 
 
-async def _armed(stage: Stage) -> bool:
+async def _armed(faulted: FaultedRun) -> bool:
     """Where it has died too often to go on by itself, the operator gives ACTIVE back."""
-    if stage.told.mode in (None, Mode.ACTIVE):
+    if faulted.led.mode in (None, Mode.ACTIVE):
         return False
-    await stage.arm()
-    await stage.until(stage.now_s + 4 * CYCLE_S)
+    await faulted.arm()
+    await faulted.until(faulted.now_s + 4 * CYCLE_S)
     return True
 
 
@@ -174,13 +174,13 @@ def _costs(
 
 async def _leaks(path: Path, folder: Path, hours: float) -> tuple[Resources, Resources]:
     config = load_config(path)
-    async with staged(_job(config, path), folder, CYCLE_S) as stage:
-        take = Take(29, 0, stage, Site.of(config), Random(0))
-        await stage.until(WARM_S)
-        before = await take.resources()
-        await stage.until(3600.0 * hours + WARM_S % 3600.0)
-        after = await take.resources()
-        await stage.stop()
+    async with open_faulted_run(_job(config, path), folder, CYCLE_S) as faulted:
+        context = TrialContext(29, 0, faulted, Site.of(config), Random(0))
+        await faulted.until(WARM_S)
+        before = await context.resources()
+        await faulted.until(3600.0 * hours + WARM_S % 3600.0)
+        after = await context.resources()
+        await faulted.stop()
     return before, after
 
 

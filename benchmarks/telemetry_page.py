@@ -29,9 +29,9 @@ class Answer:
     size: int
 
     @classmethod
-    def of(cls, taken_ms: Sequence[float], size: int) -> "Answer":
+    def of(cls, waited_ms: Sequence[float], size: int) -> "Answer":
         """From all that were measured."""
-        p50_ms, p95_ms, max_ms = np.percentile(taken_ms, (50, 95, 100))
+        p50_ms, p95_ms, max_ms = np.percentile(waited_ms, (50, 95, 100))
         return cls(float(p50_ms), float(p95_ms), float(max_ms), size)
 
 

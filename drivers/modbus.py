@@ -114,7 +114,7 @@ class ModbusLink:
             clean = False
             try:
                 reply = await self._answer(client, unit, request)
-                clean = (reply.isError() or fits(reply)) and self._by_the_book(client, reply)
+                clean = (reply.isError() or fits(reply)) and self._conforming(client, reply)
             finally:
                 if not clean:
                     self._drop()
@@ -206,7 +206,7 @@ class ModbusLink:
             self._heard = data
         return data
 
-    def _by_the_book(self, client: AsyncModbusTcpClient, reply: ModbusPDU) -> bool:
+    def _conforming(self, client: AsyncModbusTcpClient, reply: ModbusPDU) -> bool:
         """Whether a frame came that says this and no more: pymodbus passes transaction 0, padding and odd lengths."""
         asked = client.ctx.request_transaction_id
         return reply.transaction_id == asked and client.ctx.framer.buildFrame(reply) in self._heard

@@ -242,18 +242,18 @@ def load_registers(path: Path) -> RegisterMap:
     try:
         registers = RegisterMap.model_validate(data)
     except ValidationError as error:
-        raise InputError(_field_faults(error, str(path))) from error
+        raise InputError(_key_faults(error, str(path))) from error
     if faults := [Fault(str(path), *rule) for rule in _broken_rules(registers)]:
         raise InputError(faults)
     return registers
 
 
-def _field_faults(error: ValidationError, file: str) -> list[Fault]:
+def _key_faults(error: ValidationError, file: str) -> list[Fault]:
     """One fault per field; a union of types reports one error for each of its members."""
-    return list({fault.key: fault for fault in (_field_fault(detail, file) for detail in error.errors())}.values())
+    return list({fault.key: fault for fault in (_key_fault(detail, file) for detail in error.errors())}.values())
 
 
-def _field_fault(detail: ErrorDetails, file: str) -> Fault:
+def _key_fault(detail: ErrorDetails, file: str) -> Fault:
     place = detail["loc"]
     if not place:
         return Fault(file, "", shown(detail["input"]), f"a section with the keys {', '.join(RegisterMap.model_fields)}")

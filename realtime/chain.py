@@ -58,7 +58,7 @@ def step_node(
 ) -> tuple[NodeResult, NodeState]:
     """The chain of one prosumer at the monotonic time ``at_s``."""
     seen, state = _perceive(at_s, reading, now, state, node)
-    booked, booking_reasons = _book(seen, state, node)
+    booked, booking_reasons = _account(seen, state, node)
     state = replace(state, battery=booked)
     decision, ladder = ladder_step(_ladder_inputs(seen, targets), state.ladder)
     storage = _storage(state, node)
@@ -110,7 +110,7 @@ def _power(reading: Measurement | None) -> Power | None:
     return power if power.finite else None
 
 
-def _book(seen: _Seen, state: NodeState, node: NodeLimits) -> tuple[BatteryState | None, tuple[Reason, ...]]:
+def _account(seen: _Seen, state: NodeState, node: NodeLimits) -> tuple[BatteryState | None, tuple[Reason, ...]]:
     if node.battery is None or state.battery is None:
         return state.battery, ()
     elapsed_s = seen.at_s - state.cycle_s if state.cycle_s is not None else 0.0

@@ -142,7 +142,7 @@ class Connection:
         if self._link.sound:
             self.server.send(_emptied(self._requests))
             return
-        for request in self._link.framing.taken(self._requests):
+        for request in self._link.framing.whole_messages(self._requests):
             fault, number = self._link.request_fault(request)
             if fault is LinkFault.LATE_WRITE:
                 self._late += 1
@@ -160,7 +160,7 @@ class Connection:
         if self._link.sound and not self._pieces:
             self.client.send(_emptied(self._answers))
             return
-        for answer in self._link.framing.taken(self._answers):
+        for answer in self._link.framing.whole_messages(self._answers):
             self._put(*self._link.answered(answer))
 
     def _put(self, *pieces: Piece) -> None:

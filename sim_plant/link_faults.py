@@ -77,7 +77,7 @@ class Framing:
         """The unit that it is for, or from."""
         return message[self.unit_at] if self.unit_at is not None and len(message) > self.unit_at else None
 
-    def taken(self, buffer: bytearray) -> Iterator[bytes]:
+    def whole_messages(self, buffer: bytearray) -> Iterator[bytes]:
         """Whole messages, taken off the front of ``buffer``; one whose length cannot be true takes everything."""
         while len(buffer) >= self.header:
             length = self.length(bytes(buffer[: self.header]))

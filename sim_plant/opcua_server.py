@@ -62,13 +62,13 @@ class _Item:
                 return _V_RANGE_V
         return LEASE_RANGE_S if self.variable.writable else _CLOCK_RANGE_S
 
-    def sample(self, value: float | None, taken_at: datetime) -> ua.DataValue:
+    def sample(self, value: float | None, stamped_at: datetime) -> ua.DataValue:
         """The value with its quality and time."""
         if value is None:
             bad = ua.StatusCode(ua.StatusCodes.BadSensorFailure)
-            return ua.DataValue(ua.Variant(None, ua.VariantType.Null), bad, SourceTimestamp=taken_at)
+            return ua.DataValue(ua.Variant(None, ua.VariantType.Null), bad, SourceTimestamp=stamped_at)
         typed = {"Double": float, "UInt32": int, "Boolean": bool}[self.variable.type](value)
-        return ua.DataValue(ua.Variant(typed, self.type), SourceTimestamp=taken_at)
+        return ua.DataValue(ua.Variant(typed, self.type), SourceTimestamp=stamped_at)
 
     def fault_of(self, write: ua.WriteValue) -> int | None:
         """Why the value cannot be written whatever it is."""
@@ -100,10 +100,10 @@ class OpcUaServer:
         """Sample every variable, or those of one converter."""
         for station in self._stations if only is None else (only,):
             values = station.values()
-            taken_at = datetime.fromtimestamp(values["clock_s"] or 0.0, UTC)
+            stamped_at = datetime.fromtimestamp(values["clock_s"] or 0.0, UTC)
             for node_id, item in self._items.items():
                 if item.station is station:
-                    sample = item.sample(values[item.variable.name], taken_at)
+                    sample = item.sample(values[item.variable.name], stamped_at)
                     await self._server.write_attribute_value(node_id, sample)
 
     async def add(self, index: int, name: str, station: ConverterStation) -> None:

@@ -88,9 +88,9 @@ class SunspecBank:
             return Rejection.ADDRESS
         if any(value not in _ALLOWED.get(name, (value,)) for name, value in raw.items()):
             return Rejection.VALUE
-        return self._take(raw)
+        return self._next(raw)
 
-    def _take(self, raw: Mapping[str, int]) -> Rejection | None:
+    def _next(self, raw: Mapping[str, int]) -> Rejection | None:
         if "ControllerHb" in raw:
             if refusal := self._station.claim(raw["ControllerHb"] >> 16):
                 return rejection(refusal)

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from controller.accounts.durations import Cycles, MpcRuns
-from controller.accounts.energy_balance import EnergyBook, checked
+from controller.accounts.energy_balance import EnergyBalance, checked
 from controller.accounts.settlement import Account, Recorded, own_optimum, settle
 from controller.accounts.span import Span
 from controller.accounts.voltage_events import Circumstances, Event, events
 from controller.accounts.voltage_parts import Demand, predicted_supply, voltage_parts
 from controller.accounts.voltage_quality import judged
-from controller.process.answers import Books, Referee, Truth
+from controller.process.answers import BatteryAccount, Referee, Truth
 from controller.runs.directory import write_table
 from controller.runs.recording import Recording
 from controller.runs.tables import plan_frame
@@ -37,7 +37,7 @@ class Ended:
         config_path: where ``config`` was read from.
         end: aware; end of the interval that the last cycle begins.
         before, last, after: the plant at the first cycle, at the last one, and at ``end``.
-        books: of every battery, by prosumer.
+        batteries: accounts of every battery, by prosumer.
         cycle_ms: wall clock of each cycle; ``missed`` cycles did not take place.
     """
 
@@ -47,7 +47,7 @@ class Ended:
     before: Truth
     last: Truth
     after: Truth
-    books: Mapping[str, Books]
+    batteries: Mapping[str, BatteryAccount]
     cycle_ms: Sequence[float]
     missed: int
     referee: Referee
@@ -64,7 +64,7 @@ class SocBand:
     outside: int
 
 
-def close_books(folder: Path, ended: Ended) -> dict[str, Any]:
+def close_accounts(folder: Path, ended: Ended) -> dict[str, Any]:
     """What the tables in ``folder`` and the plant's truth say; also writes ``folder``/:data:`HINDSIGHT`.
 
     Raises:
@@ -89,7 +89,7 @@ def close_books(folder: Path, ended: Ended) -> dict[str, Any]:
         "measured": asdict(quality),
         "events": [_local(asdict(event), zone) for event in _events(recording, forecast, config)],
         "soc": {name: asdict(band) for name, band in _bands(recording, forecast).items()},
-        "energy_books": {name: asdict(book) for name, book in _energy_books(ended, recording).items()},
+        "energy_books": {name: asdict(book) for name, book in _energy_balances(ended, recording).items()},
         "referee": ended.referee.model_dump(),
     }
 
@@ -102,7 +102,7 @@ def _accounts(folder: Path, ended: Ended, recording: Recording, forecast: Scenar
         pv_kw=recording.realtime["pv_kw"],
         soc=recording.realtime["soc"],
         last_kw={name: ended.after.converters[converter].p_kw for name, converter in converters.items()},
-        soc_final={name: books.soc for name, books in ended.books.items()},
+        soc_final={name: books.soc for name, books in ended.batteries.items()},
     )
     realised = load_scenario(config, ended.config_path, "realised")
     hindsight, foresight = (own_optimum(scenario, recorded, config) for scenario in (realised, forecast))
@@ -147,16 +147,16 @@ def _band(soc: pd.Series, battery: Battery) -> SocBand:
     return SocBand(battery.soc_min, battery.soc_max, float(soc.min()), float(soc.max()), outside)
 
 
-def _energy_books(ended: Ended, recording: Recording) -> dict[str, EnergyBook]:
+def _energy_balances(ended: Ended, recording: Recording) -> dict[str, EnergyBalance]:
     until_last = Span(recording.times, recording.times[-1].to_pydatetime()).hours
     converters, books = _converters(ended.config), {}
-    for name in ended.books:
+    for name in ended.batteries:
         load_kwh, pv_kwh = (
             float(recording.realtime[quantity][name].fillna(0.0).to_numpy() @ until_last)
             for quantity in ("load_kw", "pv_kw")
         )
         before, last = (truth.converters[converters[name]] for truth in (ended.before, ended.last))
-        books[name] = checked(ended.books[name], load_kwh, pv_kwh, last.energy_kwh - before.energy_kwh)
+        books[name] = checked(ended.batteries[name], load_kwh, pv_kwh, last.energy_kwh - before.energy_kwh)
     return books
 
 

@@ -10,7 +10,7 @@ from the first cycle to the last. Their difference is the error of measurement a
 
 from dataclasses import dataclass
 
-from controller.process.answers import Books
+from controller.process.answers import BatteryAccount
 
 BALANCED = 0.01
 """Difference relative to the throughput that good books may have."""
@@ -18,7 +18,7 @@ NO_THROUGHPUT_KWH = 1e-9
 
 
 @dataclass(frozen=True)
-class EnergyBook:
+class EnergyBalance:
     """Energy at a battery's terminals, kWh; net energies are > 0 where more was discharged than charged.
 
     ``estimated_kwh`` of the throughput was booked by command, without a measurement; ``unexplained_kwh`` is what a full
@@ -35,16 +35,16 @@ class EnergyBook:
     difference_rel: float | None
 
 
-def checked(books: Books, load_kwh: float, pv_kwh: float, drawn_kwh: float) -> EnergyBook:
+def checked(battery: BatteryAccount, load_kwh: float, pv_kwh: float, drawn_kwh: float) -> EnergyBalance:
     """Compare the books of a battery with what its node's converter really drew, and load and PV in force."""
-    throughput_kwh = books.discharged_kwh + books.charged_kwh
-    booked_kwh, true_kwh = books.discharged_kwh - books.charged_kwh, load_kwh - pv_kwh - drawn_kwh
+    throughput_kwh = battery.discharged_kwh + battery.charged_kwh
+    booked_kwh, true_kwh = battery.discharged_kwh - battery.charged_kwh, load_kwh - pv_kwh - drawn_kwh
     difference_kwh = booked_kwh - true_kwh
-    return EnergyBook(
-        charged_kwh=books.charged_kwh,
-        discharged_kwh=books.discharged_kwh,
-        estimated_kwh=books.estimated_kwh,
-        unexplained_kwh=books.unexplained_kwh,
+    return EnergyBalance(
+        charged_kwh=battery.charged_kwh,
+        discharged_kwh=battery.discharged_kwh,
+        estimated_kwh=battery.estimated_kwh,
+        unexplained_kwh=battery.unexplained_kwh,
         booked_kwh=booked_kwh,
         true_kwh=true_kwh,
         difference_kwh=difference_kwh,

@@ -161,7 +161,7 @@ class Session:
             port = await self._stack.enter_async_context(server)
         self._service = await self._stack.enter_async_context(Service(setup, self._clock, self._stopwatch))
         self._opened = True
-        day_ahead = self._service.desk.day_ahead
+        day_ahead = self._service.planning.day_ahead
         if opening.at_s is None:
             assert day_ahead is not None, "nothing is resumed in a new folder"
             write_plan(setup.folder, day_ahead)
@@ -193,7 +193,7 @@ class Session:
         self._cycle_ms.append(1e3 * (self._stopwatch.monotonic_s() - began_s))
         if record is None:
             return {"mode": self._service.mode}
-        if plan and self._pending is None and t_s % 60 == 0 and self._service.desk.due(record.time):
+        if plan and self._pending is None and t_s % 60 == 0 and self._service.planning.due(record.time):
             self._pending = asyncio.create_task(self._service.replan())
         return {**_outline(record), "mpc": mpc, "mode": self._service.mode}
 

@@ -40,7 +40,7 @@ class Operations:
     async def status(self, _: Nothing) -> Status:
         """Now."""
         service, record = self._service, self._service.record
-        ruling = service.desk.plans.ruling(self._clock.now())
+        ruling = service.planning.plans.ruling(self._clock.now())
         cycle = None
         if record:
             cycle = LastCycle(record.time, record.cycle_ms, record.plan_age_s, record.violation_pu, record.alarms)
@@ -58,7 +58,7 @@ class Operations:
 
     async def plan(self, _: Nothing) -> PlansNow:
         """Now."""
-        plans = self._service.desk.plans
+        plans = self._service.planning.plans
         ruling = plans.ruling(self._clock.now())
         return PlansNow(
             _name(plans.intraday),

@@ -17,7 +17,7 @@ from typing import Any
 
 from controller.process.modes import Mode
 from controller.process.talk import Follower, FollowerError, Talk, module
-from controller.simulation.master import CONTROLLER, GUARDIAN, Addresses, Job, opening, post, started_plant
+from controller.simulation.master import CONTROLLER, GUARDIAN, Addresses, Job, guardian_opening, opening, started_plant
 from realtime.timing import POLL_S, REQUEST_TIMEOUT_S
 
 OPERATOR = "operator"
@@ -26,7 +26,7 @@ SETTLE_S = 0.05
 
 
 @dataclass
-class Told:
+class Led:
     """How the controller is led from now on, and what it said last.
 
     Attributes:
@@ -46,8 +46,8 @@ class Told:
 
 
 @dataclass
-class Stage:
-    """See the module; made by :func:`staged`.
+class FaultedRun:
+    """See the module; made by :func:`open_faulted_run`.
 
     Attributes:
         poll_s: between two steps.
@@ -63,7 +63,7 @@ class Stage:
     poll_s: float
     words: Mapping[str, Any]
     now_s: float = 0.0
-    told: Told = field(default_factory=Told)
+    led: Led = field(default_factory=Led)
     restarts_s: list[float] = field(default_factory=list)
     cycles_s: list[float] = field(default_factory=list)
     controller: Follower | None = None
@@ -141,7 +141,7 @@ class Stage:
         base = opening(self.job, self.folder, self.addresses)
         opened = await successor.ask({"open": {**base, "at_s": self.now_s, **self.words, **words}})
         self.restarts_s.append(time.monotonic() - began_s)
-        self.controller, self.told.mode, self.told.port = successor, None, opened["live_port"]
+        self.controller, self.led.mode, self.led.port = successor, None, opened["live_port"]
         self._pause()
 
     async def order(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -184,10 +184,10 @@ class Stage:
         if self.controller is not None and not self._hung:
             if self.now_s % self.job.period_s == 0:
                 began_s = time.monotonic()
-                said = await self.controller.ask({"cycle": self.now_s, "plan": self.told.plan, "wait": self.told.wait})
+                said = await self.controller.ask({"cycle": self.now_s, "plan": self.led.plan, "wait": self.led.wait})
                 self.cycles_s.append(time.monotonic() - began_s)
-                self.told.mode = said["mode"]
-                self.told.failures += "failed" in said
+                self.led.mode = said["mode"]
+                self.led.failures += "failed" in said
             else:
                 await self.controller.ask({"poll": self.now_s})
         await self._look()
@@ -195,7 +195,7 @@ class Stage:
     async def _look(self) -> None:
         """The guardian's."""
         assert self._guardian is not None
-        self.told.took_over = (await self._guardian.ask({"tick": self.now_s}))["took_over"]
+        self.led.took_over = (await self._guardian.ask({"tick": self.now_s}))["took_over"]
         self._pause()
 
     def _pause(self) -> None:
@@ -206,7 +206,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(job: Job, folder: Path, poll_s: float = POLL_S, **words: Any) -> AsyncIterator[Stage]:
+async def open_faulted_run(job: Job, folder: Path, poll_s: float = POLL_S, **words: Any) -> AsyncIterator[FaultedRun]:
     """A run at its first instant, ACTIVE, on the plan that the journal in ``folder`` has.
 
     Args:
@@ -220,10 +220,10 @@ async def staged(job: Job, folder: Path, poll_s: float = POLL_S, **words: Any) -
         guardian = await stack.enter_async_context(module(GUARDIAN, (), folder / "guardian.log"))
         plant, addresses = await stack.enter_async_context(started_plant(job, folder))
         told = {"patience_s": REQUEST_TIMEOUT_S, **words}
-        stage = Stage(job, folder, plant, addresses, poll_s, told, controller=first, _guardian=guardian)
-        stack.push_async_callback(stage.close)
-        await guardian.ask({"open": post(job, folder, addresses)})
+        faulted = FaultedRun(job, folder, plant, addresses, poll_s, told, controller=first, _guardian=guardian)
+        stack.push_async_callback(faulted.close)
+        await guardian.ask({"open": guardian_opening(job, folder, addresses)})
         opened = await first.ask({"open": {**opening(job, folder, addresses), "at_s": 0.0, **told}})
-        stage.told.port = opened["live_port"]
-        await stage.arm()
-        yield stage
+        faulted.led.port = opened["live_port"]
+        await faulted.arm()
+        yield faulted

@@ -35,12 +35,12 @@ class Mood(StrEnum):
     GARBAGE = "garbage"
 
 
-class Liar:
+class FaultyPlanner:
     """Answers jobs at a socket file as it is in the ``mood`` for."""
 
     def __init__(self) -> None:
         self.mood = Mood.HONEST
-        self.told = 0
+        self.led = 0
         """Answers that were not honest."""
         self._planner = Planner()
 
@@ -58,7 +58,7 @@ class Liar:
     async def _reply(self, job: Job) -> bytes:
         if self.mood is Mood.HONEST:
             return packed(Reply(await self._planner.answer(job), None))
-        self.told += 1
+        self.led += 1
         match self.mood:
             case Mood.INFEASIBLE:
                 return packed(Reply(None, Refusal.of(SolverError("prosumer: infeasible"))))

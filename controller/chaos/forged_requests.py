@@ -34,7 +34,7 @@ def order(path: str, content: object, headers: Mapping[str, str], by: str = Role
 
 
 @dataclass(frozen=True)
-class Forger:
+class ForgedRequests:
     """Makes them up, by chance."""
 
     random: Random

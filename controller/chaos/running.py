@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from controller.chaos.faulted_run import staged
-from controller.chaos.faulty_planner import SOCKET, Liar
-from controller.chaos.script import Played, Script, Take
+from controller.chaos.faulted_run import open_faulted_run
+from controller.chaos.faulty_planner import SOCKET, FaultyPlanner
+from controller.chaos.script import Injected, Script, TrialContext
 from controller.chaos.sink import Sink, influx
-from controller.chaos.trials import Prop, Trial
+from controller.chaos.trials import Aid, Trial
 from controller.judge.case import Case, Kind, Site
 from controller.judge.histories import read_histories
 from controller.judge.verdict import Verdict, judge
@@ -100,63 +100,66 @@ async def _judged(trial: Trial, seed: int, path: Path, folder: Path, blank: Resu
     config, random = load_config(path), Random(f"{trial.number} {seed}")
     job, site = _job(config, path, trial, seed, random), Site.of(config, trial.poll_s)
     words = trial.words[seed % len(trial.words)]
-    async with _props(trial, folder) as (more, script), staged(job, folder, trial.poll_s, **words, **more) as stage:
-        played = await script(Take(trial.number, seed, stage, site, random))
-        if stage.controller is not None:
-            await stage.stop()
-        end = stage.now
+    async with (
+        _aids(trial, folder) as (more, script),
+        open_faulted_run(job, folder, trial.poll_s, **words, **more) as faulted,
+    ):
+        injected = await script(TrialContext(trial.number, seed, faulted, site, random))
+        if faulted.controller is not None:
+            await faulted.stop()
+        end = faulted.now
     histories = read_histories(folder)
-    judgement = judge(histories, site, [played.fault], end)
+    judgement = judge(histories, site, [injected.fault], end)
     (verdict,) = judgement.verdicts
     broken = [f"{b.invariant}: {b.device or 'all'} {b.what}" for b in (*judgement.undisturbed, *verdict.broken)]
-    alarmed_s = _alarmed_s(Case.of(histories, site, [played.fault], end), played)
-    if played.alarm and alarmed_s is None:
-        played = replace(played, complaints=(*played.complaints, f"no alarm {played.alarm}"))
-    if played.fault.kind is Kind.OTHER:
+    alarmed_s = _alarmed_s(Case.of(histories, site, [injected.fault], end), injected)
+    if injected.alarm and alarmed_s is None:
+        injected = replace(injected, complaints=(*injected.complaints, f"no alarm {injected.alarm}"))
+    if injected.fault.kind is Kind.OTHER:
         verdict = replace(verdict, detected_s=None)
-    elif played.alarm:
+    elif injected.alarm:
         verdict = replace(verdict, detected_s=alarmed_s)
-    return _result(blank, played, verdict, tuple(broken), job.start)
+    return _result(blank, injected, verdict, tuple(broken), job.start)
 
 
-def _alarmed_s(case: Case, played: Played) -> float | None:
+def _alarmed_s(case: Case, injected: Injected) -> float | None:
     """Until the alarm that must have been raised stood."""
-    begins = played.fault.begins
-    raised = (a.time for a in case.histories.alarms if a.alarm == played.alarm and a.standing and a.time >= begins)
+    begins = injected.fault.begins
+    raised = (a.time for a in case.histories.alarms if a.alarm == injected.alarm and a.standing and a.time >= begins)
     return next(((at - begins).total_seconds() for at in raised), None)
 
 
 @asynccontextmanager
-async def _props(trial: Trial, folder: Path) -> AsyncIterator[tuple[Mapping[str, Any], Script]]:
+async def _aids(trial: Trial, folder: Path) -> AsyncIterator[tuple[Mapping[str, Any], Script]]:
     """What plays a part beside the processes: words for the controller's opening, and the script that knows of it."""
-    match trial.prop:
-        case Prop.LIAR:
-            liar = Liar()
+    match trial.aid:
+        case Aid.FAULTY_PLANNER:
+            planner = FaultyPlanner()
             with TemporaryDirectory() as short:
                 socket = Path(short) / SOCKET
-                async with liar.listening(socket):
-                    yield {"planner": str(socket)}, partial(trial.script, liar=liar)
-        case Prop.SINK:
+                async with planner.listening(socket):
+                    yield {"planner": str(socket)}, partial(trial.script, planner=planner)
+        case Aid.SINK:
             sink = Sink()
             async with sink.listening() as port:
                 yield {"influx": influx(port, folder)}, partial(trial.script, sink=sink)
-        case Prop.NONE:
+        case Aid.NONE:
             yield {}, trial.script
 
 
-def _result(blank: Result, played: Played, verdict: Verdict, broken: tuple[str, ...], start: datetime) -> Result:
+def _result(blank: Result, injected: Injected, verdict: Verdict, broken: tuple[str, ...], start: datetime) -> Result:
     return replace(
         blank,
-        what=played.fault.name,
-        device=played.fault.device,
+        what=injected.fault.name,
+        device=injected.fault.device,
         at=verdict.injected_at.astimezone(start.tzinfo),
         detected_s=verdict.detected_s,
         safe_s=verdict.safe_s,
         recovered_s=verdict.recovered_s,
         broken=broken,
         points_lost=verdict.points_lost,
-        complaints=(*verdict.late, *played.complaints),
-        passed=verdict.passed and not broken and not played.complaints,
+        complaints=(*verdict.late, *injected.complaints),
+        passed=verdict.passed and not broken and not injected.complaints,
     )
 
 

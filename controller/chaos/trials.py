@@ -17,11 +17,11 @@ DAY, NOON = (6, 20), (10, 13)
 LINK, DATA, STALE, DEVICE = Kind.LINK, Kind.DATA, Kind.STALE, Kind.DEVICE
 
 
-class Prop(StrEnum):
+class Aid(StrEnum):
     """What plays a part beside plant, guardian and controller."""
 
     NONE = "none"
-    LIAR = "liar"
+    FAULTY_PLANNER = "faulty planner"
     SINK = "sink"
 
 
@@ -42,7 +42,7 @@ class Trial:
     hours: tuple[int, int] = DAY
     early_s: float = 0.0
     poll_s: float = POLL_S
-    prop: Prop = Prop.NONE
+    aid: Aid = Aid.NONE
     words: Sequence[Mapping[str, Any]] = field(default=({},))
 
 
@@ -55,7 +55,7 @@ TRIALS = (
     Trial(2, "hang", deaths.hung),
     _planning(3, "busy", planning.busy, words=({"coordination": planning.LONG},)),
     _planning(4, "not-converged", planning.hurried, words=[{"coordination": few} for few in planning.SHORT]),
-    _planning(5, "lying-planner", planning.lied_to, prop=Prop.LIAR),
+    _planning(5, "lying-planner", planning.lied_to, aid=Aid.FAULTY_PLANNER),
     _planning(6, "planner-killed", planning.bereaved),
     Trial(7, "down", switched(Switch("down", LINK))),
     Trial(8, "black-hole", switched(Switch("black_hole", LINK), Switch("silent", LINK))),
@@ -87,7 +87,7 @@ TRIALS = (
     Trial(19, "books-and-meter", switched(Switch("wrong_scale", DEVICE, CONVERTERS, number=1.45)), hours=NOON),
     Trial(20, "inverted-sign", switched(Switch("inverted_sign", DEVICE, CONVERTERS)), hours=NOON),
     Trial(21, "clock", orders.clock_set),
-    Trial(22, "influxdb", records.unforwarded, prop=Prop.SINK),
+    Trial(22, "influxdb", records.unforwarded, aid=Aid.SINK),
     Trial(23, "disk-full", records.disk_full, words=({"steadfast": True},)),
     Trial(24, "torn-journal", deaths.torn),
     Trial(25, "bad-configuration", deaths.refused),

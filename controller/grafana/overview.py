@@ -15,7 +15,7 @@ def overview(site: Site) -> model.Dashboard:
         "overview",
         "Overview",
         "Is the grid within its limits, is somebody in control, what does it cost, what is wrong.",
-        Section("Now", (*_control(), *_grid(site), *_books(site))),
+        Section("Now", (*_control(), *_grid(site), *_batteries(site))),
         Section("Limits", (_voltages(site), shared.slack_p())),
         Section("Alarms and control", (shared.standing_alarms(), _modes())),
         Section("Costs and alarms", (shared.costs(site), _alarms())),
@@ -44,7 +44,7 @@ def _grid(site: Site) -> tuple[Number, ...]:
     )
 
 
-def _books(site: Site) -> tuple[Number, ...]:
+def _batteries(site: Site) -> tuple[Number, ...]:
     each = in_range("price", {"each": last("cost_chf")}, by="prosumer")
     cost = Query(in_range(rows_of(each), {"cost": 'sum("each")'}))
     said = "What the measured energy of all prosumers has cost since local midnight."

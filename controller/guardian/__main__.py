@@ -12,7 +12,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from controller.guardian.guardian import Post, on_duty, run_guardian
+from controller.guardian.guardian import GuardianSetup, on_duty, run_guardian
 from controller.process.clocks import WallClock
 from controller.process.systemd import READY, STOPPING, WATCHDOG, notify
 from core.errors import GridlabError, InputError
@@ -46,11 +46,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _guard(post: Post) -> None:
+async def _guard(setup: GuardianSetup) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run_guardian(post, WallClock(), stop, looked=partial(notify, READY, WATCHDOG))
+    await run_guardian(setup, WallClock(), stop, looked=partial(notify, READY, WATCHDOG))
     notify(STOPPING)
 
 

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from controller.guardian.guardian import Guardian, Post
+from controller.guardian.guardian import Guardian, GuardianSetup
 from controller.guardian.watching import SILENCE_S
 from controller.process.clocks import SteppedClock
 from controller.process.follower import at_addresses, follow, log_to_stderr
@@ -40,11 +40,11 @@ class Opening:
     addresses: Mapping[str, Mapping[str, Any]]
     silence_s: float = SILENCE_S
 
-    def post(self) -> Post:
+    def setup(self) -> GuardianSetup:
         """What the guardian is made of."""
         path = Path(self.config)
         config = at_addresses(load_config(path), self.addresses)
-        return Post(config, path, Path(self.state), patience_s=WRITE_S, silence_s=self.silence_s)
+        return GuardianSetup(config, path, Path(self.state), patience_s=WRITE_S, silence_s=self.silence_s)
 
 
 class Session:
@@ -75,11 +75,11 @@ class Session:
             await self._guardian.close()
 
     async def _open(self, opening: Opening) -> Mapping[str, Any]:
-        self._clock, post = SteppedClock(datetime.fromisoformat(opening.start)), opening.post()
-        guardian = Guardian(post, self._clock)
+        self._clock, setup = SteppedClock(datetime.fromisoformat(opening.start)), opening.setup()
+        guardian = Guardian(setup, self._clock)
         await guardian.check()
         self._guardian = guardian
-        return {"guarding": len(guardian.wards)}
+        return {"guarding": len(guardian.guarded)}
 
 
 async def _guard() -> None:

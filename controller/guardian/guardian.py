@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.guardian.release import Ward
+from controller.guardian.release import GuardedConverter
 from controller.guardian.trail import Trail
 from controller.guardian.watching import SILENCE_S, UNKNOWN_EPOCH, Action, Watching, watch
 from controller.process.heartbeat import Takeover, boot_id, read_heartbeat
@@ -32,7 +32,7 @@ LOCK = "guardian.lock"
 
 
 @dataclass(frozen=True)
-class Post:
+class GuardianSetup:
     """What a guardian is made of.
 
     Attributes:
@@ -54,17 +54,19 @@ class Guardian:
     """See the module. It owns no time: whoever drives it calls :meth:`step`.
 
     Attributes:
-        wards: the converters of the configuration, by name.
+        guarded: the converters of the configuration, by name.
         outcomes: of the last attempts since it took over, by converter; empty while it does not stand in.
     """
 
-    def __init__(self, post: Post, clock: Clock) -> None:
+    def __init__(self, setup: GuardianSetup, clock: Clock) -> None:
         self.outcomes: dict[str, Outcome] = {}
-        self._post, self._clock = post, clock
-        self._site = Site(post.path.parent, post.config.grid.voltage_v, clock)
-        self._converters = [device for device in post.config.devices if isinstance(device, Converter)]
-        self._trail = Trail(post.state, clock)
-        self.wards = {device.name: Ward(device, self._site, self._trail, post.state) for device in self._converters}
+        self._setup, self._clock = setup, clock
+        self._site = Site(setup.path.parent, setup.config.grid.voltage_v, clock)
+        self._converters = [device for device in setup.config.devices if isinstance(device, Converter)]
+        self._trail = Trail(setup.state, clock)
+        self.guarded = {
+            device.name: GuardedConverter(device, self._site, self._trail, setup.state) for device in self._converters
+        }
         self._watching = Watching()
         self._overtaken: int | None = None
         self._pending: set[str] = set()
@@ -83,20 +85,18 @@ class Guardian:
             InputError: no converter, or a register map, certificate or key that cannot be used.
         """
         if not self._converters:
-            raise InputError([Fault(str(self._post.path), "devices", "no converter", "at least one converter")])
+            raise InputError([Fault(str(self._setup.path), "devices", "no converter", "at least one converter")])
         async with connect(self._converters, self._site, None):
             pass
 
     async def step(self) -> Mapping[str, Outcome]:
         """Look once, and do what follows from it; the outcomes so far."""
         before, now_s = self._watching, self._clock.monotonic_s()
-        found = read_heartbeat(self._post.state)
-        self._watching, action = watch(before, found, now_s, self._post.boot, self._post.silence_s)
+        found = read_heartbeat(self._setup.state)
+        self._watching, action = watch(before, found, now_s, self._setup.boot, self._setup.silence_s)
         match action:
             case Action.TAKE_OVER:
-                await self._take_over(
-                    self._watching.overtaken or UNKNOWN_EPOCH, now_s, again=before.overtaken is not None
-                )
+                await self._assume(self._watching.overtaken or UNKNOWN_EPOCH, now_s, again=before.overtaken is not None)
             case Action.STEP_BACK:
                 await self._step_back()
         if self._overtaken is not None and (self._pending or self._running):
@@ -108,13 +108,13 @@ class Guardian:
         await self._cancel()
         self._trail.close()
 
-    async def _take_over(self, overtaken: int, now_s: float, *, again: bool) -> None:
+    async def _assume(self, overtaken: int, now_s: float, *, again: bool) -> None:
         """An attempt that is under way says nothing of what the old writer has done since."""
-        said = "the writer that was overtaken is back" if again else f"no cycle for {self._post.silence_s:g} s"
-        _log.warning("%s: releasing %d converters", said, len(self.wards))
+        said = "the writer that was overtaken is back" if again else f"no cycle for {self._setup.silence_s:g} s"
+        _log.warning("%s: releasing %d converters", said, len(self.guarded))
         await self._cancel()
         self._overtaken, self._until_s = overtaken, now_s + LEASE_S
-        self._pending = set(self.wards)
+        self._pending = set(self.guarded)
         self.outcomes.clear()
         await self._trail.note("takeover", f"epoch {overtaken}: {said}")
 
@@ -125,7 +125,7 @@ class Guardian:
         self._pending.clear()
         self.outcomes.clear()
         await self._cancel()
-        for ward in self.wards.values():
+        for ward in self.guarded.values():
             ward.released = None
         _log.info("a new writer has begun: stepping back")
         await self._trail.note("stepped back", f"epoch {overtaken} has a successor")
@@ -133,13 +133,13 @@ class Guardian:
     async def _release(self, overtaken: int, now_s: float) -> None:
         """Attempts at all that are not known to be safe and not still busy with the last one."""
         for name in self._pending - self._running.keys():
-            self._running[name] = asyncio.create_task(self.wards[name].release(overtaken, "guardian"))
-        await asyncio.wait(self._running.values(), timeout=self._post.patience_s)
+            self._running[name] = asyncio.create_task(self.guarded[name].release(overtaken, "guardian"))
+        await asyncio.wait(self._running.values(), timeout=self._setup.patience_s)
         if self._collect():
-            epoch = max(ward.epoch for ward in self.wards.values())
-            released = {name: ward.released for name, ward in self.wards.items() if ward.released}
+            epoch = max(ward.epoch for ward in self.guarded.values())
+            released = {name: ward.released for name, ward in self.guarded.items() if ward.released}
             now, outcomes = self._clock.now(), dict(self.outcomes)
-            await self._trail.tell(Takeover(overtaken, epoch, now, outcomes, released, self._post.boot))
+            await self._trail.tell(Takeover(overtaken, epoch, now, outcomes, released, self._setup.boot))
         if self._pending and now_s >= self._until_s:
             _log.error("not known to be safe, but their leases have ended: %s", ", ".join(sorted(self._pending)))
             self._pending.clear()
@@ -152,7 +152,7 @@ class Guardian:
             if outcome is Outcome.VERIFIED:
                 self._pending.discard(name)
             if outcome is not self.outcomes.get(name):
-                _log.warning("%s: release %s, epoch %d", name, outcome, self.wards[name].epoch)
+                _log.warning("%s: release %s, epoch %d", name, outcome, self.guarded[name].epoch)
             self.outcomes[name] = outcome
         return self.outcomes != before
 
@@ -164,7 +164,7 @@ class Guardian:
 
 
 async def run_guardian(
-    post: Post, clock: Clock, stop: asyncio.Event, looked: Callable[[], None] = lambda: None
+    setup: GuardianSetup, clock: Clock, stop: asyncio.Event, looked: Callable[[], None] = lambda: None
 ) -> None:
     """Guard in real time until ``stop`` is set.
 
@@ -174,10 +174,10 @@ async def run_guardian(
     Raises:
         InputError: another guardian has this state folder, or see :meth:`Guardian.check`.
     """
-    with only_one(post.state, LOCK, "guardian"):
-        guardian = Guardian(post, clock)
+    with only_one(setup.state, LOCK, "guardian"):
+        guardian = Guardian(setup, clock)
         await guardian.check()
-        _log.info("guarding the service of %s: %s", post.state, ", ".join(guardian.wards))
+        _log.info("guarding the service of %s: %s", setup.state, ", ".join(guardian.guarded))
         try:
             while not stop.is_set():
                 next_s = clock.monotonic_s() + LOOK_S
@@ -193,6 +193,6 @@ async def run_guardian(
             await guardian.close()
 
 
-def on_duty(config: Config, path: Path, state: Path) -> Post:
-    """A post in the real time of this machine."""
-    return Post(config, path, state, boot_id())
+def on_duty(config: Config, path: Path, state: Path) -> GuardianSetup:
+    """A setup in the real time of this machine."""
+    return GuardianSetup(config, path, state, boot_id())

@@ -26,7 +26,7 @@ class _Seen:
     q_kvar: float
 
 
-class Ward:
+class GuardedConverter:
     """Connects only to release: while all is well a guardian is no load on a device, nor a client too many.
 
     Attributes:
@@ -53,7 +53,7 @@ class Ward:
                 taken = reported > max(overtaken, self.epoch) and succeeded(self._state, overtaken)
                 outcome = Outcome.REJECTED if taken else await self._make_safe(overtaken, reported)
                 if outcome is Outcome.VERIFIED:
-                    self.released = self._told(seen, before)
+                    self.released = self._let_go(seen, before)
         except TimeoutError:
             outcome = Outcome.UNKNOWN
         except Exception:  # a defect of a driver must not end the care for its device
@@ -79,7 +79,7 @@ class Ward:
         async with connect([self._device], self._site, self.epoch) as devices:
             return await devices.converters[self.name].release()
 
-    def _told(self, seen: _Seen | None, before: Released | None) -> Released | None:
+    def _let_go(self, seen: _Seen | None, before: Released | None) -> Released | None:
         """What is known of a device that is safe just now, and was ``before`` if it was released once more."""
         safe_s = self._site.clock.monotonic_s()
         if seen is None:

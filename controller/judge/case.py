@@ -16,7 +16,7 @@ from core.config_devices import Converter, Device, ModbusMeter, OpcUaConverter
 from core.resources import Battery
 
 RESTART_S = 20.0
-"""What a restart may take."""
+"""What a restart may context."""
 RECOVERY_S = 60.0
 """By when everything must be as before, from the end of a fault."""
 MODE_NOTE = "mode"

@@ -19,7 +19,7 @@ from realtime.fallback import Mode
 SAFE_WITHIN_S = 90.0
 """By when a device is safe, from the last write that was verified."""
 WIRE_S = 1.0
-"""What a frame may take on the wire."""
+"""What a frame may context on the wire."""
 INSTANT = timedelta(microseconds=1)
 RESOLUTION_KVA = 2e-3
 """What the wire may change of a setpoint."""

@@ -47,7 +47,7 @@ class PlannerLink:
         async with self._turn:
             try:
                 async with asyncio.timeout(self._within_s):
-                    reply = await self._exchanged(framed(_told(within_budget(job, self._best_s))))
+                    reply = await self._exchanged(framed(_plain(within_budget(job, self._best_s))))
             except TimeoutError:
                 raise PlannerError(f"planner: {job}: no answer after {self._within_s:g} s") from None
             except asyncio.IncompleteReadError:
@@ -73,7 +73,7 @@ AnyPlanner = Planner | PlannerLink
 """What gives an :class:`Answer` to a job."""
 
 
-def _told(job: Job) -> Job:
+def _plain(job: Job) -> Job:
     """Without what the planner remembers by itself."""
     if isinstance(job, ReplanJob) and job.running is not None:
         return replace(job, running=bare(job.running))

@@ -53,14 +53,14 @@ async def serve(path: Path) -> None:
 @asynccontextmanager
 async def listening(planner: Planner, path: Path) -> AsyncIterator[None]:
     """Answer jobs at ``path`` until the block ends; owner and group of the file may ask."""
-    desk, talks = _Desk(planner), set[asyncio.Task[None]]()
+    planning, talks = _Planning(planner), set[asyncio.Task[None]]()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if task := asyncio.current_task():
             talks.add(task)
             task.add_done_callback(talks.discard)
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            await _answered(desk, reader, writer)
+            await _answered(planning, reader, writer)
         writer.close()
 
     server = await asyncio.start_unix_server(talk, path)
@@ -75,10 +75,10 @@ async def listening(planner: Planner, path: Path) -> AsyncIterator[None]:
         path.unlink(missing_ok=True)
 
 
-async def _answered(desk: "_Desk", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _answered(planning: "_Planning", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One job; a caller who hangs up wants no answer any more, and the child is killed."""
     (size,) = SIZE.unpack(await reader.readexactly(SIZE.size))
-    work = asyncio.create_task(desk.reply(await reader.readexactly(size)))
+    work = asyncio.create_task(planning.reply(await reader.readexactly(size)))
     hung_up = asyncio.create_task(reader.read(1))
     try:
         await asyncio.wait((work, hung_up), return_when=asyncio.FIRST_COMPLETED)
@@ -91,7 +91,7 @@ async def _answered(desk: "_Desk", reader: asyncio.StreamReader, writer: asyncio
         await asyncio.gather(work, hung_up, return_exceptions=True)
 
 
-class _Desk:
+class _Planning:
     """Gives replies, and remembers what they came from, by the end of their day."""
 
     def __init__(self, planner: Planner) -> None:

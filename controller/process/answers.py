@@ -33,7 +33,7 @@ class Referee(Answer):
     rules: Mapping[str, int]
 
 
-class Books(Answer):
+class BatteryAccount(Answer):
     """An emulated battery at the end, :class:`realtime.emulation.BatteryState`; energies since the run began."""
 
     soc: float

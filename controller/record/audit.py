@@ -69,7 +69,7 @@ class AuditTrail:
         for attempt in attempts:
             _check(attempt)
         with self._lock:
-            seqs = self._take(len(attempts))
+            seqs = self._next(len(attempts))
             begun = dict(zip(seqs, attempts, strict=True))
             self._append([AuditWrite(seq, at, **vars(attempt), outcome=ATTEMPTED) for seq, attempt in begun.items()])
             self._begun.update(begun)
@@ -89,10 +89,10 @@ class AuditTrail:
     def note(self, at: datetime, event: str, detail: str) -> None:
         """Keep an event that is no write."""
         with self._lock:
-            (seq,) = self._take(1)
+            (seq,) = self._next(1)
             self._append([AuditNote(seq, at, event, detail)])
 
-    def _take(self, count: int) -> tuple[int, ...]:
+    def _next(self, count: int) -> tuple[int, ...]:
         seqs = tuple(range(self._next_seq, self._next_seq + count))
         self._next_seq += count
         return seqs

@@ -138,7 +138,7 @@ class Forwarder:
 
     def _forward(self, outbox: Outbox, influx: Influx) -> bool:
         """Send one batch; False if there was none."""
-        batch = outbox.take(self._pace.batch_points)
+        batch = outbox.next_batch(self._pace.batch_points)
         if batch is None:
             return False
         delivery = deliver(influx.write, batch.lines, self._stop.is_set)

@@ -27,7 +27,7 @@ def line(point: Point, time_ns: int) -> str | None:
     """
     measurement = MEASUREMENTS[point.measurement]
     pairs = zip(measurement.fields, point.values, strict=True)
-    known = [f"{field}={text}" for field, value in pairs if (text := _field(measurement, field, value))]
+    known = [f"{field}={text}" for field, value in pairs if (text := _value(measurement, field, value))]
     if not known:
         return None
     return f"{measurement.name}{_tag(measurement, point.tag)} {','.join(known)} {time_ns}"
@@ -53,7 +53,7 @@ def _tag(measurement: Measurement, value: str | None) -> str:
     return f",{measurement.tag}={_printable(measurement, measurement.tag, value).translate(_IN_NAME)}"
 
 
-def _field(measurement: Measurement, field: str, value: Cell) -> str | None:
+def _value(measurement: Measurement, field: str, value: Cell) -> str | None:
     if value is None:
         return None
     if isinstance(value, str) != (field in TEXT):

@@ -66,7 +66,7 @@ class Outbox:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path, self._connection = path, connection
 
-    def take(self, points: int) -> Batch | None:
+    def next_batch(self, points: int) -> Batch | None:
         """The oldest entries, of about so many points together; None if there are none. They stay in the queue."""
         with recording(self._path):
             entries = list(self._oldest(points))

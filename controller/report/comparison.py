@@ -13,7 +13,7 @@ Amount = tuple[str, float | None, int]
 T = TypeVar("T")
 
 
-class Told(Protocol):
+class Compared(Protocol):
     """What tells a run from another."""
 
     @property
@@ -22,7 +22,7 @@ class Told(Protocol):
     def seed(self) -> int | None: ...  # noqa: D102
 
 
-def names(one: Told, other: Told) -> tuple[str, str]:
+def names(one: Compared, other: Compared) -> tuple[str, str]:
     """What tells the two runs apart: their kind, else their seed, else nothing but their place."""
     if one.kind != other.kind:
         return one.kind, other.kind
@@ -61,9 +61,9 @@ def plan_comparison(one: Record, other: Record) -> tuple[Markup, ...]:
     a, b = one.summary, other.summary
     called, currency = names(a, b), a.scenario.currency
     columns: dict[str, Callable[[tuple[float, float, float]], str]] = {
-        f"cost ({currency})": lambda told: number(told[0]),
-        f"compensation ({currency})": lambda told: number(told[1]),
-        "curtailed (kWh)": lambda told: number(told[2], 2),
+        f"cost ({currency})": lambda compared: number(compared[0]),
+        f"compensation ({currency})": lambda compared: number(compared[1]),
+        "curtailed (kWh)": lambda compared: number(compared[2], 2),
     }
     tables = amounts_table(called, _amounts(a), _amounts(b)), prosumers_table(called, columns, _whom(a), _whom(b))
     text = "Costs are under the retail tariff of each; negative amounts are earned."
@@ -77,7 +77,7 @@ def _amounts(summary: Summary) -> tuple[Amount, ...]:
     return (
         (f"cost of the day ({currency})", cost.coordinated, 3),
         (f"cost without coordination ({currency})", cost.uncoordinated, 3),
-        (f"compensation ({currency})", sum(told.compensation for told in summary.cost_chf.values()), 3),
+        (f"compensation ({currency})", sum(compared.compensation for compared in summary.cost_chf.values()), 3),
         ("PV curtailed (kWh)", sum(summary.curtailed_kwh.values()), 2),
         ("certified gap", summary.gap_rel, 5),
         ("rounds", summary.iterations, 0),
@@ -92,8 +92,8 @@ def _amounts(summary: Summary) -> tuple[Amount, ...]:
 def _whom(summary: Summary) -> dict[str, tuple[float, float, float]]:
     """Cost, compensation, curtailed energy."""
     return {
-        name: (told.coordinated, told.compensation, summary.curtailed_kwh[name])
-        for name, told in summary.cost_chf.items()
+        name: (compared.coordinated, compared.compensation, summary.curtailed_kwh[name])
+        for name, compared in summary.cost_chf.items()
     }
 
 

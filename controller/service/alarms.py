@@ -30,7 +30,7 @@ class Finding:
     confirm: bool = False
 
 
-class AlarmBook:
+class AlarmLog:
     """Alarms that stand."""
 
     def __init__(self, site: Site) -> None:

@@ -23,7 +23,7 @@ RETRY_S = 1.1
 """Pause between two attempts to bring a device to its safe state."""
 
 
-class Field:
+class DeviceConnection:
     """Not connected at first.
 
     Attributes:
@@ -37,7 +37,7 @@ class Field:
         self.loop: ControlLoop | None = None
         self._setup, self._audit, self._clock, self._stopwatch = setup, audit, clock, stopwatch
         self._limits = node_limits(setup.config)
-        self._connection = AsyncExitStack()
+        self._stack = AsyncExitStack()
 
     async def connect(self, epoch: int | None) -> ControlLoop:
         """Connect to all devices; with an ``epoch`` as their writer.
@@ -47,9 +47,9 @@ class Field:
         """
         config, setup = self._setup.config, self._setup
         site = Site(setup.path.parent, config.grid.voltage_v, self._clock)
-        devices = await self._connection.enter_async_context(connect(config.devices, site, epoch))
+        devices = await self._stack.enter_async_context(connect(config.devices, site, epoch))
         self.watch = Watch(devices, self._clock, self._stopwatch, setup.patience_s)
-        self._connection.push_async_callback(self.watch.close)
+        self._stack.push_async_callback(self.watch.close)
         self.loop = ControlLoop(
             self._limits,
             self.watch,
@@ -67,7 +67,7 @@ class Field:
         if self.loop:
             self.states = dict(self.loop.state)
         self.watch = self.loop = None
-        await self._connection.aclose()
+        await self._stack.aclose()
 
     def _released(self) -> Mapping[str, Released]:
         """By the guardian, on the clock of this boot."""

@@ -161,13 +161,13 @@ class ControlLoop:
         return released.monotonic_s if untouched else None
 
     async def _write(
-        self, at: datetime, told: Mapping[str, NodeResult], released: Mapping[str, Doubt], plans: Plans
+        self, at: datetime, decided_for: Mapping[str, NodeResult], released: Mapping[str, Doubt], plans: Plans
     ) -> Mapping[str, Outcome]:
         attempts = {
             name: Attempt(name, None, None, f"{doubt.kind}: {doubt.text}", "") for name, doubt in released.items()
         }
         setpoints = {}
-        for name, result in told.items():
+        for name, result in decided_for.items():
             setpoint, reason = result.setpoint, " ".join((result.mode, result.source, *result.reasons))
             plan_id = overrides.PLAN_ID if name in self.overrides else plans.id_of(result.source)
             if setpoint is None:
@@ -204,7 +204,7 @@ class ControlLoop:
             await asyncio.gather(*tasks.values(), return_exceptions=True)
             self._telling.difference_update(tasks.values())
         outcomes = {name: Outcome.UNKNOWN if task.cancelled() else task.result() for name, task in tasks.items()}
-        self._doubts.told(setpoints, outcomes)
+        self._doubts.wrote(setpoints, outcomes)
         now_s = self._clock.monotonic_s()
         self._accepted_s.update({name: now_s for name, outcome in outcomes.items() if outcome is not Outcome.REJECTED})
         verified = {name for name, outcome in outcomes.items() if outcome is Outcome.VERIFIED}

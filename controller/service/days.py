@@ -76,7 +76,7 @@ class Loaded:
     alarms: tuple[str, ...]
 
 
-class DayBook:
+class DayLoader:
     """Reads days; remembers the last valid date (at first that of the configuration) and the last day loaded."""
 
     def __init__(self, config: Config, path: Path) -> None:

@@ -98,7 +98,7 @@ class Doubts:
         self._standing = {name: kept for name, kept in self._standing.items() if kept[0] > now_s}
         return {name: doubt for name, (_, doubt) in self._standing.items()}
 
-    def told(self, setpoints: Mapping[str, Setpoint], outcomes: Mapping[str, Outcome]) -> None:
+    def wrote(self, setpoints: Mapping[str, Setpoint], outcomes: Mapping[str, Outcome]) -> None:
         """Remember what was sent; after a verified release nothing of it may come back."""
         for name, outcome in outcomes.items():
             setpoint, sent = setpoints.get(name), self._sent.get(name, _Sent())

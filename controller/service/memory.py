@@ -13,7 +13,7 @@ from controller.process.heartbeat import Released
 from controller.process.modes import Mode
 from controller.record.journal import Journal
 from controller.service.costs import Costs
-from controller.service.days import Day, DayBook
+from controller.service.days import Day, DayLoader
 from controller.service.plans import Dated, Plans
 from core.config import Config
 from core.resources import Battery
@@ -32,7 +32,7 @@ CRASHES, CRASHES_WITHIN = 3, timedelta(minutes=15)
 
 
 def identity(config: Config) -> str:
-    """What journalled plans and books are about: grid, prosumers and the steps of a day."""
+    """What journalled plans and stores are about: grid, prosumers and the steps of a day."""
     parts = config.grid, config.prosumers, config.horizon.timezone, config.horizon.step_min
     return sha256(repr(parts).encode()).hexdigest()
 
@@ -87,15 +87,15 @@ class Memory:
 
     def was_active(self) -> bool:
         """Whether a service ended in ACTIVE without being told to, and so lately that it may go on there."""
-        kept = self._taken("cycle", KeptCycle)
-        if kept is None or self._taken("mode", str) != Mode.ACTIVE:
+        kept = self._kept("cycle", KeptCycle)
+        if kept is None or self._kept("mode", str) != Mode.ACTIVE:
             return False
         return abs(self._clock.now() - kept.at) <= RESUME_WITHIN
 
     def crash_loop(self) -> bool:
         """Note a start that goes on in ACTIVE; whether there were too many of late, so that it must not."""
         now = self._clock.now()
-        kept = self._taken("resumed", tuple[datetime, ...]) or ()
+        kept = self._kept("resumed", tuple[datetime, ...]) or ()
         recent = tuple(at for at in kept if abs(now - at) <= CRASHES_WITHIN)
         self._journal.put({"resumed": (*recent, now)})
         return len(recent) >= CRASHES
@@ -110,13 +110,13 @@ class Memory:
         self._journal.put({"epoch": epoch})
         return epoch
 
-    def plans(self, days: DayBook) -> Plans | None:
+    def plans(self, days: DayLoader) -> Plans | None:
         """The plans, with the series of their days read anew; None where the journal has none.
 
         Raises:
             InputError: the series of such a day cannot be had.
         """
-        kept = self._taken("plans", KeptPlans)
+        kept = self._kept("plans", KeptPlans)
         if kept is None:
             return None
         yesterday = (self._clock.now() - timedelta(days=1)).date().isoformat()
@@ -128,12 +128,12 @@ class Memory:
 
     def keep_plans(self, plans: Plans) -> None:
         """What is in force."""
-        kept = KeptPlans(*map(self._kept, (plans.intraday, plans.day_ahead, plans.tomorrow)))
+        kept = KeptPlans(*map(self._plan_kept, (plans.intraday, plans.day_ahead, plans.tomorrow)))
         self._journal.put({"plans": kept})
 
     def margin(self) -> Margin | None:
         """What was learned; None at first."""
-        return self._taken("margin", Margin)
+        return self._kept("margin", Margin)
 
     def states(self, limits: Mapping[str, NodeLimits], released: Mapping[str, Released]) -> Mapping[str, NodeState]:
         """What prosumers remember, seen from now; empty at first.
@@ -141,7 +141,7 @@ class Memory:
         Args:
             released: converters that the guardian has put into their safe state since.
         """
-        kept = self._taken("cycle", KeptCycle)
+        kept = self._kept("cycle", KeptCycle)
         if kept is None:
             return {}
         return {
@@ -152,7 +152,7 @@ class Memory:
 
     def costs(self) -> Costs | None:
         """Of the day of the last cycle; None at first."""
-        kept = self._taken("cycle", KeptCycle)
+        kept = self._kept("cycle", KeptCycle)
         return kept.costs if kept else None
 
     def keep_cycle(self, cycle: KeptCycle, margin: Margin) -> None:
@@ -164,7 +164,7 @@ class Memory:
     def _resumed(
         self, kept: KeptCycle, state: NodeState, battery: Battery | None, released: Released | None
     ) -> NodeState:
-        if self._taken("mode", str) != Mode.ACTIVE:
+        if self._kept("mode", str) != Mode.ACTIVE:
             state = replace(state, sent=None)  # it was released on leaving ACTIVE
         away_s = (self._clock.now() - kept.at).total_seconds()
         if released and 0 <= (after_s := (released.at - kept.at).total_seconds()) <= min(away_s, LEASE_S):
@@ -172,10 +172,10 @@ class Memory:
             state, away_s = state.released(battery, seen, after_s), away_s - after_s
         return state.resumed(self._clock.monotonic_s(), away_s)
 
-    def _taken(self, key: str, kind: type[T]) -> T | None:
+    def _kept(self, key: str, kind: type[T]) -> T | None:
         return self._journal.load(key, kind) if self._known else None
 
-    def _kept(self, plan: Dated | None) -> KeptPlan | None:
+    def _plan_kept(self, plan: Dated | None) -> KeptPlan | None:
         if plan is None:
             return None
         made_at = self._clock.now() - timedelta(seconds=self._clock.monotonic_s() - plan.made_s)

@@ -1,4 +1,4 @@
-"""The planning desk: which day it is, what was observed of it, and the plans made for it.
+"""The planning planning: which day it is, what was observed of it, and the plans made for it.
 
 Day-ahead at 23:00 for the next day, starting from the state of charge with which today's plan ends; every 10 min for
 what is left of today (paper A, section 4.3), and after a start as soon as may be if these 10 min have no plan of their
@@ -20,7 +20,7 @@ from controller.planner.planner import DayAheadJob, PlannerError, ReplanJob
 from controller.record.records import MpcRecord
 from controller.runs.summaries import UNCOORDINATED
 from controller.service.cycle import Cycle
-from controller.service.days import Day, DayBook
+from controller.service.days import Day, DayLoader
 from controller.service.describe import Places, Price
 from controller.service.observation import Interval, IntervalMeans, Sight
 from controller.service.plans import Dated, Plans
@@ -65,7 +65,7 @@ class Replanned:
     record: MpcRecord
 
 
-class Desk:
+class Planning:
     """Keeps plans and makes new ones. ``day_ahead`` is the last day-ahead plan made here, with its bills.
 
     Args:
@@ -75,7 +75,7 @@ class Desk:
     """
 
     def __init__(
-        self, config: Config, days: DayBook, planner: AnyPlanner, clock: Clock, stopwatch: Clock, *, coordinate: bool
+        self, config: Config, days: DayLoader, planner: AnyPlanner, clock: Clock, stopwatch: Clock, *, coordinate: bool
     ) -> None:
         self.plans = Plans()
         self.day: Day

@@ -8,11 +8,11 @@ from controller.live.site import Site
 from controller.process.modes import Mode
 from controller.record.outbox import Counts
 from controller.record.records import CycleRecord, DevicesRecord, MpcRecord, Severity
-from controller.service.alarms import AlarmBook, Finding
+from controller.service.alarms import AlarmLog, Finding
 from controller.service.costs import Costs
 from controller.service.cycle import Cycle
 from controller.service.describe import Around, Places, cycle_record, limits_record
-from controller.service.planning import Desk
+from controller.service.planning import Planning
 from controller.service.watch import Watch
 from core.config import Config
 from core.devices import Snapshot
@@ -21,7 +21,7 @@ from core.time import Clock
 JUMP_S = 1.0
 
 
-class Scribe:
+class CycleRecorder:
     """Remembers from cycle to cycle what a record needs of the past.
 
     Attributes:
@@ -32,7 +32,7 @@ class Scribe:
         network, self._clock = config.grid.network(), clock
         self._zone = ZoneInfo(config.horizon.timezone)
         self._places, self._limits = Places.of(config, network), limits_record(config, network)
-        self._alarms = AlarmBook(Site.of(config))
+        self._alarms = AlarmLog(Site.of(config))
         self._mpc: MpcRecord | None = None
         self._last: Snapshot | None = None
         self._quality: dict[str, str] = {}
@@ -51,7 +51,7 @@ class Scribe:
     def record(
         self,
         cycle: Cycle,
-        desk: Desk,
+        planning: Planning,
         mode: Mode,
         cycle_ms: float,
         missed: int,
@@ -59,10 +59,10 @@ class Scribe:
         notices: Iterable[Finding],
     ) -> CycleRecord:
         """Of a cycle that has just ended; ``notices`` are alarms besides those that the record itself gives."""
-        prices = desk.prices()
+        prices = planning.prices()
         measured = {name: node.measured.p_kw if node.measured else None for name, node in cycle.result.nodes.items()}
         self.costs = self.costs.after(cycle.at.astimezone(self._zone), measured, prices)
-        around = Around(prices, self.costs.chf, desk.plan_age_s(), mode, cycle_ms, missed, telemetry)
+        around = Around(prices, self.costs.chf, planning.plan_age_s(), mode, cycle_ms, missed, telemetry)
         record = cycle_record(cycle, self._places, self._limits, around)
         jumped, self._last = tuple(_jumped(self._last, cycle.image.snapshot)), cycle.image.snapshot
         self._quality = {name: device.quality for name, device in record.devices.items()}

@@ -146,15 +146,15 @@ class Schedule:
             _log.exception("poll failed")
 
     async def _mpc(self) -> None:
-        self._service.desk.turn()
-        if self._service.desk.due(self._clock.now()):
+        self._service.planning.turn()
+        if self._service.planning.due(self._clock.now()):
             self._service.adopt(await self._service.replan())
         self._job_ended_s = self._clock.monotonic_s()
 
     async def _day_ahead(self) -> None:
-        self._service.desk.turn()
+        self._service.planning.turn()
         local = self._clock.now().astimezone(self._zone)
-        if local.time() >= self._settings.day_ahead_at and self._service.desk.plans.tomorrow is None:
+        if local.time() >= self._settings.day_ahead_at and self._service.planning.plans.tomorrow is None:
             try:
                 await self._service.tomorrow()
             except GridlabError as error:

@@ -20,16 +20,16 @@ from controller.process.heartbeat import Heartbeat, read_takeover
 from controller.process.modes import Mode
 from controller.record.records import CycleRecord, MpcRecord, Severity
 from controller.service.alarms import Finding
-from controller.service.connection import Field
+from controller.service.connection import DeviceConnection
 from controller.service.cycle import Cycle
-from controller.service.days import DayBook
+from controller.service.days import DayLoader
 from controller.service.doubts import DoubtKind
 from controller.service.memory import KeptCycle, Memory
 from controller.service.overrides import Override, checked
-from controller.service.planning import Desk, Replanned
-from controller.service.recording import Scribe
+from controller.service.planning import Planning, Replanned
+from controller.service.recording import CycleRecorder
 from controller.service.setup import Setup, node_limits
-from controller.service.stores import Books
+from controller.service.stores import Stores
 from core.devices import Outcome
 from core.errors import GridlabError
 from core.time import Clock
@@ -61,11 +61,11 @@ class Service:
         self.missed = 0
         self.notices: dict[str, Finding] = {}
         self._setup, self._clock, self._stopwatch = setup, clock, stopwatch
-        self._scribe, self._grid_check = Scribe(config, clock), GridCheck(config)
+        self._recorder, self._grid_check = CycleRecorder(config, clock), GridCheck(config)
         self._limits = node_limits(config)
         self._stack, self._turn = AsyncExitStack(), asyncio.Lock()
-        self._books = Books(setup, clock)
-        self._field: Field
+        self._stores = Stores(setup, clock)
+        self._connection: DeviceConnection
         self._closing, self._epoch = False, 0
 
     async def __aenter__(self) -> Self:
@@ -76,17 +76,17 @@ class Service:
         """
         setup, config = self._setup, self._setup.config
         async with AsyncExitStack() as stack:
-            books = await stack.enter_async_context(self._books)
+            stores = await stack.enter_async_context(self._stores)
             best_s = min(MPC_BEST_S, config.schedule.mpc_budget_s)
             planner: AnyPlanner = Planner(best_s) if setup.planner is None else PlannerLink(setup.planner, best_s)
             await stack.enter_async_context(planner)
-            days = DayBook(config, setup.path)
-            self.desk = Desk(config, days, planner, self._clock, self._stopwatch, coordinate=setup.coordinate)
-            await self.desk.open(self.memory.plans(days), self.memory.margin())
-            books.keep("journal", partial(self.memory.keep_plans, self.desk.plans))
-            self._field = Field(setup, books.audit, self._clock, self._stopwatch)
-            self._field.states = self._start_states()
-            self._scribe.costs = self.memory.costs() or self._scribe.costs
+            days = DayLoader(config, setup.path)
+            self.planning = Planning(config, days, planner, self._clock, self._stopwatch, coordinate=setup.coordinate)
+            await self.planning.open(self.memory.plans(days), self.memory.margin())
+            stores.keep("journal", partial(self.memory.keep_plans, self.planning.plans))
+            self._connection = DeviceConnection(setup, stores.audit, self._clock, self._stopwatch)
+            self._connection.states = self._start_states()
+            self._recorder.costs = self.memory.costs() or self._recorder.costs
             self._stack = stack.pop_all()
         return self
 
@@ -100,22 +100,22 @@ class Service:
     @property
     def memory(self) -> Memory:
         """What a restart takes up again."""
-        return self._books.memory
+        return self._stores.memory
 
     @property
     def damaged(self) -> tuple[str, ...]:
         """One line for everything of an earlier run that was found damaged and set aside."""
-        return self._books.damaged
+        return self._stores.damaged
 
     @property
     def states(self) -> Mapping[str, NodeState]:
         """What prosumers remember, by name."""
-        return self._field.loop.state if self._field.loop else self._field.states
+        return self._connection.loop.state if self._connection.loop else self._connection.states
 
     @property
     def overrides(self) -> Mapping[str, Override]:
         """What an operator wants of converters, by name."""
-        return self._field.loop.overrides if self._field.loop else {}
+        return self._connection.loop.overrides if self._connection.loop else {}
 
     def note(self, event: str, detail: str) -> None:
         """Put on record what somebody asked for.
@@ -123,7 +123,7 @@ class Service:
         Raises:
             RecordError: it cannot be.
         """
-        self._books.audit.note(self._clock.now(), event, detail)
+        self._stores.audit.note(self._clock.now(), event, detail)
 
     def first_mode(self) -> Mode:
         """ACTIVE where the last service ended in it a moment ago, unless that happens again and again; else MONITOR."""
@@ -149,7 +149,7 @@ class Service:
         """
         if who:
             noted = partial(self.note, "command", f"mode {mode}, {who}")
-            noted() if mode is Mode.ACTIVE else self._books.keep("audit trail", noted)
+            noted() if mode is Mode.ACTIVE else self._stores.keep("audit trail", noted)
         async with self._turn:
             return await self._set_mode(mode, within_s)
 
@@ -159,8 +159,8 @@ class Service:
         Returns:
             Outcomes of the releases, by device; empty if nothing was commanded.
         """
-        self._books.keep("audit trail", partial(self._books.audit.note, self._clock.now(), "emergency stop", who))
-        loop = self._field.loop
+        self._stores.keep("audit trail", partial(self._stores.audit.note, self._clock.now(), "emergency stop", who))
+        loop = self._connection.loop
         if loop is None or self.mode is not Mode.ACTIVE:
             return {}
         loop.halt()
@@ -178,12 +178,12 @@ class Service:
         limits = {node.converter: node for node in self._limits.values()}
         checked(device, p_kw, q_kvar, for_s, {name: node.s_max_kva for name, node in limits.items()})
         async with self._turn:
-            if self._field.loop is None or self.mode is not Mode.ACTIVE:
+            if self._connection.loop is None or self.mode is not Mode.ACTIVE:
                 raise GridlabError(f"service: asked an override in {self.mode}, allowed in active")
-            self._books.audit.note(
+            self._stores.audit.note(
                 self._clock.now(), "override", f"{device}: {p_kw} kW, {q_kvar} kvar, {for_s} s, {who}"
             )
-            self._field.loop.overrides[device] = Override(p_kw, q_kvar, self._clock.monotonic_s() + for_s)
+            self._connection.loop.overrides[device] = Override(p_kw, q_kvar, self._clock.monotonic_s() + for_s)
 
     async def close(self, within_s: float = STOP_S) -> Mapping[str, Outcome]:
         """Go to OFF for good; nobody can ask for another mode any more."""
@@ -192,15 +192,15 @@ class Service:
 
     async def sent(self) -> None:
         """Give the database of the telemetry a moment to take what waits."""
-        await self._books.sent()
+        await self._stores.sent()
 
     async def poll(self) -> None:
         """Read all devices between cycles."""
         async with self._turn:
-            if watch := self._field.watch:
+            if watch := self._connection.watch:
                 await watch.poll()
-                if changed := self._scribe.changed(watch):
-                    self._books.keep("telemetry", partial(self._books.recorder.devices, changed))
+                if changed := self._recorder.changed(watch):
+                    self._stores.keep("telemetry", partial(self._stores.recorder.devices, changed))
 
     async def cycle(self) -> CycleRecord | None:
         """One cycle; None in OFF.
@@ -209,17 +209,17 @@ class Service:
             RecordError: nothing can be audited, so nothing was written to any device.
         """
         async with self._turn:
-            if (loop := self._field.loop) is None:
+            if (loop := self._connection.loop) is None:
                 return None
             began_s = self._stopwatch.monotonic_s()
-            self.desk.turn()
-            cycle = await loop.run(self.desk.day, self.desk.plans)
+            self.planning.turn()
+            cycle = await loop.run(self.planning.day, self.planning.plans)
             record = self._recorded(cycle, 1e3 * (self._stopwatch.monotonic_s() - began_s))
-            kept = KeptCycle(cycle.at, loop.state, self._scribe.costs)
-            self._books.keep("journal", partial(self.memory.keep_cycle, kept, self.desk.margin))
-            self.desk.saw(cycle)
+            kept = KeptCycle(cycle.at, loop.state, self._recorder.costs)
+            self._stores.keep("journal", partial(self.memory.keep_cycle, kept, self.planning.margin))
+            self.planning.saw(cycle)
             self.check = self._grid_check.after(self.check, cycle.image.snapshot.measurements)
-            if self.mode is Mode.ACTIVE and (taken := _taken_over(cycle)):
+            if self.mode is Mode.ACTIVE and (taken := _overtaken(cycle)):
                 _log.error("yielding: %s", taken)
                 self.notices["yielded"] = Finding("yielded", Severity.ALARM, "service", taken)
                 await self._set_mode(Mode.MONITOR, within_s=0.0)
@@ -229,17 +229,17 @@ class Service:
     async def replan(self) -> Replanned:
         """Compute a new plan for the rest of the day; :meth:`adopt` puts it in force."""
         async with self._turn:
-            self.desk.turn()
+            self.planning.turn()
             soc = {name: state.battery.soc if state.battery else None for name, state in self.states.items()}
-            question = self.desk.question(soc)
-        return await self.desk.replan(question)
+            question = self.planning.question(soc)
+        return await self.planning.replan(question)
 
     def adopt(self, done: Replanned) -> MpcRecord:
         """Put a finished plan in force and on record."""
-        self.desk.adopt(done)
-        self._books.keep("journal", partial(self.memory.keep_plans, self.desk.plans))
-        self._scribe.saw_mpc(done.record)
-        self._books.keep("telemetry", partial(self._books.recorder.mpc, done.record))
+        self.planning.adopt(done)
+        self._stores.keep("journal", partial(self.memory.keep_plans, self.planning.plans))
+        self._recorder.saw_mpc(done.record)
+        self._stores.keep("telemetry", partial(self._stores.recorder.mpc, done.record))
         if self._setup.live:
             self._setup.live.publish_mpc(done.record)
         return done.record
@@ -250,16 +250,16 @@ class Service:
         Raises:
             InputError, PlannerError, SolverError: there is none yet.
         """
-        self.desk.turn()
-        await self.desk.tomorrow()
-        self._books.keep("journal", partial(self.memory.keep_plans, self.desk.plans))
+        self.planning.turn()
+        await self.planning.tomorrow()
+        self._stores.keep("journal", partial(self.memory.keep_plans, self.planning.plans))
 
     def _recorded(self, cycle: Cycle, cycle_ms: float) -> CycleRecord:
-        counts = self._books.forwarder.counts
-        notices = (*self.notices.values(), *self._books.lost())
-        record = self._scribe.record(cycle, self.desk, self.mode, cycle_ms, self.missed, counts, notices)
+        counts = self._stores.forwarder.counts
+        notices = (*self.notices.values(), *self._stores.lost())
+        record = self._recorder.record(cycle, self.planning, self.mode, cycle_ms, self.missed, counts, notices)
         self.record = record
-        self._books.keep("telemetry", partial(self._books.recorder.cycle, record))
+        self._stores.keep("telemetry", partial(self._stores.recorder.cycle, record))
         if self._setup.live:
             self._setup.live.publish(record)
         return record
@@ -269,49 +269,49 @@ class Service:
             return {}
         if self._closing and mode is not Mode.OFF:
             raise GridlabError(f"service: asked mode {mode}, allowed off; it is stopping")
-        noted = partial(self._books.audit.note, self._clock.now(), "mode", f"{self.mode} → {mode}")
+        noted = partial(self._stores.audit.note, self._clock.now(), "mode", f"{self.mode} → {mode}")
         epoch = None
         if mode is Mode.ACTIVE:
             noted()
             self.notices.clear()
             epoch = self._epoch = self.memory.next_epoch(await self._highest_epoch())
-        outcomes = await self._field.release(within_s) if self.mode is Mode.ACTIVE else {}
-        await self._field.disconnect()
+        outcomes = await self._connection.release(within_s) if self.mode is Mode.ACTIVE else {}
+        await self._connection.disconnect()
         self.mode, self.check, self.record = Mode.OFF, None, None
         if mode is not Mode.OFF:
-            await self._field.connect(epoch)
+            await self._connection.connect(epoch)
         self.mode = mode
         if set(outcomes.values()) <= {Outcome.VERIFIED}:
             self._beat()  # else the guardian goes on where this service could not
         if self._setup.live:
             self._setup.live.publish_mode(mode)
         if mode is not Mode.ACTIVE:
-            self._books.keep("audit trail", noted)
-        self._books.keep("journal", partial(self.memory.keep_mode, mode))
+            self._stores.keep("audit trail", noted)
+        self._stores.keep("journal", partial(self.memory.keep_mode, mode))
         return outcomes
 
     async def _highest_epoch(self) -> int:
         """Of any writer before, the guardian included."""
         takeover = read_takeover(self._setup.state)
-        return max(await self._field.highest_epoch(), takeover.epoch if takeover else 0)
+        return max(await self._connection.highest_epoch(), takeover.epoch if takeover else 0)
 
     def _beat(self) -> None:
         """Tell the guardian that this service is alive, and what it may do."""
         now, setup = self._clock.now(), self._setup
         beat = Heartbeat(self._epoch, self.mode, now, self._clock.monotonic_s(), setup.boot)
-        self._books.keep("heartbeat", partial(beat.write, setup.state))
+        self._stores.keep("heartbeat", partial(beat.write, setup.state))
 
     def _start_states(self) -> dict[str, NodeState]:
         """As the journal kept them, or with the state of charge that the plan has now."""
         takeover = read_takeover(self._setup.state)
         kept = self.memory.states(self._limits, takeover.released if takeover else {})
-        planned = self.desk.soc_at(self._clock.now())
+        planned = self.planning.soc_at(self._clock.now())
         return {
             name: kept.get(name) or NodeState.start(limits.battery, planned.get(name))
             for name, limits in self._limits.items()
         }
 
 
-def _taken_over(cycle: Cycle) -> str:
+def _overtaken(cycle: Cycle) -> str:
     """Whose converters another writer has taken; empty if none."""
     return ", ".join(f"{n}: {doubt.text}" for n, doubt in cycle.doubts.items() if doubt.kind is DoubtKind.OVERTAKEN)

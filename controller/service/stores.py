@@ -29,7 +29,7 @@ SEND_S = 10.0
 """How long the end of a run waits for its database."""
 
 
-class Books:
+class Stores:
     """See the module.
 
     Attributes:

@@ -103,7 +103,7 @@ async def simulate(
         controller = await stack.enter_async_context(module(CONTROLLER, (), folder / "controller.log"))
         guardian = await stack.enter_async_context(module(GUARDIAN, (), folder / "guardian.log"))
         opened = await controller.ask({"open": opening(job, folder, addresses)})
-        await guardian.ask({"open": post(job, folder, addresses)})
+        await guardian.ask({"open": guardian_opening(job, folder, addresses)})
         if opened["live_port"] is not None:
             announce(opened["live_port"])
         run = _Run(job, plant, controller, guardian, clock, observe)
@@ -224,7 +224,7 @@ def opening(job: Job, folder: Path, addresses: Addresses) -> Mapping[str, Any]:
     }
 
 
-def post(job: Job, folder: Path, addresses: Addresses) -> Mapping[str, Any]:
+def guardian_opening(job: Job, folder: Path, addresses: Addresses) -> Mapping[str, Any]:
     """What the guardian is told first, see :class:`controller.guardian.follow.Opening`."""
     return {"config": str(job.path), "state": str(folder), "start": job.start.isoformat(), "addresses": addresses}
 

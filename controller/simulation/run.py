@@ -6,8 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from controller.accounts.closing import Ended, close_books
-from controller.process.answers import Books, Referee, Truth
+from controller.accounts.closing import Ended, close_accounts
+from controller.process.answers import BatteryAccount, Referee, Truth
 from controller.process.talk import FollowerError
 from controller.report import write_report
 from controller.runs.directory import first_free, place, write_summary, written
@@ -44,7 +44,7 @@ def run_simulation(
             "coordinated": job.coordinate,
             "margin": job.config.limits.margin if job.margin is None else job.margin,
             **finished.day_ahead,
-            **close_books(folder, _ended(job, finished)),
+            **close_accounts(folder, _ended(job, finished)),
             "safe": finished.controller["safe"],
             "model_check": finished.controller["check"],
             "wall_s": round(clock.monotonic_s() - began_s, 3),
@@ -75,7 +75,7 @@ def _ended(job: Job, finished: Finished) -> Ended:
         before=before,
         last=last,
         after=after,
-        books={name: Books.model_validate(kept) for name, kept in books.items() if kept is not None},
+        batteries={name: BatteryAccount.model_validate(kept) for name, kept in books.items() if kept is not None},
         cycle_ms=finished.controller["cycle_ms"],
         missed=finished.cycles - sum(ms <= 1e3 * CYCLE_DEADLINE_S for ms in finished.controller["cycle_ms"]),
         referee=Referee.model_validate(finished.referee),

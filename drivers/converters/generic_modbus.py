@@ -49,13 +49,13 @@ class GenericModbusConverter:
         except GridlabError as error:
             return self._exchanges.refuse(error)
         powers = {"p_setpoint_kw": setpoint.p_kw, "q_setpoint_kvar": setpoint.q_kvar, "lease_s": setpoint.lease_s}
-        return await self._told({**powers, **self._writer, _COMMAND: 1}, follows=True)
+        return await self._commanded({**powers, **self._writer, _COMMAND: 1}, follows=True)
 
     async def release(self) -> Outcome:
         """Verified when the device no longer follows setpoints."""
-        return await self._told({**self._writer, _COMMAND: 0}, follows=False)
+        return await self._commanded({**self._writer, _COMMAND: 0}, follows=False)
 
-    async def _told(self, values: Mapping[str, float], *, follows: bool) -> Outcome:
+    async def _commanded(self, values: Mapping[str, float], *, follows: bool) -> Outcome:
         try:
             check_writer(self.name, self._epoch, self.status)
             plan = self._unit.plan(values, self.name, last=_COMMAND)

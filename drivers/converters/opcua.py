@@ -52,13 +52,13 @@ class OpcUaConverter:
         except GridlabError as error:
             return self._exchanges.refuse(error)
         powers = {"p_setpoint_kw": setpoint.p_kw, "q_setpoint_kvar": setpoint.q_kvar, "lease_s": setpoint.lease_s}
-        return await self._told({**powers, "writer_epoch": self._epoch}, {_COMMAND: 1}, follows=True)
+        return await self._commanded({**powers, "writer_epoch": self._epoch}, {_COMMAND: 1}, follows=True)
 
     async def release(self) -> Outcome:
         """Verified when the device no longer follows setpoints."""
-        return await self._told({"writer_epoch": self._epoch}, {_COMMAND: 0}, follows=False)
+        return await self._commanded({"writer_epoch": self._epoch}, {_COMMAND: 0}, follows=False)
 
-    async def _told(self, values: Mapping[str, float], command: Mapping[str, float], *, follows: bool) -> Outcome:
+    async def _commanded(self, values: Mapping[str, float], command: Mapping[str, float], *, follows: bool) -> Outcome:
         try:
             check_writer(self.name, self._epoch, self.status)
         except GridlabError as error:

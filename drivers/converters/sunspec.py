@@ -61,13 +61,13 @@ class SunspecConverter:
         }
         p = {"p_enable": 1, "p_mode": WATTS, "p_setpoint_kw": setpoint.p_kw}
         q = {"q_enable": 1, "q_mode": VARS, "q_priority": ACTIVE_FIRST, "q_setpoint_kvar": setpoint.q_kvar}
-        return await self._told(leases, p, q, follows=True)
+        return await self._commanded(leases, p, q, follows=True)
 
     async def release(self) -> Outcome:
         """Verified when the device no longer follows setpoints."""
-        return await self._told({"p_enable": 0}, {"q_enable": 0}, follows=False)
+        return await self._commanded({"p_enable": 0}, {"q_enable": 0}, follows=False)
 
-    async def _told(self, *steps: Step, follows: bool) -> Outcome:
+    async def _commanded(self, *steps: Step, follows: bool) -> Outcome:
         try:
             check_writer(self.name, self._epoch, self.status)
             async with self._exchanges.attempt():

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from controller.chaos.script import WARM_S, Played, Take
+from controller.chaos.script import WARM_S, Injected, TrialContext
 from controller.chaos.trials import Trial
 from controller.judge.case import InjectedFault, Kind
 from controller.judge.histories import read_histories
@@ -17,17 +17,17 @@ def test_a_fault_of_the_control_computer_is_judged_safe(trial: Trial, journal: P
     assert_safe(tried(trial, journal, tmp_path))
 
 
-async def resumed(take: Take) -> Played:
+async def resumed(context: TrialContext) -> Injected:
     """A death between two cycles that the guardian answers, and a successor in the middle of a half minute."""
-    stage = take.stage
-    await stage.until(100.0)
-    await stage.kill()
-    begins = stage.now
-    await stage.until(155.0)
-    ends = stage.now
-    await stage.restart()
-    await stage.until(300.0)
-    return Played(InjectedFault("death", 1, None, begins, ends, Kind.DEATH))
+    faulted = context.faulted
+    await faulted.until(100.0)
+    await faulted.kill()
+    begins = faulted.now
+    await faulted.until(155.0)
+    ends = faulted.now
+    await faulted.restart()
+    await faulted.until(300.0)
+    return Injected(InjectedFault("death", 1, None, begins, ends, Kind.DEATH))
 
 
 def test_after_a_restart_cycles_come_every_5_s_and_ramp_from_the_release(journal: Path, tmp_path: Path) -> None:
@@ -46,14 +46,14 @@ def test_after_a_restart_cycles_come_every_5_s_and_ramp_from_the_release(journal
     assert reach_kva[155.0] < reach_kva[160.0] <= 0.25 * 10.0
 
 
-async def unconfessed(take: Take) -> Played:
+async def unconfessed(context: TrialContext) -> Injected:
     """The controller dies, but what is on record as the fault is something harmless."""
-    stage = take.stage
-    await stage.until(WARM_S)
-    await stage.kill()
-    await stage.until(2 * WARM_S)
-    begins = stage.now - timedelta(seconds=WARM_S)
-    return Played(InjectedFault("nothing", 99, None, begins, begins, Kind.OTHER))
+    faulted = context.faulted
+    await faulted.until(WARM_S)
+    await faulted.kill()
+    await faulted.until(2 * WARM_S)
+    begins = faulted.now - timedelta(seconds=WARM_S)
+    return Injected(InjectedFault("nothing", 99, None, begins, begins, Kind.OTHER))
 
 
 def test_a_death_that_no_fault_explains_is_not_judged_safe(journal: Path, tmp_path: Path) -> None:
@@ -62,10 +62,10 @@ def test_a_death_that_no_fault_explains_is_not_judged_safe(journal: Path, tmp_pa
     assert any(broken.startswith("13: all no cycle for") for broken in result.broken)
 
 
-async def abandoned(take: Take) -> Played:
+async def abandoned(context: TrialContext) -> Injected:
     """A script that asks a controller which is no longer there."""
-    await take.stage.kill()
-    await take.stage.arm()
+    await context.faulted.kill()
+    await context.faulted.arm()
     raise AssertionError
 
 

@@ -48,7 +48,7 @@ def test_states_of_charge_stay_in_their_band(midday: Run) -> None:
     assert soc.max() - soc.min() > 0.1
 
 
-def test_energy_books_balance_with_the_plant(midday: Run) -> None:
+def test_energy_account_balance_with_the_plant(midday: Run) -> None:
     """Relative to what moved; a day has to stay within 1 %, in an hour a few Wh weigh more."""
     for name, book in midday.summary["energy_books"].items():
         assert abs(book["difference_kwh"]) < 0.01, name
@@ -78,7 +78,7 @@ def test_plans_are_followed(midday: Run) -> None:
     assert error[free].max() < 0.01
 
 
-def test_converters_do_what_they_are_told(midday: Run) -> None:
+def test_converters_do_what_they_are_said(midday: Run) -> None:
     """What is measured at a sample is what the cycle before had set."""
     table = midday.table("realtime.csv")
     for _, mine in table.groupby("prosumer"):

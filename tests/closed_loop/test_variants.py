@@ -122,7 +122,7 @@ def simulating(folder: Path) -> Iterator[subprocess.Popen[str]]:
             running.kill()
 
 
-def test_an_interrupted_run_closes_its_books(tmp_path: Path) -> None:
+def test_an_interrupted_run_closes_its_account(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with simulating(folder) as running:
         running.send_signal(signal.SIGINT)

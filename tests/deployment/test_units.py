@@ -70,7 +70,7 @@ def test_a_unit_exposes_little(unit: str, analyze: str, laboratory: Path) -> Non
     assert exposure(unit, analyze, laboratory) <= MOST_EXPOSED
 
 
-def test_a_unit_without_protection_is_told_from_them(analyze: str, laboratory: Path) -> None:
+def test_a_unit_without_protection_is_said_from_them(analyze: str, laboratory: Path) -> None:
     (laboratory / "etc/systemd/system/bare.service").write_text(f"[Service]\nExecStart={PROGRAM}\n")
     assert exposure("bare.service", analyze, laboratory) > 9
 

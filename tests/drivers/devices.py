@@ -15,7 +15,7 @@ OnWrite = Callable[[Words, Words], ExcCodes | None]
 """What a write does: (words of the device, words written by address)."""
 
 
-def take(words: Words, written: Words) -> ExcCodes | None:
+def obey(words: Words, written: Words) -> ExcCodes | None:
     """A device that does as it is told."""
     words.update(written)
     return None
@@ -34,7 +34,7 @@ def refuse(words: Words, written: Words) -> ExcCodes | None:
 class FakeDevice:
     """Registers of a map; ``say`` changes what they hold, ``on_write`` is what a write does."""
 
-    def __init__(self, registers: RegisterMap, says: Mapping[str, float | None], on_write: OnWrite = take) -> None:
+    def __init__(self, registers: RegisterMap, says: Mapping[str, float | None], on_write: OnWrite = obey) -> None:
         self.registers = registers
         self.words: Words = {a: 0 for r in registers.registers for a in range(r.address, r.end)}
         self.on_write = on_write

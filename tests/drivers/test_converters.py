@@ -16,9 +16,9 @@ from drivers.meters.sicam import SicamMeter
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
 from drivers.status import OperatingState
-from tests.drivers.devices import FakeDevice, Words, ignore, refuse, served, take
+from tests.drivers.devices import FakeDevice, Words, ignore, obey, refuse, served
 from tests.support.drivers import QUICK, REGISTERS, Hands, parts, run
-from tests.support.scripted import Line, Stage, scripted
+from tests.support.scripted import Event, Line, scripted
 
 CONVERTER = load_registers(REGISTERS / "converter_generic.yaml")
 METER = load_registers(REGISTERS / "sicam_meter.yaml")
@@ -102,7 +102,7 @@ def test_setpoint_that_is_refused_or_ignored_is_rejected(fault: object) -> None:
         async with bench() as b:
             b.device.on_write = fault  # type: ignore[assignment]
             assert await b.converter.write(SETPOINT) is Outcome.REJECTED
-            b.device.on_write = take
+            b.device.on_write = obey
             assert await b.converter.write(SETPOINT) is Outcome.VERIFIED
 
     run(test())
@@ -126,13 +126,13 @@ HELD = "03 10 40c00000 c1000000 {} 0007 0001 0002"
 @pytest.mark.parametrize(
     ("lines", "outcome"),
     [
-        ([(WRITE, Stage.SILENCE), ("03 0000 0008", HELD.format("004b"))], Outcome.VERIFIED),
-        ([(WRITE, Stage.CLOSE), ("03 0000 0008", HELD.format("004b"))], Outcome.VERIFIED),
+        ([(WRITE, Event.SILENCE), ("03 0000 0008", HELD.format("004b"))], Outcome.VERIFIED),
+        ([(WRITE, Event.CLOSE), ("03 0000 0008", HELD.format("004b"))], Outcome.VERIFIED),
         # the old setpoint still stands: the write may be executed later
-        ([(WRITE, Stage.SILENCE), ("03 0000 0008", HELD.format("002d"))], Outcome.UNKNOWN),
+        ([(WRITE, Event.SILENCE), ("03 0000 0008", HELD.format("002d"))], Outcome.UNKNOWN),
         ([(WRITE, "10 0000 0001"), ("03 0000 0008", HELD.format("002d"))], Outcome.UNKNOWN),
-        ([(WRITE, Stage.SILENCE), ("03 0000 0008", Stage.SILENCE)], Outcome.UNKNOWN),
-        ([(WRITE, "10 0000 0007"), ("03 0000 0008", Stage.CLOSE), ("03 0000 0008", Stage.CLOSE)], Outcome.UNKNOWN),
+        ([(WRITE, Event.SILENCE), ("03 0000 0008", Event.SILENCE)], Outcome.UNKNOWN),
+        ([(WRITE, "10 0000 0007"), ("03 0000 0008", Event.CLOSE), ("03 0000 0008", Event.CLOSE)], Outcome.UNKNOWN),
         ([(WRITE, "10 0000 0007"), ("03 0000 0008", "03 02 0000")], Outcome.UNKNOWN),
     ],
 )

@@ -131,7 +131,7 @@ def test_what_cannot_be_decoded_is_one_line_in_the_log(caplog: pytest.LogCapture
     assert len(caplog.records) < 5, caplog.messages
 
 
-def test_converters_that_another_writer_has_taken_are_not_claimed_again() -> None:
+def test_converters_that_another_writer_has_claimed_are_not_claimed_again() -> None:
     async def test() -> None:
         async with lab(*CONVERTERS) as here:
             told = here.devices.converters

@@ -12,7 +12,7 @@ from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import RegisterRangeError, load_registers
 from tests.drivers.devices import FakeDevice, served
 from tests.support.drivers import QUICK, REGISTERS, Hands, parts, run
-from tests.support.scripted import READ, WRITE, Line, Stage, linked
+from tests.support.scripted import READ, WRITE, Event, Line, linked
 
 MAP = load_registers(REGISTERS / "converter_generic.yaml")
 
@@ -35,7 +35,7 @@ def test_words_and_acknowledgements() -> None:
 
 def test_reading_is_tried_again_once_where_the_connection_had_served_and_was_lost() -> None:
     async def test() -> None:
-        lost = (READ[0], Stage.CLOSE)
+        lost = (READ[0], Event.CLOSE)
         lines: list[Line] = [READ, lost, READ, lost, lost]
         async with linked(lines) as link:
             assert await link.read(1, 0, 2) == (1, 2)
@@ -48,7 +48,7 @@ def test_reading_is_tried_again_once_where_the_connection_had_served_and_was_los
 
 def test_reading_that_nobody_answers_is_not_tried_again() -> None:
     async def test() -> None:
-        async with linked([READ, (READ[0], Stage.SILENCE), READ]) as link:
+        async with linked([READ, (READ[0], Event.SILENCE), READ]) as link:
             await link.read(1, 0, 2)
             with pytest.raises(NoAnswerError):
                 await link.read(1, 0, 2)
@@ -57,20 +57,20 @@ def test_reading_that_nobody_answers_is_not_tried_again() -> None:
     run(test())
 
 
-@pytest.mark.parametrize("stage", [Stage.SILENCE, Stage.CLOSE])
-def test_new_connection_that_fails_is_not_tried_again(stage: Stage) -> None:
+@pytest.mark.parametrize("event", [Event.SILENCE, Event.CLOSE])
+def test_new_connection_that_fails_is_not_tried_again(event: Event) -> None:
     async def test() -> None:
-        async with linked([(READ[0], stage)]) as link:
+        async with linked([(READ[0], event)]) as link:
             with pytest.raises(NoAnswerError):
                 await link.read(1, 0, 2)
 
     run(test())
 
 
-@pytest.mark.parametrize("stage", [Stage.SILENCE, Stage.CLOSE])
-def test_write_is_never_tried_again(stage: Stage) -> None:
+@pytest.mark.parametrize("event", [Event.SILENCE, Event.CLOSE])
+def test_write_is_never_tried_again(event: Event) -> None:
     async def test() -> None:
-        async with linked([READ, (WRITE[0], stage)]) as link:
+        async with linked([READ, (WRITE[0], event)]) as link:
             await link.read(1, 0, 2)
             with pytest.raises(NoAnswerError):
                 await link.write(1, 4, [75])
@@ -80,7 +80,7 @@ def test_write_is_never_tried_again(stage: Stage) -> None:
 
 def test_closed_connection_is_noticed_before_the_deadline() -> None:
     async def test() -> None:
-        async with linked([READ, (READ[0], Stage.CLOSE), READ], timing=Timing(request_s=10, exchange_s=10)) as link:
+        async with linked([READ, (READ[0], Event.CLOSE), READ], timing=Timing(request_s=10, exchange_s=10)) as link:
             await link.read(1, 0, 2)
             began = time.monotonic()
             await link.read(1, 0, 2)
@@ -112,7 +112,7 @@ def test_after_a_deadline_the_connection_is_reset_with_what_it_carries() -> None
 
 def test_cancelled_request_ends_its_connection() -> None:
     async def test() -> None:
-        async with linked([(READ[0], Stage.SILENCE), READ], timing=Timing(request_s=10, exchange_s=10)) as link:
+        async with linked([(READ[0], Event.SILENCE), READ], timing=Timing(request_s=10, exchange_s=10)) as link:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await link.read(1, 0, 2)
@@ -212,7 +212,7 @@ def test_breaker_leaves_a_silent_device_alone() -> None:
     async def test() -> None:
         clock = Hands()
         _, exchanges = parts("n3", clock)
-        lines: list[Line] = [(READ[0], Stage.SILENCE), (READ[0], Stage.SILENCE), READ]
+        lines: list[Line] = [(READ[0], Event.SILENCE), (READ[0], Event.SILENCE), READ]
         async with linked(lines, clock) as link:
             for second in range(3):
                 for attempt in range(4):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from drivers.exchange import BadAnswerError, ExchangeError, NoAnswerError, RefusedError, Timing
 from drivers.modbus import ModbusLink
 from tests.support.drivers import Hands, run
-from tests.support.scripted import READ, WRITE, Line, Stage, linked
+from tests.support.scripted import READ, WRITE, Event, Line, linked
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_answers_to_a_write_that_are_none(answer: str | bytes, error: type[Excha
     run(test())
 
 
-def test_late_answer_is_not_taken_for_the_next() -> None:
+def test_late_answer_is_not_claimed_for_the_next() -> None:
     async def test() -> None:
         late = bytes.fromhex("0001 0000 0007 01 03 04 0001 0002")  # transaction 1, when 2 is asked for
         lines: list[Line] = [READ, ("03 0008 0002", late), ("03 0008 0002", "03 04 3fa0 0000")]
@@ -75,12 +75,12 @@ def test_late_answer_is_not_taken_for_the_next() -> None:
     run(test())
 
 
-def test_late_answer_is_not_taken_for_the_next_on_another_connection() -> None:
+def test_late_answer_is_not_claimed_for_the_next_on_another_connection() -> None:
     """Of the first connection's request, in place of the second's."""
 
     async def test() -> None:
         late = bytes.fromhex("0001 0000 0007 01 03 04 0001 0002")
-        lines: list[Line] = [(READ[0], Stage.SILENCE), (READ[0], late), READ]
+        lines: list[Line] = [(READ[0], Event.SILENCE), (READ[0], late), READ]
         async with linked(lines) as link:
             for _ in range(2):
                 with pytest.raises(NoAnswerError):

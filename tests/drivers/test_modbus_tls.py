@@ -29,7 +29,7 @@ from drivers.registers import load_registers
 from tests.drivers.certificates import issue
 from tests.drivers.devices import FakeDevice, served
 from tests.support.drivers import QUICK, REGISTERS, Hands, run
-from tests.support.scripted import READ, WRITE, Line, Play, Stage, scripted
+from tests.support.scripted import READ, WRITE, Event, Line, Play, scripted
 
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 CLIENT_HELLO = b"\x16\x03"
@@ -121,7 +121,7 @@ def test_the_frames_are_those_of_modbus_tcp(folder: Path, version: ssl.TLSVersio
 @pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3])
 def test_it_is_reopened_and_tried_again_as_without_tls(folder: Path, version: ssl.TLSVersion) -> None:
     async def test() -> None:
-        lost, silent = (READ[0], Stage.CLOSE), (READ[0], Stage.SILENCE)
+        lost, silent = (READ[0], Event.CLOSE), (READ[0], Event.SILENCE)
         async with linked(folder, [READ, lost, READ, silent, READ], version) as (link, play):
             await link.read(1, 0, 2)
             assert await link.read(1, 0, 2) == (1, 2), "second attempt"
@@ -216,7 +216,7 @@ def test_a_device_that_ends_the_connection_without_a_word(folder: Path, caplog: 
     run(test())
 
 
-def test_a_device_without_tls_is_told_nothing(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_device_without_tls_is_said_nothing(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         async with served({1: FakeDevice(MAP, {})}) as port:
             assert "not reachable (TLS: no handshake within 0.3 s)" in await lost_with(folder, port, section(), caplog)

@@ -128,7 +128,7 @@ def security(**changed: str) -> OpcUaSecurity:
     return found
 
 
-def test_der_and_pem_are_told_apart_by_content(folder: Path) -> None:
+def test_der_and_pem_are_said_apart_by_content(folder: Path) -> None:
     certificate = load_pem_x509_certificate((folder / "own.pem").read_bytes())
     key = load_pem_private_key((folder / "own_key.pem").read_bytes(), None)
     (folder / "der.crt").write_bytes(certificate.public_bytes(Encoding.DER))

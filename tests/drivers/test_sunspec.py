@@ -13,7 +13,7 @@ from drivers.converters.sunspec import SunspecConverter
 from drivers.modbus import ModbusLink
 from drivers.sunspec_points import MODELS, POINTS, SENTINELS, Point
 from tests.support.drivers import QUICK, Hands, parts, run
-from tests.support.scripted import Line, Stage, scripted
+from tests.support.scripted import Event, Line, scripted
 
 SIZES = {"int16": 1, "uint16": 1, "enum16": 1, "int32": 2, "uint32": 2}
 SYMBOLS = {
@@ -90,7 +90,7 @@ MODEL_701: Line = ("03 9c86 0002", "03 04 02bd 0099")
             ],
             "no SunSpec scale factor of ['p_kw']",
         ),
-        ([MARK, ("03 9c42 0002", Stage.CLOSE), ("03 9c42 0002", Stage.CLOSE)], "no answer"),
+        ([MARK, ("03 9c42 0002", Event.CLOSE), ("03 9c42 0002", Event.CLOSE)], "no answer"),
     ],
 )
 def test_devices_that_are_none(lines: list[Line], trouble: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -23,7 +23,7 @@ from pymodbus.framer import FramerSocket
 
 from tests.support.drivers import run
 from tests.support.opcua_server import FakeConverter
-from tests.support.scripted import Line, Stage, scripted
+from tests.support.scripted import Event, Line, scripted
 
 READ = "03 0000 0002"
 
@@ -53,11 +53,11 @@ def test_pymodbus_encodes_nan_without_an_error() -> None:
     assert isnan(value)
 
 
-@pytest.mark.parametrize("stage", [Stage.SILENCE, Stage.CLOSE])
-def test_pymodbus_waits_for_every_retry_even_when_the_connection_is_lost(stage: Stage) -> None:
+@pytest.mark.parametrize("event", [Event.SILENCE, Event.CLOSE])
+def test_pymodbus_waits_for_every_retry_even_when_the_connection_is_lost(event: Event) -> None:
     async def test() -> None:
-        requests = 3 if stage is Stage.SILENCE else 1
-        async with pymodbus(requests * [(READ, stage)], retries=2) as client:
+        requests = 3 if event is Event.SILENCE else 1
+        async with pymodbus(requests * [(READ, event)], retries=2) as client:
             began = time.monotonic()
             with pytest.raises(ModbusIOException):
                 await client.read_holding_registers(0, count=2)
@@ -70,7 +70,7 @@ def test_pymodbus_client_gives_a_silent_device_up_after_eight_calls_of_four_requ
     async def test() -> None:
         defaults = signature(AsyncModbusTcpClient).parameters
         assert [defaults[x].default for x in ("timeout", "retries", "reconnect_delay_max")] == [3, 3, 300]
-        async with pymodbus(32 * [(READ, Stage.SILENCE)], timeout=0.005, retries=3) as client:
+        async with pymodbus(32 * [(READ, Event.SILENCE)], timeout=0.005, retries=3) as client:
             for call in range(8):
                 assert client.connected, call
                 with pytest.raises(ModbusIOException):
@@ -91,7 +91,7 @@ def test_pymodbus_passes_transaction_0_padding_and_odd_lengths() -> None:
     run(test())
 
 
-def test_pymodbus_counts_transactions_anew_on_every_connection_unless_it_is_told() -> None:
+def test_pymodbus_counts_transactions_anew_on_every_connection_unless_it_is_said() -> None:
     async def test() -> None:
         words = "03 04 0001 0002"
         async with pymodbus([(READ, words)] * 4, timeout=2) as client:
@@ -167,7 +167,7 @@ def test_pymodbus_tells_of_a_lost_connection_and_shows_its_transport() -> None:
             if not connected:
                 lost.set()
 
-        async with pymodbus([(READ, Stage.CLOSE)], trace_connect=noticed) as client:
+        async with pymodbus([(READ, Event.CLOSE)], trace_connect=noticed) as client:
             assert isinstance(client.ctx.transport, asyncio.Transport)
             with pytest.raises(ModbusIOException):
                 await client.read_holding_registers(0, count=2)
@@ -262,7 +262,7 @@ def test_asyncua_client_that_reconnects_holds_requests_back_for_a_minute(device:
     run(test())
 
 
-def test_asyncua_server_listens_everywhere_and_trusts_everybody_unless_told() -> None:
+def test_asyncua_server_listens_everywhere_and_trusts_everybody_unless_said() -> None:
     server = Server()
     assert server.endpoint.hostname == "0.0.0.0"
     assert ua.SecurityPolicyType.NoSecurity in server._security_policy

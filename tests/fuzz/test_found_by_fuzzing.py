@@ -34,7 +34,7 @@ READ = "03 0000 0002"
         "03 05 0001 0002 ff",  # an odd number of bytes
     ],
 )
-def test_frames_that_are_not_by_the_book_are_no_answers(answer: str | bytes) -> None:
+def test_frames_that_are_not_by_the_account_are_no_answers(answer: str | bytes) -> None:
     async def test() -> None:
         lines = [(READ, answer), (READ, "03 04 0001 0002")]
         async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, Hands(), QUICK) as link:

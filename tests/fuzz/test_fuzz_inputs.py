@@ -24,7 +24,7 @@ CAMPAIGNS: dict[Callable[[random.Random, int, Path], Findings], int] = {
 
 
 @pytest.mark.parametrize("campaign", CAMPAIGNS, ids=lambda campaign: campaign.__name__)
-def test_what_is_damaged_is_refused_by_the_book_or_as_good_as_before(
+def test_what_is_damaged_is_refused_by_the_account_or_as_good_as_before(
     campaign: Callable[[random.Random, int, Path], Findings], tmp_path: Path
 ) -> None:
     found = campaign(dice(SEED, campaign.__name__), CAMPAIGNS[campaign], tmp_path)

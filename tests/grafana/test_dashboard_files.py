@@ -63,14 +63,14 @@ def test_a_query_reads_what_the_telemetry_has(where: str, text: str) -> None:
     assert names.columns, where
 
 
-def test_every_field_is_shown() -> None:
+def test_every_value_is_shown() -> None:
     shown = {
         (n.measurement, field) for q in provisioned.panel_queries() for n in [Names.of(q.text)] for field in n.read
     }
     assert {(m.name, field) for m in MEASUREMENTS.values() for field in m.fields} <= shown
 
 
-def test_a_field_that_is_not_there_is_found() -> None:
+def test_a_value_that_is_not_there_is_found() -> None:
     names = Names.of(
         'SELECT max("each") AS "v" FROM (SELECT last("v_kv") AS "each" FROM "node" WHERE x) WHERE "row" = 1'
     )

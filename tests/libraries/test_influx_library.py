@@ -84,12 +84,12 @@ def test_flush_sends_nothing_and_close_waits_for_a_database_that_is_away() -> No
         assert len(database.bodies) == 4
 
 
-def test_a_field_that_is_nan_vanishes_and_with_it_the_point() -> None:
+def test_a_value_that_is_nan_vanishes_and_with_it_the_point() -> None:
     assert Point("m").field("x", nan).field("y", 1.0).to_line_protocol() == "m y=1"
     assert Point("m").field("x", nan).to_line_protocol() == ""
 
 
-def test_a_field_that_was_a_float_takes_no_integer(tmp_path: Path) -> None:
+def test_a_value_that_was_a_float_takes_no_integer(tmp_path: Path) -> None:
     influxd = Influxd(tmp_path)
     with influxd.running(), influxd.proxy():
         influxd.create("mixed")

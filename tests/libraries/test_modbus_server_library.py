@@ -78,5 +78,5 @@ def test_pymodbus_server_shifts_registers_that_overlap_behind_a_gap() -> None:
     run(test())
 
 
-def test_pymodbus_server_listens_everywhere_unless_told() -> None:
+def test_pymodbus_server_listens_everywhere_unless_said() -> None:
     assert signature(ModbusTcpServer).parameters["address"].default == ("", 502)

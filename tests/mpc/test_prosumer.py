@@ -131,7 +131,7 @@ def test_soc_at_positive_prices(name: str, pv: Pv | None, tariff: Tariff) -> Non
     assert plan.simultaneous_kw < SIMULTANEOUS_VISIBLE_KW
 
 
-def test_a_negative_price_rewards_losses_and_that_is_told() -> None:
+def test_a_negative_price_rewards_losses_and_that_is_said() -> None:
     """What the SoC lacks against the net power is lost by charging and discharging s at once: s (1/η − η) Δt/E."""
     battery = BATTERIES["lossy"]
     assert battery is not None

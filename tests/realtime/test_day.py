@@ -151,7 +151,7 @@ def test_the_lease_may_end_after_a_late_write() -> None:
         assert BATTERY.soc_min - 1e-9 <= reached <= BATTERY.soc_max + 1e-9
 
 
-def test_books_of_a_noisy_measurement() -> None:
+def test_account_of_a_noisy_measurement() -> None:
     """30 W of noise: the emulated battery stays in its band, and its energy is the true one within 1 %."""
     noise = list(np.random.default_rng(13).normal(0, 0.03, DAY))
     records, state = play(random_day(13), limits_of(BATTERY), noise_kw=noise)

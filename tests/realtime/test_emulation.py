@@ -57,7 +57,7 @@ steps = st.tuples(floats(-4, 4), st.one_of(st.none(), floats(-4, 4)), floats(0, 
 
 
 @given(battery=batteries, history=st.lists(steps, max_size=20))
-def test_books_balance(battery: Battery, history: list[tuple[float, float | None, float]]) -> None:
+def test_account_balance(battery: Battery, history: list[tuple[float, float | None, float]]) -> None:
     """ΔSoC · E = η charged − discharged/η, but for what a full or empty battery could not take."""
     state = BatteryState(0.5)
     for commanded, seen, seconds in history:

@@ -26,21 +26,21 @@ REST = at_rest(0.0, RATING)
 discs = st.builds(rect, st.floats(0, 15), st.floats(0, 2 * pi))
 
 
-def told(s_kva: complex, lease_s: float = 75.0, state: State = REST, rating: Rating = RATING) -> State:
+def commanded(s_kva: complex, lease_s: float = 75.0, state: State = REST, rating: Rating = RATING) -> State:
     result = accept(state, Frame(s_kva, lease_s, epoch=1), rating)
     assert isinstance(result, State)
     return result
 
 
 def test_a_small_step_is_a_first_order_response() -> None:
-    state = told(0.8 - 0.6j)
+    state = commanded(0.8 - 0.6j)
     for t_s in (0.0, 0.5, 2.0, 10.0):
         expected = (0.8 - 0.6j) * (1 - exp(-t_s / 2.0))
         assert isclose(update(state, t_s, RATING).s_kva, expected, abs_tol=1e-12)
 
 
 def test_a_large_step_ramps_until_the_response_is_slower_than_the_ramp() -> None:
-    state = told(6 + 8j)
+    state = commanded(6 + 8j)
     assert isclose(update(state, 10.0, RATING).s_kva, 0.5 * (6 + 8j), abs_tol=1e-12)
     knee_s = 10 / 0.5 - 2.0
     assert isclose(update(state, knee_s, RATING).s_kva, 0.9 * (6 + 8j), abs_tol=1e-12)
@@ -50,7 +50,7 @@ def test_a_large_step_ramps_until_the_response_is_slower_than_the_ramp() -> None
 
 @given(start=discs, target=discs, t_s=st.floats(0.1, 60))
 def test_power_and_energy_agree_with_an_integration_in_small_steps(start: complex, target: complex, t_s: float) -> None:
-    state = replace(told(target), s_kva=start)
+    state = replace(commanded(target), s_kva=start)
     s, energy, n = start, 0j, 4000
     for _ in range(n):
         rate = (target - s) / RATING.tau_s
@@ -64,7 +64,7 @@ def test_power_and_energy_agree_with_an_integration_in_small_steps(start: comple
 
 @given(start=discs, target=discs, cuts=st.lists(st.floats(0, 200), max_size=5))
 def test_steps_may_be_cut_anywhere(start: complex, target: complex, cuts: list[float]) -> None:
-    whole = state = replace(told(target), s_kva=start)
+    whole = state = replace(commanded(target), s_kva=start)
     for t_s in sorted(cuts):
         state = update(state, t_s, RATING)
         assert abs(state.s_kva) <= 15 + 1e-9
@@ -75,7 +75,7 @@ def test_steps_may_be_cut_anywhere(start: complex, target: complex, cuts: list[f
 
 def test_the_lease_ends_in_the_middle_of_a_step() -> None:
     rating = replace(RATING, safe_kva=1 + 0j)
-    state = replace(told(3 + 0j, lease_s=40.0, state=at_rest(0.0, rating), rating=rating), s_kva=3 + 0j)
+    state = replace(commanded(3 + 0j, lease_s=40.0, state=at_rest(0.0, rating), rating=rating), s_kva=3 + 0j)
     assert update(state, 39.999, rating).mode is Mode.REMOTE
     lapsed = update(state, 44.0, rating)
     assert (lapsed.mode, lapsed.setpoint_kva, lapsed.lease_s) == (Mode.SAFE, 1 + 0j, 0.0)
@@ -85,13 +85,13 @@ def test_the_lease_ends_in_the_middle_of_a_step() -> None:
 
 
 def test_time_does_not_go_back() -> None:
-    state = update(told(1 + 0j), 10.0, RATING)
+    state = update(commanded(1 + 0j), 10.0, RATING)
     assert update(state, 5.0, RATING) == state
 
 
 @pytest.mark.parametrize("mode", [Mode.OFF, Mode.FAULT, Mode.LOCAL])
 def test_who_holds_the_panel_holds_the_converter(mode: Mode) -> None:
-    running = update(told(4 + 0j), 30.0, RATING)
+    running = update(commanded(4 + 0j), 30.0, RATING)
     held = update(running, 30.5, RATING, Inputs(panel=mode))
     assert held.mode is mode
     assert accept(held, Frame(1 + 0j, 75, 1), RATING) is Refusal.STATE
@@ -102,7 +102,7 @@ def test_who_holds_the_panel_holds_the_converter(mode: Mode) -> None:
 
 
 def test_a_stuck_output_stays_and_a_derated_one_shrinks() -> None:
-    running = update(told(3 + 4j), 60.0, RATING)
+    running = update(commanded(3 + 4j), 60.0, RATING)
     assert update(replace(running, setpoint_kva=0j), 70.0, RATING, Inputs(stuck=True)).s_kva == running.s_kva
     shrunk = update(running, 74.0, RATING, Inputs(derated_kva=2.0))
     assert isclose(shrunk.s_kva, (3 + 4j) * 2 / 5, rel_tol=1e-2)
@@ -124,12 +124,12 @@ def test_a_stuck_output_stays_and_a_derated_one_shrinks() -> None:
     ],
 )
 def test_what_is_refused(frame: Frame, refusal: Refusal) -> None:
-    assert accept(told(2 + 0j), frame, RATING) is refusal
+    assert accept(commanded(2 + 0j), frame, RATING) is refusal
 
 
 def test_a_release_and_a_setpoint_without_lease_at_the_safe_state_drop_the_setpoint() -> None:
     for frame in (Frame(9 + 0j, 75, 2, enable=False), Frame(0j, 0, 2)):
-        state = accept(told(2 + 0j), frame, RATING)
+        state = accept(commanded(2 + 0j), frame, RATING)
         assert isinstance(state, State)
         assert (state.mode, state.setpoint_kva, state.epoch) == (Mode.SAFE, 0j, 2)
 

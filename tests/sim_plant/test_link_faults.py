@@ -45,13 +45,13 @@ def test_messages_are_found_however_the_stream_is_cut(bodies: list[bytes], cuts:
         stream, buffer, found = b"".join(messages), bytearray(), []
         for begin, end in pairwise(sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})):
             buffer += stream[begin:end]
-            found += framing.taken(buffer)
+            found += framing.whole_messages(buffer)
         assert (found, buffer) == (messages, b"")
 
 
 def test_a_length_that_cannot_be_true_takes_everything() -> None:
     buffer = bytearray(b"MSGF\0\0\0\0 and more")
-    assert list(OPCUA.taken(buffer)) == [b"MSGF\0\0\0\0 and more"]
+    assert list(OPCUA.whole_messages(buffer)) == [b"MSGF\0\0\0\0 and more"]
     assert not buffer
 
 

@@ -62,7 +62,7 @@ class Bench:
     async def read(self, name: str) -> Measurement:
         return await self.devices.readers[name].read()
 
-    async def told(self, name: str, p_kw: float) -> Outcome | None:
+    async def commanded(self, name: str, p_kw: float) -> Outcome | None:
         """The outcome of a write, where there is something to write to."""
         if name not in self.devices.converters:
             return None
@@ -82,7 +82,7 @@ class Bench:
         async with asyncio.timeout(HEALED_S):
             while (reading := await self.read(name)).quality is not Quality.GOOD:
                 await asyncio.sleep(TIMING.pause_s)
-            while await self.told(name, 1.0) not in (Outcome.VERIFIED, None):
+            while await self.commanded(name, 1.0) not in (Outcome.VERIFIED, None):
                 await asyncio.sleep(TIMING.pause_s)
         assert self.right(reading), name
 
@@ -103,7 +103,7 @@ def resources() -> tuple[int, int]:
 async def failed(lab: Bench, name: str, *, read_first: bool) -> None:
     """A reading and a write, with a live session for the first of them."""
     reading = await lab.read(name) if read_first else None
-    outcome = await lab.told(name, 2.0)
+    outcome = await lab.commanded(name, 2.0)
     reading = reading or await lab.read(name)
     assert (reading.quality, reading.p_kw) == (Quality.INVALID, None), name
     assert outcome in (Outcome.UNKNOWN, None), name
@@ -143,13 +143,13 @@ async def plausible(lab: Bench, name: str, p_kw: float) -> Outcome | None:
 
 
 async def verified_is_so(lab: Bench, name: str, p_kw: float) -> Outcome | None:
-    outcome = await lab.told(name, p_kw)
+    outcome = await lab.commanded(name, p_kw)
     if outcome is Outcome.VERIFIED:
         assert lab.setpoint_kw(name) == pytest.approx(p_kw), name
     return outcome
 
 
-def test_what_is_taken_for_an_answer_is_one() -> None:
+def test_what_is_claimed_for_an_answer_is_one() -> None:
     async def test() -> None:
         async with bench(*KINDS) as lab:
             names = [kind.name for kind in KINDS]
@@ -188,12 +188,12 @@ def test_a_write_that_timed_out_is_executed_later() -> None:
         async with bench(GENERIC_ONE) as lab:
             await lab.healed("generic")
             await lab.switch("late_write", "generic", on=True)
-            assert await lab.told("generic", 2.0) is Outcome.UNKNOWN
+            assert await lab.commanded("generic", 2.0) is Outcome.UNKNOWN
             assert lab.setpoint_kw("generic") == 1.0, "not yet"
             await lab.switch("late_write", "generic", on=False)
             await lab.cycle()
             assert lab.setpoint_kw("generic") == 2.0
-            assert await lab.told("generic", 1.5) is Outcome.VERIFIED
+            assert await lab.commanded("generic", 1.5) is Outcome.VERIFIED
             await lab.cycle()
             assert lab.setpoint_kw("generic") == 1.5, "the newest one counts"
 

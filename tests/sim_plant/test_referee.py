@@ -29,7 +29,7 @@ class Converter:
     def _seen(self, seen: Verdict | Change) -> None:
         (self.changes if isinstance(seen, Change) else self.verdicts).append(seen)
 
-    def told(self, t_s: float, s_kva: complex, lease_s: float = 75.0, epoch: int = 1, enable: int = 1) -> Verdict:
+    def commanded(self, t_s: float, s_kva: complex, lease_s: float = 75.0, epoch: int = 1, enable: int = 1) -> Verdict:
         self.t_s = t_s
         self.station.write(
             {
@@ -46,9 +46,9 @@ class Converter:
 def test_a_day_within_the_rules_has_no_violation() -> None:
     converter = Converter()
     for k in range(200):
-        verdict = converter.told(30.0 * k, (7 if k % 2 else -0.5) + 0j)
+        verdict = converter.commanded(30.0 * k, (7 if k % 2 else -0.5) + 0j)
         assert (verdict.refusal, verdict.violations) == (None, ())
-    assert converter.told(6000.0, 0j, enable=0).violations == ()
+    assert converter.commanded(6000.0, 0j, enable=0).violations == ()
 
 
 @pytest.mark.parametrize(
@@ -69,66 +69,66 @@ def test_every_seeded_violation_is_caught(
     frame: dict[str, float], violation: Violation, refusal: Refusal | None
 ) -> None:
     converter = Converter()
-    converter.told(0.0, 4 + 0j)
-    verdict = converter.told(30.0, **{"s_kva": 4 + 0j, **frame})  # type: ignore[arg-type]
+    converter.commanded(0.0, 4 + 0j)
+    verdict = converter.commanded(30.0, **{"s_kva": 4 + 0j, **frame})  # type: ignore[arg-type]
     assert violation in verdict.violations
     assert verdict.refusal == refusal
 
 
 def test_the_ramp_is_judged_over_a_burst_as_a_whole() -> None:
     converter = Converter()
-    assert converter.told(0.0, 5 + 0j).violations == ()
-    assert converter.told(0.5, 5 + 5.5j).violations == (), "P and Q by two requests are one command"
-    assert converter.told(1.0, 7 + 5.5j).violations == (Violation.RAMP,)
-    assert converter.told(30.0, 7 + 5.5j).violations == ()
+    assert converter.commanded(0.0, 5 + 0j).violations == ()
+    assert converter.commanded(0.5, 5 + 5.5j).violations == (), "P and Q by two requests are one command"
+    assert converter.commanded(1.0, 7 + 5.5j).violations == (Violation.RAMP,)
+    assert converter.commanded(30.0, 7 + 5.5j).violations == ()
 
 
 def test_a_refused_frame_does_not_restart_the_ramp_clock() -> None:
     converter = Converter()
-    converter.told(0.0, 0j)
-    converter.told(29.0, 20 + 0j)
-    assert converter.told(30.0, 7.5 + 0j).violations == ()
+    converter.commanded(0.0, 0j)
+    converter.commanded(29.0, 20 + 0j)
+    assert converter.commanded(30.0, 7.5 + 0j).violations == ()
 
 
 def test_after_a_lapse_the_ramp_begins_at_the_safe_state() -> None:
     converter = Converter()
-    converter.told(0.0, 7 + 0j)
-    assert converter.told(90.0, -14.9 + 0j).violations == (), "more than 60 s at 0.25 kVA/s since the last frame"
-    converter.told(110.0, -13 + 0j)
+    converter.commanded(0.0, 7 + 0j)
+    assert converter.commanded(90.0, -14.9 + 0j).violations == (), "more than 60 s at 0.25 kVA/s since the last frame"
+    converter.commanded(110.0, -13 + 0j)
     converter.station.switch("reboot", on=True)
     converter.station.switch("reboot", on=False)
-    assert converter.told(140.0, 7 + 0j).violations == (), "from the safe state, not from -13 kW"
+    assert converter.commanded(140.0, 7 + 0j).violations == (), "from the safe state, not from -13 kW"
 
 
 def test_every_change_of_state_is_recorded_at_its_moment() -> None:
     converter = Converter()
-    converter.told(0.0, 1 + 0j, lease_s=40.0)
-    converter.told(30.0, 1 + 0j, lease_s=40.0)
-    converter.told(200.0, 1 + 0j)
-    converter.told(210.0, 0j, enable=0)
+    converter.commanded(0.0, 1 + 0j, lease_s=40.0)
+    converter.commanded(30.0, 1 + 0j, lease_s=40.0)
+    converter.commanded(200.0, 1 + 0j)
+    converter.commanded(210.0, 0j, enable=0)
     assert [(c.t_s, c.state) for c in converter.changes] == [
         (0.0, "remote"), (70.0, "safe"), (200.0, "remote"), (210.0, "safe"),
     ]  # fmt: skip
 
 
 def test_a_first_frame_has_thirty_seconds_of_ramp() -> None:
-    assert Converter().told(0.0, 7.5 + 0j).violations == ()
-    assert Converter().told(0.0, 7.6 + 0j).violations == (Violation.RAMP,)
+    assert Converter().commanded(0.0, 7.5 + 0j).violations == ()
+    assert Converter().commanded(0.0, 7.6 + 0j).violations == (Violation.RAMP,)
 
 
 def test_a_circle_that_shrinks_may_be_left_faster_than_the_ramp() -> None:
     converter = Converter()
     for k in range(3):
-        converter.told(30.0 * k, 7 * (k + 1) * 0.7 + 0j)
+        converter.commanded(30.0 * k, 7 * (k + 1) * 0.7 + 0j)
     converter.station.switch("derated", on=True, number=2.0)
-    assert converter.told(90.0, 2 + 0j).violations == ()
-    assert converter.told(120.0, 3 + 0j).violations == (Violation.CIRCLE,)
+    assert converter.commanded(90.0, 2 + 0j).violations == ()
+    assert converter.commanded(120.0, 3 + 0j).violations == (Violation.CIRCLE,)
 
 
 def test_what_is_lost_is_judged_all_the_same() -> None:
     converter = Converter()
     converter.station.switch("ignore_writes", on=True)
-    verdict = converter.told(30.0, 20 + 0j)
+    verdict = converter.commanded(30.0, 20 + 0j)
     assert verdict.refusal == "ignored"
     assert Violation.CIRCLE in verdict.violations
     assert converter.station.state.setpoint_kva == 0

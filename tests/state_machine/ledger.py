@@ -170,7 +170,7 @@ class Ledger:
         return self.has(device, *FOREIGN) or at_s <= self._foreign_until_s.get(device, NEVER_S)
 
     def lied(self, device: str) -> bool:
-        """Whether the device has ever been anything but obedient and honest: its books may be wrong for good."""
+        """Whether the device has ever been anything but obedient and honest: its stores may be wrong for good."""
         return device in self._lied
 
     def calm_s(self, device: str, at_s: float) -> float:

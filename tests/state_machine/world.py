@@ -19,7 +19,7 @@ from typing import Any, Literal
 import pytest
 
 from controller.guardian import guardian as guardian_module
-from controller.guardian.guardian import Guardian, Post
+from controller.guardian.guardian import Guardian, GuardianSetup
 from controller.planner.planner import Planner
 from controller.planner.unit import listening
 from controller.process.clocks import SteppedClock, WallClock
@@ -29,7 +29,7 @@ from controller.process.modes import Mode
 from controller.record.records import CycleRecord
 from controller.service import connection as connection
 from controller.service import days
-from controller.service import stores as books
+from controller.service import stores as stores
 from controller.service.service import Service
 from controller.service.setup import Setup
 from core.config import Config
@@ -207,7 +207,7 @@ class World:
         assert service
         if at_frame is not None:
             await self._die(service, at_frame)
-        await service._field.disconnect()
+        await service._connection.disconnect()
         with tempfile.TemporaryDirectory() as aside:
             _copy(self.setup.state, Path(aside))
             await service._stack.aclose()
@@ -251,7 +251,7 @@ class World:
     async def close(self) -> None:
         """Without any demand on it."""
         if self.service:
-            await self.service._field.disconnect()
+            await self.service._connection.disconnect()
             await self.service._stack.aclose()
         await self.guardian.close()
 
@@ -265,7 +265,7 @@ async def opened(planner: Path) -> AsyncIterator[World]:
         witness = plant.laboratory.recorder.tally = Witness(folder=folder)
         config = at_addresses(site(), {device.name: address(device) for device in plant.devices})
         clock = SteppedClock(NOON)
-        guardian = Guardian(Post(config, CONFIG, folder, patience_s=PATIENCE_S), clock)
+        guardian = Guardian(GuardianSetup(config, CONFIG, folder, patience_s=PATIENCE_S), clock)
         setup = Setup(config, CONFIG, folder, folder, patience_s=PATIENCE_S, planner=planner)
         world = World(plant, clock, guardian, witness, setup)
         stack.push_async_callback(world.close)
@@ -274,7 +274,7 @@ async def opened(planner: Path) -> AsyncIterator[World]:
 
 def audit_bytes(world: World) -> int:
     """How long the audit trail is."""
-    path = world.setup.folder / books.AUDIT
+    path = world.setup.folder / stores.AUDIT
     return path.stat().st_size if path.exists() else 0
 
 

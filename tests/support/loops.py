@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from controller.accounts.closing import Ended, close_books
-from controller.process.answers import Books, Referee, Truth
+from controller.accounts.closing import Ended, close_accounts
+from controller.process.answers import BatteryAccount, Referee, Truth
 from controller.process.clocks import WallClock
 from controller.record.recorder import Recorder
 from controller.record.records import CycleRecord, MpcRecord, ProsumerRecord
@@ -225,7 +225,7 @@ class Loop:
     def _summary(self, folder: Path, truths: tuple[Any, Any, Any], end_s: float) -> dict[str, Any]:
         end = self.start + timedelta(seconds=end_s)
         before, last, after = (Truth.model_validate(said) for said in truths)
-        books = {n: Books.model_validate(asdict(s.battery)) for n, s in self.state.items() if s.battery}
+        books = {n: BatteryAccount.model_validate(asdict(s.battery)) for n, s in self.state.items() if s.battery}
         counted = Referee.model_validate(counts(self.laboratory.recorder.tally))
         ended = Ended(self.config, self.path, end, before, last, after, books, self.cycle_ms, 0, counted)
         return {
@@ -242,7 +242,7 @@ class Loop:
             "coordinated": self.coordinate,
             "margin": self.config.limits.margin,
             **summarised(self.plan),
-            **close_books(folder, ended),
+            **close_accounts(folder, ended),
             "safe": dict.fromkeys(self.laboratory.converters, True),
             "model_check": {"mean_pu": 0.0002, "worst_pu": 0.001, "worst_node": "N2", "samples": 100},
             "wall_s": 1.0,

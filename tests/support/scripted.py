@@ -15,14 +15,14 @@ WRITE = ("10 0004 0001 02 004b", "10 0004 0001")
 """Request and answer."""
 
 
-class Stage(Enum):
+class Event(Enum):
     """Directions in place of an answer."""
 
     SILENCE = "no answer, ever"
     CLOSE = "the connection ends"
 
 
-Line = tuple[str, str | bytes | Stage]
+Line = tuple[str, str | bytes | Event]
 """Request and answer: PDUs as hexadecimal bytes, blanks between them as one likes; bytes go out as they are."""
 
 
@@ -56,8 +56,8 @@ class Play:
             self.unexpected.append(f"{header.hex(' ')} {pdu.hex(' ')}, in turn: {self.left[:1]}")
             return False
         _, answer = self.left.pop(0)
-        if isinstance(answer, Stage):
-            return answer is Stage.SILENCE
+        if isinstance(answer, Event):
+            return answer is Event.SILENCE
         if isinstance(answer, bytes):
             writer.write(answer)
             return True

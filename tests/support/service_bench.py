@@ -12,7 +12,7 @@ from controller.process.follower import at_addresses
 from controller.process.heartbeat import Released
 from controller.record.audit import AuditTrail
 from controller.service.cycle import ControlLoop, Cycle
-from controller.service.days import Day, DayBook
+from controller.service.days import Day, DayLoader
 from controller.service.doubts import Doubts
 from controller.service.plans import Dated, Plans
 from controller.service.setup import node_limits
@@ -41,7 +41,7 @@ def modbus_only() -> Config:
 
 @cache
 def midsummer() -> Day:
-    return DayBook(modbus_only(), CONFIG).load(MIDSUMMER).day
+    return DayLoader(modbus_only(), CONFIG).load(MIDSUMMER).day
 
 
 @cache

@@ -50,7 +50,7 @@ async def seen(device: AbstractAsyncContextManager[Any]) -> tuple[Measurement, C
         return await converter.read(), converter.status
 
 
-async def told(device: AbstractAsyncContextManager[Any], setpoint: Setpoint) -> Outcome:
+async def commanded(device: AbstractAsyncContextManager[Any], setpoint: Setpoint) -> Outcome:
     async with device as converter:
         outcome: Outcome = await converter.write(setpoint)
         return outcome
@@ -80,17 +80,17 @@ def test_generic_converter_is_read_by_one_request() -> None:
         ("7fc00000 c0000000 004b 0007 0001 0002", Outcome.REJECTED),  # not available
     ],
 )
-def test_generic_converter_is_told_by_one_request_and_read_back(held: str, outcome: Outcome) -> None:
+def test_generic_converter_is_said_by_one_request_and_read_back(held: str, outcome: Outcome) -> None:
     write = ("10 0000 0007 0e 3fc00000 c0000000 004b 0007 0001", "10 0000 0007")
     lines: list[Line] = [write, ("03 0000 0008", f"03 10 {held}")]
-    assert run(told(generic(lines), Setpoint(1.5, -2.0, 75.0))) is outcome
+    assert run(commanded(generic(lines), Setpoint(1.5, -2.0, 75.0))) is outcome
 
 
 def test_generic_converter_never_rounds_a_setpoint_up() -> None:
     # 0.1 lies between the floats 3dcccccc (0.0999999940) and 3dcccccd (0.1000000015)
     write = ("10 0000 0007 0e 3dcccccc bdcccccc 004b 0007 0001", "10 0000 0007")
     lines: list[Line] = [write, ("03 0000 0008", "03 10 3dcccccc bdcccccc 004b 0007 0001 0002")]
-    assert run(told(generic(lines), Setpoint(0.1, -0.1, 75.9))) is Outcome.VERIFIED
+    assert run(commanded(generic(lines), Setpoint(0.1, -0.1, 75.9))) is Outcome.VERIFIED
 
 
 def test_generic_converter_refuses() -> None:
@@ -98,7 +98,7 @@ def test_generic_converter_refuses() -> None:
         ("10 0000 0007 0e 3fc00000 c0000000 004b 0007 0001", "90 03"),
         ("03 0000 0008", "03 10 00000000 00000000 0000 0008 0000 0001"),
     ]
-    assert run(told(generic(lines), Setpoint(1.5, -2.0, 75.0))) is Outcome.REJECTED
+    assert run(commanded(generic(lines), Setpoint(1.5, -2.0, 75.0))) is Outcome.REJECTED
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_sunspec_converter_that_has_only_what_it_must() -> None:
     ("left", "outcome"),
     [("0000004a", Outcome.VERIFIED), ("ffffffff", Outcome.VERIFIED), ("0000002d", Outcome.REJECTED)],
 )
-def test_sunspec_converter_is_told_what_shrinks_first(left: str, outcome: Outcome) -> None:
+def test_sunspec_converter_is_said_what_shrinks_first(left: str, outcome: Outcome) -> None:
     # before: 1 kW and −3 kvar; so Q, which shrinks to −2 kvar, is written before P, which grows to 1.5 kW
     lines: list[Line] = [
         *DISCOVERY,
@@ -218,7 +218,7 @@ def test_sunspec_converter_is_told_what_shrinks_first(left: str, outcome: Outcom
         ("03 9d37 001b", f"03 36 {sunspec_controls(left)}"),
         ("03 9d66 0001", "03 02 0000"),
     ]
-    assert run(told(sunspec(lines), Setpoint(1.5, -2.0, 75.0))) is outcome
+    assert run(commanded(sunspec(lines), Setpoint(1.5, -2.0, 75.0))) is outcome
 
 
 def test_sunspec_converter_is_released() -> None:

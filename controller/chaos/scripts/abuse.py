@@ -15,9 +15,9 @@ from typing import Any
 from controller.api.attempts import EVENT
 from controller.api.endpoints import PREFIX
 from controller.api.tokens import Role, token_of
-from controller.chaos.forged_requests import ARM, HUGE, KINDS, MODE, OVERRIDE, Forger, bearer, order
+from controller.chaos.forged_requests import ARM, HUGE, KINDS, MODE, OVERRIDE, ForgedRequests, bearer, order
 from controller.chaos.intruder import CUT_OFF, Attempt, call, linger, meanwhile
-from controller.chaos.script import Played, Take
+from controller.chaos.script import Injected, TrialContext
 from controller.chaos.scripts.devices import leaks
 from controller.judge.case import MODE_NOTE, Kind
 from controller.judge.cycles import COMMAND_NOTE
@@ -33,7 +33,7 @@ SILENT = 16
 BATCH = 12
 """Requests between two steps; an operator may ask so often."""
 JITTER_S = 1.0
-"""Real time by which a cycle may take longer than undisturbed ones."""
+"""Real time by which a cycle may context longer than undisturbed ones."""
 STANDS_S = 1800.0
 CHANGES = (MODE_NOTE, COMMAND_NOTE, "override", "emergency stop")
 """Events of the audit trail that tell of something that was done."""
@@ -42,24 +42,24 @@ _ATTEMPT = re.compile(r"(?:^|; )((?:GET|POST|other method) \S+ by \w+: \d{3})([^
 _TIMES = re.compile(r" × (\d+)$")
 
 
-async def abused(take: Take) -> Played:
+async def abused(context: TrialContext) -> Injected:
     """27: every attempt is refused and on record, nothing changes, no cycle is late; in ACTIVE or in MONITOR."""
-    stage, kind = take.stage, KINDS[take.seed % len(KINDS)]
-    mode = Mode.MONITOR if take.seed % 2 else Mode.ACTIVE
-    await take.warmed_up()
-    siege, before = Siege.of(take), await take.resources()
-    nonce = await siege.prepare(mode)
-    begins, stood, quiet_s = stage.now, await siege.standing(), list(stage.cycles_s)
-    await siege.go_on(mode, kind, nonce)
-    siege.complain(jitter(quiet_s, stage.cycles_s[len(quiet_s) :]))
-    siege.complain(moved(stood, await siege.standing()))
-    fault = take.fault(f"{kind}, {mode}", Kind.OTHER, begins)
-    await siege.give_back(mode)
-    await take.aftermath()
-    siege.complain(leaks(before, await take.resources()))
-    await stage.stop()
-    siege.complain(unrecorded(siege.seen, stage.folder / AUDIT))
-    return Played(fault, tuple(siege.complaints))
+    faulted, kind = context.faulted, KINDS[context.seed % len(KINDS)]
+    mode = Mode.MONITOR if context.seed % 2 else Mode.ACTIVE
+    await context.warmed_up()
+    abuse, before = Abuse.of(context), await context.resources()
+    nonce = await abuse.prepare(mode)
+    begins, stood, quiet_s = faulted.now, await abuse.standing(), list(faulted.cycles_s)
+    await abuse.go_on(mode, kind, nonce)
+    abuse.complain(jitter(quiet_s, faulted.cycles_s[len(quiet_s) :]))
+    abuse.complain(moved(stood, await abuse.standing()))
+    fault = context.fault(f"{kind}, {mode}", Kind.OTHER, begins)
+    await abuse.give_back(mode)
+    await context.aftermath()
+    abuse.complain(leaks(before, await context.resources()))
+    await faulted.stop()
+    abuse.complain(unrecorded(abuse.seen, faulted.folder / AUDIT))
+    return Injected(fault, tuple(abuse.complaints))
 
 
 class RefusedError(GridlabError):
@@ -77,28 +77,28 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Siege:
-    """Of the service of a take.
+class Abuse:
+    """Of the service of a context.
 
     Attributes:
         seen: attempts that were answered, as the audit trail must have them.
         complaints: what should not have happened, each once.
     """
 
-    take: Take
+    context: TrialContext
     port: int
-    forger: Forger
+    forged: ForgedRequests
     seen: Counter[str] = field(default_factory=Counter)
     complaints: dict[str, None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, take: Take) -> "Siege":
+    def of(cls, context: TrialContext) -> "Abuse":
         """With the tokens that the service has made."""
-        port = take.stage.told.port
+        port = context.faulted.led.port
         if port is None:
             raise GridlabError("controller: asked for its HTTP, but it serves none")
-        tokens = {role: token_of(take.stage.folder, role) for role in Role}
-        return cls(take, port, Forger(take.random, tokens, tuple(take.site.converters)))
+        tokens = {role: token_of(context.faulted.folder, role) for role in Role}
+        return cls(context, port, ForgedRequests(context.random, tokens, tuple(context.site.converters)))
 
     def complain(self, texts: Sequence[str]) -> None:
         """Of what should not have happened."""
@@ -106,12 +106,12 @@ class Siege:
 
     async def prepare(self, mode: Mode) -> str:
         """Let an operator arm and confirm ACTIVE, then give an order that stands; the word of that confirmation."""
-        stage = self.take.stage
-        await stage.be_seen()
+        faulted = self.context.faulted
+        await faulted.be_seen()
         await self._granted(MODE, {"mode": Mode.MONITOR})
         nonce = await self._activate()
         if mode is Mode.ACTIVE:
-            await stage.until(stage.now_s + stage.job.period_s)
+            await faulted.until(faulted.now_s + faulted.job.period_s)
             await self._granted(OVERRIDE, self._override(1.0, STANDS_S))
         else:
             await self._granted(MODE, {"mode": mode})
@@ -119,7 +119,7 @@ class Siege:
 
     async def give_back(self, mode: Mode) -> None:
         """Let the operator end what :meth:`prepare` began: who may must still be heard."""
-        await self.take.stage.be_seen()
+        await self.context.faulted.be_seen()
         try:
             if mode is Mode.ACTIVE:
                 await self._granted(OVERRIDE, self._override(0.0, 0.0))
@@ -130,26 +130,26 @@ class Siege:
 
     async def go_on(self, mode: Mode, kind: str, nonce: str) -> None:
         """Replay, flood and ask in vain, with connections that hang all the while."""
-        await asyncio.gather(*map(self._tried, self.forger.replayed(nonce)))
+        await asyncio.gather(*map(self._tried, self.forged.replayed(nonce)))
         silent = (self._lingered(_HALVES[k % len(_HALVES)], drip=k % 2 == 1) for k in range(SILENT))
-        async with meanwhile(*silent, *map(self._tried, self.forger.unfinished())):
+        async with meanwhile(*silent, *map(self._tried, self.forged.unfinished())):
             await self._flood(kind)
-            forged = [*self.forger.unauthorised(), *self.forger.senseless(mode)]
+            forged = [*self.forged.unauthorised(), *self.forged.senseless(mode)]
             for k in range(0, len(forged), BATCH):
                 async with meanwhile(*map(self._tried, forged[k : k + BATCH])):
-                    await self.take.stage.until(self.take.stage.now_s + self.take.stage.poll_s)
+                    await self.context.faulted.until(self.context.faulted.now_s + self.context.faulted.poll_s)
 
     async def standing(self) -> Standing:
         """Just now."""
         status, plan, devices = [await self._read(name, Role.VIEWER) for name in ("status", "plan", "devices")]
         plans = (status["plan_id"], plan["intraday"], plan["day_ahead"], plan["tomorrow"])
         overrides = {name: (o["p_kw"], o["q_kvar"]) for name, o in devices["overrides"].items()}
-        notes = (n for n in read_audit(self.take.stage.folder / AUDIT) if isinstance(n, AuditNote))
+        notes = (n for n in read_audit(self.context.faulted.folder / AUDIT) if isinstance(n, AuditNote))
         return Standing(status["mode"], plans, overrides, sum(note.event in CHANGES for note in notes))
 
     async def _flood(self, kind: str) -> None:
         """Over some cycles, and until it has had many answers; who has a token of another kind is heard."""
-        stage, began_s, attempts = self.take.stage, time.monotonic(), self.forger.flood(kind)
+        faulted, began_s, attempts = self.context.faulted, time.monotonic(), self.forged.flood(kind)
         over, before = asyncio.Event(), self.seen.total()
 
         async def client(first: int) -> None:
@@ -159,7 +159,7 @@ class Siege:
                 await self._tried(attempt, may_be_cut_off=True)
 
         async with meanwhile(*map(client, range(CLIENTS))):
-            await stage.until(stage.now_s + FLOOD_CYCLES * stage.job.period_s)
+            await faulted.until(faulted.now_s + FLOOD_CYCLES * faulted.job.period_s)
             await self._read("status", Role.OPERATOR if kind.startswith(Role.VIEWER) else Role.VIEWER)
             while self.seen.total() < before + FLOOD and time.monotonic() < began_s + FLOOD_S:
                 await asyncio.sleep(0.05)
@@ -191,13 +191,13 @@ class Siege:
         return nonce
 
     def _override(self, p_kw: float, for_s: float) -> Mapping[str, Any]:
-        return {"device": self.forger.converters[0], "p_kw": p_kw, "q_kvar": 0.0, "for_s": for_s}
+        return {"device": self.forged.converters[0], "p_kw": p_kw, "q_kvar": 0.0, "for_s": for_s}
 
     async def _granted(self, path: str, content: object) -> Mapping[str, Any]:
-        return await self._done(order(path, content, bearer(self.forger.tokens[Role.OPERATOR])))
+        return await self._done(order(path, content, bearer(self.forged.tokens[Role.OPERATOR])))
 
     async def _read(self, name: str, role: Role) -> Mapping[str, Any]:
-        headers = bearer(self.forger.tokens[role])
+        headers = bearer(self.forged.tokens[role])
         return await self._done(Attempt("GET", f"{PREFIX}/{name}", b"", headers, role))
 
     async def _done(self, attempt: Attempt) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from controller.chaos.script import WARM_S, Played, Take
+from controller.chaos.script import WARM_S, Injected, TrialContext
 from controller.guardian.watching import SILENCE_S
 from controller.judge.case import RESTART_S, InjectedFault, Kind
 from controller.process.modes import Mode
@@ -19,97 +19,97 @@ DEADLINE_S = 90.0
 JOURNAL, LOG = "journal.sqlite", "journal.sqlite-wal"
 
 
-async def killed(take: Take) -> Played:
+async def killed(context: TrialContext) -> Injected:
     """1: kill −9 in the midst of a cycle, restarted after an outage of up to a minute."""
-    fault = await _death(take, "kill -9", OUTAGE_S)
-    await take.stage.restart()
-    await take.aftermath()
-    return Played(fault, slow_restarts(take))
+    fault = await _death(context, "kill -9", OUTAGE_S)
+    await context.faulted.restart()
+    await context.aftermath()
+    return Injected(fault, slow_restarts(context))
 
 
-async def hung(take: Take) -> Played:
+async def hung(context: TrialContext) -> Injected:
     """2: the process stands still until the guardian has taken over; then the watchdog restarts it, or it goes on."""
-    return await (_continued(take) if take.seed % 2 else _replaced(take))
+    return await (_continued(context) if context.seed % 2 else _replaced(context))
 
 
-async def torn(take: Take) -> Played:
+async def torn(context: TrialContext) -> Injected:
     """24: a power loss takes part of the journal; what it lost is not made up, ACTIVE least of all."""
-    stage, damage = take.stage, _DAMAGES[take.seed % len(_DAMAGES)]
-    fault = await _death(take, f"journal {damage.__name__.strip('_')}", 20.0)
-    damage(stage.folder, take.random)
-    await stage.restart()
-    await _given_back(take)
-    return Played(replace(fault, forgets=True), slow_restarts(take))
+    faulted, damage = context.faulted, _DAMAGES[context.seed % len(_DAMAGES)]
+    fault = await _death(context, f"journal {damage.__name__.strip('_')}", 20.0)
+    damage(faulted.folder, context.random)
+    await faulted.restart()
+    await _given_back(context)
+    return Injected(replace(fault, forgets=True), slow_restarts(context))
 
 
-async def refused(take: Take) -> Played:
+async def refused(context: TrialContext) -> Injected:
     """25: a configuration that is no good ends the process before it touches a device; the one before serves on."""
-    stage = take.stage
-    fault = await _death(take, "bad configuration", 10.0)
-    bad = stage.folder / "bad.yaml"
-    bad.write_text(stage.job.path.read_text().replace("v_min_pu: 0.95", "v_min_pu: 1.95"))
+    faulted = context.faulted
+    fault = await _death(context, "bad configuration", 10.0)
+    bad = faulted.folder / "bad.yaml"
+    bad.write_text(faulted.job.path.read_text().replace("v_min_pu: 0.95", "v_min_pu: 1.95"))
     complaints: tuple[str, ...] = ("a bad configuration was taken",)
     try:
-        await stage.restart(config=str(bad))
+        await faulted.restart(config=str(bad))
     except FollowerError as error:
         complaints = () if "v_min_pu" in str(error) else (f"refused without a reason: {error}",)
-    await stage.restart()
-    await take.aftermath()
-    return Played(fault, (*complaints, *slow_restarts(take)))
+    await faulted.restart()
+    await context.aftermath()
+    return Injected(fault, (*complaints, *slow_restarts(context)))
 
 
-async def _death(take: Take, name: str, outage_s: float) -> InjectedFault:
+async def _death(context: TrialContext, name: str, outage_s: float) -> InjectedFault:
     """Kill −9 in the midst of a cycle, and the outage after it."""
-    stage, cycle_s = take.stage, WARM_S + take.random.choice((0.0, 30.0))
-    await stage.strike(cycle_s, signal.SIGKILL, take.random.uniform(0.0, MID_CYCLE_S))
-    begins = stage.now
-    await take.passing(0.0, outage_s)
-    return take.fault(name, Kind.DEATH, begins)
+    faulted, cycle_s = context.faulted, WARM_S + context.random.choice((0.0, 30.0))
+    await faulted.strike(cycle_s, signal.SIGKILL, context.random.uniform(0.0, MID_CYCLE_S))
+    begins = faulted.now
+    await context.passing(0.0, outage_s)
+    return context.fault(name, Kind.DEATH, begins)
 
 
-async def _replaced(take: Take) -> Played:
-    stage = take.stage
-    await stage.strike(WARM_S, signal.SIGSTOP, take.random.uniform(0.0, MID_CYCLE_S))
-    begins = stage.now
-    await take.passing(SILENCE_S + 5.0, DEADLINE_S)
-    complaints = () if stage.told.took_over else ("the guardian did not take over",)
-    await stage.kill()
-    fault = take.fault("SIGSTOP, watchdog", Kind.DEATH, begins)
-    await stage.restart()
-    await take.aftermath()
-    return Played(fault, (*complaints, *slow_restarts(take)))
+async def _replaced(context: TrialContext) -> Injected:
+    faulted = context.faulted
+    await faulted.strike(WARM_S, signal.SIGSTOP, context.random.uniform(0.0, MID_CYCLE_S))
+    begins = faulted.now
+    await context.passing(SILENCE_S + 5.0, DEADLINE_S)
+    complaints = () if faulted.led.took_over else ("the guardian did not context over",)
+    await faulted.kill()
+    fault = context.fault("SIGSTOP, watchdog", Kind.DEATH, begins)
+    await faulted.restart()
+    await context.aftermath()
+    return Injected(fault, (*complaints, *slow_restarts(context)))
 
 
-async def _continued(take: Take) -> Played:
+async def _continued(context: TrialContext) -> Injected:
     """It finds that it has been overtaken and yields; then the operator looks, and gives it back."""
-    stage = take.stage
-    begins = await take.warmed_up()
-    stage.hang()
-    await take.passing(SILENCE_S + 35.0, 110.0)
-    complaints = () if stage.told.took_over else ("the guardian did not take over",)
-    stage.wake()
-    fault = take.fault("SIGSTOP, SIGCONT", Kind.DEATH, begins)
-    await stage.until(stage.now_s + stage.job.period_s)
-    if stage.told.mode != Mode.MONITOR:
-        complaints = (*complaints, f"woke up and was {stage.told.mode}, allowed monitor")
-    await stage.arm()
-    await take.aftermath()
-    return Played(fault, complaints)
+    faulted = context.faulted
+    begins = await context.warmed_up()
+    faulted.hang()
+    await context.passing(SILENCE_S + 35.0, 110.0)
+    complaints = () if faulted.led.took_over else ("the guardian did not context over",)
+    faulted.wake()
+    fault = context.fault("SIGSTOP, SIGCONT", Kind.DEATH, begins)
+    await faulted.until(faulted.now_s + faulted.job.period_s)
+    if faulted.led.mode != Mode.MONITOR:
+        complaints = (*complaints, f"woke up and was {faulted.led.mode}, allowed monitor")
+    await faulted.arm()
+    await context.aftermath()
+    return Injected(fault, complaints)
 
 
-async def _given_back(take: Take) -> None:
+async def _given_back(context: TrialContext) -> None:
     """Where it did not go on by itself, the operator looks after its first cycle, and arms it."""
-    stage = take.stage
-    while stage.told.mode is None:
-        await stage.until(stage.now_s + stage.poll_s)
-    if stage.told.mode != Mode.ACTIVE:
-        await stage.arm()
-    await take.aftermath()
+    faulted = context.faulted
+    while faulted.led.mode is None:
+        await faulted.until(faulted.now_s + faulted.poll_s)
+    if faulted.led.mode != Mode.ACTIVE:
+        await faulted.arm()
+    await context.aftermath()
 
 
-def slow_restarts(take: Take) -> tuple[str, ...]:
+def slow_restarts(context: TrialContext) -> tuple[str, ...]:
     """What took longer than it may."""
-    return tuple(f"restart in {s:.1f} s, allowed {RESTART_S:g} s" for s in take.stage.restarts_s if s > RESTART_S)
+    return tuple(f"restart in {s:.1f} s, allowed {RESTART_S:g} s" for s in context.faulted.restarts_s if s > RESTART_S)
 
 
 def _log_cut(folder: Path, random: Random) -> None:

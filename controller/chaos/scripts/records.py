@@ -6,7 +6,7 @@ import resource
 import time
 from pathlib import Path
 
-from controller.chaos.script import Played, Take
+from controller.chaos.script import Injected, TrialContext
 from controller.chaos.scripts.devices import leaks
 from controller.chaos.sink import Sink
 from controller.judge.case import Kind
@@ -25,25 +25,25 @@ LEAK_WARM_S, LEAK_S = 1860.0, 7260.0
 GROWTH = 0.05
 
 
-async def unforwarded(take: Take, sink: Sink) -> Played:
+async def unforwarded(context: TrialContext, sink: Sink) -> Injected:
     """22: the database fails in every way; in the end it has every point, but the one that it refuses."""
-    stage = take.stage
-    begins = await take.warmed_up()
+    faulted = context.faulted
+    begins = await context.warmed_up()
     sink.unwell, before = True, sink.answers.total()
     ends_s = time.monotonic() + UNWELL_S
     while sink.answers.total() < before + ASKED and time.monotonic() < ends_s:
-        await stage.until(stage.now_s + stage.job.period_s)
+        await faulted.until(faulted.now_s + faulted.job.period_s)
         await asyncio.sleep(0.2)
     sink.unwell = False
-    fault = take.fault("InfluxDB unwell", Kind.OTHER, begins)
-    await take.aftermath()
+    fault = context.fault("InfluxDB unwell", Kind.OTHER, begins)
+    await context.aftermath()
     waited_s = time.monotonic() + CAUGHT_UP_S
-    while (missing := _missing(stage.folder, sink)) and time.monotonic() < waited_s:
+    while (missing := _missing(faulted.folder, sink)) and time.monotonic() < waited_s:
         await asyncio.sleep(0.5)
     complaints = [f"{len(missing)} points not delivered, {missing[0]}"] if missing else []
-    if sink.poison not in _dead(stage.folder / DEAD_LETTERS):
+    if sink.poison not in _dead(faulted.folder / DEAD_LETTERS):
         complaints.append(f"{sink.poison} is no dead letter")
-    return Played(fault, tuple(complaints), alarm="telemetry forwarding")
+    return Injected(fault, tuple(complaints), alarm="telemetry forwarding")
 
 
 def _missing(folder: Path, sink: Sink) -> list[str]:
@@ -56,31 +56,31 @@ def _dead(path: Path) -> list[str]:
     return [json.loads(line)["text"] for line in path.read_text().splitlines()] if path.exists() else []
 
 
-async def disk_full(take: Take) -> Played:
+async def disk_full(context: TrialContext) -> Injected:
     """23: no file can grow or change; what cannot be audited is not written, and converters go safe."""
-    stage = take.stage
-    begins = await take.warmed_up()
-    _, hard = resource.prlimit(stage.alive.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(stage.alive.pid, resource.RLIMIT_FSIZE, (FULL, hard))
-    await take.passing(40.0, 120.0)
-    complaints = () if stage.told.failures else ("cycles went on without an audit trail",)
-    resource.prlimit(stage.alive.pid, resource.RLIMIT_FSIZE, (hard, hard))
-    fault = take.fault("disk full", Kind.DISK, begins)
-    await stage.until(stage.now_s + stage.job.period_s)
-    if stage.told.mode != Mode.ACTIVE:
-        await stage.arm()
-    await take.aftermath()
-    return Played(fault, complaints)
+    faulted = context.faulted
+    begins = await context.warmed_up()
+    _, hard = resource.prlimit(faulted.alive.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(faulted.alive.pid, resource.RLIMIT_FSIZE, (FULL, hard))
+    await context.passing(40.0, 120.0)
+    complaints = () if faulted.led.failures else ("cycles went on without an audit trail",)
+    resource.prlimit(faulted.alive.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    fault = context.fault("disk full", Kind.DISK, begins)
+    await faulted.until(faulted.now_s + faulted.job.period_s)
+    if faulted.led.mode != Mode.ACTIVE:
+        await faulted.arm()
+    await context.aftermath()
+    return Injected(fault, complaints)
 
 
-async def long_run(take: Take) -> Played:
+async def long_run(context: TrialContext) -> Injected:
     """29: two hours, after which memory, open files, sockets and tasks are what they were."""
-    stage = take.stage
-    await stage.until(LEAK_WARM_S)
-    begins, before = stage.now, await take.resources()
-    await stage.until(LEAK_S)
-    fault, after = take.fault("two hours", Kind.OTHER, begins), await take.resources()
-    await take.aftermath()
+    faulted = context.faulted
+    await faulted.until(LEAK_WARM_S)
+    begins, before = faulted.now, await context.resources()
+    await faulted.until(LEAK_S)
+    fault, after = context.fault("two hours", Kind.OTHER, begins), await context.resources()
+    await context.aftermath()
     growth = after.rss_kb / before.rss_kb - 1
     grown = (f"memory grew by {100 * growth:.1f} %",) if growth > GROWTH else ()
-    return Played(fault, (*leaks(before, after), *grown))
+    return Injected(fault, (*leaks(before, after), *grown))

@@ -36,10 +36,10 @@ from controller.report.plan.chapters import (
 )  # fmt: skip
 from controller.report.plan.figures import day_figure as plan_figure
 from controller.report.primitives.amounts import number, percent
-from controller.report.primitives.drawing import Stage
+from controller.report.primitives.drawing import Drawing
 from controller.report.primitives.guide import guide
 from controller.report.primitives.markup import Markup, tag
-from controller.report.primitives.participants import Cast
+from controller.report.primitives.participants import Participants
 from mpc.coordination.outcome import Status
 
 LISTED = 12
@@ -61,13 +61,13 @@ def chapters(record: LoopRecord, other: LoopRecord | None) -> Iterator[Markup]:
     if record.cycle_ms is not None and len(record.cycle_ms):
         yield _cycles(record, record.cycle_ms)
     if record.summary.energy_books:
-        yield _books(record)
+        yield _balances(record)
     here = {"figure 8": "run", "table 3": COSTS, **_counterparts(record, "day-ahead")}
-    yield from _day_ahead(record, other or record, record.cast, "day-ahead")
+    yield from _day_ahead(record, other or record, record.participants, "day-ahead")
     if other is not None:
         here = _counterparts(other, "other-day-ahead") | here
-        cast = record.cast if record.cast.fits(other.cast) else other.cast
-        yield from _day_ahead(other, record, cast, "other-day-ahead")
+        participants = record.participants if record.participants.fits(other.participants) else other.participants
+        yield from _day_ahead(other, record, participants, "other-day-ahead")
     yield chapter("The figures of the paper", *guide(here, record.summary.config))
     yield _origin(record, other)
 
@@ -123,9 +123,10 @@ def _day(record: LoopRecord) -> Markup:
     text = """The marginal price of the plan in force follows the tariff where no limit binds; a lower one asks for
         consumption against high voltages. What irradiance offered and no plan let through is shaded. A node has the
         colour of its prosumer. Counterpart of figure 8 of the paper."""
-    cast = record.cast
-    if cast.crowd:
-        text += f" Of {len(cast.prosumers)} prosumers the {len(cast.shown)} that coordination moved most are drawn."
+    participants = record.participants
+    if participants.crowd:
+        everybody, shown = len(participants.prosumers), len(participants.shown)
+        text += f" Of {everybody} prosumers the {shown} that coordination moved most are drawn."
     return drawn("The run", day_figure(record), "run", text)
 
 
@@ -178,11 +179,11 @@ def _cycles(record: LoopRecord, cycle_ms: pd.Series) -> Markup:
     return drawn("The 30 s cycles", cycles_figure(record, cycle_ms), "cycles", text)
 
 
-def _books(record: LoopRecord) -> Markup:
+def _balances(record: LoopRecord) -> Markup:
     text = """A battery exists only in the controller’s books, which integrate measured power. True is what load and PV
         in force left over from what the node really drew; the difference is relative to charged plus discharged
         energy."""
-    return chapter("Books of the batteries", tables.books_table(record), note(text))
+    return chapter("BatteryAccount of the batteries", tables.balance_table(record), note(text))
 
 
 def _counterparts(record: LoopRecord, key: str) -> dict[str, str]:
@@ -191,12 +192,12 @@ def _counterparts(record: LoopRecord, key: str) -> dict[str, str]:
     return found | ({} if record.day_ahead.iterations is None else {"figure 5": f"{key}-convergence"})
 
 
-def _day_ahead(record: LoopRecord, beside: LoopRecord, cast: Cast, key: str) -> Iterator[Markup]:
+def _day_ahead(record: LoopRecord, beside: LoopRecord, participants: Participants, key: str) -> Iterator[Markup]:
     """The plan that the run began with, on one scale with that of ``beside``, and how it was found."""
     ours, summary = record.day_ahead, record.summary
     plans, v_pu = zip(*((each.plan, each.v_pu) for each in (ours, beside.day_ahead)), strict=True)
-    stage = Stage(cast, ours.axis, plans, tuple(voltages for voltages in v_pu if voltages is not None))
-    figure = plan_figure(stage, ours.plan, ours.v_pu, summary.coordinated)
+    drawing = Drawing(participants, ours.axis, plans, tuple(voltages for voltages in v_pu if voltages is not None))
+    figure = plan_figure(drawing, ours.plan, ours.v_pu, summary.coordinated)
     title = "The day-ahead plan" if summary.coordinated else "The day-ahead plan without coordination"
     yield drawn(title, figure, key, _plan_reading(record))
     if ours.iterations is not None:

@@ -30,7 +30,7 @@ def checks(record: LoopRecord) -> tuple[Check, ...]:
     """All of them, safety first; those of the MPC only where prices were agreed on."""
     summary = record.summary
     mpc = _mpc(summary) if summary.coordinated else ()
-    return (*_safety(summary), *_voltages(summary), *_others(record), *_books(summary), *_model(summary), *mpc)
+    return (*_safety(summary), *_voltages(summary), *_others(record), *_balances(summary), *_model(summary), *mpc)
 
 
 def _safety(summary: LoopSummary) -> Iterator[Check]:
@@ -67,7 +67,7 @@ def _model(summary: LoopSummary) -> Iterator[Check]:
         yield Check("Grid model off the meters, worst", found, f"≤ {WARNING_PU:g} p.u.", not model.doubtful)
 
 
-def _books(summary: LoopSummary) -> Iterator[Check]:
+def _balances(summary: LoopSummary) -> Iterator[Check]:
     errors = [abs(book.difference_rel) for book in summary.energy_books.values() if book.difference_rel is not None]
     if errors:
         what, worst = "Energy books against the plant, worst", max(errors)

@@ -14,7 +14,7 @@ from controller.report.loop import panels
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.trace import trace
 from controller.report.plan.figures import name_prosumers, stacked
-from controller.report.primitives.participants import Cast
+from controller.report.primitives.participants import Participants
 from controller.report.primitives.style import (
     ASKED,
     BOUND,
@@ -62,19 +62,22 @@ def voltage_figure(record: LoopRecord) -> Figure:
     adopted = pd.DatetimeIndex(recording.mpc.loc[recording.mpc["adopted"].astype(bool), "time"])
     unknown = pd.Series(np.nan, recording.times)
     predicted_pu = predicted_supply(recording.v_pu[slack], unknown, adopted)
-    means, supply = partial(panels.mean_voltages, cast=record.cast), partial(panels.supply, predicted_pu=predicted_pu)
+    means, supply = (
+        partial(panels.mean_voltages, participants=record.participants),
+        partial(panels.supply, predicted_pu=predicted_pu),
+    )
     return _stack(record, [(means, 1.8), (supply, 1.0)])
 
 
 @styled
 def prosumers_figure(record: LoopRecord) -> Figure:
     """For everybody shown: what the node was to draw and drew; what load, PV and battery were behind its meter."""
-    cast = record.cast
-    rows = len(cast.shown)
+    participants = record.participants
+    rows = len(participants.shown)
     figure = Figure(figsize=(WIDTH_IN, 1.25 * rows + 0.7))
     figure.set_layout_engine("constrained", h_pad=0.03, hspace=0.02)
     axes = figure.subplots(rows, 2, sharex=True, squeeze=False)
-    for (net, behind), name in zip(axes, cast.shown, strict=True):
+    for (net, behind), name in zip(axes, participants.shown, strict=True):
         _net(net, record, name)
         _behind(behind, record, name)
         net.set_ylabel(f"{short(name, 12)}\n(kW)")
@@ -149,7 +152,7 @@ def comparison_figure(one: LoopRecord, other: LoopRecord) -> Figure:
     kinds = [name.partition(",")[0] for name in called]
     briefly = kinds if kinds[0] != kinds[1] else ["upper run", "lower run"]
     for ax, record, title in zip(axes, (one, other), called, strict=False):
-        panels.mean_voltages(ax, record, one.cast)
+        panels.mean_voltages(ax, record, one.participants)
         ax.set_title(title)
     ends = [end for ax in axes[:2] for end in ax.get_ylim()]
     for ax in axes[:2]:
@@ -160,7 +163,7 @@ def comparison_figure(one: LoopRecord, other: LoopRecord) -> Figure:
             trace(ax, record.hours(record.slack.index), record.slack[quantity], look)
             key.add(name, handle(look))
         slack_axis(ax, one, quantity, label, key)
-    name_prosumers(figure, one.cast.looks)
+    name_prosumers(figure, one.participants.looks)
     return figure
 
 
@@ -179,12 +182,16 @@ def _stack(record: LoopRecord, shown: list[tuple[Panel, float]]) -> Figure:
     figure, axes = stacked(record.axis, [height for _, height in shown])
     for ax, (panel, _) in zip(axes, shown, strict=True):
         panel(ax, record)
-    name_prosumers(figure, record.cast.looks)
+    name_prosumers(figure, record.participants.looks)
     return figure
 
 
 def _net(ax: Axes, record: LoopRecord, name: str) -> None:
-    realtime, hours, look = record.recording.realtime, record.hours(record.recording.times), record.cast.looks[name]
+    realtime, hours, look = (
+        record.recording.realtime,
+        record.hours(record.recording.times),
+        record.participants.looks[name],
+    )
     ax.axhline(0, color=INK, linewidth=0.4)
     measured = Look(look.color, look.linestyle, 0.8)
     for quantity, line in (("p_target_kw", TARGET), ("p_setpoint_kw", SETPOINT), ("p_measured_kw", measured)):
@@ -192,7 +199,11 @@ def _net(ax: Axes, record: LoopRecord, name: str) -> None:
 
 
 def _behind(ax: Axes, record: LoopRecord, name: str) -> None:
-    realtime, hours, look = record.recording.realtime, record.hours(record.recording.times), record.cast.looks[name]
+    realtime, hours, look = (
+        record.recording.realtime,
+        record.hours(record.recording.times),
+        record.participants.looks[name],
+    )
     ax.axhline(0, color=INK, linewidth=0.4)
     for quantity, line in (("load_kw", LOAD), ("pv_kw", PV), ("battery_kw", Look(look.color, look.linestyle, 1.1))):
         if realtime[quantity][name].notna().any():
@@ -208,8 +219,8 @@ def _currents(ax: Axes, record: LoopRecord) -> None:
     """Current of every line in the look of the node that it leads to."""
     key = Key()
     for line in map(str, record.i_a):
-        if (node := _leads_to(line, record.cast)) is not None:
-            trace(ax, record.hours(record.i_a.index), record.i_a[line], record.cast.node_looks[node])
+        if (node := _leads_to(line, record.participants)) is not None:
+            trace(ax, record.hours(record.i_a.index), record.i_a[line], record.participants.node_looks[node])
     for bound in record.summary.scenario.line_i_max_a.values():
         ax.axhline(bound, **BOUND.line())
         key.add("limit", handle(BOUND))
@@ -217,9 +228,9 @@ def _currents(ax: Axes, record: LoopRecord) -> None:
     key.show(ax)
 
 
-def _leads_to(line: str, cast: Cast) -> str | None:
+def _leads_to(line: str, participants: Participants) -> str | None:
     """The node at the end of a line that is named after both of its nodes; None if it is not drawn."""
-    ends = [node for node in cast.node_looks if line.endswith(f"-{node}")]
+    ends = [node for node in participants.node_looks if line.endswith(f"-{node}")]
     return max(ends, key=len, default=None)
 
 

@@ -16,7 +16,7 @@ from controller.report.plan.panels import (
     pv_axis,
     voltage_axis,
 )  # fmt: skip
-from controller.report.primitives.participants import Cast
+from controller.report.primitives.participants import Participants
 from controller.report.primitives.style import BOUND, INK, LIMIT, Key, Look, handle
 from core.arrays import FloatArray
 
@@ -27,8 +27,8 @@ def price(ax: Axes, record: LoopRecord) -> None:
     """Marginal price of the plan in force against the retail tariff."""
     realtime, hours = record.recording.realtime, _edges(record)
     prices, tariff = realtime["price_chf_per_kwh"], realtime["tariff_chf_per_kwh"].iloc[:, 0]
-    for name in record.cast.shown:
-        held(ax, hours, prices[name], record.cast.looks[name])
+    for name in record.participants.shown:
+        held(ax, hours, prices[name], record.participants.looks[name])
     held(ax, hours, tariff, TARIFF)
     price_axis(ax, record.summary.scenario.currency, prices.min().min() < NEAR_ZERO * tariff.min(), Key())
 
@@ -37,9 +37,9 @@ def soc(ax: Axes, record: LoopRecord) -> None:
     """State of charge in its band."""
     key = Key()
     table, hours = record.recording.realtime["soc"], record.hours(record.recording.times)
-    for name in record.cast.shown:
+    for name in record.participants.shown:
         if (band := record.summary.soc.get(name)) is not None:
-            trace(ax, hours, table[name] * PERCENT, record.cast.looks[name])
+            trace(ax, hours, table[name] * PERCENT, record.participants.looks[name])
             for bound in (band.soc_min, band.soc_max):
                 ax.axhline(bound * PERCENT, **BOUND.line())
     key.add("band", handle(BOUND))
@@ -67,9 +67,9 @@ def pv(ax: Axes, record: LoopRecord) -> None:
     times = pd.DatetimeIndex(available.index)
     edges = record.hours(times.append(times[-1:] + step))
     means = used.groupby(times[np.searchsorted(times, used.index, side="right") - 1]).mean()
-    for name in record.cast.shown:
+    for name in record.participants.shown:
         if (available[name] > 0).any():
-            color = record.cast.looks[name].color
+            color = record.participants.looks[name].color
             below = means[name].reindex(available.index).fillna(available[name]).clip(upper=available[name])
             ax.stairs(available[name], edges, baseline=below.to_numpy(), fill=True, color=color, alpha=0.3)
             held(ax, edges, available[name], Look(color, AVAILABLE, 0.8))
@@ -80,22 +80,22 @@ def pv(ax: Axes, record: LoopRecord) -> None:
 def sampled_voltages(ax: Axes, record: LoopRecord) -> None:
     """Every node as measured in every cycle."""
     table, hours = record.recording.v_pu, record.hours(record.recording.times)
-    for node, look in reversed(record.cast.node_looks.items()):
+    for node, look in reversed(record.participants.node_looks.items()):
         trace(ax, hours, table[node], Look(look.color, look.linestyle, 0.7))
-    voltage_axis(ax, record.cast, record.recording.v_pu.to_numpy(float), Key())
+    voltage_axis(ax, record.participants, record.recording.v_pu.to_numpy(float), Key())
     ax.set_ylabel("30 s samples\n(p.u.)")
 
 
-def mean_voltages(ax: Axes, record: LoopRecord, cast: Cast) -> None:
-    """Every node that ``cast`` has and the run measures, as a mean of ten minutes."""
+def mean_voltages(ax: Axes, record: LoopRecord, participants: Participants) -> None:
+    """Every node that ``participants`` has and the run measures, as a mean of ten minutes."""
     table = record.means_pu
     ends = pd.DatetimeIndex(table.index) + pd.Timedelta(minutes=10)
     begins = np.maximum(record.hours(table.index), 0.0)
     edges = np.append(begins, min(record.hours(ends)[-1], record.axis.n_steps * record.axis.dt_h))
-    for node, look in reversed(cast.node_looks.items()):
+    for node, look in reversed(participants.node_looks.items()):
         if node in table:
             held(ax, edges, table[node], look)
-    voltage_axis(ax, cast, record.recording.v_pu.to_numpy(float), Key())
+    voltage_axis(ax, participants, record.recording.v_pu.to_numpy(float), Key())
     ax.set_ylabel("10-min means\n(p.u.)")
 
 
@@ -113,9 +113,9 @@ def supply(ax: Axes, record: LoopRecord, predicted_pu: pd.Series) -> None:
 
 def _lines(ax: Axes, record: LoopRecord, quantity: str) -> None:
     table, hours = record.recording.realtime[quantity], record.hours(record.recording.times)
-    for name in record.cast.shown:
+    for name in record.participants.shown:
         if table[name].notna().any():
-            trace(ax, hours, table[name], record.cast.looks[name])
+            trace(ax, hours, table[name], record.participants.looks[name])
 
 
 def _edges(record: LoopRecord) -> FloatArray:

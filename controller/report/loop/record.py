@@ -14,7 +14,7 @@ from controller.report.loop.summary import LoopSummary
 from controller.report.loop.telemetry import cycle_times
 from controller.report.plan.record import differing, plan_axis, read_iterations, read_plan, read_voltages, require_names
 from controller.report.primitives.drawing import Plan
-from controller.report.primitives.participants import Cast, cast
+from controller.report.primitives.participants import Participants, participants
 from controller.report.primitives.summary import parse
 from controller.runs.directory import Run
 from controller.runs.recording import Recording, columns, wide
@@ -63,9 +63,9 @@ class LoopRecord:
     cycle_ms: pd.Series | None
 
     @cached_property
-    def cast(self) -> Cast:
+    def participants(self) -> Participants:
         """Who is drawn."""
-        return cast(self.summary, self.recording.prosumers, self.recording.v_pu)
+        return participants(self.summary, self.recording.prosumers, self.recording.v_pu)
 
     @property
     def means_pu(self) -> pd.DataFrame:
@@ -119,13 +119,13 @@ def _day_ahead(run: Run, summary: LoopSummary) -> DayAhead:
 def _check_names(run: Run, summary: LoopSummary, recording: Recording) -> None:
     """Raise InputError unless summary and tables speak of the same prosumers and nodes."""
     scenario, prosumers = summary.scenario, set(recording.prosumers)
-    told: dict[str, Iterable[str]] = {
+    listed: dict[str, Iterable[str]] = {
         "cost_chf": summary.cost_chf,
         "curtailed_kwh": summary.curtailed_kwh,
         "settlement": summary.settlement,
         "scenario.nodes": scenario.nodes,
     }
-    wrong = differing(told, prosumers)
+    wrong = differing(listed, prosumers)
     if not set(summary.energy_books) <= set(summary.soc) <= prosumers:
         wrong.append("soc")
     if not {scenario.slack, *scenario.nodes.values()} <= set(recording.v_pu.columns):

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from controller.accounts.closing import SocBand
 from controller.accounts.durations import Cycles, MpcRuns
-from controller.accounts.energy_balance import EnergyBook
+from controller.accounts.energy_balance import EnergyBalance
 from controller.accounts.model_check import ModelCheck
 from controller.accounts.settlement import Account
 from controller.accounts.voltage_events import Event
@@ -33,7 +33,7 @@ class LoopSummary(RunSummary):
     measured: VoltageQuality
     events: tuple[Event, ...]
     soc: dict[str, SocBand]
-    energy_books: dict[str, EnergyBook]
+    energy_books: dict[str, EnergyBalance]
     referee: Referee
     safe: dict[str, bool]
     model_check: ModelCheck | None

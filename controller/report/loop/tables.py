@@ -55,8 +55,8 @@ def following_table(record: LoopRecord) -> Markup:
     return table([groups, head], rows)
 
 
-def books_table(record: LoopRecord) -> Markup:
-    """Books of the emulated batteries against the plant's true energy, and the state of charge in its band."""
+def balance_table(record: LoopRecord) -> Markup:
+    """BatteryAccount of the emulated batteries against the plant's true energy, and the state of charge in its band."""
     energies = [f"{what} (kWh)" for what in ("charged", "discharged", "net booked", "net true")]
     head, rows = row("th", "prosumer", *energies, "difference", "charge (%)", "band (%)"), []
     for name, book in record.summary.energy_books.items():

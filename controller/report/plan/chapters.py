@@ -73,16 +73,16 @@ def _excursions(record: Record) -> Markup:
 
 def _selfish_day(record: Record) -> Markup:
     day = record.uncoordinated
-    figure = day_figure(record.stage, day.plan, day.v_pu, False)
+    figure = day_figure(record.drawing, day.plan, day.v_pu, False)
     text = f"""{SELFISH} Where voltages enter the tinted areas, the grid pays for it. Counterpart of figure 3 of the
         paper."""
-    return drawn("The day without coordination", figure, "uncoordinated", text + cast_note(record))
+    return drawn("The day without coordination", figure, "uncoordinated", text + participants_note(record))
 
 
 def _coordinated_day(record: Record, day: Day) -> Markup:
-    figure = day_figure(record.stage, day.plan, day.v_pu, True)
+    figure = day_figure(record.drawing, day.plan, day.v_pu, True)
     text = COORDINATED + " Scales are those of the figure before. Counterpart of figure 4 of the paper."
-    return drawn("The day with coordination", figure, "coordinated", text + cast_note(record))
+    return drawn("The day with coordination", figure, "coordinated", text + participants_note(record))
 
 
 def _extremes(record: Record) -> Markup:
@@ -162,14 +162,14 @@ def chapter(title: str, *content: Markup, key: str | None = None) -> Markup:
     return tag("section", tag("h2", title), *content, **({} if key is None else {"id": key}))
 
 
-def cast_note(record: Record) -> str:
+def participants_note(record: Record) -> str:
     """Who is drawn, and how the time axis runs, where that is not plain."""
-    notes, cast = ["A node has the colour of its prosumer."], record.cast
-    if cast.crowd:
+    notes, participants = ["A node has the colour of its prosumer."], record.participants
+    if participants.crowd:
         notes.insert(
             0,
-            f"Of {len(cast.prosumers)} prosumers, lines show the {len(cast.shown)} with the largest compensation, "
-            "curtailment and voltage; bands show all.",
+            f"Of {len(participants.prosumers)} prosumers, lines show the {len(participants.shown)} with the largest "
+            "compensation, curtailment and voltage; bands show all.",
         )
     if changes(record.axis):
         notes.append("The clocks change on this day; the axis counts elapsed time.")

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from controller.report.plan.panels import battery, price, pv, reactive, soc, tariff, voltages
 from controller.report.plan.record import Day, Record
-from controller.report.primitives.drawing import Plan, Stage
+from controller.report.primitives.drawing import Drawing, Plan
 from controller.report.primitives.style import (
     BOUND,
     COLOURS,
@@ -31,14 +31,14 @@ from controller.report.primitives.summary import Described
 from controller.report.primitives.times import description, edges_h, ticks
 from core.time import TimeAxis
 
-Panel = Callable[[Axes, Stage, Plan], None]
+Panel = Callable[[Axes, Drawing, Plan], None]
 
 LABELLED_UP_TO = 24
 MARKED_UP_TO = 40
 
 
 @styled
-def day_figure(stage: Stage, plan: Plan, v_pu: pd.DataFrame | None, coordinated: bool) -> Figure:
+def day_figure(drawing: Drawing, plan: Plan, v_pu: pd.DataFrame | None, coordinated: bool) -> Figure:
     """Figures 3 and 4: what the prosumers do and, where that is known, what the grid makes of it."""
     panels: list[tuple[Panel, float]] = [(price, 1.4) if coordinated else (tariff, 0.7)]
     if _has_battery(plan):
@@ -46,12 +46,12 @@ def day_figure(stage: Stage, plan: Plan, v_pu: pd.DataFrame | None, coordinated:
     if (plan["pv_available_kw"] > 0).any(axis=None):
         panels += [(pv, 1)]
     grid = [] if v_pu is None else [1.4]
-    figure, axes = stacked(stage.axis, [*(height for _, height in panels), *grid])
+    figure, axes = stacked(drawing.axis, [*(height for _, height in panels), *grid])
     for ax, (panel, _) in zip(axes, panels, strict=False):
-        panel(ax, stage, plan)
+        panel(ax, drawing, plan)
     if v_pu is not None:
-        voltages(axes[-1], stage, v_pu)
-    name_prosumers(figure, stage.cast.looks)
+        voltages(axes[-1], drawing, v_pu)
+    name_prosumers(figure, drawing.participants.looks)
     return figure
 
 
@@ -63,8 +63,8 @@ def exchange_figure(record: Record) -> Figure:
     _exchange(axes[0], record, "p_kw", "active\npower (kW)")
     _exchange(axes[1], record, "q_kvar", "reactive\npower (kvar)")
     if _has_battery(plan):
-        reactive(axes[2], record.stage, plan)
-        name_prosumers(figure, record.cast.looks)
+        reactive(axes[2], record.drawing, plan)
+        name_prosumers(figure, record.participants.looks)
     return figure
 
 

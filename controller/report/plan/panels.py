@@ -5,8 +5,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from controller.report.primitives.drawing import Plan, Stage
-from controller.report.primitives.participants import Cast
+from controller.report.primitives.drawing import Drawing, Plan
+from controller.report.primitives.participants import Participants
 from controller.report.primitives.style import (
     BOUND,
     INK,
@@ -33,18 +33,18 @@ ALIKE = 0.01
 """Of the span of a panel: lines nowhere farther apart count as one."""
 
 
-def price(ax: Axes, stage: Stage, plan: Plan) -> None:
+def price(ax: Axes, drawing: Drawing, plan: Plan) -> None:
     """Marginal price at the agreed profile against the retail tariff."""
     prices, buy, key = plan["price_chf_per_kwh"], plan["tariff_chf_per_kwh"].iloc[:, 0], Key()
-    _everybody(ax, stage, prices, key)
-    steps(ax, edges_h(stage.axis), buy, TARIFF)
-    price_axis(ax, stage.cast.scenario.currency, prices.to_numpy().min() < NEAR_ZERO * buy.min(), key)
+    _everybody(ax, drawing, prices, key)
+    steps(ax, edges_h(drawing.axis), buy, TARIFF)
+    price_axis(ax, drawing.participants.scenario.currency, prices.to_numpy().min() < NEAR_ZERO * buy.min(), key)
 
 
-def tariff(ax: Axes, stage: Stage, plan: Plan) -> None:
+def tariff(ax: Axes, drawing: Drawing, plan: Plan) -> None:
     """The retail tariff alone, which everybody follows where nobody coordinates."""
-    steps(ax, edges_h(stage.axis), plan["tariff_chf_per_kwh"].iloc[:, 0], TARIFF)
-    price_axis(ax, stage.cast.scenario.currency, False, Key())
+    steps(ax, edges_h(drawing.axis), plan["tariff_chf_per_kwh"].iloc[:, 0], TARIFF)
+    price_axis(ax, drawing.participants.scenario.currency, False, Key())
 
 
 def price_axis(ax: Axes, currency: str, zero: bool, key: Key) -> None:
@@ -56,18 +56,18 @@ def price_axis(ax: Axes, currency: str, zero: bool, key: Key) -> None:
     key.show(ax)
 
 
-def soc(ax: Axes, stage: Stage, plan: Plan) -> None:
+def soc(ax: Axes, drawing: Drawing, plan: Plan) -> None:
     """State of charge at the end of each step."""
-    table, key, ends = plan["soc"].dropna(axis="columns", how="all"), Key(), edges_h(stage.axis)[1:]
-    if stage.cast.crowd:
+    table, key, ends = plan["soc"].dropna(axis="columns", how="all"), Key(), edges_h(drawing.axis)[1:]
+    if drawing.participants.crowd:
         for label, color, (low, high) in BANDS:
             lower, upper = _percentiles(table, low, high) * PERCENT
             key.add(_numbered(label, table), ax.fill_between(ends, lower, upper, color=color, linewidth=0))
         ax.plot(ends, table.median(axis=1) * PERCENT, **MEDIAN.line())
         key.add("median", handle(MEDIAN))
-    for name in _shown(stage, table):
-        ax.plot(ends, table[name] * PERCENT, **stage.cast.looks[name].line())
-    _say_if_alike(table[_shown(stage, table)], key)
+    for name in _shown(drawing, table):
+        ax.plot(ends, table[name] * PERCENT, **drawing.participants.looks[name].line())
+    _say_if_alike(table[_shown(drawing, table)], key)
     charge_axis(ax, key)
 
 
@@ -77,27 +77,27 @@ def charge_axis(ax: Axes, key: Key) -> None:
     key.show(ax)
 
 
-def battery(ax: Axes, stage: Stage, plan: Plan) -> None:
+def battery(ax: Axes, drawing: Drawing, plan: Plan) -> None:
     """Active power of the batteries."""
-    _power(ax, stage, plan, "battery_kw", "battery (kW)\n> 0 discharges")
+    _power(ax, drawing, plan, "battery_kw", "battery (kW)\n> 0 discharges")
 
 
-def reactive(ax: Axes, stage: Stage, plan: Plan) -> None:
+def reactive(ax: Axes, drawing: Drawing, plan: Plan) -> None:
     """Reactive power of the batteries."""
-    _power(ax, stage, plan, "battery_kvar", "batteries (kvar)\n> 0 injects")
+    _power(ax, drawing, plan, "battery_kvar", "batteries (kvar)\n> 0 injects")
 
 
-def pv(ax: Axes, stage: Stage, plan: Plan) -> None:
+def pv(ax: Axes, drawing: Drawing, plan: Plan) -> None:
     """PV power; what is available and not used is shaded."""
-    edges, key = edges_h(stage.axis), Key()
+    edges, key = edges_h(drawing.axis), Key()
     used, available = plan["pv_kw"], plan["pv_available_kw"]
     equipped = [name for name in available if (available[name] > 0).any()]
-    _everybody(ax, stage, used[equipped], key)
-    for name in _shown(stage, used[equipped]):
-        color = stage.cast.looks[name].color
+    _everybody(ax, drawing, used[equipped], key)
+    for name in _shown(drawing, used[equipped]):
+        color = drawing.participants.looks[name].color
         ax.stairs(available[name], edges, baseline=used[name].to_numpy(), fill=True, color=color, alpha=0.3)
         steps(ax, edges, available[name], Look(color, AVAILABLE, 0.8))
-    ax.set_ylim(_range(stage, "pv_available_kw"))
+    ax.set_ylim(_range(drawing, "pv_available_kw"))
     pv_axis(ax, "used", key)
 
 
@@ -110,21 +110,21 @@ def pv_axis(ax: Axes, used: str, key: Key) -> None:
     key.show(ax)
 
 
-def voltages(ax: Axes, stage: Stage, v_pu: pd.DataFrame) -> None:
+def voltages(ax: Axes, drawing: Drawing, v_pu: pd.DataFrame) -> None:
     """Voltage of every node, [T, nodes], with its limits; outside is tinted."""
-    edges, key = edges_h(stage.axis), Key()
-    if stage.cast.node_crowd:
+    edges, key = edges_h(drawing.axis), Key()
+    if drawing.participants.node_crowd:
         _bands(ax, edges, v_pu, key)
-    for node, look in reversed(stage.cast.node_looks.items()):
+    for node, look in reversed(drawing.participants.node_looks.items()):
         steps(ax, edges, v_pu[node], look)
-    voltage_axis(ax, stage.cast, np.concatenate([one.to_numpy().ravel() for one in stage.v_pu]), key)
+    voltage_axis(ax, drawing.participants, np.concatenate([one.to_numpy().ravel() for one in drawing.v_pu]), key)
     ax.set_ylabel("voltage (p.u.)")
 
 
-def voltage_axis(ax: Axes, cast: Cast, reached: FloatArray, key: Key) -> None:
+def voltage_axis(ax: Axes, participants: Participants, reached: FloatArray, key: Key) -> None:
     """Limits, what lies outside them, and a scale that holds all voltages ``reached``."""
-    scenario = cast.scenario
-    for node, look in cast.node_looks.items():
+    scenario = participants.scenario
+    for node, look in participants.node_looks.items():
         if node not in scenario.nodes.values():
             key.add(f"{node} (slack)" if node == scenario.slack else node, handle(look))
     low = float(np.nanmin(reached, initial=scenario.v_min_pu))
@@ -137,23 +137,23 @@ def voltage_axis(ax: Axes, cast: Cast, reached: FloatArray, key: Key) -> None:
     key.show(ax)
 
 
-def _power(ax: Axes, stage: Stage, plan: Plan, quantity: str, label: str) -> None:
+def _power(ax: Axes, drawing: Drawing, plan: Plan, quantity: str, label: str) -> None:
     key = Key()
     equipped = plan["soc"].notna().any()
-    _everybody(ax, stage, plan[quantity].loc[:, equipped], key)
+    _everybody(ax, drawing, plan[quantity].loc[:, equipped], key)
     ax.axhline(0, color=INK, linewidth=0.6)
-    ax.set(ylabel=label, ylim=_range(stage, quantity))
+    ax.set(ylabel=label, ylim=_range(drawing, quantity))
     key.show(ax)
 
 
-def _everybody(ax: Axes, stage: Stage, table: pd.DataFrame, key: Key) -> None:
+def _everybody(ax: Axes, drawing: Drawing, table: pd.DataFrame, key: Key) -> None:
     """A line for everybody shown, before the band of all if that are not all."""
-    edges = edges_h(stage.axis)
-    if stage.cast.crowd:
+    edges = edges_h(drawing.axis)
+    if drawing.participants.crowd:
         _bands(ax, edges, table, key)
-    for name in _shown(stage, table):
-        steps(ax, edges, table[name], stage.cast.looks[name])
-    _say_if_alike(table[_shown(stage, table)], key)
+    for name in _shown(drawing, table):
+        steps(ax, edges, table[name], drawing.participants.looks[name])
+    _say_if_alike(table[_shown(drawing, table)], key)
 
 
 def _say_if_alike(table: pd.DataFrame, key: Key) -> None:
@@ -180,13 +180,13 @@ def _numbered(label: str, table: pd.DataFrame) -> str:
     return f"all {table.shape[1]}" if label == "all" else label
 
 
-def _shown(stage: Stage, table: pd.DataFrame) -> list[str]:
-    return [name for name in stage.cast.shown if name in table]
+def _shown(drawing: Drawing, table: pd.DataFrame) -> list[str]:
+    return [name for name in drawing.participants.shown if name in table]
 
 
-def _range(stage: Stage, quantity: str) -> tuple[float, float]:
+def _range(drawing: Drawing, quantity: str) -> tuple[float, float]:
     """One scale for all plans, so that figures can be compared; it contains zero."""
-    values = [plan[quantity].to_numpy() for plan in stage.plans]
+    values = [plan[quantity].to_numpy() for plan in drawing.plans]
     return widened(min(0.0, *map(np.min, values)), max(0.0, *map(np.max, values)))
 
 

@@ -8,8 +8,8 @@ from math import inf
 
 import pandas as pd
 
-from controller.report.primitives.drawing import Plan, Stage
-from controller.report.primitives.participants import Cast, cast
+from controller.report.primitives.drawing import Drawing, Plan
+from controller.report.primitives.participants import Participants, participants
 from controller.report.primitives.summary import Summary, parse
 from controller.runs.directory import Run
 from core.errors import Fault, InputError
@@ -56,15 +56,15 @@ class Record:
         return self.coordinated or self.uncoordinated
 
     @cached_property
-    def cast(self) -> Cast:
+    def participants(self) -> Participants:
         """Who is drawn."""
-        return cast(self.summary, list(self.uncoordinated.plan["p_kw"].columns), self.uncoordinated.v_pu)
+        return participants(self.summary, list(self.uncoordinated.plan["p_kw"].columns), self.uncoordinated.v_pu)
 
     @property
-    def stage(self) -> Stage:
+    def drawing(self) -> Drawing:
         """Both days on one scale."""
         days = (self.uncoordinated, self.result)
-        return Stage(self.cast, self.axis, tuple(day.plan for day in days), tuple(day.v_pu for day in days))
+        return Drawing(self.participants, self.axis, tuple(day.plan for day in days), tuple(day.v_pu for day in days))
 
 
 def read_record(run: Run) -> Record:
@@ -112,22 +112,22 @@ def require_names(run: Run, wrong: Iterable[str], tables: str) -> None:
         raise InputError(faults)
 
 
-def differing(told: Mapping[str, Iterable[str]], prosumers: set[str]) -> list[str]:
+def differing(listed: Mapping[str, Iterable[str]], prosumers: set[str]) -> list[str]:
     """The keys that are not about exactly these prosumers."""
-    return [key for key, names in told.items() if set(names) != prosumers]
+    return [key for key, names in listed.items() if set(names) != prosumers]
 
 
 def _check_names(run: Run, summary: Summary, day: Day) -> None:
     """Raise InputError unless summary and tables speak of the same prosumers, nodes and lines."""
     scenario = summary.scenario
-    told: dict[str, Iterable[str]] = {
+    listed: dict[str, Iterable[str]] = {
         "cost_chf": summary.cost_chf,
         "fee_chf": summary.fee_chf,
         "curtailed_kwh": summary.curtailed_kwh,
         "simultaneous_kw": summary.simultaneous_kw,
         "scenario.nodes": scenario.nodes,
     }
-    wrong = differing(told, set(day.plan["p_kw"].columns))
+    wrong = differing(listed, set(day.plan["p_kw"].columns))
     if not {scenario.slack, *scenario.nodes.values()} <= set(day.v_pu.columns):
         wrong.append("scenario.nodes")
     if not set(scenario.line_i_max_a) <= set(day.i_a.columns):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from controller.report.primitives.participants import Cast
+from controller.report.primitives.participants import Participants
 from core.time import TimeAxis
 
 Plan = Mapping[str, pd.DataFrame]
@@ -13,14 +13,14 @@ Plan = Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
-class Stage:
+class Drawing:
     """Who is drawn, on which time axis, and all plans and voltages that share one scale.
 
     Attributes:
         v_pu: [T, nodes] each; none where voltages are not known.
     """
 
-    cast: Cast
+    participants: Participants
     axis: TimeAxis
     plans: tuple[Plan, ...]
     v_pu: tuple[pd.DataFrame, ...] = ()

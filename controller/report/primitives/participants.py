@@ -16,7 +16,7 @@ PASSIVE_UP_TO = 6
 
 
 @dataclass(frozen=True)
-class Cast:
+class Participants:
     """The prosumers of a run, and their looks, which depend on the order of the configuration alone in a small grid.
 
     Attributes:
@@ -35,7 +35,7 @@ class Cast:
         """Whether there are more prosumers than lines can be told apart."""
         return len(self.shown) < len(self.prosumers)
 
-    def fits(self, other: "Cast") -> bool:
+    def fits(self, other: "Participants") -> bool:
         """Whether ``other`` has the same prosumers at the same nodes, so that both can be drawn alike."""
         return (self.prosumers, self.nodes, self.scenario.nodes) == (other.prosumers, other.nodes, other.scenario.nodes)
 
@@ -67,7 +67,7 @@ class Cast:
         return [node for node in self.nodes if node not in taken]
 
 
-def cast(summary: RunSummary, prosumers: Iterable[str], v_pu: pd.DataFrame) -> Cast:
+def participants(summary: RunSummary, prosumers: Iterable[str], v_pu: pd.DataFrame) -> Participants:
     """Of a run; in a crowd those whom coordination moves most.
 
     Args:
@@ -76,9 +76,9 @@ def cast(summary: RunSummary, prosumers: Iterable[str], v_pu: pd.DataFrame) -> C
     """
     everybody, nodes = tuple(prosumers), tuple(v_pu.columns)
     if len(everybody) <= ALL_UP_TO:
-        return Cast(summary.scenario, everybody, everybody, nodes)
+        return Participants(summary.scenario, everybody, everybody, nodes)
     foremost = sorted(everybody, key=lambda name: _weight(summary, v_pu, name), reverse=True)[:REPRESENTATIVES]
-    return Cast(summary.scenario, everybody, tuple(name for name in everybody if name in foremost), nodes)
+    return Participants(summary.scenario, everybody, tuple(name for name in everybody if name in foremost), nodes)
 
 
 def _weight(summary: RunSummary, v_pu: pd.DataFrame, name: str) -> tuple[float, float, float]:

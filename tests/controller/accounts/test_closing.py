@@ -32,7 +32,7 @@ def selfish(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return looped(tmp_path_factory.mktemp("accounts") / "selfish", DEFAULT, coordinate=False)
 
 
-def told(run: Path) -> dict[str, Any]:
+def summary_of(run: Path) -> dict[str, Any]:
     summary: dict[str, Any] = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     return summary
 
@@ -45,7 +45,7 @@ def rows(run: Path, file: str) -> list[dict[str, str]]:
 @pytest.mark.parametrize("which", ["run", "selfish"])
 def test_voltages_are_counted_right(which: str, request: pytest.FixtureRequest) -> None:
     folder: Path = request.getfixturevalue(which)
-    measured, outside = told(folder)["measured"], 0
+    measured, outside = summary_of(folder)["measured"], 0
     intervals: dict[tuple[str, str], list[float]] = defaultdict(list)
     for row in rows(folder, "nodes.csv"):
         if row["node"] != "N1":
@@ -60,14 +60,14 @@ def test_voltages_are_counted_right(which: str, request: pytest.FixtureRequest) 
 
 
 def test_coordination_is_seen_in_the_voltages(run: Path, selfish: Path) -> None:
-    assert told(run)["measured"]["outside_10min"] <= 1
-    assert told(selfish)["measured"]["outside_10min"] > 10
-    assert told(run)["curtailed_kwh"]["N9"] > 0.1 > told(selfish)["curtailed_kwh"]["N9"]
+    assert summary_of(run)["measured"]["outside_10min"] <= 1
+    assert summary_of(selfish)["measured"]["outside_10min"] > 10
+    assert summary_of(run)["curtailed_kwh"]["N9"] > 0.1 > summary_of(selfish)["curtailed_kwh"]["N9"]
 
 
 def test_energy_is_the_plants(run: Path) -> None:
     """Measured net energy against load, PV and the true battery energy of the books: 5 W of noise, 80 minutes."""
-    summary = told(run)
+    summary = summary_of(run)
     for name, account in summary["settlement"].items():
         net_kwh = account["imported_kwh"] - account["exported_kwh"]
         mine = [row for row in rows(run, "realtime.csv") if row["prosumer"] == name]
@@ -77,21 +77,21 @@ def test_energy_is_the_plants(run: Path) -> None:
         assert book["booked_kwh"] == pytest.approx(book["true_kwh"], abs=0.02)
 
 
-def test_books_that_do_not_balance_are_found(run: Path, tmp_path: Path) -> None:
+def test_account_that_do_not_balance_are_found(run: Path, tmp_path: Path) -> None:
     """A converter whose readings are 10 % too large: the books follow the readings, the truth does not."""
 
     def wrong_scale(at_s: float, laboratory: Laboratory) -> None:
         if at_s == 300:
             laboratory.station("n9_converter").switch("wrong_scale", on=True, number=1.1)
 
-    books = told(looped(tmp_path / "run", DEFAULT, disturb=wrong_scale))["energy_books"]
+    books = summary_of(looped(tmp_path / "run", DEFAULT, disturb=wrong_scale))["energy_books"]
     assert abs(books["N9"]["difference_rel"]) > 0.1
-    assert books["N7"] == pytest.approx(told(run)["energy_books"]["N7"], abs=0.2)
+    assert books["N7"] == pytest.approx(summary_of(run)["energy_books"]["N7"], abs=0.2)
 
 
 def test_money(run: Path) -> None:
     """Real cost against a plain sum over realtime.csv; the optimum is cheaper, and all of it adds up."""
-    summary = told(run)
+    summary = summary_of(run)
     for name, cost in summary["cost_chf"].items():
         mine = [row for row in rows(run, "realtime.csv") if row["prosumer"] == name]
         chf = sum(float(a["tariff_chf_per_kwh"]) * float(b["p_measured_kw"]) / 120 for a, b in pairwise(mine))
@@ -109,17 +109,19 @@ def test_own_optimum_is_on_record(run: Path) -> None:
     assert own.groupby("prosumer").size().to_dict() == dict.fromkeys(("N3", "N4", "N5", "N7", "N9"), 72)
     own = own[own["time"] < "2018-06-21T13:20"]
     chf = (own["p_kw"].astype(float) * own["tariff_chf_per_kwh"].astype(float) / 6).groupby(own["prosumer"]).sum()
-    assert chf.to_dict() == pytest.approx({n: c["uncoordinated"] for n, c in told(run)["cost_chf"].items()}, abs=1e-9)
+    assert chf.to_dict() == pytest.approx(
+        {n: c["uncoordinated"] for n, c in summary_of(run)["cost_chf"].items()}, abs=1e-9
+    )
 
 
 def test_uncoordinated_plans_promise_nothing(run: Path, selfish: Path) -> None:
-    assert [a["promised_chf"] for a in told(selfish)["settlement"].values()] == pytest.approx([0] * 5, abs=0.02)
-    assert sum(a["promised_chf"] for a in told(run)["settlement"].values()) > 0.1
-    assert told(selfish)["mpc"] | {"runs": 8, "converged": 0} == told(selfish)["mpc"]
+    assert [a["promised_chf"] for a in summary_of(selfish)["settlement"].values()] == pytest.approx([0] * 5, abs=0.02)
+    assert sum(a["promised_chf"] for a in summary_of(run)["settlement"].values()) > 0.1
+    assert summary_of(selfish)["mpc"] | {"runs": 8, "converged": 0} == summary_of(selfish)["mpc"]
 
 
 def test_state_of_charge_and_referee(run: Path) -> None:
-    summary = told(run)
+    summary = summary_of(run)
     for name, band in summary["soc"].items():
         socs = [float(row["soc"]) for row in rows(run, "realtime.csv") if row["prosumer"] == name]
         assert (band["lowest"], band["highest"], band["outside"]) == (min(socs), max(socs), 0)
@@ -129,9 +131,11 @@ def test_state_of_charge_and_referee(run: Path) -> None:
 
 
 def test_events_add_up(selfish: Path) -> None:
-    events = told(selfish)["events"]
-    assert sum(event["pairs"] for event in events) == told(selfish)["measured"]["outside_10min"]
-    assert max(event["beyond_pu"] for event in events) == pytest.approx(told(selfish)["measured"]["worst_mean_pu"])
+    events = summary_of(selfish)["events"]
+    assert sum(event["pairs"] for event in events) == summary_of(selfish)["measured"]["outside_10min"]
+    assert max(event["beyond_pu"] for event in events) == pytest.approx(
+        summary_of(selfish)["measured"]["worst_mean_pu"]
+    )
     for event in events:
         parts = event["parts"]
         assert sum(parts.values()) == pytest.approx(event["mean_pu"], abs=1e-12)
@@ -151,7 +155,7 @@ def test_the_supply_that_moved_is_named(tmp_path: Path) -> None:
         if at_s == 1200:
             laboratory.hold_slack(None)
 
-    (event,) = told(looped(tmp_path / "run", DEFAULT, (72, 75), disturb=lift))["events"]
+    (event,) = summary_of(looped(tmp_path / "run", DEFAULT, (72, 75), disturb=lift))["events"]
     assert event["begin"] == event["at"] == "2018-06-21T12:10:00+02:00"
     assert event["parts"]["supply_pu"] == pytest.approx(0.02, abs=0.006)
     assert abs(event["parts"]["off_target_pu"]) + abs(event["parts"]["rest_pu"]) < 0.004
@@ -161,12 +165,12 @@ def test_the_supply_that_moved_is_named(tmp_path: Path) -> None:
 def test_a_node_that_somebody_took_is_named(tmp_path: Path) -> None:
     """N9 is switched to LOCAL for the second interval, with a sagging supply."""
 
-    def take(at_s: float, laboratory: Laboratory) -> None:
+    def seize(at_s: float, laboratory: Laboratory) -> None:
         if at_s in (660, 1140):
             laboratory.station("n9_converter").switch("local", on=at_s == 660)
         laboratory.hold_slack(1.06)
 
-    summary = told(looped(tmp_path / "run", DEFAULT, (72, 74), disturb=take))
+    summary = summary_of(looped(tmp_path / "run", DEFAULT, (72, 74), disturb=seize))
     second = [event for event in summary["events"] if event["at"] == "2018-06-21T12:10:00+02:00"]
     assert all(event["not_used"] == ["N9"] for event in second)
     assert summary["settlement"]["N9"]["curtailed_kwh"] > 0.4, "a node at rest lets no PV through"
@@ -181,7 +185,7 @@ def test_without_battery_and_without_pv(tmp_path: Path) -> None:
     (_, first, *_), pv = text.split("    pv:\n"), text.index("    pv:\n")
     end = pv + len("    pv:\n") + first.index("    load:")
     config.write_text(text[:pv] + text[end:], encoding="utf-8")
-    summary = told(looped(tmp_path / "run", config, (72, 74)))
+    summary = summary_of(looped(tmp_path / "run", config, (72, 74)))
     bare = summary["settlement"]["N3"]
     assert (bare["soc_final"], bare["available_kwh"], bare["curtailed_kwh"]) == (None, 0, 0)
     assert bare["compensation_chf"] == pytest.approx(0, abs=0.01)

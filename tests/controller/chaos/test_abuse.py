@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from controller.api.tokens import Role, token_of
-from controller.chaos.forged_requests import HUGE, KINDS, MODE, OVERRIDE, Forger, bearer, order
+from controller.chaos.forged_requests import HUGE, KINDS, MODE, OVERRIDE, ForgedRequests, bearer, order
 from controller.chaos.intruder import CUT_OFF, Answer, Attempt, call, linger, meanwhile
 from controller.chaos.scripts.abuse import Standing, jitter, moved, unrecorded
 from controller.process.modes import Mode
@@ -25,8 +25,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield service
 
 
-def forger(here: Running, seed: int = 0) -> Forger:
-    return Forger(Random(seed), {role: token_of(here.folder, role) for role in Role}, CONVERTERS)
+def forged(here: Running, seed: int = 0) -> ForgedRequests:
+    return ForgedRequests(Random(seed), {role: token_of(here.folder, role) for role in Role}, CONVERTERS)
 
 
 def asked(here: Running, attempts: list[Attempt]) -> list[Answer]:
@@ -39,7 +39,7 @@ def asked(here: Running, attempts: list[Attempt]) -> list[Answer]:
 @pytest.mark.parametrize("mode", [Mode.MONITOR, Mode.ACTIVE])
 def test_every_forgery_is_refused_on_record_and_without_effect(here: Running, mode: Mode) -> None:
     here.set_mode(mode)
-    made = forger(here)
+    made = forged(here)
     attempts = [*made.replayed("once"), *made.unauthorised(), *made.senseless(mode)]
     attempts += [attempt for kind in KINDS for attempt in made.flood(kind)[:5]]
     answers = asked(here, attempts)
@@ -52,8 +52,8 @@ def test_every_forgery_is_refused_on_record_and_without_effect(here: Running, mo
 
 
 def test_forgeries_come_from_the_seed(here: Running) -> None:
-    assert forger(here, 1).unauthorised() == forger(here, 1).unauthorised()
-    assert forger(here, 1).unauthorised() != forger(here, 2).unauthorised()
+    assert forged(here, 1).unauthorised() == forged(here, 1).unauthorised()
+    assert forged(here, 1).unauthorised() != forged(here, 2).unauthorised()
 
 
 def test_what_is_good_but_for_its_sender_is_done_for_an_operator(here: Running) -> None:
@@ -74,7 +74,7 @@ def test_an_unfinished_request_is_given_up(here: Running, monkeypatch: pytest.Mo
         return [await linger(here.port, half, drip=drip) for half, drip in begun]
 
     assert run(ended()) == [True, True]
-    assert {answer.status for answer in asked(here, forger(here).unfinished())} == {408}
+    assert {answer.status for answer in asked(here, forged(here).unfinished())} == {408}
 
 
 def test_a_service_that_waits_for_ever_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

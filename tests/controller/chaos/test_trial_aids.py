@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.chaos.faulty_planner import Liar, Mood
+from controller.chaos.faulty_planner import FaultyPlanner, Mood
 from controller.chaos.sink import Sink, influx
 from controller.planner.link import PlannerLink
 from controller.planner.planner import DayAheadJob, PlannerError
@@ -48,9 +48,9 @@ def test_a_well_database_keeps_every_line_and_an_unwell_one_fails_in_turns(tmp_p
 @pytest.mark.parametrize("mood", [Mood.INFEASIBLE, Mood.GARBAGE])
 def test_a_lie_is_no_plan(mood: Mood, gridlab9: Scenario, gridlab9_config, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     async def asked() -> None:
-        liar = Liar()
-        liar.mood = mood
-        async with liar.listening(tmp_path / "s"), PlannerLink(tmp_path / "s") as link:
+        planner = FaultyPlanner()
+        planner.mood = mood
+        async with planner.listening(tmp_path / "s"), PlannerLink(tmp_path / "s") as link:
             await link.answer(DayAheadJob(gridlab9, gridlab9_config.coordination, "piqp", coordinate=True))
 
     with pytest.raises((PlannerError, SolverError)):

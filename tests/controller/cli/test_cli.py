@@ -193,7 +193,7 @@ def test_check_judges_scenario_and_series(capsys: Capsys, tmp_path: Path) -> Non
     assert gridlab(capsys, "check", scenario_file(tmp_path, ("v_v, date: 2008", "v_x, date: 2008"))).code == 2
 
 
-def test_plant_listens_at_the_devices_of_the_configuration_until_it_is_told_to_stop(tmp_path: Path) -> None:
+def test_plant_listens_at_the_devices_of_the_configuration_until_it_is_said_to_stop(tmp_path: Path) -> None:
     ports = dict(zip(("15020", "15023", "15025", "14847"), map(str, free_ports(4)), strict=True))
     config = scenario_file(tmp_path, *ports.items())
     command = [sys.executable, "-m", "controller.cli", "plant", str(config), "--pace", "60"]

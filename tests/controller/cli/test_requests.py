@@ -124,7 +124,7 @@ def test_an_emergency_stop_does_not_give_up_at_once(api: Running, monkeypatch: p
     assert answers == []
 
 
-def test_an_emergency_stop_that_is_not_taken_says_what_to_do(api: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_emergency_stop_that_is_not_claimed_says_what_to_do(api: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "STOP_TRIES_S", 0.0)
     monkeypatch.setattr(client, "_exchange", lambda *_: (503, b"Service Unavailable"))
     with pytest.raises(GridlabError, match="refused, HTTP 503; use the switches of the devices"):

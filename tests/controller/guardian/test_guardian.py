@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.guardian.guardian import Guardian, Post, run_guardian
+from controller.guardian.guardian import Guardian, GuardianSetup, run_guardian
 from controller.guardian.trail import TRAIL
 from controller.process.clocks import SteppedClock
 from controller.process.follower import at_addresses
@@ -100,7 +100,7 @@ async def watchroom(
         here = at_addresses(config, {device.name: address(device) for device in plant.devices})
         seen = at_addresses(here, {name: {"port": port} for name, port in (moved or {}).items()})
         clock = SteppedClock(START)
-        guardian = Guardian(Post(seen, CONFIG, state), clock)
+        guardian = Guardian(GuardianSetup(seen, CONFIG, state), clock)
         try:
             room = Watchroom(here, plant, clock, guardian, state)
             await plant.advance(0.0)
@@ -196,7 +196,7 @@ def test_a_new_writer_is_left_alone_even_by_an_attempt_under_way(tmp_path: Path)
             await room.at(60.0)
             room.beat(OLD + 2)
             assert set((await room.write(OLD + 2)).values()) == {Outcome.VERIFIED}
-            for ward in room.guardian.wards.values():
+            for ward in room.guardian.guarded.values():
                 assert await ward.release(OLD, "guardian") is Outcome.REJECTED
             assert (room.modes, room.epochs) == ({PlantMode.REMOTE}, {OLD + 2})
 
@@ -354,8 +354,8 @@ def test_what_it_needs_is_tried_before(tmp_path: Path) -> None:
         clock = SteppedClock(START)
         for bad in (config.model_copy(update={"devices": ()}), without(config, Converter)):
             with pytest.raises(InputError, match="devices: got no converter; allowed: at least one converter"):
-                await Guardian(Post(bad, CONFIG, tmp_path), clock).check()
-        elsewhere = Post(config, tmp_path / "lab.yaml", tmp_path)
+                await Guardian(GuardianSetup(bad, CONFIG, tmp_path), clock).check()
+        elsewhere = GuardianSetup(config, tmp_path / "lab.yaml", tmp_path)
         with pytest.raises(InputError, match=r"converter_generic\.yaml"):
             await run_guardian(elsewhere, clock, asyncio.Event())
         assert any(isinstance(device, ModbusConverter) for device in config.devices)

@@ -50,7 +50,7 @@ def test_meaningless_data_disturb_their_device_alone() -> None:
     assert late == ("detected after 18 s, allowed 15 s",)
 
 
-def test_a_stale_device_may_take_longer_to_be_noticed() -> None:
+def test_a_stale_device_may_need_longer_to_be_noticed() -> None:
     assert verdict(cut_off(5, 9), fault(Kind.STALE, 3.6, 9, "a")).passed
     assert not verdict(cut_off(5, 9), fault(Kind.STALE, 3.4, 9, "a")).passed
 

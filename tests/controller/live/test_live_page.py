@@ -8,7 +8,7 @@ import pytest
 from controller.live.server import live_server
 from controller.live.state import LiveState
 from controller.record.records import CycleRecord, DeviceRecord
-from controller.service.alarms import AlarmBook
+from controller.service.alarms import AlarmLog
 from core.config import Config
 from core.devices import Quality
 from tests.support.asynchronous import run
@@ -33,7 +33,7 @@ async def opened(state: LiveState, profile: Path, **window) -> AsyncIterator[Pag
 
 
 def watched(state: LiveState, record: CycleRecord) -> CycleRecord:
-    book = AlarmBook(state.site)
+    book = AlarmLog(state.site)
     book.after(record, None)
     standing, _ = book.after(record, None)
     return replace(record, alarms=standing)
@@ -121,7 +121,7 @@ def test_the_page_waits_goes_off_and_says_that_nothing_comes(state: LiveState, t
     run(test())
 
 
-def test_a_silent_loop_is_told_from_a_lost_connection(
+def test_a_silent_loop_is_said_from_a_lost_connection(
     state: LiveState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("controller.live.server.BEAT_S", 0.1)

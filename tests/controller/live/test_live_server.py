@@ -225,7 +225,7 @@ def test_only_loopback_listens_and_signals_stay_with_the_service(state: LiveStat
     run(test())
 
 
-def test_a_port_that_is_taken_is_said(state: LiveState):
+def test_a_port_that_is_claimed_is_said(state: LiveState):
     async def test():
         async with live_server(state) as port:
             with pytest.raises(InputError, match=rf"--live-port: got {port}; allowed: a free port"):

@@ -89,7 +89,7 @@ def test_times_are_of_the_horizons_zone_and_the_slack_is_no_extreme(gridlab9_con
     assert (point["v_low_pu"], point["v_high_pu"]) == (0.99, 1.01)
 
 
-def test_off_is_told_without_a_cycle(gridlab9_config: Config):
+def test_off_is_said_without_a_cycle(gridlab9_config: Config):
     state = LiveState(gridlab9_config)
     state.publish(cycle(0))
     state.publish_mode("off")

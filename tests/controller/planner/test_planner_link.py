@@ -269,7 +269,7 @@ def in_time(path: Path, job: DayAheadJob, then: Callable[[], None]) -> PlannerEr
     return run(test())
 
 
-def test_the_unit_answers_and_stops_when_told_to(day: Scenario, tmp_path: Path) -> None:
+def test_the_unit_answers_and_stops_when_said_to(day: Scenario, tmp_path: Path) -> None:
     path = tmp_path / "planner.sock"
     with unit(path) as planner:
         assert run(PlannerLink(path).answer(asked(day))).report

@@ -30,7 +30,7 @@ def seqs(path: Path) -> list[int]:
     return [record.seq for record in read_audit(path)]
 
 
-def test_an_attempt_is_told_before_and_after_under_one_number(path: Path) -> None:
+def test_an_attempt_is_said_before_and_after_under_one_number(path: Path) -> None:
     with AuditTrail(path) as trail:
         numbers = trail.begin(AT, [N4, N5])
         before = [json.loads(line) for line in path.read_text().splitlines()]
@@ -125,7 +125,7 @@ def test_a_full_disk_is_an_error_and_its_half_line_stays_alone(path: Path) -> No
     assert sum(b"seq" in line for line in path.read_bytes().splitlines()) == 4
 
 
-def test_outcomes_that_a_full_disk_refused_can_be_told_again(path: Path) -> None:
+def test_outcomes_that_a_full_disk_refused_can_be_said_again(path: Path) -> None:
     with AuditTrail(path) as trail:
         numbers = trail.begin(AT, [N4])
         with full_disk(path.stat().st_size + 10), pytest.raises(RecordError):

@@ -232,7 +232,7 @@ def test_a_crash_between_sending_and_counting_sends_again(
 ) -> None:
     telemetry.write(cycle(0))
     with closing(open_database(path, TABLES)) as connection, Influx(influx) as target:
-        batch = Outbox(path, connection).take(POINTS)
+        batch = Outbox(path, connection).next_batch(POINTS)
         assert batch is not None
         assert deliver(target.write, batch.lines).sent == POINTS
     telemetry.write(cycle(1))

@@ -92,7 +92,7 @@ def test_examples() -> None:
 
 
 @pytest.mark.parametrize("record", [cycle(0), mpc(0)])
-def test_every_field_of_a_record_keeps_its_type(record: CycleRecord | MpcRecord) -> None:
+def test_every_value_of_a_record_keeps_its_type(record: CycleRecord | MpcRecord) -> None:
     for point in points(record):
         text = line(point, 1)
         assert text is not None

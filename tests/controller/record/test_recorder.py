@@ -55,7 +55,7 @@ def test_a_cycle_fills_all_tables(tmp_path: Path) -> None:
     assert cycles_stored(tmp_path / STORE) == 1
 
 
-def test_the_hour_that_comes_twice_is_told_apart(tmp_path: Path) -> None:
+def test_the_hour_that_comes_twice_is_said_apart(tmp_path: Path) -> None:
     with Recorder(tmp_path, ZONE, KEPT) as recorder:
         for hour in (0, 1):
             recorder.cycle(replace(cycle(0), time=datetime(2018, 10, 28, hour, 30, tzinfo=UTC)))

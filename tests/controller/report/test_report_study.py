@@ -19,7 +19,7 @@ from tests.support.reports import Page, drawings, panels, strokes, with_table
 PANELS = {"study rho": 4, "study price_response": 2}
 
 
-def study(folder: Path, command: str, **told: Any) -> Path:
+def study(folder: Path, command: str, **more: Any) -> Path:
     """A study of three points for each splitting."""
     folder.mkdir()
     kind, rho = KINDS[command], np.logspace(-1, 1, 3)
@@ -37,7 +37,7 @@ def study(folder: Path, command: str, **told: Any) -> Path:
         "created_at": "2018-06-20T21:00:00+00:00",
         "config_sha256": "0" * 64,
     }
-    (folder / "summary.json").write_text(json.dumps(summary | told), encoding="utf-8")
+    (folder / "summary.json").write_text(json.dumps(summary | more), encoding="utf-8")
     return folder
 
 

@@ -5,7 +5,7 @@ import pytest
 from controller.live.site import COLOURS, Site
 from controller.record.records import CycleRecord, DeviceRecord, Severity
 from controller.report.primitives import style
-from controller.service.alarms import AlarmBook
+from controller.service.alarms import AlarmLog
 from core.config import Config
 from core.devices import Quality
 from tests.support.cycle_records import cycle, mpc, prosumer
@@ -19,7 +19,7 @@ def site(gridlab9_config: Config) -> Site:
 
 
 def shown(site: Site, record: CycleRecord, run=None) -> list[tuple[Severity, str, str]]:
-    book = AlarmBook(site)
+    book = AlarmLog(site)
     book.after(record, run)
     standing, _ = book.after(record, run)
     return [(alarm.severity, alarm.place, alarm.text) for alarm in standing]
@@ -27,7 +27,7 @@ def shown(site: Site, record: CycleRecord, run=None) -> list[tuple[Severity, str
 
 def test_no_run_for_twelve_minutes_is_one_also_where_there_never_was_one(site: Site):
     for run, since_k in ((None, 0), (mpc(1), 20)):
-        book = AlarmBook(site)
+        book = AlarmLog(site)
         overdue = [bool(book.after(cycle(k), run)[0]) for k in range(since_k, since_k + 26)]
         assert overdue == [False] * 25 + [True]
 
@@ -94,7 +94,7 @@ def test_plans_that_stopped_coming_are_an_alarm(site: Site):
 
 
 def test_an_alarm_keeps_its_beginning_and_gets_an_end(site: Site):
-    book = AlarmBook(site)
+    book = AlarmLog(site)
     voltages = [1.0, 1.06, 1.0, 1.06, 1.065, 1.07, 1.0]
     seen = [book.after(replace(cycle(k), nodes={"N9": v_pu}), None) for k, v_pu in enumerate(voltages)]
     assert [len(standing) for standing, _ in seen] == [0, 0, 0, 0, 1, 1, 0]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.service.days import Day, DayBook
+from controller.service.days import Day, DayLoader
 from core.config import Config
 from core.errors import InputError
 from core.load import load_config, load_scenario
@@ -56,8 +56,8 @@ def lab(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def book(lab: Path) -> DayBook:
-    return DayBook(load_config(lab), lab)
+def loader(lab: Path) -> DayLoader:
+    return DayLoader(load_config(lab), lab)
 
 
 def add(lab: Path, day: date) -> None:
@@ -80,7 +80,7 @@ def loads_kw(day: Day) -> list[float]:
 
 def test_amounts_of_the_default_scenario_by_hand(gridlab9_config: Config) -> None:
     """G1-B is 0.75431, 1.53775 at 12:00 of 2016-06-14 and 0.71121, 1.14514 at 12:15; the clear sky 0.8756 at 12:14."""
-    loaded = DayBook(gridlab9_config, CONFIG).load(date(2018, 6, 21))
+    loaded = DayLoader(gridlab9_config, CONFIG).load(date(2018, 6, 21))
     assert loaded.alarms == ()
     day, quarter = loaded.day, datetime(2018, 6, 21, 10, 15, tzinfo=UTC)
     seen = day.amounts(quarter - timedelta(seconds=30))["N4"]
@@ -93,22 +93,22 @@ def test_amounts_of_the_default_scenario_by_hand(gridlab9_config: Config) -> Non
     assert day.step_of(quarter) == 73
 
 
-def test_forecast_is_that_of_the_steps(lab: Path, book: DayBook) -> None:
-    day = book.load(date(2018, 3, 24)).day
+def test_forecast_is_that_of_the_steps(lab: Path, loader: DayLoader) -> None:
+    day = loader.load(date(2018, 3, 24)).day
     expected = load_scenario(load_config(lab), lab)
     assert day.forecast.axis == expected.axis
     np.testing.assert_array_equal(day.forecast.sites[0].outlook.load_kw, expected.sites[0].outlook.load_kw)
     np.testing.assert_array_equal(day.forecast.tariff.buy_chf_per_kwh, np.arange(24))
 
 
-def test_the_forecast_serves_where_nothing_is_realised(book: DayBook) -> None:
-    seen = book.load(date(2018, 3, 24)).day.amounts(at(date(2018, 3, 24), 7))
+def test_the_forecast_serves_where_nothing_is_realised(loader: DayLoader) -> None:
+    seen = loader.load(date(2018, 3, 24)).day.amounts(at(date(2018, 3, 24), 7))
     assert (seen["B"].load_kw, seen["B"].load_kvar, seen["B"].pv_available_kw) == (7.0, 0.0, 0.0)
     assert (seen["A"].load_kw, seen["A"].load_kvar, seen["A"].pv_available_kw) == (7.0, 7.0, 14.0)
 
 
-def test_ends_of_the_day(book: DayBook) -> None:
-    day = book.load(date(2018, 3, 24)).day
+def test_ends_of_the_day(loader: DayLoader) -> None:
+    day = loader.load(date(2018, 3, 24)).day
     begin, end = day.forecast.axis.start, day.forecast.axis.end
     assert day.covers(begin)
     assert not day.covers(end)
@@ -136,20 +136,20 @@ def test_amounts_lie_between_the_minutes_around_them(gridlab9_day: Day, seconds:
 
 @pytest.fixture(scope="module")
 def gridlab9_day(gridlab9_config: Config) -> Day:
-    return DayBook(gridlab9_config, CONFIG).load(gridlab9_config.horizon.date).day
+    return DayLoader(gridlab9_config, CONFIG).load(gridlab9_config.horizon.date).day
 
 
-def test_a_short_day_of_its_own_files(lab: Path, book: DayBook) -> None:
+def test_a_short_day_of_its_own_files(lab: Path, loader: DayLoader) -> None:
     add(lab, SPRING)
-    loaded = book.load(SPRING)
+    loaded = loader.load(SPRING)
     assert loaded.alarms == ()
     assert loaded.day.forecast.axis.n_steps == 23
     assert loads_kw(loaded.day) == [100.0 + hour for hour in (0, 1, *range(3, 24))]
     assert loaded.day.step_of(at(SPRING, 3)) == 2
 
 
-def test_a_short_day_on_the_data_of_a_long_one(book: DayBook) -> None:
-    loaded = book.load(SPRING)
+def test_a_short_day_on_the_data_of_a_long_one(loader: DayLoader) -> None:
+    loaded = loader.load(SPRING)
     assert loaded.day.data_of == date(2018, 3, 24)
     assert loads_kw(loaded.day) == [0, 1, *range(3, 24)]
     np.testing.assert_array_equal(loaded.day.forecast.tariff.buy_chf_per_kwh, [0, 1, *range(3, 24)])
@@ -160,8 +160,8 @@ def test_a_short_day_on_the_data_of_a_long_one(book: DayBook) -> None:
     assert "\n" not in alarm
 
 
-def test_a_day_of_25_hours_lives_one_hour_twice(book: DayBook) -> None:
-    loaded = book.load(AUTUMN)
+def test_a_day_of_25_hours_lives_one_hour_twice(loader: DayLoader) -> None:
+    loaded = loader.load(AUTUMN)
     assert loaded.day.forecast.axis.n_steps == 25
     assert loads_kw(loaded.day) == [0, 1, 2, *range(2, 24)]
     assert [loaded.day.step_of(at(AUTUMN, 2, fold=fold)) for fold in (0, 1)] == [2, 3]
@@ -171,37 +171,37 @@ def test_a_day_of_25_hours_lives_one_hour_twice(book: DayBook) -> None:
 def test_series_with_a_date_of_their_own_keep_it(lab: Path) -> None:
     (lab.parent / "sun.csv").write_text(hours(date(2016, 6, 6), 1))
     lab.write_text(LAB.replace("forecast: {file: sun.csv, column: x}", "forecast: 0.5"))
-    book = DayBook(load_config(lab), lab)
-    loaded = book.load(SPRING)
+    loader = DayLoader(load_config(lab), lab)
+    loaded = loader.load(SPRING)
     assert loaded.day.amounts(at(SPRING, 13))["A"].pv_available_kw == 26.0
     assert len(loaded.alarms) == 1
 
 
-def test_files_are_read_again_each_time(lab: Path, book: DayBook) -> None:
-    book.load(date(2018, 3, 24))
+def test_files_are_read_again_each_time(lab: Path, loader: DayLoader) -> None:
+    loader.load(date(2018, 3, 24))
     file = lab.parent / "measured.csv"
     file.write_text(file.read_text().replace("07:00,7", "07:00,7.5"))
-    assert book.load(date(2018, 3, 24)).day.amounts(at(date(2018, 3, 24), 7))["A"].load_kw == 7.5
+    assert loader.load(date(2018, 3, 24)).day.amounts(at(date(2018, 3, 24), 7))["A"].load_kw == 7.5
 
 
-def test_the_last_valid_date_serves_not_the_first(lab: Path, book: DayBook) -> None:
+def test_the_last_valid_date_serves_not_the_first(lab: Path, loader: DayLoader) -> None:
     add(lab, SPRING)
-    assert book.load(SPRING).alarms == ()
+    assert loader.load(SPRING).alarms == ()
     for day in (date(2018, 3, 26), date(2018, 3, 27)):
-        with_gap = book.load(day)
+        with_gap = loader.load(day)
         assert with_gap.day.data_of == SPRING
         assert loads_kw(with_gap.day) == [100.0 + hour for hour in range(24)]
         assert with_gap.day.date == day
     add(lab, date(2018, 3, 28))
-    healed = book.load(date(2018, 3, 28))
+    healed = loader.load(date(2018, 3, 28))
     assert (healed.alarms, healed.day.data_of) == ((), date(2018, 3, 28))
 
 
-def test_a_faulty_value_is_as_bad_as_a_missing_file(lab: Path, book: DayBook) -> None:
+def test_a_faulty_value_is_as_bad_as_a_missing_file(lab: Path, loader: DayLoader) -> None:
     add(lab, SPRING)
     file = lab.parent / "price_2018-03-25.csv"
     file.write_text(file.read_text().replace(",7\n", ",x\n"))
-    loaded = book.load(SPRING)
+    loaded = loader.load(SPRING)
     assert loaded.day.data_of == date(2018, 3, 24)
     assert 'line 9, column x: got "x"' in loaded.alarms[0]
 
@@ -220,11 +220,11 @@ def vanish(lab: Path) -> Vanish:
     return gone
 
 
-def test_memory_serves_the_same_date_and_others_like_it(book: DayBook, vanish: Vanish) -> None:
-    before = book.load(date(2018, 3, 24)).day
+def test_memory_serves_the_same_date_and_others_like_it(loader: DayLoader, vanish: Vanish) -> None:
+    before = loader.load(date(2018, 3, 24)).day
     vanish()
     for day in (date(2018, 3, 24), date(2018, 3, 26)):
-        loaded = book.load(day)
+        loaded = loader.load(day)
         assert loaded.day.date == day
         assert loaded.day.data_of == date(2018, 3, 24)
         assert loads_kw(loaded.day) == loads_kw(before)
@@ -235,38 +235,38 @@ def test_memory_serves_the_same_date_and_others_like_it(book: DayBook, vanish: V
 
 
 @pytest.mark.parametrize("day", [SPRING, AUTUMN])
-def test_memory_cannot_serve_a_day_with_another_clock(book: DayBook, vanish: Vanish, day: date) -> None:
-    book.load(date(2018, 3, 24))
+def test_memory_cannot_serve_a_day_with_another_clock(loader: DayLoader, vanish: Vanish, day: date) -> None:
+    loader.load(date(2018, 3, 24))
     vanish()
     with pytest.raises(InputError, match=f"price_{day}.csv.*\n(.*\n)*.*price_2018-03-24.csv"):
-        book.load(day)
+        loader.load(day)
 
 
-def test_what_was_read_in_place_of_a_date_serves_the_next_one(lab: Path, book: DayBook, vanish: Vanish) -> None:
+def test_what_was_read_in_place_of_a_date_serves_the_next_one(lab: Path, loader: DayLoader, vanish: Vanish) -> None:
     """A short day cannot serve a usual one, but its data as last read on a usual one can."""
     add(lab, SPRING)
-    book.load(SPRING)
-    book.load(date(2018, 3, 26))
+    loader.load(SPRING)
+    loader.load(date(2018, 3, 26))
     vanish()
-    loaded = book.load(date(2018, 3, 27))
+    loaded = loader.load(date(2018, 3, 27))
     assert (loaded.day.data_of, loads_kw(loaded.day)) == (SPRING, [100.0 + hour for hour in range(24)])
 
 
-def test_nothing_at_all(book: DayBook, vanish: Vanish) -> None:
+def test_nothing_at_all(loader: DayLoader, vanish: Vanish) -> None:
     vanish()
     with pytest.raises(InputError, match=r"price_2018-03-24\.csv"):
-        book.load(date(2018, 3, 24))
+        loader.load(date(2018, 3, 24))
 
 
 def test_steps_that_do_not_divide_the_day(lab: Path) -> None:
     lab.write_text(LAB.replace("step_min: 60", "step_min: 120"))
-    book = DayBook(load_config(lab), lab)
-    assert book.load(date(2018, 3, 24)).day.forecast.axis.n_steps == 12
+    loader = DayLoader(load_config(lab), lab)
+    assert loader.load(date(2018, 3, 24)).day.forecast.axis.n_steps == 12
     with pytest.raises(InputError, match=r"horizon\.step_min: got 120; allowed: a divisor of 1380, the minutes"):
-        book.load(SPRING)
+        loader.load(SPRING)
 
 
 def test_a_date_that_a_zone_left_out(lab: Path) -> None:
     lab.write_text(LAB.replace("Europe/Zurich", "Pacific/Apia"))
     with pytest.raises(InputError, match="a divisor of 0, the minutes of 2011-12-30"):
-        DayBook(load_config(lab), lab).load(date(2011, 12, 30))
+        DayLoader(load_config(lab), lab).load(date(2011, 12, 30))

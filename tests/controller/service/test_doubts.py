@@ -28,7 +28,7 @@ def state_of(lab: Bench, converter: str) -> Mode:
     return lab.plant.laboratory.converters[converter].state.mode
 
 
-def test_a_setpoint_that_is_not_ours_is_taken_back_and_the_converter_rejoins(tmp_path: Path) -> None:
+def test_a_setpoint_that_is_not_ours_is_claimed_back_and_the_converter_rejoins(tmp_path: Path) -> None:
     async def test() -> None:
         async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
             await settled(lab)
@@ -107,7 +107,7 @@ def test_whoever_commands_a_converter_that_was_released_is_somebody_else() -> No
     )
 
 
-def test_a_writer_with_a_higher_epoch_has_taken_over(tmp_path: Path) -> None:
+def test_a_writer_with_a_higher_epoch_has_claimed_over(tmp_path: Path) -> None:
     async def test() -> None:
         async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
             await settled(lab)

@@ -11,7 +11,7 @@ from controller.process.heartbeat import Released
 from controller.process.modes import Mode
 from controller.record.journal import Journal
 from controller.service.costs import Costs
-from controller.service.days import Day, DayBook
+from controller.service.days import Day, DayLoader
 from controller.service.memory import KeptCycle, Memory, identity
 from controller.service.plans import Dated, Plans
 from core.load import load_config
@@ -30,17 +30,17 @@ CONFIGURED = load_config(CONFIG)
 
 
 @pytest.fixture(scope="module")
-def days() -> DayBook:
-    return DayBook(CONFIGURED, CONFIG)
+def days() -> DayLoader:
+    return DayLoader(CONFIGURED, CONFIG)
 
 
 @pytest.fixture(scope="module")
-def today(days: DayBook) -> Dated:
+def today(days: DayLoader) -> Dated:
     return plan_of(days.load(date(2018, 6, 21)).day, "today")
 
 
 @pytest.fixture(scope="module")
-def tomorrow(days: DayBook) -> Dated:
+def tomorrow(days: DayLoader) -> Dated:
     return plan_of(days.load(date(2018, 6, 22)).day, "tomorrow")
 
 
@@ -127,7 +127,7 @@ def test_only_a_service_that_was_active_a_moment_ago_goes_on(tmp_path: Path) -> 
         assert not memory(journal).was_active()
 
 
-def test_another_configuration_takes_up_nothing_but_the_epoch(tmp_path: Path, days: DayBook, today: Dated) -> None:
+def test_another_configuration_takes_up_nothing_but_the_epoch(tmp_path: Path, days: DayLoader, today: Dated) -> None:
     with Journal(tmp_path / "journal.sqlite") as journal:
         mine = memory(journal)
         mine = memory(journal)
@@ -141,7 +141,7 @@ def test_another_configuration_takes_up_nothing_but_the_epoch(tmp_path: Path, da
         assert other.next_epoch(7) == 8, "a device has seen a writer that this journal does not know"
 
 
-def test_a_plan_of_a_clock_that_was_set_back_is_new(tmp_path: Path, days: DayBook, today: Dated) -> None:
+def test_a_plan_of_a_clock_that_was_set_back_is_new(tmp_path: Path, days: DayLoader, today: Dated) -> None:
     with Journal(tmp_path / "journal.sqlite") as journal:
         memory(journal)
         memory(journal).keep_plans(Plans(None, today))
@@ -182,7 +182,7 @@ def test_who_left_active_has_released_what_was_sent(mode: Mode, sent: Power | No
         assert memory(journal, NOW + timedelta(seconds=20)).states(limits, {})["N3"].sent == sent
 
 
-def test_plans_of_days_that_are_over_are_not_even_read(tmp_path: Path, days: DayBook, today: Dated) -> None:
+def test_plans_of_days_that_are_over_are_not_even_read(tmp_path: Path, days: DayLoader, today: Dated) -> None:
     with Journal(tmp_path / "journal.sqlite") as journal:
         memory(journal)
         memory(journal).keep_plans(Plans(None, today))

@@ -52,36 +52,36 @@ def diary(mode: Mode, after_s: float, monkeypatch: pytest.MonkeyPatch) -> Diary:
     """Of a little more than one period and a half."""
     monkeypatch.setattr(schedule, "POLL_S", POLL_S)
     clock = Shifted(after_s)
-    book = Diary(mode, clock)
+    alarm_log = Diary(mode, clock)
 
     async def test() -> None:
         settings = cast("Any", SimpleNamespace(realtime_s=PERIOD_S))
-        loop = Schedule(cast("Any", book), settings, "Europe/Zurich", clock)
+        loop = Schedule(cast("Any", alarm_log), settings, "Europe/Zurich", clock)
         running = asyncio.create_task(loop.run())
         await asyncio.sleep(2 * PERIOD_S - after_s + PERIOD_S / 2)
         loop.stop.set()
         await running
 
     run(test())
-    return book
+    return alarm_log
 
 
-def words(book: Diary, since_s: float, until_s: float) -> set[str]:
-    return {what for at_s, what in book.done if since_s <= at_s < until_s}
+def words(alarm_log: Diary, since_s: float, until_s: float) -> set[str]:
+    return {what for at_s, what in alarm_log.done if since_s <= at_s < until_s}
 
 
 def test_a_resumed_service_does_a_cycle_at_once_and_in_place_of_each_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    book = diary(Mode.ACTIVE, 0.2, monkeypatch)
-    assert book.done[0] == (pytest.approx(0.2, abs=POLL_S), "cycle")
-    assert words(book, 0.0, PERIOD_S) == {"cycle"}
-    assert len([at_s for at_s, _ in book.done if at_s < PERIOD_S]) > 2
-    assert words(book, PERIOD_S + POLL_S / 2, 2 * PERIOD_S) == {"poll"}
+    alarm_log = diary(Mode.ACTIVE, 0.2, monkeypatch)
+    assert alarm_log.done[0] == (pytest.approx(0.2, abs=POLL_S), "cycle")
+    assert words(alarm_log, 0.0, PERIOD_S) == {"cycle"}
+    assert len([at_s for at_s, _ in alarm_log.done if at_s < PERIOD_S]) > 2
+    assert words(alarm_log, PERIOD_S + POLL_S / 2, 2 * PERIOD_S) == {"poll"}
 
 
 @pytest.mark.parametrize(
     ("mode", "after_s"), [(Mode.MONITOR, 0.2), (Mode.ACTIVE, 0.45)], ids=["monitor", "one is about to come"]
 )
 def test_else_it_waits_for_the_next_half_minute(mode: Mode, after_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    book = diary(mode, after_s, monkeypatch)
-    assert "cycle" not in words(book, 0.0, PERIOD_S)
-    assert "cycle" in words(book, PERIOD_S, PERIOD_S + POLL_S)
+    alarm_log = diary(mode, after_s, monkeypatch)
+    assert "cycle" not in words(alarm_log, 0.0, PERIOD_S)
+    assert "cycle" in words(alarm_log, PERIOD_S, PERIOD_S + POLL_S)

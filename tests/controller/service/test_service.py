@@ -63,8 +63,8 @@ def test_over_midnight(tmp_path: Path) -> None:
         async with evening(tmp_path) as (service, clock, plant):
             await service.set_mode(Mode.ACTIVE)
             await service.tomorrow()
-            ends = service.desk.soc_at(EVENING)
-            tomorrow = service.desk.plans.tomorrow
+            ends = service.planning.soc_at(EVENING)
+            tomorrow = service.planning.plans.tomorrow
             assert tomorrow is not None
             assert (tomorrow.day.date.day, tomorrow.day.data_of.day) == (22, 21)
             rungs = []
@@ -77,8 +77,8 @@ def test_over_midnight(tmp_path: Path) -> None:
                 if k == 20:
                     service.adopt(await service.replan())
             assert rungs[2:] == [{"use"}] * 42
-            plans = service.desk.plans
-            assert service.desk.day.date.day == 22
+            plans = service.planning.plans
+            assert service.planning.day.date.day == 22
             assert (plans.tomorrow, plans.day_ahead) == (None, tomorrow)
             assert plans.intraday is not None
             assert plans.intraday.running.begins == 0
@@ -94,7 +94,7 @@ def test_tomorrow_begins_with_the_charge_that_today_ends_with(tmp_path: Path) ->
     async def test() -> None:
         async with evening(tmp_path) as (service, _, _):
             await service.tomorrow()
-            today, tomorrow = service.desk.plans.day_ahead, service.desk.plans.tomorrow
+            today, tomorrow = service.planning.plans.day_ahead, service.planning.plans.tomorrow
             assert today is not None
             assert tomorrow is not None
             for name, plan in tomorrow.running.plan.prosumers.items():
@@ -113,12 +113,12 @@ def test_a_restart_takes_up_plans_margin_and_charge(tmp_path: Path) -> None:
             await service.set_mode(Mode.ACTIVE)
             await cycles(5, service, clock, plant)
             service.adopt(await service.replan())
-            plans, states = service.desk.plans, dict(service.states)
-            margin = service.desk.margin.margin_pu
+            plans, states = service.planning.plans, dict(service.states)
+            margin = service.planning.margin.margin_pu
         async with evening(tmp_path) as (again, clock, _):
-            assert not again.desk.due(clock.now())
-            assert again.desk.day_ahead is None, "nothing was computed anew"
-            kept = again.desk.plans.intraday
+            assert not again.planning.due(clock.now())
+            assert again.planning.day_ahead is None, "nothing was computed anew"
+            kept = again.planning.plans.intraday
             assert plans.intraday is not None
             assert kept is not None
             assert kept.plan_id == plans.intraday.plan_id
@@ -128,7 +128,7 @@ def test_a_restart_takes_up_plans_margin_and_charge(tmp_path: Path) -> None:
             for name, state in states.items():
                 assert again.states[name].battery is not None
                 assert again.states[name].battery.soc == state.battery.soc
-            assert (again.desk.margin.margin_pu == margin).all()
+            assert (again.planning.margin.margin_pu == margin).all()
 
     run(test())
 
@@ -139,13 +139,13 @@ def test_every_ten_minutes_have_one_mpc_run_late_where_nobody_was_there(tmp_path
             planned = []
             for minute in (3, 4, 9, 10, 10.5, 19, 25, 29, 41):
                 clock.advance_to(60.0 * minute)
-                if service.desk.due(clock.now()):
+                if service.planning.due(clock.now()):
                     service.adopt(await service.replan())
                     planned.append(minute)
             assert planned == [3, 10, 25, 41]
         async with evening(tmp_path, EVENING.replace(hour=13, minute=35)) as (again, clock, _):
-            assert not again.desk.due(clock.now()), "that of 13:31 is of these ten minutes"
-            assert again.desk.due(clock.now() + timedelta(minutes=5))
+            assert not again.planning.due(clock.now()), "that of 13:31 is of these ten minutes"
+            assert again.planning.due(clock.now() + timedelta(minutes=5))
 
     run(test())
 
@@ -208,7 +208,7 @@ def test_the_margin_learns_nothing_from_a_plan_that_nobody_follows(tmp_path: Pat
         async with evening(tmp_path) as (service, clock, plant):
             await service.set_mode(Mode.MONITOR)
             await cycles(22, service, clock, plant)
-            assert len(service.desk.margin.deviations_pu) == 0
+            assert len(service.planning.margin.deviations_pu) == 0
 
     run(test())
 
@@ -225,7 +225,7 @@ def test_the_margin_learns_from_whole_intervals_only(tmp_path: Path) -> None:
                     clock.advance_to(at_s)
                     await plant.advance(at_s)
                     await service.cycle()
-                return len(service.desk.margin.deviations_pu)
+                return len(service.planning.margin.deviations_pu)
 
             assert await learned(190.0, 200.0, 210.0, *np.arange(220.0, 600.0, 60.0)) == 0, "part of one"
             assert await learned(600.0, 605.0, 610.0, *np.arange(630.0, 1200.0, 60.0)) == 0, "not over yet"

@@ -68,7 +68,7 @@ def test_what_it_may_not_say(tmp_path: Path, gridlab9_config: Config, entries: d
     assert str(fault).removeprefix(f"{tmp_path / 'faults.yaml'}: ").startswith(line)
 
 
-def test_the_plant_is_told_when_a_fault_begins_and_ends(tmp_path: Path, gridlab9_config: Config) -> None:
+def test_the_plant_is_said_when_a_fault_begins_and_ends(tmp_path: Path, gridlab9_config: Config) -> None:
     events = loaded(tmp_path, gridlab9_config, fault="slow", number="2")
     start = events[0].at - timedelta(seconds=60)
     begins = {"fault": "slow", "device": "n4_converter", "on": True, "number": 2}

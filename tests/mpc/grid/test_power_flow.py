@@ -127,7 +127,7 @@ def test_no_load_current_is_the_charging_current(b_us: float) -> None:
     assert flow.i[0, 0].imag == pytest.approx(b_us * 1e-6 * 400 / np.sqrt(3), rel=1e-3, abs=1e-12)
 
 
-def test_collapse_is_told_per_step(gridlab9: Scenario) -> None:
+def test_collapse_is_said_per_step(gridlab9: Scenario) -> None:
     power_flow = PowerFlow(gridlab9.network)
     s = np.zeros((3, 8), complex)
     s[1, -1] = -500.0

@@ -43,7 +43,7 @@ def test_rows_are_equilibrated(grid: Scenario) -> None:
 
 
 @each_grid
-def test_rows_equal_the_ac_flow_where_they_were_taken(grid: Scenario) -> None:
+def test_rows_equal_the_ac_flow_where_they_were_claimed(grid: Scenario) -> None:
     """Voltages in p.u., slack power in tenths of its rating, both by power-grid-model."""
     x = random_demand(grid, 2, 4, 2)
     rows, ac = model(grid).linearise(x), judged_flow(grid, x)

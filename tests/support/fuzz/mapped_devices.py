@@ -70,7 +70,7 @@ class Device:
             frame = request.reading(bytes(self.data[at : at + 2 * request.count]))
         else:
             frame = request.acknowledgement()
-            self._told(at, request.written)
+            self._written(at, request.written)
         chance = self.rng.random()
         stream = frame if chance < UNHARMED else spoilt(self.rng, request, frame, self._stale)
         self._stale = frame
@@ -81,7 +81,7 @@ class Device:
             self.heard += request.answers_in(stream)
         return None if chance > 0.98 else sliced(self.rng, stream)
 
-    def _told(self, at: int, written: bytes) -> None:
+    def _written(self, at: int, written: bytes) -> None:
         if self.obedient:
             self.data[at : at + len(written)] = written
             self.data[_STATE : _STATE + 2] = _REMOTE if self.data[13] else _SAFE

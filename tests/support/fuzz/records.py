@@ -78,17 +78,17 @@ def fuzz_journals(rng: random.Random, mutants: int, folder: Path) -> Findings:
         path = place / "journal.sqlite"
         if kind <= 1:
             _spoil(rng, place / list(kept.files)[-1])
-        told = kind in (0, 2)
+        commanded = kind in (0, 2)
         what = _tampered(rng, path) if kind >= 2 else list(kept.files)[-1]
-        _judge_journal(path, kept, found, what, told=told and what != "lost")
+        _judge_journal(path, kept, found, what, commanded=commanded and what != "lost")
         for file in place.iterdir():
             file.unlink()
         place.rmdir()
     return found
 
 
-def _judge_journal(path: Path, kept: Kept, found: Findings, what: str, *, told: bool) -> None:
-    """``told``: whatever is not the newest has to be said to be damaged."""
+def _judge_journal(path: Path, kept: Kept, found: Findings, what: str, *, commanded: bool) -> None:
+    """``commanded``: whatever is not the newest has to be said to be damaged."""
     found.tried += 1
     try:
         with Journal(path) as journal:
@@ -104,7 +104,7 @@ def _judge_journal(path: Path, kept: Kept, found: Findings, what: str, *, told: 
     for key, value in values.items():
         if value is not None and value not in kept.history[key]:
             found.falsehood(f"journal, {what}: {key} = {str(value)[:200]}")
-    if told and values != kept.newest and not damaged:
+    if commanded and values != kept.newest and not damaged:
         found.falsehood(
             f"journal, {what}: {[key for key in values if values[key] != kept.newest[key]]} lost in silence"
         )
