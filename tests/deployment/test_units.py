@@ -44,7 +44,7 @@ def analyze() -> str:
 
 @pytest.fixture(scope="module")
 def laboratory(analyze: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The root of a machine on which the units are installed as docs/deployment.md says."""
+    """The root of a machine on which the units are installed as docs/how-to/deployment.md says."""
     root = tmp_path_factory.mktemp("laboratory")
     shutil.copytree("/usr/lib/systemd/system", root / "usr/lib/systemd/system", symlinks=True)
     folder, program = root / "etc/systemd/system", root / PROGRAM.lstrip("/")

@@ -1,4 +1,4 @@
-"""mbpoll (libmodbus) reads and writes N3 and its meter by the registers of docs/devices.md."""
+"""mbpoll (libmodbus) reads and writes N3 and its meter by the registers of docs/reference/devices.md."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""o6 (open62541 in C, no kin of asyncua) reads and writes N7 by the node ids of docs/devices.md."""
+"""o6 (open62541 in C, no kin of asyncua) reads and writes N7 by the node ids of docs/reference/devices.md."""
 
 import json
 import subprocess
