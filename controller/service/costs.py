@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from controller.service.describe import Price
+from controller.service.prices import Price
 from realtime.timing import CYCLE_S, S_PER_H
 
 LONGEST = timedelta(seconds=2 * CYCLE_S)

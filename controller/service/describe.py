@@ -7,6 +7,7 @@ from controller.process.modes import Mode
 from controller.record.outbox import Counts
 from controller.record.records import CycleRecord, DeviceRecord, LimitsRecord, ProsumerRecord
 from controller.service.cycle import Cycle
+from controller.service.prices import Price
 from controller.service.watch import Image
 from core.config import Config
 from core.config_devices import ModbusMeter
@@ -16,17 +17,13 @@ from realtime.node import NodeResult
 
 
 @dataclass(frozen=True)
-class Price:
-    """Of the plan in force, now; ``compensation_chf`` for the rest of its horizon."""
+class ServiceState:
+    """How the service stands at the end of a cycle: ``missed`` cycles so far, and what its ``telemetry`` counts."""
 
-    tariff_chf_per_kwh: float
-    feed_in_chf_per_kwh: float
-    price_chf_per_kwh: float
-    compensation_chf: float
-
-    def rate_chf_per_h(self, p_kw: float) -> float:
-        """What a demand costs by the tariff; feed-in (negative) earns."""
-        return p_kw * (self.tariff_chf_per_kwh if p_kw > 0 else self.feed_in_chf_per_kwh)
+    mode: Mode
+    cycle_ms: float
+    missed: int
+    telemetry: Counts
 
 
 @dataclass(frozen=True)
@@ -36,10 +33,7 @@ class Around:
     prices: Mapping[str, Price]
     costs_chf: Mapping[str, float]
     plan_age_s: float | None
-    mode: Mode
-    cycle_ms: float
-    missed: int
-    telemetry: Counts
+    service: ServiceState
 
 
 @dataclass(frozen=True)
@@ -82,7 +76,7 @@ def limits_record(config: Config, network: Network) -> LimitsRecord:
 
 def cycle_record(cycle: Cycle, places: Places, limits: LimitsRecord, around: Around) -> CycleRecord:
     """The record of a cycle, before anybody looked for alarms in it."""
-    image, counts = cycle.image, around.telemetry
+    image, counts = cycle.image, around.service.telemetry
     slack = image.fresh(places.meters.get(places.slack))
     at_nodes = {node: image.fresh(places.meters.get(node)) for node in (places.slack, *places.feeds)}
     nodes = {node: reading.v_pu if reading else None for node, reading in at_nodes.items()}
@@ -101,9 +95,9 @@ def cycle_record(cycle: Cycle, places: Places, limits: LimitsRecord, around: Aro
         devices={name: _device(name, quality, cycle) for name, quality in image.quality.items()},
         limits=limits,
         violation_pu=_violation_pu((nodes[node] for node in places.feeds), limits),
-        mode=around.mode,
-        cycle_ms=around.cycle_ms,
-        missed=around.missed,
+        mode=around.service.mode,
+        cycle_ms=around.service.cycle_ms,
+        missed=around.service.missed,
         plan_age_s=around.plan_age_s,
         backlog=counts.backlog,
         dropped=counts.dropped,

@@ -13,20 +13,36 @@ which persists to the end of the day, is a mean (paper A, section 4.3).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
+from controller.service.cycle import Cycle
+from core.config import Config
+from core.devices import Outcome
 from core.network import Network
 from mpc.forecast import Observed
+from realtime.fallback import Mode as Rung
 from realtime.tracker import Amounts
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What one cycle saw: amounts and state of charge by prosumer, voltage by node. None, or no entry, is unknown."""
+    """What one cycle saw: amounts and state of charge by prosumer, voltage by node. None, or no entry, is unknown.
+
+    ``followed``: every prosumer was to follow the plan, and its device has confirmed that.
+    """
 
     amounts: Mapping[str, Amounts | None]
     soc: Mapping[str, float | None]
     v_pu: Mapping[str, float | None]
+    followed: bool
+
+    @classmethod
+    def of(cls, cycle: Cycle, meters: Mapping[str, str]) -> "Sight":
+        """The sight of a cycle; ``meters`` gives the meter of each node."""
+        v_pu = {node: r.v_pu if (r := cycle.image.fresh(meter)) else None for node, meter in meters.items()}
+        soc = {name: result.soc for name, result in cycle.result.nodes.items()}
+        return cls(cycle.amounts, soc, v_pu, _followed(cycle))
 
 
 @dataclass(frozen=True)
@@ -54,8 +70,9 @@ class _Sum:
 
 @dataclass(frozen=True)
 class Interval:
-    """A running interval; ``Interval()`` begins one."""
+    """A running interval; ``Interval()`` begins one. ``followed``: the plan was followed in every cycle so far."""
 
+    followed: bool = True
     amounts: Mapping[str, Amounts] = field(default_factory=dict)
     soc: Mapping[str, float | None] = field(default_factory=dict)
     voltages: Mapping[str, _Sum] = field(default_factory=dict)
@@ -67,7 +84,11 @@ class Interval:
         soc = {name: seen for name, seen in sight.soc.items() if seen is not None}
         voltages = {node: self._added(node, v_pu) for node, v_pu in sight.v_pu.items() if v_pu is not None}
         return Interval(
-            {**self.amounts, **amounts}, {**self.soc, **soc}, {**self.voltages, **voltages}, self.cycles + 1
+            followed=self.followed and sight.followed,
+            amounts={**self.amounts, **amounts},
+            soc={**self.soc, **soc},
+            voltages={**self.voltages, **voltages},
+            cycles=self.cycles + 1,
         )
 
     def closed(self, network: Network) -> IntervalMeans | None:
@@ -88,3 +109,54 @@ class Interval:
     def _mean_pu(self, node: str) -> float | None:
         seen = self.voltages.get(node)
         return seen.total_pu / seen.count if seen else None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Intervals one after the other: the running one, and the last one that is over.
+
+    An interval is as long as a step of the day and ends with one. The first cycle of all is an interval of its own.
+
+    Attributes:
+        step: length of an interval.
+        period: between two cycles; a later one does not begin an interval in time, nor end it.
+        ends: when the running interval ends.
+        last: the interval that was closed last; without a cycle if none was.
+        teaches: when ``last`` began, if the last cycle has closed it, it is a whole interval, and everybody followed
+            the plan all the time; else None. In MONITOR, or of a part, a deviation from the plan says nothing.
+    """
+
+    step: timedelta
+    period: timedelta
+    ends: datetime
+    running: Interval = field(default_factory=lambda: Interval(followed=False))
+    last: Interval = field(default_factory=Interval)
+    teaches: datetime | None = None
+
+    @classmethod
+    def beginning(cls, config: Config, at: datetime) -> "Observation":
+        """Nothing is observed yet."""
+        period = timedelta(seconds=config.schedule.realtime_s)
+        return cls(timedelta(minutes=config.horizon.step_min), period, at)
+
+    def after(self, sight: Sight, at: datetime, midnight: datetime) -> "Observation":
+        """One cycle later; ``midnight`` begins the day of ``at``. A wall clock that is set back closes the interval."""
+        running, late = self.running.after(sight), at - self.ends
+        if -self.step <= late < timedelta(0):
+            return replace(self, running=running, teaches=None)
+        whole = running.followed and timedelta(0) <= late < self.period
+        since = (at - midnight) % self.step
+        return replace(
+            self,
+            ends=at - since + self.step,
+            running=Interval(followed=since < self.period),
+            last=running,
+            teaches=self.ends - self.step if whole else None,
+        )
+
+
+def _followed(cycle: Cycle) -> bool:
+    if cycle.overrides:
+        return False
+    modes = {result.mode for result in cycle.result.nodes.values()}
+    return modes == {Rung.USE} and set(cycle.outcomes.values()) == {Outcome.VERIFIED}

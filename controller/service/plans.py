@@ -1,5 +1,6 @@
 """The plans in force: that of the last MPC run, behind it the day-ahead plan, and tomorrow's once it is made."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -26,6 +27,11 @@ class Dated:
             return None
         return Offer(Target.of(plan, self.running.row(self.day.step_of(at))), at_s - self.made_s)
 
+    def soc_after(self, row: int) -> Mapping[str, float]:
+        """States of charge at the end of a step, of prosumers with a battery; ``row`` counts from the plan's begin."""
+        plans = self.running.plan.prosumers
+        return {name: float(plan.soc[row]) for name, plan in plans.items() if plan.soc is not None}
+
     def reaches(self, at: datetime) -> bool:
         """Whether it has a step for ``at``; a wall clock that was set back may have left it."""
         return self.day.covers(at) and 0 <= self.day.step_of(at) - self.running.begins < len(self.running.v_pu)
@@ -48,6 +54,25 @@ class Plans:
     def ruling(self, at: datetime) -> Dated | None:
         """The newest plan that reaches ``at``; prices are read from it."""
         return next((plan for plan in (self.intraday, self.day_ahead) if plan and plan.reaches(at)), None)
+
+    def age_s(self, at: datetime, at_s: float) -> float | None:
+        """Since the plan that rules at ``at`` (monotonic ``at_s``) was made; None without one."""
+        ruling = self.ruling(at)
+        return None if ruling is None else at_s - ruling.made_s
+
+    def soc_at(self, at: datetime) -> Mapping[str, float]:
+        """States of charge with which the plan in force enters the step of ``at``, of prosumers with a battery.
+
+        Empty without a plan, and where ``at`` lies in the first step of it.
+        """
+        ruling = self.ruling(at)
+        row = ruling.running.row(ruling.day.step_of(at)) if ruling else 0
+        return ruling.soc_after(row - 1) if ruling and row > 0 else {}
+
+    def soc_at_end(self) -> Mapping[str, float]:
+        """States of charge with which today's plan ends, of prosumers with a battery; empty without a plan."""
+        last = self.intraday or self.day_ahead
+        return last.soc_after(-1) if last else {}
 
     def id_of(self, source: Source) -> str:
         """Of the plan that the fallback ladder chose; empty without one."""

@@ -5,14 +5,13 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from controller.live.site import Site
-from controller.process.modes import Mode
-from controller.record.outbox import Counts
 from controller.record.records import CycleRecord, DevicesRecord, MpcRecord, Severity
 from controller.service.alarms import AlarmLog, Finding
 from controller.service.costs import Costs
 from controller.service.cycle import Cycle
-from controller.service.describe import Around, Places, cycle_record, limits_record
-from controller.service.planning import Planning
+from controller.service.describe import Around, Places, ServiceState, cycle_record, limits_record
+from controller.service.plans import Plans
+from controller.service.prices import prices_at
 from controller.service.watch import Watch
 from core.config import Config
 from core.devices import Snapshot
@@ -48,21 +47,13 @@ class CycleRecorder:
         self._quality.update({name: record.quality for name, record in seen.items()})
         return DevicesRecord(self._clock.now(), seen) if seen else None
 
-    def record(
-        self,
-        cycle: Cycle,
-        planning: Planning,
-        mode: Mode,
-        cycle_ms: float,
-        missed: int,
-        telemetry: Counts,
-        notices: Iterable[Finding],
-    ) -> CycleRecord:
+    def record(self, cycle: Cycle, plans: Plans, service: ServiceState, notices: Iterable[Finding]) -> CycleRecord:
         """Of a cycle that has just ended; ``notices`` are alarms besides those that the record itself gives."""
-        prices = planning.prices()
+        now, now_s = self._clock.now(), self._clock.monotonic_s()
+        prices = prices_at(plans, now)
         measured = {name: node.measured.p_kw if node.measured else None for name, node in cycle.result.nodes.items()}
         self.costs = self.costs.after(cycle.at.astimezone(self._zone), measured, prices)
-        around = Around(prices, self.costs.chf, planning.plan_age_s(), mode, cycle_ms, missed, telemetry)
+        around = Around(prices, self.costs.chf, plans.age_s(now, now_s), service)
         record = cycle_record(cycle, self._places, self._limits, around)
         jumped, self._last = tuple(_jumped(self._last, cycle.image.snapshot)), cycle.image.snapshot
         self._quality = {name: device.quality for name, device in record.devices.items()}

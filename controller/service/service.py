@@ -23,6 +23,7 @@ from controller.service.alarms import Finding
 from controller.service.connection import DeviceConnection
 from controller.service.cycle import Cycle
 from controller.service.days import DayLoader
+from controller.service.describe import ServiceState
 from controller.service.doubts import DoubtKind
 from controller.service.memory import KeptCycle, Memory
 from controller.service.overrides import Override, checked
@@ -255,9 +256,9 @@ class Service:
         self._stores.keep("journal", partial(self.memory.keep_plans, self.planning.plans))
 
     def _recorded(self, cycle: Cycle, cycle_ms: float) -> CycleRecord:
-        counts = self._stores.forwarder.counts
+        state = ServiceState(self.mode, cycle_ms, self.missed, self._stores.forwarder.counts)
         notices = (*self.notices.values(), *self._stores.lost())
-        record = self._recorder.record(cycle, self.planning, self.mode, cycle_ms, self.missed, counts, notices)
+        record = self._recorder.record(cycle, self.planning.plans, state, notices)
         self.record = record
         self._stores.keep("telemetry", partial(self._stores.recorder.cycle, record))
         if self._setup.live:
@@ -305,7 +306,7 @@ class Service:
         """As the journal kept them, or with the state of charge that the plan has now."""
         takeover = read_takeover(self._setup.state)
         kept = self.memory.states(self._limits, takeover.released if takeover else {})
-        planned = self.planning.soc_at(self._clock.now())
+        planned = self.planning.plans.soc_at(self._clock.now())
         return {
             name: kept.get(name) or NodeState.start(limits.battery, planned.get(name))
             for name, limits in self._limits.items()

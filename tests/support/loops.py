@@ -20,7 +20,8 @@ from controller.record.records import CycleRecord, MpcRecord, ProsumerRecord
 from controller.runs.directory import write_summary, write_table
 from controller.runs.summaries import described, summarised
 from controller.runs.tables import plan_frame
-from controller.service.describe import Price, limits_record, prosumer_record
+from controller.service.describe import limits_record, prosumer_record
+from controller.service.prices import Price
 from core.config import Config
 from core.devices import Measurement, Quality, Snapshot
 from core.load import load_config, load_scenario

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from controller.service.costs import LONGEST, Costs
-from controller.service.describe import Price
+from controller.service.prices import Price
 
 START = datetime(2018, 6, 21, 23, 0, tzinfo=ZoneInfo("Europe/Zurich"))
 PRICES = {name: Price(0.3, 0.1, 0.25, 0.0) for name in ("N3", "N4")}

@@ -63,7 +63,7 @@ def test_over_midnight(tmp_path: Path) -> None:
         async with evening(tmp_path) as (service, clock, plant):
             await service.set_mode(Mode.ACTIVE)
             await service.tomorrow()
-            ends = service.planning.soc_at(EVENING)
+            ends = service.planning.plans.soc_at(EVENING)
             tomorrow = service.planning.plans.tomorrow
             assert tomorrow is not None
             assert (tomorrow.day.date.day, tomorrow.day.data_of.day) == (22, 21)

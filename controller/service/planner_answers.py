@@ -1,0 +1,62 @@
+"""What a planner gave: whether its plan may be used, and the record of an MPC run."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from controller.planner.answer import Answer
+from controller.planner.planner import PlannerError
+from controller.record.records import MpcRecord
+from controller.runs.summaries import UNCOORDINATED
+from controller.service.days import Day
+from mpc.intra_day import Running
+
+FAILED = "failed"
+ABSURD = 2.0
+"""No plan may ask a converter for more than so many times its rating."""
+
+
+def check_ratings(running: Running, rated_kva: Mapping[str, float]) -> None:
+    """Refuse a plan that no converter could come near, however it came about.
+
+    Args:
+        rated_kva: by prosumer; who has no entry has no converter and no rating.
+
+    Raises:
+        PlannerError: a prosumer's plan lies beyond :data:`ABSURD` times its rating, or is not a number.
+    """
+    for name, plan in running.plan.prosumers.items():
+        most_kva = float(np.max(np.hypot(plan.p_kw, plan.q_kvar)))
+        allowed_kva = rated_kva.get(name, float("inf"))
+        if not most_kva <= ABSURD * allowed_kva:
+            raise PlannerError(f"planner: {name}: {most_kva:g} kVA, its converter has {allowed_kva:g} kVA")
+
+
+def plan_id(kind: str, at: datetime, day: Day) -> str:
+    """The name of a plan: its kind and the local time at which it was asked for."""
+    zone = ZoneInfo(day.forecast.axis.timezone)
+    return f"{kind} {at.astimezone(zone).isoformat(timespec='seconds')}"
+
+
+def record(at: datetime, answer: Answer, wall_ms: float, budget_ms: float) -> MpcRecord:
+    """The record of an MPC run that gave a plan."""
+    report = answer.report
+    return MpcRecord(
+        time=at,
+        status=report.status if report else UNCOORDINATED,
+        iterations=report.iterations if report else 0,
+        wall_ms=wall_ms,
+        gap_rel=report.gap_rel if report else None,
+        violation_pu=report.violation_pu if report else None,
+        primal=report.primal if report else None,
+        dual=report.dual if report else None,
+        budget_ms=budget_ms,
+        adopted=answer.running.adopted,
+    )
+
+
+def failed(at: datetime, wall_ms: float, budget_ms: float) -> MpcRecord:
+    """The record of an MPC run that gave none."""
+    return MpcRecord(at, FAILED, 0, wall_ms, None, None, None, None, budget_ms, adopted=False)

@@ -1,0 +1,101 @@
+"""The jobs of a planner: the scenario, the observations and the settings that it plans with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from controller.planner.planner import DayAheadJob, ReplanJob
+from controller.service.days import Day
+from controller.service.observation import IntervalMeans
+from controller.service.plans import Dated
+from controller.service.voltage_margin import margin_pu
+from core.config import Config
+from core.scenario import Scenario, Site
+from mpc.forecast import Observed
+from mpc.margin import Margin
+from realtime.node import SOC_RESERVE
+from realtime.storage import usable_band
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known when the rest of a day is planned.
+
+    Attributes:
+        soc: states of charge now, by prosumer; None, or no entry, is unknown.
+        means: of the last interval; None where none is over yet.
+        ruling: the plan in force, if there is one.
+    """
+
+    at: datetime
+    day: Day
+    soc: Mapping[str, float | None]
+    means: IntervalMeans | None
+    ruling: Dated | None
+
+
+@dataclass(frozen=True)
+class PlannerJobs:
+    """Makes jobs. ``coordinate`` is False for the selfish baseline."""
+
+    config: Config
+    coordinate: bool
+
+    def day_ahead(self, day: Day, soc: Mapping[str, float], margin: Margin) -> DayAheadJob:
+        """Plan a whole day from ``soc``, by prosumer; who has no entry starts as the configuration says."""
+        sites = tuple(_starting_at(site, soc) for site in day.forecast.sites)
+        scenario = self._narrowed(replace(day.forecast, sites=sites), margin)
+        return DayAheadJob(scenario, self.config.coordination, self.config.solver.prosumer, self.coordinate)
+
+    def replan(self, known: Known, margin: Margin) -> ReplanJob:
+        """Plan the rest of a day; who was not seen yet is expected to be as forecast."""
+        day, means, ruling, step = known.day, known.means, known.ruling, known.day.step_of(known.at)
+        seen, slack_v_pu = (means.observed, means.slack_voltage_pu) if means else ({}, None)
+        sites = {site.prosumer.name: site for site in day.forecast.sites}
+        observed = {name: seen.get(name) or _expected(site, step) for name, site in sites.items()}
+        return ReplanJob(
+            day=self._narrowed(day.forecast, margin),
+            step=step,
+            observed={name: replace(one, soc=known.soc.get(name, one.soc)) for name, one in observed.items()},
+            slack_voltage_pu=slack_v_pu or float(day.forecast.slack_voltage_pu[step]),
+            running=ruling.running if ruling else None,
+            settings=self.config.coordination,
+            solver=self.config.solver.prosumer,
+            coordinate=self.coordinate,
+        )
+
+    def _narrowed(self, scenario: Scenario, margin: Margin) -> Scenario:
+        """The scenario within the margin to the voltage limits, and without the reserves that the 30 s layer keeps."""
+        sites = tuple(map(_without_reserve, scenario.sites))
+        return replace(scenario, sites=sites, margin_pu=margin_pu(self.config.limits, margin))
+
+
+def _without_reserve(site: Site) -> Site:
+    """What the 30 s layer keeps free of a battery must not be planned with."""
+    battery = site.prosumer.battery
+    if battery is None:
+        return site
+    low, high = usable_band(battery, SOC_RESERVE)
+    final = None if battery.soc_final_min is None else min(battery.soc_final_min, high)
+    begins = min(max(battery.soc_initial, low), high)
+    narrowed = replace(battery, soc_min=low, soc_max=high, soc_final_min=final, soc_initial=begins)
+    return replace(site, prosumer=replace(site.prosumer, battery=narrowed))
+
+
+def _starting_at(site: Site, soc: Mapping[str, float]) -> Site:
+    battery, name = site.prosumer.battery, site.prosumer.name
+    if battery is None or name not in soc:
+        return site
+    begins = min(max(soc[name], battery.soc_min), battery.soc_max)
+    return replace(site, prosumer=replace(site.prosumer, battery=replace(battery, soc_initial=begins)))
+
+
+def _expected(site: Site, step: int) -> Observed:
+    """The forecast of one step, and the state of charge with which the day begins."""
+    outlook, battery = site.outlook, site.prosumer.battery
+    return Observed(
+        float(outlook.load_kw[step]),
+        float(outlook.load_kvar[step]),
+        float(outlook.pv_available_kw[step]),
+        battery.soc_initial if battery else None,
+    )

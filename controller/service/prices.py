@@ -1,0 +1,35 @@
+"""The prices that hold for each prosumer at an instant, read from the plan in force."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.service.plans import Plans
+
+
+@dataclass(frozen=True)
+class Price:
+    """Prices of one prosumer in one step (CHF/kWh); ``compensation_chf`` is for the rest of the plan's horizon."""
+
+    tariff_chf_per_kwh: float
+    feed_in_chf_per_kwh: float
+    price_chf_per_kwh: float
+    compensation_chf: float
+
+    def rate_chf_per_h(self, p_kw: float) -> float:
+        """What a demand costs by the tariff; feed-in (negative) earns."""
+        return p_kw * (self.tariff_chf_per_kwh if p_kw > 0 else self.feed_in_chf_per_kwh)
+
+
+def prices_at(plans: Plans, at: datetime) -> Mapping[str, Price]:
+    """Prices by prosumer; empty where no plan reaches ``at``."""
+    ruling = plans.ruling(at)
+    if ruling is None:
+        return {}
+    step = ruling.day.step_of(at)
+    tariff = ruling.day.forecast.tariff
+    buy, sell = float(tariff.buy_chf_per_kwh[step]), float(tariff.sell_chf_per_kwh[step])
+    return {
+        name: Price(buy, sell, price, ruling.running.bills[name].compensation_chf)
+        for name, price in ruling.running.prices_chf_per_kwh(step).items()
+    }

@@ -1,0 +1,59 @@
+"""The turn of the day: the local date that the clock shows, its series, and the plans that are left after midnight."""
+
+import logging
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from controller.service.days import Day, DayLoader
+from controller.service.plans import Plans
+from core.errors import InputError
+
+_log = logging.getLogger(__name__)
+
+RETRY = timedelta(minutes=10)
+"""Between two attempts to read the series of a day that cannot be had."""
+
+
+class Today:
+    """The day in progress. ``day`` is set by :meth:`open` and replaced by :meth:`turned`."""
+
+    def __init__(self, loader: DayLoader, timezone: str) -> None:
+        self.day: Day
+        self._loader, self._zone = loader, ZoneInfo(timezone)
+        self._retry_at: datetime | None = None
+
+    def open(self, at: datetime) -> None:
+        """Read the series of the local date of ``at``.
+
+        Raises:
+            InputError: they cannot be had.
+        """
+        self.day = self.load(at)
+
+    def load(self, at: datetime) -> Day:
+        """Read the series of the local date of ``at`` and log what stands in for missing ones.
+
+        Raises:
+            InputError: they cannot be had.
+        """
+        loaded = self._loader.load(at.astimezone(self._zone).date())
+        for alarm in loaded.alarms:
+            _log.warning("%s", alarm)
+        return loaded.day
+
+    def turned(self, plans: Plans, at: datetime) -> Plans:
+        """Go to the date of ``at`` if it has changed, and return the plans that are left then.
+
+        Where the series of the new date cannot be had, no plan reaches ``at`` and the nodes go to their safe state; the
+        series are asked for again after :data:`RETRY`.
+        """
+        if self.day.covers(at) or (self._retry_at is not None and at < self._retry_at):
+            return plans
+        plans = plans.turned(at)
+        planned = plans.day_ahead
+        try:
+            self.day = planned.day if planned and planned.day.covers(at) else self.load(at)
+        except InputError as error:
+            self._retry_at = at + RETRY
+            _log.error("no series of today: %s", error)
+        return plans

@@ -1,0 +1,33 @@
+"""The margin to the voltage limits: what the service learns for it, and what a plan is made with."""
+
+from datetime import datetime
+
+import numpy as np
+
+from controller.service.observation import IntervalMeans
+from controller.service.plans import Plans
+from core.arrays import FloatArray
+from core.config import LimitsConfig
+from mpc.margin import Margin
+
+
+def learned(margin: Margin, begin: datetime, means: IntervalMeans, plans: Plans) -> Margin:
+    """The margin after the interval from ``begin`` on, from how far its voltages lay from the planned ones.
+
+    A node that nobody measured takes the worst deviation of the others. Nothing is learned where no plan reaches
+    ``begin`` or no voltage was measured.
+    """
+    ruling = plans.ruling(begin)
+    if ruling is None or all(v is None for v in means.v_pu):
+        return margin
+    predicted = ruling.running.voltages_pu(ruling.day.step_of(begin))
+    measured = np.array([np.nan if v is None else v for v in means.v_pu])
+    worst: FloatArray = np.nanmax(np.abs(measured - predicted))
+    return margin.after(predicted, np.where(np.isnan(measured), predicted + worst, measured))
+
+
+def margin_pu(limits: LimitsConfig, margin: Margin) -> float | FloatArray:
+    """The margin to plan with (p.u.): the learned one of each node besides the slack, or that of the configuration."""
+    if limits.margin == "auto":
+        return margin.margin_pu
+    return 0.0 if limits.margin == "off" else limits.margin
