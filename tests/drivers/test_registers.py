@@ -207,7 +207,7 @@ def test_requests_cover_exactly_what_is_asked() -> None:
 
 
 def test_map_of_the_documentation(save: Save) -> None:
-    text = (REGISTERS.parents[1] / "docs" / "reference" / "devices.md").read_text(encoding="utf-8")
+    text = (REGISTERS.parents[1] / "docs" / "how-to" / "add_a_device.md").read_text(encoding="utf-8")
     path = save(text.split("```yaml\n")[1].split("```")[0])
     registers = load_registers(path).require(path, READABLE, WRITABLE)
     assert registers["p_kw"].encode(1.5) == (0xFFFF, 0xFA24)

@@ -1,4 +1,4 @@
-"""Addresses in docs/reference/devices.md are those of maps and devices; examples in docs/reference/plant.md run."""
+"""Addresses in docs/reference/devices.md are those of maps and devices; docs/how-to/other_clients.md runs."""
 
 import re
 import shlex
@@ -13,7 +13,8 @@ from tests.conftest import CONFIG
 from tests.independent_clients.running_plant import RunningPlant
 from tests.support.requirements import tool
 
-REFERENCE = CONFIG.parents[1] / "docs" / "reference"
+DOCS = CONFIG.parents[1] / "docs"
+EXAMPLES = DOCS / "how-to" / "other_clients.md"
 ROW = re.compile(r"^\| (\d+) \| (\d+) \| (4\d{4}) \| (\w+) \| (rw?) \| `(\w+)`", re.MULTILINE)
 CONFIGURED = {"15023": "n3_converter", "15020": "n3_meter", "15025": "n5_converter", "14847": "n7_converter"}
 """Ports of the default configuration, and whose they are."""
@@ -21,7 +22,7 @@ CONFIGURED = {"15023": "n3_converter", "15020": "n3_meter", "15025": "n5_convert
 
 @pytest.mark.parametrize(("name", "title"), [("converter_generic", "Converter ("), ("sicam_meter", "Meter (")])
 def test_the_registers(name: str, title: str) -> None:
-    page = (REFERENCE / "devices.md").read_text()
+    page = (DOCS / "reference" / "devices.md").read_text()
     section = page.partition(f"\n{title}")[2].partition("\n\n|")[2].partition("\n\n")[0]
     registers = yaml.safe_load((CONFIG.parent / "registers" / f"{name}.yaml").read_text())["registers"]
     told = [(int(a), int(b), int(c), *rest) for a, b, c, *rest in ROW.findall(section)]
@@ -32,7 +33,7 @@ def test_the_registers(name: str, title: str) -> None:
 
 
 def test_the_points(plant: RunningPlant) -> None:
-    section = (REFERENCE / "devices.md").read_text().partition("| model | points |")[2].partition("\n\n")[0]
+    section = (DOCS / "reference" / "devices.md").read_text().partition("| model | points |")[2].partition("\n\n")[0]
     starts = [int(address) for address in re.findall(r"at (40\d{3})\b", section)]
     told = {name: int(address) for name, address in re.findall(r"(\w+) (40\d{3})\b", section) if name != "at"}
     client = SunSpecModbusClientDeviceTCP(slave_id=1, ipaddr="127.0.0.1", ipport=plant.port("n5_converter"), timeout=5)
@@ -64,8 +65,8 @@ def test_the_programs(plant: RunningPlant, library: str) -> None:
 
 
 def example(language: str, word: str, plant: RunningPlant) -> str:
-    """The block of docs/reference/plant.md in a language and with a word, at the ports of the plant."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```", (REFERENCE / "plant.md").read_text(), re.MULTILINE | re.DOTALL)
+    """The block of the examples in a language and with a word, at the ports of the plant."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", EXAMPLES.read_text(), re.MULTILINE | re.DOTALL)
     (block,) = (block for block in blocks if word in block)
     return re.sub(r"\b1\d{4}\b", lambda found: listening(plant, CONFIGURED[found[0]]), block)
 
