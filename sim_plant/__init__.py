@@ -1,5 +1,5 @@
-"""The simulated laboratory: a grid, converters and meters behind real sockets. It runs as a process of its own.
+"""The simulated laboratory: a grid, converters and meters behind real sockets, run as a separate process.
 
-Physics (``grid``, ``converter``, ``meter``) and judgement (``referee``) know no socket; ``stations`` join them to what
-a server reads and writes; ``plant`` composes and owns time.
+The physics (``grid``, ``converter``, ``meter``) and the checks (``referee``) know no socket; ``stations`` connect them
+to the values that a server reads and writes; ``plant`` composes everything and keeps the time.
 """

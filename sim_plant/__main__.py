@@ -1,7 +1,7 @@
-"""``python -m sim_plant CONFIG``: the plant of a configuration as a process of its own.
+"""``python -m sim_plant CONFIG``: run the plant of a configuration as a separate process.
 
-When everything listens it prints one JSON line, ``{"control": port, "devices": {…}}``, and runs until SIGTERM,
-SIGINT or a ``stop`` on the control socket.
+Once every server listens it prints one JSON line, ``{"control": port, "devices": {…}}``, and runs until SIGTERM, SIGINT
+or a ``stop`` request on the control socket.
 """
 
 import argparse
@@ -23,16 +23,16 @@ from sim_plant.settings import PlantConfig, plant_config
 
 FAILED, BAD_INPUT = 1, 2
 _NOISY = ("asyncua", "pymodbus")
-"""Libraries that report whatever a client does wrong; the client is told."""
+"""Libraries that log every malformed request; the client already gets an error response."""
 
 
 def main() -> int:
-    """Run the plant; the exit code is 0 when it was stopped, 1 when it failed, 2 for bad input."""
-    given = _parser().parse_args()
+    """Run the plant. Exit code 0: stopped on request, 1: failed while running, 2: bad input."""
+    args = _parser().parse_args()
     for library in _NOISY:
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
     try:
-        asyncio.run(_run(_described(given), until_eof=given.until_eof))
+        asyncio.run(_run(_plant_config(args), until_eof=args.until_eof))
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
@@ -45,29 +45,29 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sim_plant", description="The simulated laboratory of a configuration file.")
     parser.add_argument("config", type=Path)
-    parser.add_argument("--lock-step", action="store_true", help="time stands until the control socket advances it")
-    parser.add_argument("--pace", type=float, default=1.0, help="seconds of the plant in one second (default 1)")
-    parser.add_argument("--start", type=datetime.fromisoformat, help="what the devices' clocks show first, with zone")
-    parser.add_argument("--seed", type=int, default=0, help="of the meters' noise")
-    parser.add_argument("--free-ports", action="store_true", help="instead of those of the configuration")
+    parser.add_argument("--lock-step", action="store_true", help="time advances only by the control socket")
+    parser.add_argument("--pace", type=float, default=1.0, help="plant seconds per second of wall time (default 1)")
+    parser.add_argument("--start", type=datetime.fromisoformat, help="initial time of the devices' clocks, with zone")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the meters' noise")
+    parser.add_argument("--free-ports", action="store_true", help="listen on free ports instead of the configured ones")
     parser.add_argument("--control-port", type=int, default=0)
-    parser.add_argument("--frames", type=Path, help="file for the frames and verdicts of the referee")
-    parser.add_argument("--until-eof", action="store_true", help="stop when stdin ends, as it does when its owner dies")
+    parser.add_argument("--frames", type=Path, help="file for the frames that the referee judged")
+    parser.add_argument("--until-eof", action="store_true", help="stop when stdin ends (the parent process died)")
     parser.add_argument("--server-key", type=Path, help="private key of the servers with security or TLS")
     return parser
 
 
-def _described(given: argparse.Namespace) -> PlantConfig:
-    """In real time the devices' clocks show the time of day; in lock step they begin with the horizon's day."""
-    start = given.start or (None if given.lock_step else datetime.now(UTC))
+def _plant_config(args: argparse.Namespace) -> PlantConfig:
+    """In real time the devices' clocks start at the current time; in lock step at the start of the horizon."""
+    start = args.start or (None if args.lock_step else datetime.now(UTC))
     return replace(
-        plant_config(load_config(given.config), given.config, start),
-        pace=None if given.lock_step else given.pace,
-        seed=given.seed,
-        free_ports=given.free_ports,
-        control_port=given.control_port,
-        frames=given.frames,
-        server_key=given.server_key,
+        plant_config(load_config(args.config), args.config, start),
+        pace=None if args.lock_step else args.pace,
+        seed=args.seed,
+        free_ports=args.free_ports,
+        control_port=args.control_port,
+        frames=args.frames,
+        server_key=args.server_key,
     )
 
 

@@ -1,4 +1,4 @@
-"""Registers of a simulated device, as any Modbus client sees them: words at addresses. Knows no socket."""
+"""Holding registers of a simulated device as a Modbus client sees them: 16-bit words at addresses. Uses no socket."""
 
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
@@ -22,26 +22,29 @@ class Rejection(IntEnum):
 
 
 class Bank(Protocol):
-    """Holding registers of one device."""
+    """The holding registers of one device, from ``address`` on."""
 
     address: int
     n_words: int
 
     def read(self, address: int, count: int) -> list[int] | Rejection:
-        """Words from ``address`` on."""
+        """``count`` words from ``address`` on."""
         ...
 
     def write(self, address: int, words: Sequence[int]) -> Rejection | None:
-        """Take the words of one request, all or none."""
+        """Apply all words of one request or none of them."""
         ...
 
 
 class MapError(GridlabError):
-    """A register map that names what the simulated device does not have."""
+    """A register map names a value that the simulated device does not have."""
 
 
 class MapBank:
-    """A device by its register map. Gaps are illegal addresses; half a value can be read, never written."""
+    """The registers of a device as its register map defines them.
+
+    Addresses between registers are illegal. A read may cover part of a register; a write must cover whole registers.
+    """
 
     def __init__(self, registers: RegisterMap, station: ConverterStation | MeterStation) -> None:
         self._station = station
@@ -51,7 +54,7 @@ class MapBank:
         _check_names(registers, station)
 
     def read(self, address: int, count: int) -> list[int] | Rejection:
-        """Words from ``address`` on."""
+        """``count`` words from ``address`` on; ADDRESS if one of them belongs to no register."""
         values, faults = self._station.values(), self._station.instrument.faults
         found = {
             register.address + k: word
@@ -62,27 +65,27 @@ class MapBank:
         return [found[a] for a in wanted] if found.keys() >= set(wanted) else Rejection.ADDRESS
 
     def write(self, address: int, words: Sequence[int]) -> Rejection | None:
-        """Write whole registers, all of them writable."""
+        """Write whole, writable registers; the station decides about the values."""
         station, touched = self._station, self._touched(address, len(words))
         whole = sum(r.n_words for r in touched) == len(words) and touched[0].address == address
         if not (whole and all(r.writable for r in touched) and isinstance(station, ConverterStation)):
             return Rejection.ADDRESS
         values = {r.name: r.decode(words[r.address - address : r.end - address]) for r in touched}
-        return rejection(station.write(values, in_range=all(_in_range(r, values[r.name]) for r in touched)))
+        return exception_code(station.write(values, in_range=all(_in_range(r, values[r.name]) for r in touched)))
 
     def _touched(self, address: int, count: int) -> list[Register]:
         return [r for r in self._registers if r.address < address + count and address < r.end]
 
 
-def rejection(refusal: Refusal | None) -> Rejection | None:
-    """The exception code of a refusal."""
+def exception_code(refusal: Refusal | None) -> Rejection | None:
+    """The Modbus exception code for a refusal of the station; None if it accepted the values."""
     if refusal is None:
         return None
     return Rejection.STATE if refusal is Refusal.STATE else Rejection.VALUE
 
 
-def swapped(words: Iterable[int]) -> list[int]:
-    """The bytes of each word the wrong way round."""
+def byte_swapped(words: Iterable[int]) -> list[int]:
+    """The words with their two bytes exchanged."""
     return [(word >> 8) | (word & 0xFF) << 8 for word in words]
 
 
@@ -92,7 +95,9 @@ def _in_range(register: Register, value: float | None) -> bool:
 
 
 def _words(register: Register, values: Values, faults: Faults) -> Sequence[int]:
-    """The words that the register shows; what it cannot hold is "not available", or 0 where it has no word for that."""
+    """The words that the register shows. A value that it cannot hold is shown as its "not available" word, or as 0 if
+    it has none.
+    """
     value = values[register.name]
     if value is not None and value != value and register.type == "float32":
         return _NAN_WORDS if register.word_order == "big" else _NAN_WORDS[::-1]
@@ -100,13 +105,14 @@ def _words(register: Register, values: Values, faults: Faults) -> Sequence[int]:
         words: Sequence[int] = register.encode(value)
     except RegisterRangeError:
         words = register.sentinel_words or (0,) * register.n_words
-    return swapped(words) if DeviceFault.BYTE_SWAP in faults else words
+    return byte_swapped(words) if DeviceFault.BYTE_SWAP in faults else words
 
 
 def _check_names(registers: RegisterMap, station: ConverterStation | MeterStation) -> None:
     known = station.values()
     if unknown := [r.name for r in registers.registers if r.name not in known]:
         raise MapError(f"{station.name}: register {', '.join(unknown)}, allowed {', '.join(known)}")
-    tellable = SETPOINT if isinstance(station, ConverterStation) else ()
-    if closed := [r.name for r in registers.registers if r.writable and r.name not in tellable]:
-        raise MapError(f"{station.name}: rw register {', '.join(closed)}, allowed {', '.join(tellable) or 'none'}")
+    commandable = SETPOINT if isinstance(station, ConverterStation) else ()
+    allowed = ", ".join(commandable) or "none"
+    if not_commandable := [r.name for r in registers.registers if r.writable and r.name not in commandable]:
+        raise MapError(f"{station.name}: rw register {', '.join(not_commandable)}, allowed {allowed}")

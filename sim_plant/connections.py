@@ -1,4 +1,4 @@
-"""A client's connection through a proxy: two sockets, and what a faulty link does to what passes between them."""
+"""A client's connection through the proxy: two sockets, and the effect of link faults on the messages between them."""
 
 import asyncio
 import socket
@@ -14,56 +14,58 @@ from sim_plant.links import Link
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
-class Half(asyncio.Protocol):
-    """One of the two sockets; ``other`` is not read while this one cannot be written."""
+class ProxySocket(asyncio.Protocol):
+    """One of the two sockets of a proxied connection; while it cannot be written to, ``other`` is not read (back
+    pressure).
+    """
 
     def __init__(self, made: Callable[[], None], received: Callable[[bytes], None], lost: Callable[[], None]) -> None:
-        self.other: Half
+        self.other: ProxySocket
         self.transport: asyncio.Transport | None = None
         self._made, self._received, self._lost = made, received, lost
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Part of asyncio.Protocol, as are the next four."""
+        """Called by asyncio, as are the next four methods."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self._made()
 
     def data_received(self, data: bytes) -> None:
-        """See above."""
+        """Pass the data to the connection."""
         self._received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        """See above."""
+        """Report the loss to the connection."""
         self.transport = None
         self._lost()
 
     def pause_writing(self) -> None:
-        """See above."""
+        """Stop reading from the other socket."""
         self.other.read(wanted=False)
 
     def resume_writing(self) -> None:
-        """See above."""
+        """Read from the other socket again."""
         self.other.read(wanted=True)
 
     def read(self, *, wanted: bool) -> None:
-        """Go on reading, or pause."""
+        """Resume or pause reading."""
         if self.transport and wanted:
             self.transport.resume_reading()
         elif self.transport:
             self.transport.pause_reading()
 
     def send(self, data: bytes) -> None:
-        """Send, unless it is closed."""
+        """Send the data; drop it if the socket is closed."""
         if self.transport and not self.transport.is_closing():
             self.transport.write(data)
 
     def close(self) -> None:
-        """Close once everything is sent."""
+        """Close after everything is sent."""
         if self.transport:
             self.transport.close()
 
     def abort(self, *, reset: bool) -> None:
-        """Close at once, as a client sees it in good order or by a reset."""
+        """Close at once, with a TCP reset (RST) or in the regular way (FIN)."""
         if not self.transport:
             return
         if reset:
@@ -74,7 +76,7 @@ class Half(asyncio.Protocol):
 
 @dataclass(frozen=True)
 class LateWrite:
-    """A request that the server gets ``delay_s`` later, by the plant's time."""
+    """A write request that reaches the server ``delay_s`` later, in plant time."""
 
     connection: "Connection"
     request: bytes
@@ -82,11 +84,11 @@ class LateWrite:
 
 
 class Connection:
-    """A client's connection, and the one to the server that belongs to it.
+    """A client's connection and the matching connection to the server.
 
     Args:
-        accepted: told when the client is there, and ``closed`` when both sockets are closed.
-        hold: takes requests that are late.
+        accepted: called once the client is connected; ``closed`` once both sockets are closed.
+        hold: receives the requests that are to be delayed.
     """
 
     def __init__(
@@ -97,18 +99,18 @@ class Connection:
         hold: Callable[[LateWrite], None],
     ) -> None:
         self._link, self._closed, self._hold = link, closed, hold
-        self.client = Half(lambda: accepted(self), self._asked, self._client_lost)
-        self.server = Half(self._served, self._answered, self._server_lost)
+        self.client = ProxySocket(lambda: accepted(self), self._client_sent, self._client_lost)
+        self.server = ProxySocket(self._server_connected, self._server_sent, self._server_lost)
         self.client.other, self.server.other = self.server, self.client
         self._requests, self._answers = bytearray(), bytearray()
         self._pieces: deque[Piece] = deque()
-        self._executed: list[asyncio.Future[None]] = []
+        self._executing: list[asyncio.Future[None]] = []
         self._late = 0
-        self._orphan = False
+        self._server_closed_unseen = False
 
     @property
-    def over(self) -> bool:
-        """Whether neither socket is open."""
+    def is_closed(self) -> bool:
+        """Whether both sockets are closed."""
         return not (self.client.transport or self.server.transport)
 
     def abort(self, *, reset: bool) -> None:
@@ -116,31 +118,33 @@ class Connection:
         self.client.abort(reset=reset)
         self.server.abort(reset=reset)
 
-    def heal(self) -> None:
-        """The black hole is no more: what it has kept from the client is that the server has closed."""
-        if self._orphan:
+    def end_black_hole(self) -> None:
+        """Reset the client if the server closed during the black hole: the fault had hidden that from the client."""
+        if self._server_closed_unseen:
             self.client.abort(reset=True)
 
     def execute(self, request: bytes) -> asyncio.Future[None]:
-        """Give the server a request that was late; done when the server has answered, or never will."""
+        """Send a delayed request to the server. The future is done once the server has answered or its connection is
+        closed.
+        """
         executed = asyncio.get_running_loop().create_future()
         self._late -= 1
         if self.server.transport:
-            self._executed.append(executed)
+            self._executing.append(executed)
             self.server.send(request)
         else:
             executed.set_result(None)
         return executed
 
-    def _asked(self, data: bytes) -> None:
+    def _client_sent(self, data: bytes) -> None:
         self._requests += data
         if self.server.transport:
-            self._pass_on()
+            self._forward_requests()
 
-    def _pass_on(self) -> None:
-        """All requests so far to the server, unless something happens to them."""
-        if self._link.sound:
-            self.server.send(_emptied(self._requests))
+    def _forward_requests(self) -> None:
+        """Send all requests received so far to the server, subject to the request faults."""
+        if self._link.fault_free:
+            self.server.send(_drained(self._requests))
             return
         for request in self._link.framing.whole_messages(self._requests):
             fault, number = self._link.request_fault(request)
@@ -150,31 +154,31 @@ class Connection:
             elif fault is None:
                 self.server.send(request)
 
-    def _served(self) -> None:
-        self._pass_on()
-        self._let_go()
+    def _server_connected(self) -> None:
+        self._forward_requests()
+        self._close_idle_server()
 
-    def _answered(self, data: bytes) -> None:
-        self._settle()
+    def _server_sent(self, data: bytes) -> None:
+        self._complete_executed()
         self._answers += data
-        if self._link.sound and not self._pieces:
-            self.client.send(_emptied(self._answers))
+        if self._link.fault_free and not self._pieces:
+            self.client.send(_drained(self._answers))
             return
         for answer in self._link.framing.whole_messages(self._answers):
-            self._put(*self._link.answered(answer))
+            self._queue_pieces(*self._link.answer_pieces(answer))
 
-    def _put(self, *pieces: Piece) -> None:
+    def _queue_pieces(self, *pieces: Piece) -> None:
         waiting = bool(self._pieces)
         if self.client.transport:
             self._pieces.extend(pieces)
         if not waiting:
-            self._arm()
+            self._schedule_next()
 
-    def _arm(self) -> None:
+    def _schedule_next(self) -> None:
         if self._pieces:
-            asyncio.get_running_loop().call_later(self._pieces[0].pause_s, self._deliver)
+            asyncio.get_running_loop().call_later(self._pieces[0].pause_s, self._send_next)
 
-    def _deliver(self) -> None:
+    def _send_next(self) -> None:
         if not self._pieces:
             return
         piece = self._pieces.popleft()
@@ -183,38 +187,38 @@ class Connection:
             self.client.abort(reset=True)
         elif piece.ending is Ending.CLOSE:
             self.client.close()
-        self._arm()
+        self._schedule_next()
 
-    def _settle(self) -> None:
-        """The server has answered; a client that has gone needs it no longer, unless something late is to come."""
-        for executed in self._executed:
+    def _complete_executed(self) -> None:
+        """Mark the delayed requests as executed: the server has answered, or its connection is lost."""
+        for executed in self._executing:
             if not executed.done():
                 executed.set_result(None)
-        self._executed.clear()
-        self._let_go()
+        self._executing.clear()
+        self._close_idle_server()
 
-    def _let_go(self) -> None:
-        if not (self.client.transport or self._late or self._executed):
+    def _close_idle_server(self) -> None:
+        if not (self.client.transport or self._late or self._executing):
             self.server.close()
 
     def _client_lost(self) -> None:
         self._pieces.clear()
-        self._let_go()
-        self._check()
+        self._close_idle_server()
+        self._report_if_closed()
 
     def _server_lost(self) -> None:
-        self._settle()
-        self._orphan = self._link.number(LinkFault.BLACK_HOLE) is not None
-        if not self._orphan:
-            self._put(Piece(b"", ending=Ending.CLOSE))
-        self._check()
+        self._complete_executed()
+        self._server_closed_unseen = self._link.number(LinkFault.BLACK_HOLE) is not None
+        if not self._server_closed_unseen:
+            self._queue_pieces(Piece(b"", ending=Ending.CLOSE))
+        self._report_if_closed()
 
-    def _check(self) -> None:
-        if self.over:
+    def _report_if_closed(self) -> None:
+        if self.is_closed:
             self._closed(self)
 
 
-def _emptied(buffer: bytearray) -> bytes:
+def _drained(buffer: bytearray) -> bytes:
     data = bytes(buffer)
     buffer.clear()
     return data

@@ -1,8 +1,8 @@
-"""The control socket: JSON lines on the loopback address, one request and one answer a line.
+"""The control socket: JSON lines on the loopback address, one request and one answer per line.
 
 | request | answer |
 |---|---|
-| ``{"advance_to": t}`` | ``{"at": t}``, once every device stands at ``t`` seconds since the start |
+| ``{"advance_to": t}`` | ``{"at": t}``, once every device is at ``t`` seconds since the start |
 | ``{"slack_pu": v}``; null follows the series again | ``{"at": t}`` |
 | ``{"fault": name, "device": name, "on": bool, "number": x}`` (``number`` optional) | ``{"at": t}`` |
 | ``{"ask": "referee"}`` | ``{"frames": n, "refused": n, "violations": n, "rules": {…}, "devices": {…}}`` |
@@ -10,7 +10,7 @@
 | ``{"ask": "devices"}`` | ``{device: {"host", "port", "unit"} or {"url"}}`` |
 | ``{"stop": true}`` | ``{"stopping": true}`` |
 
-What cannot be done is answered by ``{"error": text}``; the connection stays.
+A request that fails is answered by ``{"error": text}``; the connection stays open.
 """
 
 import asyncio
@@ -26,41 +26,41 @@ Handler = Callable[[object], Awaitable[Answer]]
 
 
 class RequestError(GridlabError):
-    """A request that nobody understands."""
+    """An unknown or malformed request."""
 
 
 @asynccontextmanager
 async def serve_control(handle: Handler, port: int) -> AsyncIterator[int]:
-    """Serve requests, those of one connection one after the other, until the block ends. Yields the port.
+    """Serve requests until the block ends, those of one connection one after the other. Yields the port.
 
     Raises:
-        PortError: the port is taken.
+        PortError: the port is in use.
     """
-    talks: set[asyncio.Task[None]] = set()
+    tasks: set[asyncio.Task[None]] = set()
 
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if task := asyncio.current_task():
-            talks.add(task)
-            task.add_done_callback(talks.discard)
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
         with suppress(ConnectionError, asyncio.CancelledError):
-            await _converse(handle, reader, writer)
+            await _answer_requests(handle, reader, writer)
         writer.close()
 
     try:
-        server = await asyncio.start_server(talk, LOOPBACK, port)
+        server = await asyncio.start_server(serve_client, LOOPBACK, port)
     except OSError as error:
         raise PortError(f"control: asked port {port} of {LOOPBACK}, allowed a free one") from error
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:
         server.close()
-        for task in talks:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*talks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await server.wait_closed()
 
 
-async def _converse(handle: Handler, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _answer_requests(handle: Handler, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while line := await reader.readline():
         try:
             answer = await handle(json.loads(line))

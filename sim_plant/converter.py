@@ -1,15 +1,15 @@
-"""Physics of a four-quadrant converter: pure, exact at any step.
+"""Physics of a four-quadrant converter: a pure function of time, exact for any step length.
 
 The drawn power S = P + jQ (demand positive) follows its target S* by
 
     dS/dt = clip((S* − S) / τ)      with |dS/dt| ≤ r,
 
 so it moves along the straight segment from S to S*: first at the ramp limit r while the distance is above r τ, then
-exponentially. Both pieces have a closed form, as has the energy ∫ S dt, so that no step size enters. The capability
-circle |S| ≤ S_max is convex and holds both ends of the segment, hence all of it.
+exponentially. Both parts have a closed form, as has the energy ∫ S dt, so the result does not depend on the step
+length. The capability circle |S| ≤ S_max is convex and contains both ends of the segment, hence the whole segment.
 
-A setpoint lives for its lease; then the converter returns to its safe state by itself. The electronics that enforce
-this stand outside of whatever a fault does to the communication.
+A setpoint is valid for its lease; then the converter returns to its safe state by itself. This timer is independent of
+communication faults.
 """
 
 from dataclasses import dataclass, replace
@@ -19,8 +19,8 @@ from math import exp, inf, isfinite
 from core.errors import GridlabError
 
 
-class Mode(IntEnum):
-    """Who commands the converter; the numbers of its ``state`` register."""
+class ControlState(IntEnum):
+    """Who commands the converter; the values of its ``state`` register."""
 
     OFF = 0
     SAFE = 1
@@ -30,7 +30,7 @@ class Mode(IntEnum):
 
 
 class Refusal(StrEnum):
-    """Why a frame is not followed."""
+    """Why a frame is refused."""
 
     NOT_FINITE = "not finite"
     CAPABILITY = "outside the capability circle"
@@ -46,8 +46,11 @@ class ConverterError(GridlabError):
 
 
 @dataclass(frozen=True)
-class Rating:
-    """What the converter can do, and where it goes when nobody commands it."""
+class ConverterRating:
+    """Limits of the converter, and the power of its safe state, where it goes without a valid setpoint.
+
+    ``tau_s``: time constant with which the power approaches its target below the ramp limit.
+    """
 
     s_max_kva: float
     ramp_kva_per_s: float
@@ -63,13 +66,13 @@ class Rating:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is done to the converter at its place.
+    """External influences on the physics.
 
-    ``panel`` is the mode that somebody, or its own protection, holds it in: OFF, LOCAL or FAULT. ``stuck`` output stays
-    where it is. ``derated_kva`` is what the heat leaves of its apparent power.
+    ``panel``: the state that the local panel or the converter's own protection holds it in: OFF, LOCAL or FAULT.
+    ``stuck``: the output power stays constant. ``derated_kva``: apparent power that is available at its temperature.
     """
 
-    panel: Mode | None = None
+    panel: ControlState | None = None
     stuck: bool = False
     derated_kva: float = inf
 
@@ -79,7 +82,7 @@ UNDISTURBED = Inputs()
 
 @dataclass(frozen=True)
 class Frame:
-    """A setpoint as received, judged as one; not ``enable`` is the command to go to the safe state."""
+    """A setpoint as received in one command. ``enable`` False is a release: the command to go to the safe state."""
 
     s_kva: complex
     lease_s: float
@@ -89,44 +92,44 @@ class Frame:
 
 @dataclass(frozen=True)
 class State:
-    """The converter at ``t_s``. ``setpoint_kva`` is what it was last told, or the safe state where that has lapsed.
+    """The converter at ``t_s``. ``setpoint_kva``: the last accepted setpoint, or the safe state once it has expired.
 
-    ``energy_kvah`` is ∫ S dt since the start, kWh + j kvarh, what a perfect meter would have counted.
+    ``energy_kvah``: ∫ S dt since the start (kWh + j kvarh), as a perfect meter would count it.
     """
 
     t_s: float
     s_kva: complex
     setpoint_kva: complex
-    mode: Mode = Mode.SAFE
+    mode: ControlState = ControlState.SAFE
     lease_s: float = 0.0
     expires_s: float = -inf
     epoch: int = 0
     energy_kvah: complex = 0j
 
 
-def at_rest(t_s: float, rating: Rating) -> State:
-    """Powered on, in its safe state."""
+def initial_state(t_s: float, rating: ConverterRating) -> State:
+    """Powered on, in the safe state."""
     return State(t_s, rating.safe_kva, rating.safe_kva)
 
 
-def update(state: State, t_s: float, rating: Rating, inputs: Inputs = UNDISTURBED) -> State:
-    """The state at ``t_s``; a time that is past already changes nothing but who commands."""
-    state = _commanded(state, rating, inputs)
+def update(state: State, t_s: float, rating: ConverterRating, inputs: Inputs = UNDISTURBED) -> State:
+    """The state at ``t_s``. A time before that of ``state`` applies a change of the panel, but moves nothing."""
+    state = _with_panel(state, rating, inputs)
     t_s = max(t_s, state.t_s)
-    if state.mode is Mode.REMOTE and state.expires_s <= t_s:
-        until = _moved(state, max(state.expires_s, state.t_s), rating, inputs)
-        state = _dropped(until, Mode.SAFE, rating)
-    return _moved(state, t_s, rating, inputs)
+    if state.mode is ControlState.REMOTE and state.expires_s <= t_s:
+        at_expiry = _moved_to(state, max(state.expires_s, state.t_s), rating, inputs)
+        state = _without_setpoint(at_expiry, ControlState.SAFE, rating)
+    return _moved_to(state, t_s, rating, inputs)
 
 
-def accept(state: State, frame: Frame, rating: Rating, inputs: Inputs = UNDISTURBED) -> State | Refusal:
+def accept(state: State, frame: Frame, rating: ConverterRating, inputs: Inputs = UNDISTURBED) -> State | Refusal:
     """The state just after the frame, or why it is refused. A release is refused only to a writer of an older epoch."""
     if frame.epoch < state.epoch:
         return Refusal.EPOCH
-    known = replace(state, epoch=frame.epoch)
+    current = replace(state, epoch=frame.epoch)
     if not frame.enable:
-        return _dropped(known, Mode.SAFE, rating) if state.mode is Mode.REMOTE else known
-    if state.mode not in (Mode.SAFE, Mode.REMOTE):
+        return _without_setpoint(current, ControlState.SAFE, rating) if state.mode is ControlState.REMOTE else current
+    if state.mode not in (ControlState.SAFE, ControlState.REMOTE):
         return Refusal.STATE
     if not (isfinite(frame.s_kva.real) and isfinite(frame.s_kva.imag)):
         return Refusal.NOT_FINITE
@@ -134,29 +137,31 @@ def accept(state: State, frame: Frame, rating: Rating, inputs: Inputs = UNDISTUR
         return Refusal.CAPABILITY
     if frame.lease_s > 0 and isfinite(frame.lease_s):
         expires_s = state.t_s + frame.lease_s
-        return replace(known, setpoint_kva=frame.s_kva, mode=Mode.REMOTE, lease_s=frame.lease_s, expires_s=expires_s)
-    return _dropped(known, Mode.SAFE, rating) if frame.s_kva == rating.safe_kva else Refusal.LEASE
+        return replace(
+            current, setpoint_kva=frame.s_kva, mode=ControlState.REMOTE, lease_s=frame.lease_s, expires_s=expires_s
+        )
+    return _without_setpoint(current, ControlState.SAFE, rating) if frame.s_kva == rating.safe_kva else Refusal.LEASE
 
 
-def _commanded(state: State, rating: Rating, inputs: Inputs) -> State:
-    """Somebody at the panel takes the converter, or gives it back; power that comes back has forgotten the epoch."""
+def _with_panel(state: State, rating: ConverterRating, inputs: Inputs) -> State:
+    """Apply the panel's state or its end. A converter that comes back from OFF has lost its writer's epoch."""
     if inputs.panel is None:
-        if state.mode in (Mode.SAFE, Mode.REMOTE):
+        if state.mode in (ControlState.SAFE, ControlState.REMOTE):
             return state
-        return replace(state, mode=Mode.SAFE, epoch=0 if state.mode is Mode.OFF else state.epoch)
-    return state if state.mode is inputs.panel else _dropped(state, inputs.panel, rating)
+        return replace(state, mode=ControlState.SAFE, epoch=0 if state.mode is ControlState.OFF else state.epoch)
+    return state if state.mode is inputs.panel else _without_setpoint(state, inputs.panel, rating)
 
 
-def _dropped(state: State, mode: Mode, rating: Rating) -> State:
+def _without_setpoint(state: State, mode: ControlState, rating: ConverterRating) -> State:
     return replace(state, mode=mode, setpoint_kva=rating.safe_kva, lease_s=0.0, expires_s=-inf)
 
 
-def _moved(state: State, t_s: float, rating: Rating, inputs: Inputs) -> State:
-    """Follow the target from ``state.t_s`` to ``t_s`` with nothing happening in between."""
+def _moved_to(state: State, t_s: float, rating: ConverterRating, inputs: Inputs) -> State:
+    """Follow the target from ``state.t_s`` to ``t_s``, with no other event in between."""
     dt_s, s = t_s - state.t_s, state.s_kva
-    if state.mode in (Mode.OFF, Mode.FAULT):
+    if state.mode in (ControlState.OFF, ControlState.FAULT):
         return replace(state, t_s=t_s, s_kva=0j)
-    target = s if inputs.stuck else _within(state.setpoint_kva, inputs.derated_kva)
+    target = s if inputs.stuck else _limited(state.setpoint_kva, inputs.derated_kva)
     ramp, tau = rating.ramp_kva_per_s, rating.tau_s
     distance = abs(target - s)
     velocity = ramp * (target - s) / distance if distance else 0j
@@ -168,5 +173,5 @@ def _moved(state: State, t_s: float, rating: Rating, inputs: Inputs) -> State:
     return replace(state, t_s=t_s, s_kva=target - gap * decay, energy_kvah=state.energy_kvah + integral / 3600)
 
 
-def _within(s_kva: complex, s_max_kva: float) -> complex:
+def _limited(s_kva: complex, s_max_kva: float) -> complex:
     return s_kva if abs(s_kva) <= s_max_kva else s_kva * (s_max_kva / abs(s_kva))

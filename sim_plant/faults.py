@@ -1,4 +1,4 @@
-"""Faults that are the device's own, by name; those of its link are in ``link_faults``."""
+"""Faults of a device itself, by name; ``link_faults`` has those of its communication link."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ from functools import cached_property
 from math import inf, isfinite, nan
 
 from core.errors import GridlabError
-from sim_plant.converter import Inputs, Mode
+from sim_plant.converter import ControlState, Inputs
 
 Values = Mapping[str, float | None]
-"""What a device says, by canonical name in engineering units; None is "not available"."""
+"""Values that a device reports, by canonical name in engineering units; None means "not available"."""
 
 MEASURED = ("p_kw", "q_kvar", "v_v", "i_a")
 
 
 class DeviceFault(StrEnum):
-    """What can be wrong with a device.
+    """Faults of a device.
 
-    frozen: data and clock stand, writes are acknowledged and lost; the lease timer runs on. stuck: the output stays
-    where it is. reboot: off while it lasts, then without memory. foreign_write: another client commands the converter
-    too, under an epoch of its own. clock_stands, clock_jumps: of the device's clock alone; its data are right.
+    frozen: data and clock stand still, writes are acknowledged and lost; the lease timer runs on. stuck: the output
+    stays constant. reboot: off while it lasts, then without memory. foreign_write: another client also commands the
+    converter, with its own epoch. clock_stands, clock_jumps: affect the device's clock only; its data are right.
     """
 
     FROZEN = "frozen"
@@ -42,7 +42,7 @@ class DeviceFault(StrEnum):
 
 CONVERTER_FAULTS = tuple(DeviceFault)
 OPCUA_FAULTS = tuple(fault for fault in DeviceFault if fault is not DeviceFault.BYTE_SWAP)
-"""Those of a converter whose values are no words."""
+"""Faults of a converter whose values are not register words."""
 METER_FAULTS = (
     DeviceFault.FROZEN,
     DeviceFault.SENTINEL,
@@ -56,7 +56,7 @@ METER_FAULTS = (
 
 
 class FaultError(GridlabError):
-    """A fault that this device cannot have."""
+    """A fault, or a number of it, that this device cannot have."""
 
 
 _DEFAULTS = {DeviceFault.WRONG_SCALE: 10.0, DeviceFault.DERATED: 5.0, DeviceFault.CLOCK_JUMPS: 3600.0}
@@ -66,20 +66,24 @@ _NUMBERS = {
     DeviceFault.CLOCK_JUMPS: "a number of s",
     DeviceFault.FOREIGN_WRITE: "an epoch 0 … 65535",
 }
-_PANEL = {DeviceFault.REBOOT: Mode.OFF, DeviceFault.TRIP: Mode.FAULT, DeviceFault.LOCAL: Mode.LOCAL}
+_PANEL = {
+    DeviceFault.REBOOT: ControlState.OFF,
+    DeviceFault.TRIP: ControlState.FAULT,
+    DeviceFault.LOCAL: ControlState.LOCAL,
+}
 
 
 @dataclass(frozen=True)
 class Faults:
-    """The faults that a device has just now, each with its number."""
+    """The active faults of a device, each with its number."""
 
     active: Mapping[DeviceFault, float]
 
     def switched(self, fault: DeviceFault, *, on: bool, number: float | None = None) -> "Faults":
-        """With one fault more, or less."""
+        """These faults with ``fault`` added or removed; without a number it gets the default one."""
         others = {f: n for f, n in self.active.items() if f is not fault}
-        worth = _DEFAULTS.get(fault, 0.0) if number is None else number
-        return Faults({**others, fault: worth} if on else others)
+        value = _DEFAULTS.get(fault, 0.0) if number is None else number
+        return Faults({**others, fault: value} if on else others)
 
     def __contains__(self, fault: object) -> bool:
         return fault in self.active
@@ -91,16 +95,16 @@ class Faults:
 
     @cached_property
     def inputs(self) -> Inputs:
-        """What the faults do to the physics; power off goes before a trip, and that before the panel."""
+        """Effect of the faults on the physics. Power off takes precedence over a trip, and a trip over the panel."""
         panel = next((mode for fault, mode in _PANEL.items() if fault in self), None)
         return Inputs(panel, DeviceFault.STUCK in self, self.active.get(DeviceFault.DERATED, inf))
 
     def distort(self, values: Values) -> Values:
-        """What the device says in place of ``values``."""
+        """The values as the device reports them."""
         return {**values, **self._measured(values), **self._clock(values)} if self.active else values
 
     def _clock(self, values: Values) -> Values:
-        """A clock that stands has its time for its number."""
+        """The number of ``clock_stands`` is the time at which the clock stopped."""
         clock_s = self.active.get(DeviceFault.CLOCK_STANDS, values["clock_s"])
         return {"clock_s": (clock_s or 0.0) + self.active.get(DeviceFault.CLOCK_JUMPS, 0.0)}
 
@@ -119,17 +123,17 @@ NO_FAULTS = Faults({})
 
 
 def check_number(device: str, fault: DeviceFault, number: float) -> None:
-    """Let pass what the fault can have for its number.
+    """Check that the fault can have this number.
 
     Raises:
         FaultError: it cannot.
     """
     match fault:
         case DeviceFault.WRONG_SCALE | DeviceFault.DERATED:
-            right = 0 < number < inf
+            allowed = 0 < number < inf
         case DeviceFault.CLOCK_JUMPS:
-            right = isfinite(number)
+            allowed = isfinite(number)
         case _:
-            right = fault in _NUMBERS and number in range(2**16)
-    if not right:
+            allowed = fault in _NUMBERS and number in range(2**16)
+    if not allowed:
         raise FaultError(f"{device}: asked fault {fault} with {number}, allowed {_NUMBERS.get(fault, 'no number')}")

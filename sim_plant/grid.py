@@ -1,4 +1,4 @@
-"""AC power flow of the plant, by power-grid-model: deliberately not the model that the controller plans with."""
+"""AC power flow of the plant, by power-grid-model: on purpose not the model that the controller plans with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from core.network import Network
 
 FREQUENCY_HZ = 50.0
 _STIFF_VA = 1e15
-"""Short-circuit power of the supply: its voltage does not sag."""
+"""Short-circuit power of the supply, so large that its voltage does not depend on the load."""
 _TOLERANCE_PU = 1e-11
 _NEGLIGIBLE_VA = 1e-9
-"""A converter's power dies away exponentially and never ends; no power flow converges on 1e-305 VA."""
+"""Smaller demands count as zero: a converter's power decays exponentially, and no power flow converges on 1e-305 VA."""
 
 
 @dataclass(frozen=True)
 class GridState:
-    """What the grid does with the demands. Where it collapses, ``solved`` is False and everything is dead.
+    """State of the grid for given demands. After a voltage collapse ``solved`` is False and all values are zero.
 
     Attributes:
         v_pu: voltage of each node.
@@ -35,7 +35,7 @@ class GridState:
 
 
 class Grid:
-    """The network with a load at every node but the slack; built once, solved for every instant."""
+    """The network with a load at every node but the slack; the model is built once and solved for each instant."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -47,9 +47,9 @@ class Grid:
         self._loads["id"] = _load_ids(network)
 
     def solve(self, demand_kva: Mapping[str, complex], v_slack_pu: float) -> GridState:
-        """State of the grid under the demands P + jQ of some nodes; the others draw nothing.
+        """State of the grid for demands P + jQ (kVA) by node; nodes without an entry draw nothing.
 
-        Demand at the slack node itself is drawn from the upper grid without touching a line.
+        Demand at the slack node itself is drawn from the upper grid without loading a line.
         """
         nodes = self.network.nodes
         s_va = 1e3 * np.array([demand_kva.get(node, 0j) for node in nodes[1:]])
@@ -61,7 +61,7 @@ class Grid:
         try:
             flow = self._model.calculate_power_flow(error_tolerance=_TOLERANCE_PU)
         except (IterationDiverge, SparseMatrixError):
-            return self._dead()
+            return self._collapsed()
         source = flow[ComponentType.source]
         from_lines = complex(source["p"][0], source["q"][0]) / 1e3
         return GridState(
@@ -73,7 +73,7 @@ class Grid:
     def _lines(self) -> tuple[str, ...]:
         return tuple(line.name for line in self.network.lines)
 
-    def _dead(self) -> GridState:
+    def _collapsed(self) -> GridState:
         return GridState(dict.fromkeys(self.network.nodes, 0.0), dict.fromkeys(self._lines(), 0.0), 0j, solved=False)
 
 
@@ -86,18 +86,18 @@ def _load_ids(network: Network) -> np.ndarray:
 
 
 def _components(network: Network) -> dict[ComponentType, np.ndarray]:
-    """The network as power-grid-model wants it: nodes, lines, source and loads are numbered in this order."""
+    """The network as power-grid-model wants it. Ids are assigned in this order: nodes, lines, source, loads."""
     n, m = len(network.nodes), len(network.lines)
     node = initialize_array(DatasetType.input, ComponentType.node, n)
     node["id"], node["u_rated"] = np.arange(n), network.voltage_v
     line = initialize_array(DatasetType.input, ComponentType.line, m)
     line["id"] = n + np.arange(m)
-    line["from_node"] = [network.index(one.from_node) for one in network.lines]
-    line["to_node"] = [network.index(one.to_node) for one in network.lines]
+    line["from_node"] = [network.index(branch.from_node) for branch in network.lines]
+    line["to_node"] = [network.index(branch.to_node) for branch in network.lines]
     line["from_status"] = line["to_status"] = 1
-    line["r1"] = [one.r_ohm for one in network.lines]
-    line["x1"] = [one.x_ohm for one in network.lines]
-    line["c1"] = [one.b_us * 1e-6 / (2 * pi * FREQUENCY_HZ) for one in network.lines]
+    line["r1"] = [branch.r_ohm for branch in network.lines]
+    line["x1"] = [branch.x_ohm for branch in network.lines]
+    line["c1"] = [branch.b_us * 1e-6 / (2 * pi * FREQUENCY_HZ) for branch in network.lines]
     line["tan1"] = 0.0
     source = initialize_array(DatasetType.input, ComponentType.source, 1)
     source["id"], source["node"], source["status"] = _source_id(network), 0, 1

@@ -4,21 +4,24 @@ from collections.abc import Callable, Mapping
 from math import inf
 
 from core.config_devices import Converter, ModbusMeter, OpcUaConverter
-from sim_plant.converter import Rating
+from sim_plant.converter import ConverterRating
 from sim_plant.faults import CONVERTER_FAULTS, OPCUA_FAULTS
 from sim_plant.grid import Grid, GridState
 from sim_plant.meter import Reading
-from sim_plant.referee import Recorder, Referee
+from sim_plant.referee import FrameLog, Referee
 from sim_plant.settings import PlantConfig, PlantError
-from sim_plant.stations import Bench, ConverterStation, Instrument, MeterStation, Station
+from sim_plant.stations import ConverterStation, Instrument, MeterStation, PlantContext, Station
 
 SUPPLY_PU = (0.5, 1.5)
+"""Range of a supply voltage that can be set (p.u.)."""
 
 
 class Laboratory:
-    """All devices at their nodes. Time stands until ``advance``; ``clock`` may tell what it is in between."""
+    """All devices at their nodes. Time advances by ``advance``; between two calls ``now_s`` follows ``clock`` if there
+    is one.
+    """
 
-    def __init__(self, config: PlantConfig, recorder: Recorder, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, config: PlantConfig, recorder: FrameLog, clock: Callable[[], float] | None = None) -> None:
         self.config, self.recorder = config, recorder
         self.grid_state: GridState
         self._clock = clock
@@ -26,21 +29,21 @@ class Laboratory:
         self._feeds = config.network.feeds
         self._at_s = 0.0
         self._slack_pu: float | None = None
-        bench = Bench(self.now_s, config.start, config.seed)
-        self.converters = {d.name: self._converter(d, bench) for d in config.devices if isinstance(d, Converter)}
+        context = PlantContext(self.now_s, config.start, config.seed)
+        self.converters = {d.name: self._converter(d, context) for d in config.devices if isinstance(d, Converter)}
         meters = [d for d in config.devices if isinstance(d, ModbusMeter)]
-        self.meters = {d.name: MeterStation(d.name, self._node(d.node), config.accuracy, bench) for d in meters}
+        self.meters = {d.name: MeterStation(d.name, self._node(d.node), config.accuracy, context) for d in meters}
         self.advance(0.0)
 
     def now_s(self) -> float:
-        """Time since the start; it never goes back."""
+        """Time since the start (s); it never decreases."""
         return self._at_s if self._clock is None else max(self._at_s, self._clock())
 
     def advance(self, t_s: float) -> None:
-        """Bring everything to ``t_s`` and take a reading with every instrument.
+        """Bring all devices to ``t_s``, solve the grid and latch a reading in every instrument.
 
         Raises:
-            PlantError: that time is past.
+            PlantError: ``t_s`` is before the current time.
         """
         if not self._at_s <= t_s < inf:
             raise PlantError(f"plant: asked to advance to {t_s} s, allowed from {self._at_s} s on")
@@ -55,14 +58,14 @@ class Laboratory:
         for meter in self.meters.values():
             meter.instrument.latch(self._truth_at(meter.node, demand), t_s)
         for converter in self.converters.values():
-            converter.intrude()
+            converter.run_foreign_writer()
         self.recorder.flush()
 
     def hold_slack(self, v_pu: float | None) -> None:
-        """Keep the supply at a voltage, or let it follow its series again, from the next advance on.
+        """Fix the supply voltage (p.u.), or with None follow its series again, from the next advance on.
 
         Raises:
-            PlantError: a voltage that no supply has.
+            PlantError: a voltage outside ``SUPPLY_PU``.
         """
         low, high = SUPPLY_PU
         if v_pu is not None and not low <= v_pu <= high:
@@ -70,25 +73,27 @@ class Laboratory:
         self._slack_pu = v_pu
 
     def station(self, name: str) -> Station:
-        """A device by its name.
+        """The device of this name.
 
         Raises:
-            PlantError: no such device.
+            PlantError: there is no such device.
         """
         stations: Mapping[str, Station] = {**self.converters, **self.meters}
         if name not in stations:
             raise PlantError(f"plant: asked device {name}, allowed {', '.join(stations)}")
         return stations[name]
 
-    def _converter(self, device: Converter, bench: Bench) -> ConverterStation:
+    def _converter(self, device: Converter, context: PlantContext) -> ConverterStation:
         config = self.config
         if device.name not in config.nodes:
             raise PlantError(f"{device.name}: at no node, allowed {', '.join(config.network.nodes)}")
-        rating = Rating(device.s_max_kva, device.ramp_kva_per_s, config.tau_s)
+        rating = ConverterRating(device.s_max_kva, device.ramp_kva_per_s, config.tau_s)
         referee = Referee(device.name, -config.idle_s, self.recorder.record)
         node = self._node(config.nodes[device.name])
         possible = OPCUA_FAULTS if isinstance(device, OpcUaConverter) else CONVERTER_FAULTS
-        return ConverterStation(Instrument(device.name, config.accuracy, bench, possible), node, rating, bench, referee)
+        return ConverterStation(
+            Instrument(device.name, config.accuracy, context, possible), node, rating, context, referee
+        )
 
     def _node(self, node: str) -> str:
         nodes = self.config.network.nodes
@@ -100,9 +105,9 @@ class Laboratory:
         return self.grid_state.v_pu[node] * self.config.network.voltage_v
 
     def _truth_at(self, node: str, demand_kva: Mapping[str, complex]) -> Reading:
-        """What a meter at the node sees: its voltage and demand, and the current of the line that feeds it.
+        """True values at the node: its voltage and demand, and the current of the line that feeds it.
 
-        At the slack node: what is drawn from the upper grid.
+        At the slack node: the power and current drawn from the upper grid.
         """
         state, v_v = self.grid_state, self._voltage_v(node)
         if node in self._feeds:

@@ -1,4 +1,4 @@
-"""What can be wrong with the link to a device, by name, and what that makes of a message. Knows no socket."""
+"""Faults of the link to a device, by name, and their effect on a message. Uses no socket."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from random import Random
 
 
 class LinkFault(StrEnum):
-    """What can be wrong with a link; where several are, the first of this list acts.
+    """Faults of a link. Of several active ones the first in this list acts.
 
-    Of the whole address, with every connection: down (refused; connections are reset), flapping (down for every second
-    half of a period), black_hole (accepted, never answered).
+    Faults of the whole address, with every connection: down (connections are refused, open ones reset), flapping (down
+    for every second half of a period), black_hole (accepted, never answered).
 
-    Of one device's messages where units tell devices apart (Modbus), else of all at the address: silent (requests are
-    lost), late_write (writes reach the device later, by the plant's time, also when nobody waits any more), late (every
-    answer comes in place of the next one), replay (an old answer comes ahead of the right one), garbage (random bytes),
-    corrupt (flipped bits), fewer (a well-formed answer without its last register), short (half an answer), cut (half an
-    answer, then the end), reset (half an answer, then RST), slow, sliced (single bytes).
+    Faults of one device's messages where the protocol has units (Modbus), else of all messages at the address: silent
+    (requests are lost), late_write (writes reach the device later, in plant time, even if the client no longer waits),
+    late (every answer is sent in place of the next one), replay (an old answer precedes the right one), garbage (random
+    bytes), corrupt (flipped bits), fewer (a well-formed answer without its last register), short (half an answer), cut
+    (half an answer, then FIN), reset (half an answer, then RST), slow, sliced (single bytes).
     """
 
     DOWN = "down"
@@ -38,7 +38,7 @@ class LinkFault(StrEnum):
 
 
 NUMBERS = {LinkFault.FLAPPING: 1.0, LinkFault.LATE_WRITE: 2.0, LinkFault.CORRUPT: 8.0, LinkFault.SLOW: 2.0}
-"""Faults that take a number, and what it is where none is given: Hz, s of the plant's time, bits of an answer, s."""
+"""Faults with a number, and its default: Hz, s of plant time, bits of an answer, s."""
 
 REQUEST_FAULTS = (LinkFault.SILENT, LinkFault.LATE_WRITE)
 ANSWER_FAULTS = tuple(LinkFault)[tuple(LinkFault).index(LinkFault.LATE) :]
@@ -53,7 +53,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Piece:
-    """Bytes for the client, ``pause_s`` after what went before, and the end of the connection if it follows."""
+    """Bytes for the client, sent ``pause_s`` after the previous piece; ``ending`` then closes the connection."""
 
     data: bytes
     pause_s: float = 0.0
@@ -62,23 +62,30 @@ class Piece:
 
 @dataclass(frozen=True)
 class Framing:
-    """How a protocol tells where a message ends, which unit it is for, and which function is a write.
+    """How a protocol delimits its messages, and where they name the unit and the function.
 
-    ``lacks``: faults that cannot be had, as messages do not tell enough.
+    Attributes:
+        header: bytes that are needed to know a message's length.
+        length: length of a message (bytes) from its header.
+        unit_at: offset of the unit; None where messages name none.
+        writes: whether a message is a write request.
+        impossible: faults that cannot be simulated, as messages do not show enough.
     """
 
     header: int
     length: Callable[[bytes], int]
     unit_at: int | None
     writes: Callable[[bytes], bool]
-    lacks: tuple[LinkFault, ...] = ()
+    impossible: tuple[LinkFault, ...] = ()
 
     def unit(self, message: bytes) -> int | None:
-        """The unit that it is for, or from."""
+        """The unit that the message is for or from; None if it names none."""
         return message[self.unit_at] if self.unit_at is not None and len(message) > self.unit_at else None
 
     def whole_messages(self, buffer: bytearray) -> Iterator[bytes]:
-        """Whole messages, taken off the front of ``buffer``; one whose length cannot be true takes everything."""
+        """Remove the complete messages from the front of ``buffer``; one with an impossible length takes the whole
+        buffer.
+        """
         while len(buffer) >= self.header:
             length = self.length(bytes(buffer[: self.header]))
             end = len(buffer) if length < self.header else length
@@ -91,7 +98,7 @@ class Framing:
 _READ, _WRITES = 3, (6, 16)
 _MBAP, _TLS_HEADER, _OPCUA_HEADER, _OPCUA_SERVICE = 7, 5, 8, 24
 _WRITE_REQUEST = bytes((0x01, 0x00, 0xA1, 0x02))
-"""Node id i=673 of WriteRequest's binary encoding; behind encryption nobody can see it."""
+"""Node id i=673 of the binary encoding of a WriteRequest; encryption hides it."""
 
 MODBUS = Framing(
     header=_MBAP,
@@ -104,26 +111,26 @@ MODBUS_TLS = Framing(
     length=lambda head: _TLS_HEADER + int.from_bytes(head[3:5], "big"),
     unit_at=None,
     writes=lambda _: False,
-    lacks=(LinkFault.LATE_WRITE, LinkFault.FEWER),
+    impossible=(LinkFault.LATE_WRITE, LinkFault.FEWER),
 )
-"""Messages are TLS records, handshake included; nobody sees what is in them."""
+"""The messages are TLS records, handshake included; their content is encrypted."""
 OPCUA = Framing(
     header=_OPCUA_HEADER,
     length=lambda head: int.from_bytes(head[4:8], "little"),
     unit_at=None,
     writes=lambda message: message[_OPCUA_SERVICE : _OPCUA_SERVICE + 4] == _WRITE_REQUEST,
-    lacks=(LinkFault.FEWER,),
+    impossible=(LinkFault.FEWER,),
 )
 
 
-def pieces(fault: LinkFault | None, number: float, answer: bytes, chance: Random) -> Iterator[Piece]:
-    """What a fault that needs no memory makes of an answer."""
+def pieces(fault: LinkFault | None, number: float, answer: bytes, rng: Random) -> Iterator[Piece]:
+    """The pieces that the client gets for an answer; ``late`` and ``replay`` need memory and are in ``links``."""
     half = answer[: len(answer) // 2]
     match fault:
         case LinkFault.GARBAGE:
-            yield Piece(chance.randbytes(len(answer)))
+            yield Piece(rng.randbytes(len(answer)))
         case LinkFault.CORRUPT:
-            yield Piece(_flipped(answer, ceil(number), chance))
+            yield Piece(_flipped(answer, ceil(number), rng))
         case LinkFault.FEWER:
             yield Piece(_fewer(answer))
         case LinkFault.SHORT:
@@ -140,18 +147,18 @@ def pieces(fault: LinkFault | None, number: float, answer: bytes, chance: Random
             yield Piece(answer)
 
 
-def fits(fault: LinkFault, number: float) -> bool:
+def number_allowed(fault: LinkFault, number: float) -> bool:
     """Whether a fault can have this number."""
     return fault in NUMBERS and 0 < number < inf
 
 
-def _flipped(answer: bytes, n_bits: int, chance: Random) -> bytes:
-    bits = chance.sample(range(8 * len(answer)), min(n_bits, 8 * len(answer)))
+def _flipped(answer: bytes, n_bits: int, rng: Random) -> bytes:
+    bits = rng.sample(range(8 * len(answer)), min(n_bits, 8 * len(answer)))
     return (int.from_bytes(answer, "big") ^ sum(1 << bit for bit in bits)).to_bytes(len(answer), "big")
 
 
 def _fewer(answer: bytes) -> bytes:
-    """A Modbus answer to a read without its last register, its lengths put right; another one stays as it is."""
+    """A Modbus read answer without its last register, with the lengths adapted; any other answer stays unchanged."""
     if len(answer) < _MBAP + 4 or answer[_MBAP] != _READ or MODBUS.length(answer) != len(answer):
         return answer
     length, n_bytes = len(answer) - 6 - 2, answer[_MBAP + 1] - 2

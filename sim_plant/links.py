@@ -1,18 +1,28 @@
-"""The link to the devices at one address: which faults it has, and what they make of the messages. Knows no socket."""
+"""The link to the devices at one address: its active faults and their effect on messages. Uses no socket."""
 
 from collections.abc import Mapping
 from random import Random
 
 from sim_plant.faults import FaultError
-from sim_plant.link_faults import ANSWER_FAULTS, NUMBERS, REQUEST_FAULTS, Framing, LinkFault, Piece, fits, pieces
+from sim_plant.link_faults import (
+    ANSWER_FAULTS,
+    NUMBERS,
+    REQUEST_FAULTS,
+    Framing,
+    LinkFault,
+    Piece,
+    number_allowed,
+    pieces,
+)
 
 
 class Link:
-    """Faults by device, and what they remember.
+    """Active faults by device, and the answers that ``late`` and ``replay`` repeat.
 
     Args:
-        units: device → unit; None where messages do not tell.
-        seed: of ``garbage`` and ``corrupt``, which depend on it, the devices, and how many answers there were.
+        units: device → unit; None where messages name none.
+        seed: seed of ``garbage`` and ``corrupt``; their bytes depend on it, the devices and the number of answers so
+            far.
     """
 
     def __init__(self, framing: Framing, units: Mapping[str, int | None], seed: int) -> None:
@@ -22,8 +32,8 @@ class Link:
         self._last: dict[int | None, bytes] = {}
 
     @property
-    def sound(self) -> bool:
-        """Whether there is no fault."""
+    def fault_free(self) -> bool:
+        """Whether no fault is active."""
         return not self._active
 
     def switch(self, fault: LinkFault, device: str, *, on: bool, number: float | None) -> None:
@@ -32,9 +42,9 @@ class Link:
         Raises:
             FaultError: the link cannot have it, or not with this number.
         """
-        if fault in self.framing.lacks:
+        if fault in self.framing.impossible:
             raise FaultError(f"{device}: asked fault {fault}, allowed for Modbus without TLS")
-        if number is not None and not fits(fault, number):
+        if number is not None and not number_allowed(fault, number):
             allowed = "a number > 0" if fault in NUMBERS else "no number"
             raise FaultError(f"{device}: asked fault {fault} with {number}, allowed {allowed}")
         self._last.clear()
@@ -44,11 +54,11 @@ class Link:
             self._active.pop((fault, device), None)
 
     def number(self, fault: LinkFault) -> float | None:
-        """The number of a fault of the whole address; None where it has it not."""
+        """The number of a fault of the whole address; None if it is not active."""
         return next((number for (active, _), number in self._active.items() if active is fault), None)
 
     def request_fault(self, request: bytes) -> tuple[LinkFault | None, float]:
-        """What happens to a request, with its number."""
+        """The fault that acts on a request, and its number."""
         if self.number(LinkFault.BLACK_HOLE) is not None:
             return LinkFault.BLACK_HOLE, 0.0
         fault, number = self._first(REQUEST_FAULTS, request)
@@ -56,8 +66,8 @@ class Link:
             return None, 0.0
         return fault, number
 
-    def answered(self, answer: bytes) -> list[Piece]:
-        """What the client gets where the server gives this answer."""
+    def answer_pieces(self, answer: bytes) -> list[Piece]:
+        """The pieces that the client gets when the server sends this answer."""
         if self.number(LinkFault.BLACK_HOLE) is not None:
             return []
         fault, number = self._first(ANSWER_FAULTS, answer)
@@ -73,6 +83,6 @@ class Link:
 
     def _first(self, faults: tuple[LinkFault, ...], message: bytes) -> tuple[LinkFault | None, float]:
         unit = self.framing.unit(message)
-        concerned = [device for device, its in self._units.items() if its == unit]
+        concerned = [device for device, device_unit in self._units.items() if device_unit == unit]
         found = ((f, self._active[f, d]) for f in faults for d in concerned if (f, d) in self._active)
         return next(found, (None, 0.0))

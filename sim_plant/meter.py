@@ -1,7 +1,7 @@
-"""What a meter makes of the truth: noise, then resolution. Pure and repeatable.
+"""Measurement: noise, then resolution. Pure and repeatable.
 
-The noise of an instant depends on (seed, device, virtual time) alone: neither on how often somebody reads, nor on the
-order of devices, nor on a library's generator.
+The noise depends on (seed, device, virtual time) alone: not on how often the device is read, on the order of the
+devices, or on the random generator of a library.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True)
 class Reading:
-    """Measurands of one instant: line-to-line RMS voltage, RMS current, and demand; of the grid's truth, or as read."""
+    """Line-to-line RMS voltage, RMS current and demand at one instant, true or as measured."""
 
     v_v: float
     i_a: float
@@ -24,7 +24,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Standard deviation of the noise, and the steps in which a reading comes. The defaults suit a class 0.2 meter."""
+    """Standard deviation of the noise, and resolution, per quantity. The defaults suit a class 0.2 meter."""
 
     v_noise_v: float = 0.08
     i_noise_a: float = 0.02
@@ -35,10 +35,11 @@ class Accuracy:
 
 
 EXACT = Accuracy(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+"""No noise, full resolution."""
 
 
 def measure(truth: Reading, accuracy: Accuracy, seed: int, device: str, t_s: float) -> Reading:
-    """The reading at ``t_s``."""
+    """The measured values at ``t_s`` (s since the start)."""
     v, i, p, q = normals(seed, device, t_s)
     return Reading(
         v_v=_resolved(truth.v_v + accuracy.v_noise_v * v, accuracy.v_step_v),
@@ -49,7 +50,7 @@ def measure(truth: Reading, accuracy: Accuracy, seed: int, device: str, t_s: flo
 
 
 def normals(seed: int, device: str, t_s: float) -> tuple[float, float, float, float]:
-    """Four independent standard normal numbers of this seed, device and millisecond."""
+    """Four independent standard normal numbers for this seed, device and millisecond."""
     digest = blake2b(f"{seed} {device} {round(1000 * t_s)}".encode(), digest_size=32).digest()
     a, b, c, d = (_NORMAL.inv_cdf(((word >> 12) + 0.5) / 2**52) for word in unpack(">4Q", digest))
     return a, b, c, d

@@ -1,4 +1,4 @@
-"""Serves banks of registers over Modbus TCP on the loopback address, by pymodbus."""
+"""Serves register banks over Modbus TCP on the loopback address, with pymodbus."""
 
 from asyncio import Server
 from collections.abc import AsyncIterator, Mapping
@@ -21,7 +21,7 @@ _READ_HOLDING, _WRITE_ONE, _WRITE_MANY = 3, 6, 16
 
 
 class PortError(GridlabError):
-    """A port that cannot be listened on."""
+    """A port that cannot be opened."""
 
 
 class TlsError(GridlabError):
@@ -30,13 +30,13 @@ class TlsError(GridlabError):
 
 @asynccontextmanager
 async def serve_modbus(banks: Mapping[int, Bank], tls: SSLContext | None = None) -> AsyncIterator[int]:
-    """Serve the banks, one a unit, at a free port until the block ends. Yields the port."""
-    devices = list(({0: _nobody()} | {unit: _device(unit, bank) for unit, bank in banks.items()}).values())
-    place = (LOOPBACK, 0)
-    if tls:  # pymodbus' framer for TLS takes whatever has arrived for a whole frame
-        server: ModbusTcpServer = ModbusTlsServer(devices, framer=FramerType.SOCKET, sslctx=tls, address=place)
+    """Serve the banks by unit at a free port until the block ends. Yields the port."""
+    devices = list(({0: _absent_units()} | {unit: _device(unit, bank) for unit, bank in banks.items()}).values())
+    address = (LOOPBACK, 0)
+    if tls:  # the TLS framer of pymodbus treats whatever has arrived as one frame
+        server: ModbusTcpServer = ModbusTlsServer(devices, framer=FramerType.SOCKET, sslctx=tls, address=address)
     else:
-        server = ModbusTcpServer(devices, address=place)
+        server = ModbusTcpServer(devices, address=address)
     await server.serve_forever(background=True)
     try:
         yield _port(server)
@@ -45,10 +45,10 @@ async def serve_modbus(banks: Mapping[int, Bank], tls: SSLContext | None = None)
 
 
 def server_context(tls: ModbusTls, folder: Path, key: Path) -> SSLContext:
-    """Mutual TLS with the certificates of a device, the client's being the only one that is let in.
+    """Mutual TLS with the certificates of a device; only the pinned client certificate is accepted.
 
     Raises:
-        TlsError: a file cannot be read, or is not what it should be.
+        TlsError: a file cannot be read or has the wrong content.
     """
     context = SSLContext(PROTOCOL_TLS_SERVER)
     context.minimum_version = TLSVersion.TLSv1_2
@@ -69,13 +69,13 @@ def _port(server: ModbusTcpServer) -> int:
 
 
 def _device(unit: int, bank: Bank) -> SimDevice:
-    """One block of words without content: what it shows comes from the bank at each request."""
+    """One block of words without content; the bank provides the values at each request."""
     words = SimData(bank.address, count=bank.n_words, values=0, datatype=DataType.REGISTERS)
     return SimDevice(unit, [words], action=partial(_answer, bank))
 
 
-def _nobody() -> SimDevice:
-    """Every unit that is no device's: pymodbus asks unit 0 where it knows no other."""
+def _absent_units() -> SimDevice:
+    """Units without a device give no answer: pymodbus passes their requests to unit 0."""
     words = SimData(0, count=2**16, values=0, datatype=DataType.REGISTERS)
     return SimDevice(0, [words], action=_no_answer)
 
@@ -93,9 +93,9 @@ async def _answer(
     registers: list[int],
     written: list[int] | list[bool] | None,
 ) -> ExcCodes | None:
-    """Serve one request by the bank.
+    """Answer one request from the bank.
 
-    Never awaits: a client that has given up and asks again would receive the answer to its previous request.
+    Must not await: a client that timed out and asks again would then receive the answer to its previous request.
     """
     if function not in (_READ_HOLDING, _WRITE_ONE, _WRITE_MANY):
         return ExcCodes.ILLEGAL_FUNCTION

@@ -1,7 +1,7 @@
-"""Who may talk to the OPC UA server: SignAndEncrypt, one pinned client certificate, no anonymous user.
+"""Access control of the OPC UA server: SignAndEncrypt, one pinned client certificate, no anonymous user.
 
-asyncua by itself accepts a session over a channel without security even where no such endpoint is offered, any client
-certificate, and any user: this module refuses them all when a session is activated.
+asyncua by itself accepts a session over a channel without security even if no such endpoint is offered, any client
+certificate, and any user; this module refuses them when a session is activated.
 """
 
 # asyncua re-exports without saying so, and its NewTypes of numbers and texts take plain ones.
@@ -31,8 +31,8 @@ class GuardError(GridlabError):
 
 
 @dataclass(frozen=True)
-class Guard:
-    """The pinned certificate (DER) of the only client, its user if it has one, and the server's own identity."""
+class OpcUaGuard:
+    """The pinned certificate (DER) of the only client, its user if there is one, and the server's own identity."""
 
     policy: str
     client: bytes
@@ -41,11 +41,11 @@ class Guard:
     key: Path
 
     @classmethod
-    async def load(cls, security: OpcUaSecurity, folder: Path, key: Path) -> "Guard":
-        """The guard that a client with this configuration can pass. ``key`` belongs to the server's certificate.
+    async def load(cls, security: OpcUaSecurity, folder: Path, key: Path) -> "OpcUaGuard":
+        """The guard that admits a client with this configuration. ``key`` belongs to the server's certificate.
 
         Raises:
-            GuardError: a file cannot be read or is not what it should be.
+            GuardError: a file cannot be read or has the wrong content.
         """
         try:
             client = await uacrypto.load_certificate(folder / security.certificate)
@@ -59,7 +59,7 @@ class Guard:
         return cls(security.policy, client.public_bytes(Encoding.DER), user, certificate, key)
 
     async def protect(self, server: Server) -> None:
-        """Give the server its identity, and offer one policy and one kind of user.
+        """Give the server its identity, one security policy and one kind of user.
 
         Raises:
             GuardError: certificate or key of the server cannot be read.
@@ -80,7 +80,9 @@ class Guard:
         password: str | None = None,
         certificate: bytes | None = None,
     ) -> User | None:
-        """The user, if he is the one. asyncua calls it with what the identity token holds."""
+        """The user if certificate, name and password match, else None. asyncua calls it with the content of the
+        identity token.
+        """
         if certificate is None or not compare_digest(certificate, self.client):
             return None
         if self.user is None:
@@ -90,12 +92,12 @@ class Guard:
 
 
 class GuardedServer(InternalServer):
-    """Makes sessions that look at the certificate of the channel, not only at the identity token.
+    """Creates sessions that check the certificate of the channel, not only the identity token.
 
-    Its endpoints stand at the address that the client asked for, path included: some clients insist on that.
+    Its endpoints have the address that the client asked for, path included: some clients require that.
     """
 
-    def __init__(self, guard: Guard | None) -> None:
+    def __init__(self, guard: OpcUaGuard | None) -> None:
         super().__init__(user_manager=guard)
         self._guard = guard
 
@@ -105,7 +107,7 @@ class GuardedServer(InternalServer):
         user: User = _NOBODY,
         external: bool = False,
     ) -> InternalSession:
-        """A session of a client."""
+        """Called by asyncua for each client."""
         session = _GuardedSession(self, self.aspace, self.subscription_service, name, user, external)
         session.guard = self._guard
         return session
@@ -113,7 +115,7 @@ class GuardedServer(InternalServer):
     async def get_endpoints(
         self, params: ua.GetEndpointsParameters | None = None, sockname: tuple[str, int] | None = None
     ) -> list[ua.EndpointDescription]:
-        """What is offered; asyncua takes host and port from the client's address and leaves the path out."""
+        """The endpoints at the address that the client asked for; asyncua would leave the path out."""
         endpoints = await super().get_endpoints(params, sockname)
         if params and params.EndpointUrl:
             for endpoint in endpoints:
@@ -122,12 +124,12 @@ class GuardedServer(InternalServer):
 
 
 class _GuardedSession(InternalSession):
-    guard: Guard | None = None
+    guard: OpcUaGuard | None = None
 
     def activate_session(
         self, params: ua.ActivateSessionParameters, peer_certificate: bytes | None
     ) -> ua.ActivateSessionResult:
-        """Let the session begin, on a channel of the pinned client only."""
+        """Activate the session only on a channel of the pinned client."""
         if self.guard and (peer_certificate is None or not compare_digest(peer_certificate, self.guard.client)):
             raise ServiceError(ua.StatusCodes.BadSecurityChecksFailed)
         return super().activate_session(params, peer_certificate)

@@ -1,7 +1,8 @@
-"""Serves converters over OPC UA on the loopback address, by asyncua; the model is that of ``drivers.opcua_model``.
+"""Serves converters over OPC UA on the loopback address, with asyncua; the address space follows
+``drivers.opcua_model``.
 
-One Write request is one frame: either every value of it is taken, or none. All samples carry the device's clock as
-their source timestamp, also where the value stays the same.
+One Write request is one frame: all its values are applied or none. All samples carry the device's clock as their source
+timestamp, even if the value has not changed.
 """
 
 # asyncua re-exports without saying so, and its NewTypes of numbers and texts take plain ones.
@@ -19,7 +20,7 @@ from asyncua.server.address_space import AddressSpace, AttributeService
 from drivers.opcua_model import NAMESPACE, VARIABLES, Variable
 from sim_plant.converter import Refusal
 from sim_plant.modbus_server import LOOPBACK
-from sim_plant.opcua_guard import Guard, GuardedServer
+from sim_plant.opcua_guard import GuardedServer, OpcUaGuard
 from sim_plant.stations import ConverterStation
 
 LEASE_RANGE_S = (0.0, 600.0)
@@ -51,7 +52,7 @@ class _Item:
 
     @property
     def range(self) -> tuple[float, float]:
-        """What the value can be, in its unit."""
+        """The range of the value, in its unit."""
         s_max_kva = self.station.rating.s_max_kva
         match self.variable.unit:
             case "kW" | "kvar":
@@ -63,15 +64,15 @@ class _Item:
         return LEASE_RANGE_S if self.variable.writable else _CLOCK_RANGE_S
 
     def sample(self, value: float | None, stamped_at: datetime) -> ua.DataValue:
-        """The value with its quality and time."""
+        """The value with its quality and source timestamp."""
         if value is None:
             bad = ua.StatusCode(ua.StatusCodes.BadSensorFailure)
             return ua.DataValue(ua.Variant(None, ua.VariantType.Null), bad, SourceTimestamp=stamped_at)
         typed = {"Double": float, "UInt32": int, "Boolean": bool}[self.variable.type](value)
         return ua.DataValue(ua.Variant(typed, self.type), SourceTimestamp=stamped_at)
 
-    def fault_of(self, write: ua.WriteValue) -> int | None:
-        """Why the value cannot be written whatever it is."""
+    def write_fault(self, write: ua.WriteValue) -> int | None:
+        """The status code if no value can be written this way, else None."""
         given = write.Value.Value
         if write.AttributeId != ua.AttributeIds.Value or write.IndexRange:
             return ua.StatusCodes.BadWriteNotSupported
@@ -81,14 +82,14 @@ class _Item:
             return ua.StatusCodes.BadTypeMismatch
         return None
 
-    def holds(self, value: float) -> bool:
-        """Whether the value lies in the range, which no NaN does."""
+    def in_range(self, value: float) -> bool:
+        """Whether the value lies in the range; NaN does not."""
         low, high = self.range
         return not self.variable.unit or low <= value <= high
 
 
 class OpcUaServer:
-    """Converters in one address space; ``publish`` brings their values there."""
+    """Converters in one address space; ``publish`` updates their values."""
 
     def __init__(self, server: Server) -> None:
         self.port = 0
@@ -107,7 +108,7 @@ class OpcUaServer:
                     await self._server.write_attribute_value(node_id, sample)
 
     async def add(self, index: int, name: str, station: ConverterStation) -> None:
-        """One object of the information model."""
+        """Add one converter as an object of the information model."""
         objects = self._server.nodes.objects
         parent = await objects.add_object(ua.NodeId(name, index), ua.QualifiedName(name, index))
         self._stations.append(station)
@@ -117,10 +118,10 @@ class OpcUaServer:
             self._items[item.node_id] = item
 
     async def write(self, writes: Sequence[ua.WriteValue]) -> list[int]:
-        """One Write request: a status for each value. A request that cannot be taken as a whole is refused as one."""
+        """Apply one Write request; returns a status code per value. If one value is refused, all are."""
         items = [self._items.get(write.NodeId) for write in writes]
         faults = [
-            self._fault_elsewhere(write.NodeId) if item is None else item.fault_of(write)
+            self._fault_of_other_node(write.NodeId) if item is None else item.write_fault(write)
             for item, write in zip(items, writes, strict=True)
         ]
         if first := next((fault for fault in faults if fault is not None), None):
@@ -130,20 +131,20 @@ class OpcUaServer:
         status = {name: await self._frame(station, pairs) for name, station in stations.items()}
         return [status[item.station.name] for item, _ in pairs]
 
-    def _fault_elsewhere(self, node_id: ua.NodeId) -> int:
+    def _fault_of_other_node(self, node_id: ua.NodeId) -> int:
         known = node_id in self._server.iserver.aspace
         return ua.StatusCodes.BadNotWritable if known else ua.StatusCodes.BadNodeIdUnknown
 
     async def _frame(self, station: ConverterStation, pairs: Sequence[tuple[_Item, float]]) -> int:
         mine = [(item, value) for item, value in pairs if item.station is station]
-        in_range = all(item.holds(value) for item, value in mine)
+        in_range = all(item.in_range(value) for item, value in mine)
         refusal = station.write({item.variable.name: value for item, value in mine}, in_range=in_range)
         await self.publish(station)
         return ua.StatusCodes.Good if refusal is None else _STATUS.get(refusal, ua.StatusCodes.BadOutOfRange)
 
 
-class _Writes(AttributeService):
-    """Turns the Write requests of clients into frames; the server's own writes go their usual way."""
+class _FrameWrites(AttributeService):
+    """Turns the Write requests of clients into frames; writes of the server itself are not affected."""
 
     def __init__(self, space: AddressSpace, server: OpcUaServer) -> None:
         super().__init__(space)
@@ -157,27 +158,27 @@ class _Writes(AttributeService):
 
 @asynccontextmanager
 async def serve_opcua(
-    converters: Mapping[str, ConverterStation], guard: Guard | None = None
+    converters: Mapping[str, ConverterStation], guard: OpcUaGuard | None = None
 ) -> AsyncIterator[OpcUaServer]:
     """Serve the converters, by object name, at a free port until the block ends."""
-    server = await _prepared(guard)
-    face = OpcUaServer(server)
-    server.iserver.attribute_service = _Writes(server.iserver.aspace, face)
+    server = await _bare_server(guard)
+    opcua = OpcUaServer(server)
+    server.iserver.attribute_service = _FrameWrites(server.iserver.aspace, opcua)
     index = await server.register_namespace(NAMESPACE)
     for name, station in converters.items():
-        await face.add(index, name, station)
-    await face.publish()
+        await opcua.add(index, name, station)
+    await opcua.publish()
     await server.start()
     try:
         assert server.bserver
-        face.port = server.bserver.port
-        yield face
+        opcua.port = server.bserver.port
+        yield opcua
     finally:
         await server.stop()
 
 
-async def _prepared(guard: Guard | None) -> Server:
-    """A server without its converters. Its own clock stands: the devices' clocks are what counts."""
+async def _bare_server(guard: OpcUaGuard | None) -> Server:
+    """A server without converters. Its own clock node is off: the devices' clocks provide the time."""
     server = Server(GuardedServer(guard))
     server.disable_clock()
     server.allow_remote_admin(False)

@@ -1,4 +1,4 @@
-"""The plant with its sockets: Modbus TCP and OPC UA servers, control socket, and the pace of its time."""
+"""The plant with its sockets: Modbus TCP and OPC UA servers, the control socket, and its own time."""
 
 import asyncio
 import time
@@ -13,20 +13,20 @@ from sim_plant.laboratory import Laboratory
 from sim_plant.link_faults import LinkFault
 from sim_plant.opcua_server import OpcUaServer
 from sim_plant.proxy import Proxy
-from sim_plant.referee import Recorder
+from sim_plant.referee import FrameLog
 from sim_plant.reports import Answer, address, counts, truth
 from sim_plant.serving import open_modbus, open_opcua
 from sim_plant.settings import PlantConfig
 
 TICK_S = 0.1
-"""How often, by our clock, the plant is brought up to date where nobody advances it."""
+"""Wall time (s) between two advances of a plant that is not in lock step."""
 
 
 @dataclass(frozen=True)
 class Plant:
-    """A running plant. ``devices`` are those of the description at the addresses where they really listen.
+    """A running plant. ``devices``: as configured, at the addresses where they really listen.
 
-    ``proxies``: what stands in front of each of them; those at one address share it.
+    ``proxies``: the proxy in front of each device, by name; devices at one address share it.
     """
 
     laboratory: Laboratory
@@ -37,10 +37,10 @@ class Plant:
     control_port: int = 0
 
     async def advance(self, t_s: float) -> None:
-        """Bring everything to ``t_s``, seconds since the start.
+        """Bring everything to ``t_s`` (s since the start).
 
         Raises:
-            PlantError: that time is past.
+            PlantError: ``t_s`` is before the current time.
         """
         self.laboratory.advance(t_s)
         for server in self.opcua:
@@ -64,26 +64,26 @@ class Plant:
             station.switch(fault, on=on, number=number)
 
     async def answer(self, request: object) -> Answer:
-        """Do what the clock master asks; ``control`` has the table.
+        """Execute one request of the control socket; the table is in ``control``.
 
         Raises:
-            GridlabError: it cannot be done, or understood.
+            GridlabError: the request is unknown or fails.
         """
         laboratory = self.laboratory
         match request:
             case {"advance_to": int() | float() as t_s}:
                 if laboratory.config.pace is not None:
-                    raise RequestError("plant: asked to advance, allowed in lock step; it runs by itself")
-                return await self._at(t_s)
+                    raise RequestError("plant: asked to advance, allowed only in lock step")
+                return await self._advanced(t_s)
             case {"slack_pu": int() | float() | None as v_pu}:
                 laboratory.hold_slack(v_pu)
-                return await self._at(laboratory.now_s())
+                return await self._advanced(laboratory.now_s())
             case {"fault": str(fault), "device": str(device), "on": bool(on), **rest}:
                 number = rest.get("number")
                 if not isinstance(number, int | float | None):
                     raise RequestError(f"{device}: asked fault {fault} with {number}, allowed a number or none")
                 await self.switch(fault, device, on=on, number=number)
-                return await self._at(laboratory.now_s())
+                return await self._advanced(laboratory.now_s())
             case {"ask": "referee"}:
                 return counts(laboratory.recorder.tally)
             case {"ask": "truth"}:
@@ -95,21 +95,21 @@ class Plant:
                 return {"stopping": True}
         raise RequestError(f"plant: asked {request}, allowed advance_to, slack_pu, fault, ask, stop")
 
-    async def _at(self, t_s: float) -> Answer:
+    async def _advanced(self, t_s: float) -> Answer:
         await self.advance(t_s)
         return {"at": t_s}
 
 
 @asynccontextmanager
 async def open_plant(config: PlantConfig) -> AsyncIterator[Plant]:
-    """The plant with all its servers; when the block ends they are closed and the referee's file is complete.
+    """Run the plant with all its servers. At the end of the block they are closed and the referee's file is complete.
 
     Raises:
-        GridlabError: a description of which no plant can be made, or a port that is taken.
+        GridlabError: a configuration without a valid plant, or a port in use.
     """
     async with AsyncExitStack() as stack:
-        recorder = stack.enter_context(Recorder(config.start, config.frames))
-        laboratory = Laboratory(config, recorder, None if config.pace is None else _paced(config.pace))
+        recorder = stack.enter_context(FrameLog(config.start, config.frames))
+        laboratory = Laboratory(config, recorder, None if config.pace is None else _paced_clock(config.pace))
         modbus = await open_modbus(stack, laboratory)
         opcua, servers = await open_opcua(stack, laboratory)
         served = modbus | opcua
@@ -119,16 +119,16 @@ async def open_plant(config: PlantConfig) -> AsyncIterator[Plant]:
         port = await stack.enter_async_context(serve_control(plant.answer, config.control_port))
         if config.pace is not None:
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
-            stack.callback(tasks.create_task(_keep_up(plant)).cancel)
+            stack.callback(tasks.create_task(_advance_forever(plant)).cancel)
         yield replace(plant, control_port=port)
 
 
-def _paced(pace: float) -> Callable[[], float]:
-    begin_s = time.monotonic()
-    return lambda: (time.monotonic() - begin_s) * pace
+def _paced_clock(pace: float) -> Callable[[], float]:
+    start_s = time.monotonic()
+    return lambda: (time.monotonic() - start_s) * pace
 
 
-async def _keep_up(plant: Plant) -> None:
+async def _advance_forever(plant: Plant) -> None:
     while True:
         await plant.advance(plant.laboratory.now_s())
         await asyncio.sleep(TICK_S)

@@ -1,7 +1,7 @@
-"""A TCP proxy in front of a server of the plant: it passes everything on, unless the link has a fault.
+"""A TCP proxy in front of a server of the plant: it forwards everything, subject to the faults of the link.
 
-On a sound link bytes are passed on as they come; with a fault it is whole messages, so that a fault begins and ends
-between them.
+Without a fault, bytes are forwarded as they arrive; with one, whole messages, so that faults begin and end between two
+messages.
 """
 
 import asyncio
@@ -15,53 +15,53 @@ from sim_plant.links import Link
 from sim_plant.modbus_server import LOOPBACK, PortError
 
 ANSWER_S = 1.0
-"""How long the plant waits for its servers to take writes that were late."""
+"""How long (s) the plant waits for a server to answer delayed writes."""
 
 
 class Proxy:
-    """Listens at ``port`` and passes on to the server at ``server_port``; ``now_s`` is the plant's time."""
+    """Listens at ``port`` and forwards to the server at ``server_port``; ``now_s`` is the plant's time."""
 
     def __init__(self, link: Link, port: int, server_port: int, now_s: Callable[[], float]) -> None:
         self._link, self._server_port, self._now_s = link, server_port, now_s
-        self._keeper = _bound(port)
-        """Keeps the port while nobody listens there."""
-        self.port = int(self._keeper.getsockname()[1])
+        self._reserved = _bound_socket(port)
+        """Holds the port while the proxy does not listen."""
+        self.port = int(self._reserved.getsockname()[1])
         self._listener: asyncio.Server | None = None
-        self._turn = asyncio.Lock()
+        self._listening_lock = asyncio.Lock()
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._flapping: asyncio.Task[None] | None = None
-        self._low = False
+        self._flapped_down = False
         self._late: list[tuple[float, LateWrite]] = []
 
     async def switch(self, fault: LinkFault, device: str, *, on: bool, number: float | None) -> None:
         """Begin or end a fault.
 
         Raises:
-            FaultError: a number that it cannot have.
+            FaultError: the link cannot have it, or not with this number.
         """
         self._link.switch(fault, device, on=on, number=number)
         if fault is LinkFault.FLAPPING:
             self._flap(self._link.number(fault))
         if fault is LinkFault.BLACK_HOLE and self._link.number(fault) is None:
             for connection in tuple(self._connections):
-                connection.heal()
+                connection.end_black_hole()
         await self.listen()
 
     async def listen(self) -> None:
-        """Listen, or refuse and reset, as the faults are just now."""
-        async with self._turn:
-            down = self._low or self._link.number(LinkFault.DOWN) is not None
+        """Listen, or close the listener and reset all connections, as the active faults require."""
+        async with self._listening_lock:
+            down = self._flapped_down or self._link.number(LinkFault.DOWN) is not None
             if down and self._listener:
                 self._listener.close()
                 self._listener = None
                 self._abort(reset=True)
             elif not down and not self._listener:
-                place = _bound(self.port)
-                self._listener = await asyncio.get_running_loop().create_server(self._accept, sock=place)
+                sock = _bound_socket(self.port)
+                self._listener = await asyncio.get_running_loop().create_server(self._accept, sock=sock)
 
     async def release(self, t_s: float) -> None:
-        """Let the server have the writes that are due; it has taken them then."""
+        """Send the delayed writes that are due at ``t_s`` to the server; wait for its answers, at most ``ANSWER_S``."""
         due = [write for due_s, write in self._late if due_s <= t_s]
         self._late = [late for late in self._late if late[0] > t_s]
         if due:
@@ -76,7 +76,7 @@ class Proxy:
         if self._listener:
             self._listener.close()
         self._abort(reset=False)
-        self._keeper.close()
+        self._reserved.close()
         await asyncio.sleep(0)
 
     def _abort(self, *, reset: bool) -> None:
@@ -88,15 +88,15 @@ class Proxy:
 
     def _accepted(self, connection: Connection) -> None:
         self._connections.add(connection)
-        self._start(self._dial(connection))
+        self._start_task(self._connect_server(connection))
 
-    async def _dial(self, connection: Connection) -> None:
+    async def _connect_server(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
         try:
             await loop.create_connection(lambda: connection.server, LOOPBACK, self._server_port)
         except OSError:
             connection.client.abort(reset=True)
-        if not connection.over:
+        if not connection.is_closed:
             self._connections.add(connection)
 
     def _hold(self, write: LateWrite) -> None:
@@ -105,16 +105,16 @@ class Proxy:
     def _flap(self, hz: float | None) -> None:
         if self._flapping:
             self._flapping.cancel()
-        self._low = False
-        self._flapping = None if hz is None else self._start(self._alternate(0.5 / hz))
+        self._flapped_down = False
+        self._flapping = None if hz is None else self._start_task(self._alternate(0.5 / hz))
 
     async def _alternate(self, half_period_s: float) -> None:
         while True:
-            self._low = not self._low
+            self._flapped_down = not self._flapped_down
             await self.listen()
             await asyncio.sleep(half_period_s)
 
-    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def _start_task(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -123,10 +123,10 @@ class Proxy:
 
 @asynccontextmanager
 async def serve_proxy(link: Link, port: int, server_port: int, now_s: Callable[[], float]) -> AsyncIterator[Proxy]:
-    """A proxy that listens until the block ends; port 0 takes a free one.
+    """A proxy that listens until the block ends; port 0 selects a free one.
 
     Raises:
-        PortError: the port is taken.
+        PortError: the port is in use.
     """
     try:
         proxy = Proxy(link, port, server_port, now_s)
@@ -139,14 +139,14 @@ async def serve_proxy(link: Link, port: int, server_port: int, now_s: Callable[[
         await proxy.close()
 
 
-def _bound(port: int) -> socket.socket:
-    """A socket at a port of this machine that does not listen: two may be there, and one that listens."""
-    place = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+def _bound_socket(port: int) -> socket.socket:
+    """A socket bound to a port of this machine, not listening: several may be bound to it, and one may listen."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        place.setblocking(False)
-        place.bind((LOOPBACK, port))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setblocking(False)
+        sock.bind((LOOPBACK, port))
     except OSError:
-        place.close()
+        sock.close()
         raise
-    return place
+    return sock

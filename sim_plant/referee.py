@@ -1,12 +1,12 @@
-"""The referee in every converter: judges each received frame by itself, whatever the device then makes of it.
+"""The referee of every converter: judges each received frame on its own, independently of what the device does with it.
 
 Rules (docs: faults.md, invariants 1 to 5): the powers are finite; they lie in the capability circle; the setpoint moves
-by at most the ramp limit times the time since the last accepted frame; a setpoint other than the safe one carries a
-lease that ends within ``LEASE_MAX_S``; the writer is not one that another has replaced.
+by at most the ramp limit times the time since the last accepted frame; a setpoint other than the safe one has a lease
+of at most ``LEASE_MAX_S``; the writer has not been replaced by another one.
 
-Frames at most ``BURST_S`` apart are parts of one command (P and Q by two requests, a repeated write): they are all
-measured from where the burst began. A release, and a frame that leaves a circle which has shrunk, are exempt from the
-ramp limit.
+Frames at most ``BURST_S`` apart are parts of one command (P and Q in two requests, a repeated write): their ramp is
+measured from the setpoint before the burst. A release is exempt from the ramp limit, and so is a frame that follows a
+setpoint outside a circle that has shrunk.
 """
 
 import json
@@ -26,13 +26,13 @@ STATES = "states.jsonl"
 LEASE_MAX_S = 90.0
 BURST_S = 1.0
 JITTER_S = 0.1
-"""Two frames that are sent 30 s apart may arrive this much closer."""
+"""Frames that are sent 30 s apart may arrive this much closer to each other."""
 RESOLUTION_KVA = 1e-3
-"""What rounding on the wire may add to a setpoint."""
+"""Rounding of a setpoint on the wire."""
 
 
-class Violation(StrEnum):
-    """Which rule a frame breaks."""
+class FrameRule(StrEnum):
+    """The rules for a frame."""
 
     FINITE = "finite"
     CIRCLE = "circle"
@@ -42,8 +42,8 @@ class Violation(StrEnum):
 
 
 @dataclass(frozen=True)
-class Rules:
-    """Limits of one converter. ``s_max_kva`` is what is available just then, derating included."""
+class FrameLimits:
+    """Limits of one converter. ``s_max_kva`` is what is available at the time, derating included."""
 
     s_max_kva: float
     ramp_kva_per_s: float
@@ -51,8 +51,8 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What the referee remembers: where the present burst began, the last accepted frame, the newest writer."""
+class RefereeMemory:
+    """Setpoint (kVA) and time (s) before the current burst, time of the last accepted frame, and newest epoch."""
 
     from_kva: complex
     from_s: float
@@ -61,97 +61,97 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A frame with what the device did (None: followed it) and what the referee thinks of it."""
+class FrameVerdict:
+    """A frame, why the device refused it (None: it did not), and the rules that it breaks."""
 
     t_s: float
     device: str
     frame: Frame
     refusal: Refusal | None
-    violations: tuple[Violation, ...]
+    violations: tuple[FrameRule, ...]
 
 
 @dataclass(frozen=True)
-class Change:
-    """A converter has another state since ``t_s``, whoever or whatever brought it there."""
+class StateChange:
+    """A converter has entered another state at ``t_s``, for whatever reason."""
 
     t_s: float
     device: str
     state: str
 
 
-def judge(frame: Frame, t_s: float, standing: Standing, rules: Rules) -> tuple[Violation, ...]:
+def broken_rules(frame: Frame, t_s: float, memory: RefereeMemory, limits: FrameLimits) -> tuple[FrameRule, ...]:
     """Every rule that the frame breaks."""
-    broken = [Violation.WRITER] if frame.epoch < standing.epoch else []
+    broken = [FrameRule.WRITER] if frame.epoch < memory.epoch else []
     if not frame.enable:
         return tuple(broken)
     s = frame.s_kva
     if not (isfinite(s.real) and isfinite(s.imag)):
-        return (*broken, Violation.FINITE)
-    if abs(s) > rules.s_max_kva + RESOLUTION_KVA:
-        broken.append(Violation.CIRCLE)
-    reach_kva = rules.ramp_kva_per_s * (t_s - standing.from_s + JITTER_S) + RESOLUTION_KVA
-    if abs(s - standing.from_kva) > reach_kva and abs(standing.from_kva) <= rules.s_max_kva + RESOLUTION_KVA:
-        broken.append(Violation.RAMP)
-    if s != rules.safe_kva and not 0 < frame.lease_s <= LEASE_MAX_S:
-        broken.append(Violation.LEASE)
+        return (*broken, FrameRule.FINITE)
+    if abs(s) > limits.s_max_kva + RESOLUTION_KVA:
+        broken.append(FrameRule.CIRCLE)
+    reach_kva = limits.ramp_kva_per_s * (t_s - memory.from_s + JITTER_S) + RESOLUTION_KVA
+    if abs(s - memory.from_kva) > reach_kva and abs(memory.from_kva) <= limits.s_max_kva + RESOLUTION_KVA:
+        broken.append(FrameRule.RAMP)
+    if s != limits.safe_kva and not 0 < frame.lease_s <= LEASE_MAX_S:
+        broken.append(FrameRule.LEASE)
     return tuple(broken)
 
 
-def seen(standing: Standing, frame: Frame, t_s: float, *, accepted: bool) -> Standing:
-    """What the referee remembers after the frame."""
-    return Standing(
-        standing.from_kva,
-        standing.from_s,
-        last_s=t_s if accepted else standing.last_s,
-        epoch=max(standing.epoch, frame.epoch),
+def after_frame(memory: RefereeMemory, frame: Frame, t_s: float, *, accepted: bool) -> RefereeMemory:
+    """The memory after the frame."""
+    return RefereeMemory(
+        memory.from_kva,
+        memory.from_s,
+        last_s=t_s if accepted else memory.last_s,
+        epoch=max(memory.epoch, frame.epoch),
     )
 
 
-def burst(standing: Standing, in_force_kva: complex, t_s: float) -> Standing:
-    """Begin a new burst where the last accepted frame is long enough ago."""
-    if t_s - standing.last_s <= BURST_S:
-        return standing
-    return Standing(in_force_kva, standing.last_s, standing.last_s, standing.epoch)
+def begin_burst(memory: RefereeMemory, in_force_kva: complex, t_s: float) -> RefereeMemory:
+    """Start a new burst if the last accepted frame is more than ``BURST_S`` ago."""
+    if t_s - memory.last_s <= BURST_S:
+        return memory
+    return RefereeMemory(in_force_kva, memory.last_s, memory.last_s, memory.epoch)
 
 
 class Referee:
-    """Watches one converter. ``idle_since_s`` stands for the frame before the first one."""
+    """Watches one converter. ``idle_since_s`` replaces the time of a frame before the first one."""
 
-    def __init__(self, device: str, idle_since_s: float, record: Callable[[Verdict | Change], None]) -> None:
+    def __init__(self, device: str, idle_since_s: float, record: Callable[[FrameVerdict | StateChange], None]) -> None:
         self.device = device
         self._record = record
-        self._standing = Standing(0j, idle_since_s, idle_since_s)
+        self._memory = RefereeMemory(0j, idle_since_s, idle_since_s)
 
-    def claimed(self, epoch: int) -> None:
-        """A writer has said who it is, without a frame."""
-        self._standing = replace(self._standing, epoch=max(self._standing.epoch, epoch))
+    def epoch_claimed(self, epoch: int) -> None:
+        """A writer has announced its epoch without a frame."""
+        self._memory = replace(self._memory, epoch=max(self._memory.epoch, epoch))
 
-    def changed(self, t_s: float, state: str) -> None:
-        """Record that the converter is in another state now."""
-        self._record(Change(t_s, self.device, state))
+    def state_changed(self, t_s: float, state: str) -> None:
+        """Record that the converter has entered another state."""
+        self._record(StateChange(t_s, self.device, state))
 
     def observe(
-        self, t_s: float, frame: Frame, in_force_kva: complex, refusal: Refusal | None, rules: Rules
-    ) -> Verdict:
-        """Judge and record a frame; ``in_force_kva`` is the setpoint that stood when it came."""
-        standing = burst(self._standing, in_force_kva, t_s)
-        verdict = Verdict(t_s, self.device, frame, refusal, judge(frame, t_s, standing, rules))
-        self._standing = seen(standing, frame, t_s, accepted=refusal is None)
+        self, t_s: float, frame: Frame, in_force_kva: complex, refusal: Refusal | None, limits: FrameLimits
+    ) -> FrameVerdict:
+        """Judge and record a frame; ``in_force_kva`` is the setpoint that was valid when it arrived."""
+        memory = begin_burst(self._memory, in_force_kva, t_s)
+        verdict = FrameVerdict(t_s, self.device, frame, refusal, broken_rules(frame, t_s, memory, limits))
+        self._memory = after_frame(memory, frame, t_s, accepted=refusal is None)
         self._record(verdict)
         return verdict
 
 
 @dataclass
 class Tally:
-    """Counts of all converters together."""
+    """Counts of frames by device, and of broken rules by name."""
 
     frames: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     violations: Counter[str] = field(default_factory=Counter)
     rules: Counter[str] = field(default_factory=Counter)
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, verdict: FrameVerdict) -> None:
         """Count one frame; a frame that breaks several rules is one violation."""
         self.frames[verdict.device] += 1
         self.refused[verdict.device] += verdict.refusal is not None
@@ -159,22 +159,22 @@ class Tally:
         self.rules.update(verdict.violations)
 
 
-class Recorder:
-    """Writes verdicts as JSON lines and counts them; changes of state go to ``states.jsonl`` beside them.
+class FrameLog:
+    """Counts verdicts and writes them as JSON lines; changes of state go to ``states.jsonl`` in the same folder.
 
-    Frames that arrive at the same instant are sorted by device, so that the order in which sockets happen to be served
-    leaves no trace in the file; what one device received stays in its order.
+    Frames of the same instant are sorted by device, so that the file does not depend on the order in which the sockets
+    happened to be served; frames of one device keep their order.
     """
 
     def __init__(self, start: datetime, path: Path | None = None) -> None:
         self.tally = Tally()
         self._start, self._path = start, path
         self._files: dict[type, TextIO] = {}
-        self._pending: list[Verdict | Change] = []
+        self._pending: list[FrameVerdict | StateChange] = []
 
     def __enter__(self) -> Self:
         if self._path:
-            paths = {Verdict: self._path, Change: self._path.with_name(STATES)}
+            paths = {FrameVerdict: self._path, StateChange: self._path.with_name(STATES)}
             self._files = {kind: path.open("w", encoding="utf-8") for kind, path in paths.items()}
         return self
 
@@ -185,31 +185,31 @@ class Recorder:
         for file in self._files.values():
             file.close()
 
-    def record(self, seen: Verdict | Change) -> None:
-        """Count now, write when time goes on."""
-        if isinstance(seen, Verdict):
-            self.tally.add(seen)
+    def record(self, event: FrameVerdict | StateChange) -> None:
+        """Count the event now; it is written at the next flush."""
+        if isinstance(event, FrameVerdict):
+            self.tally.add(event)
         if self._files:
-            self._pending.append(seen)
+            self._pending.append(event)
 
     def flush(self) -> None:
         """Write what has been recorded."""
         if not self._pending:
             return
-        self._pending.sort(key=lambda seen: (seen.t_s, seen.device))
-        for seen in self._pending:
-            self._files[type(seen)].write(json.dumps(self._line(seen)) + "\n")
+        self._pending.sort(key=lambda event: (event.t_s, event.device))
+        for event in self._pending:
+            self._files[type(event)].write(json.dumps(self._line(event)) + "\n")
         for file in self._files.values():
             file.flush()
         self._pending.clear()
 
-    def _line(self, seen: Verdict | Change) -> Mapping[str, object]:
-        instant = (self._start + timedelta(seconds=seen.t_s)).isoformat()
-        what = {"state": seen.state} if isinstance(seen, Change) else _judged(seen)
-        return {"schema_version": 1, "time": instant, "device": seen.device, **what}
+    def _line(self, event: FrameVerdict | StateChange) -> Mapping[str, object]:
+        instant = (self._start + timedelta(seconds=event.t_s)).isoformat()
+        what = {"state": event.state} if isinstance(event, StateChange) else _verdict_fields(event)
+        return {"schema_version": 1, "time": instant, "device": event.device, **what}
 
 
-def _judged(verdict: Verdict) -> Mapping[str, object]:
+def _verdict_fields(verdict: FrameVerdict) -> Mapping[str, object]:
     frame = verdict.frame
     return {
         "p_kw": _number(frame.s_kva.real),
@@ -223,5 +223,5 @@ def _judged(verdict: Verdict) -> Mapping[str, object]:
 
 
 def _number(value: float) -> float | str:
-    """JSON has no NaN."""
+    """The value, or its name as text where JSON has no number for it (NaN, infinity)."""
     return value if isfinite(value) else str(value)

@@ -1,4 +1,4 @@
-"""What the plant tells its clock master: what really happened, and what the referees saw."""
+"""Answers of the control socket: the true state of the plant, and the counts of the referees."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ Answer = Mapping[str, object]
 
 
 def counts(tally: Tally) -> Answer:
-    """Frames and violations, together and of each converter."""
+    """Frames and violations, in total and by converter."""
     return {
         "frames": tally.frames.total(),
         "refused": tally.refused.total(),
@@ -22,7 +22,7 @@ def counts(tally: Tally) -> Answer:
 
 
 def truth(laboratory: Laboratory) -> Answer:
-    """The state of grid and converters without any noise, as of the last advance; energies since the start."""
+    """State of grid and converters without noise at the last advance; energies since the start."""
     state = laboratory.grid_state
     return {
         "at": laboratory.now_s(),

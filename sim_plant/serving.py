@@ -1,4 +1,4 @@
-"""Opens the servers that the devices of a description stand for, and tells where they listen."""
+"""Opens the servers of the configured devices, and reports where they listen."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -16,7 +16,7 @@ from sim_plant.laboratory import Laboratory
 from sim_plant.link_faults import MODBUS, MODBUS_TLS, OPCUA
 from sim_plant.links import Link
 from sim_plant.modbus_server import LOOPBACK, serve_modbus, server_context
-from sim_plant.opcua_guard import Guard
+from sim_plant.opcua_guard import OpcUaGuard
 from sim_plant.opcua_server import OpcUaServer, serve_opcua
 from sim_plant.proxy import Proxy, serve_proxy
 from sim_plant.settings import PlantConfig, PlantError
@@ -27,26 +27,26 @@ ModbusDevice = ModbusConverter | SunspecConverter | ModbusMeter
 
 @dataclass(frozen=True)
 class Served:
-    """A device at the address where it really listens, and the proxy there, which devices of one address share."""
+    """A device at the address where it really listens, and the proxy there; devices at one address share the proxy."""
 
     device: Device
     proxy: Proxy
 
 
-Bound = dict[str, Served]
-"""By the device's name."""
+ServedDevices = dict[str, Served]
+"""The served devices by name."""
 
 
-async def open_modbus(stack: AsyncExitStack, laboratory: Laboratory) -> Bound:
-    """One server for each port that devices share as its units.
+async def open_modbus(stack: AsyncExitStack, laboratory: Laboratory) -> ServedDevices:
+    """One server per configured port; its devices are units of it.
 
     Raises:
-        PlantError: two devices with one address, or of different TLS at one port; an address of another machine.
-        PortError, TlsError: a port is taken; TLS cannot be set up.
-        InputError: a register map with faults.
+        PlantError: two devices with one address, different TLS settings at one port, or an address of another machine.
+        PortError, TlsError: a port is in use; TLS cannot be set up.
+        InputError: an invalid register map.
     """
     config = laboratory.config
-    bound: Bound = {}
+    served: ServedDevices = {}
     for (host, port), devices in _by_address(config).items():
         banks: dict[int, Bank] = {}
         for device in devices:
@@ -57,29 +57,29 @@ async def open_modbus(stack: AsyncExitStack, laboratory: Laboratory) -> Bound:
         server_port = await stack.enter_async_context(serve_modbus(banks, tls))
         units = {d.name: None if tls else d.unit for d in devices}
         link = Link(MODBUS_TLS if tls else MODBUS, units, config.seed)
-        front = serve_proxy(link, _port(config, host, port), server_port, laboratory.now_s)
-        proxy = await stack.enter_async_context(front)
+        opening = serve_proxy(link, _port(config, host, port), server_port, laboratory.now_s)
+        proxy = await stack.enter_async_context(opening)
         at = {"host": LOOPBACK, "port": proxy.port}
-        bound |= {d.name: Served(d.model_copy(update=at), proxy) for d in devices}
-    return bound
+        served |= {d.name: Served(d.model_copy(update=at), proxy) for d in devices}
+    return served
 
 
-async def open_opcua(stack: AsyncExitStack, laboratory: Laboratory) -> tuple[Bound, tuple[OpcUaServer, ...]]:
-    """One server for each port; the converters that share it are told apart by the last part of their address.
+async def open_opcua(stack: AsyncExitStack, laboratory: Laboratory) -> tuple[ServedDevices, tuple[OpcUaServer, ...]]:
+    """One server per configured port; converters at one port differ by the last part of their address.
 
     Raises:
-        PlantError: two devices with one address, or of different security at one port.
-        PortError, GuardError: a port is taken; security cannot be set up.
+        PlantError: two devices with one address, or different security settings at one port.
+        PortError, GuardError: a port is in use; security cannot be set up.
     """
     config = laboratory.config
-    bound: Bound = {}
+    served: ServedDevices = {}
     servers: list[OpcUaServer] = []
     ports: dict[str, list[OpcUaConverter]] = {}
     for device in config.devices:
         if isinstance(device, OpcUaConverter):
             ports.setdefault(urlsplit(device.url).netloc, []).append(device)
     for netloc, devices in ports.items():
-        place = urlsplit(f"//{netloc}")
+        parts = urlsplit(f"//{netloc}")
         objects = {_object_name(device): laboratory.converters[device.name] for device in devices}
         if len(objects) < len(devices) or len({device.security for device in devices}) > 1:
             names = ", ".join(device.name for device in devices)
@@ -87,12 +87,12 @@ async def open_opcua(stack: AsyncExitStack, laboratory: Laboratory) -> tuple[Bou
         server = await stack.enter_async_context(serve_opcua(objects, await _guard(devices, config)))
         servers.append(server)
         link = Link(OPCUA, dict.fromkeys(d.name for d in devices), config.seed)
-        port = _port(config, place.hostname or "", place.port or 4840)
+        port = _port(config, parts.hostname or "", parts.port or 4840)
         proxy = await stack.enter_async_context(serve_proxy(link, port, server.port, laboratory.now_s))
         for device in devices:
             url = urlsplit(device.url)._replace(netloc=f"{LOOPBACK}:{proxy.port}").geturl()
-            bound[device.name] = Served(device.model_copy(update={"url": url}), proxy)
-    return bound, tuple(servers)
+            served[device.name] = Served(device.model_copy(update={"url": url}), proxy)
+    return served, tuple(servers)
 
 
 def _by_address(config: PlantConfig) -> Mapping[tuple[str, int], Sequence[ModbusDevice]]:
@@ -110,7 +110,7 @@ def _bank(device: ModbusDevice, laboratory: Laboratory) -> Bank:
 
 
 def _port(config: PlantConfig, host: str, port: int) -> int:
-    """The port to ask for. Nothing but this machine is ever listened on."""
+    """The port to ask for; only addresses of this machine are allowed."""
     if config.free_ports:
         return 0
     if host != "localhost" and not _is_loopback(host):
@@ -139,11 +139,11 @@ def _tls(devices: Sequence[ModbusDevice], config: PlantConfig) -> SSLContext | N
     return server_context(first.tls, config.folder, _server_key(first, config))
 
 
-async def _guard(devices: list[OpcUaConverter], config: PlantConfig) -> Guard | None:
+async def _guard(devices: list[OpcUaConverter], config: PlantConfig) -> OpcUaGuard | None:
     security = devices[0].security
     if security is None:
         return None
-    return await Guard.load(security, config.folder, _server_key(devices[0], config))
+    return await OpcUaGuard.load(security, config.folder, _server_key(devices[0], config))
 
 
 def _server_key(device: Device, config: PlantConfig) -> Path:

@@ -1,4 +1,4 @@
-"""What a plant is made of: a small frozen description, and how a configuration file becomes one."""
+"""The settings of a plant, and how a configuration file becomes such settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from sim_plant.meter import Accuracy
 
 
 class PlantError(GridlabError):
-    """A description of which no plant can be made."""
+    """Settings or a request that the plant cannot have."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class SlackVoltage:
 
     @classmethod
     def constant(cls, v_pu: float) -> "SlackVoltage":
-        """The same at all times."""
+        """The same voltage at all times."""
         return cls(np.zeros(1), np.full(1, v_pu))
 
     def at(self, t_s: float) -> float:
@@ -41,18 +41,19 @@ class SlackVoltage:
 
 @dataclass(frozen=True)
 class PlantConfig:
-    """A plant: its grid, its devices, and how its time goes.
+    """A plant: its grid, its devices, and how its time advances.
 
     Attributes:
-        nodes: where each converter stands, name → node.
+        nodes: name of a converter → its node.
         start: what the devices' clocks show at t = 0 (aware).
-        folder: what the paths of the devices are relative to.
-        pace: seconds of the plant in a second of ours; None where a clock master advances it in lock step.
-        free_ports: take free ports of this machine in place of those of ``devices``, and any host of theirs for it.
-        control_port: where the control socket listens; 0 is a free one.
+        folder: the paths of the devices are relative to it.
+        pace: plant seconds per second of wall time; None: a clock master advances it in lock step.
+        free_ports: listen at free ports of this machine instead of the addresses of ``devices``.
+        control_port: where the control socket listens; 0 selects a free one.
         frames: the file that the referee writes, JSON lines; None counts only.
         server_key: private key of the servers with security or TLS; the certificate is the one that ``devices`` pin.
-        idle_s: how long ago, at t = 0, every converter received its last frame.
+        tau_s: time constant of the converters.
+        idle_s: how long before t = 0 every converter received its last frame.
     """
 
     network: Network
@@ -76,28 +77,28 @@ def plant_config(config: Config, path: Path, start: datetime | None = None) -> P
     """The plant of a configuration file, with its realised supply voltage; ``dataclasses.replace`` sets the rest.
 
     Args:
-        path: where ``config`` was read from.
-        start: aware; the begin of the horizon's day where nothing is given. Another day than that of the horizon meets
-            the voltage of the same time of day.
+        path: the file that ``config`` was read from.
+        start: aware; default: the start of the horizon. On another day than the horizon's, the supply voltage is that
+            of the same time of day.
 
     Raises:
-        PlantError: a converter that no prosumer has.
+        PlantError: a converter without a prosumer.
         InputError: a series cannot be read.
     """
     nodes = {p.converter: p.node for p in config.prosumers if p.converter}
-    homeless = [d.name for d in config.devices if not isinstance(d, ModbusMeter) and d.name not in nodes]
-    if homeless:
-        raise PlantError(f"converters {', '.join(homeless)}: at no node, allowed those of a prosumer")
+    unassigned = [d.name for d in config.devices if not isinstance(d, ModbusMeter) and d.name not in nodes]
+    if unassigned:
+        raise PlantError(f"converters {', '.join(unassigned)}: at no node, allowed those of a prosumer")
     minutes = config.horizon.model_copy(update={"step_min": 1})
     scenario = load_scenario(config.model_copy(update={"horizon": minutes}), path, "realised")
     day_s = 60.0 * scenario.axis.n_steps
-    begin = scenario.axis.start if start is None else start
-    ahead_s = (begin - _midnight(begin, config.horizon.timezone)).total_seconds()
-    middles_s: FloatArray = 60 * np.arange(scenario.axis.n_steps, dtype=np.float64) + 30 - ahead_s
+    clock_start = scenario.axis.start if start is None else start
+    elapsed_s = (clock_start - _midnight(clock_start, config.horizon.timezone)).total_seconds()
+    middles_s: FloatArray = 60 * np.arange(scenario.axis.n_steps, dtype=np.float64) + 30 - elapsed_s
     slack = SlackVoltage(middles_s, scenario.slack_voltage_pu, day_s)
-    return PlantConfig(scenario.network, config.devices, nodes, begin, slack, path.parent)
+    return PlantConfig(scenario.network, config.devices, nodes, clock_start, slack, path.parent)
 
 
 def _midnight(instant: datetime, timezone: str) -> datetime:
-    """The begin of the local day of ``instant``."""
+    """The start of the local day of ``instant``."""
     return datetime.combine(instant.astimezone(ZoneInfo(timezone)).date(), time(), ZoneInfo(timezone))

@@ -1,24 +1,24 @@
-"""Devices as their servers see them: values by canonical name to read, frames to write. Between physics and wire."""
+"""Devices as their servers see them, between physics and protocol: values by canonical name, and setpoint frames."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import nan
 
-from sim_plant.converter import Frame, Mode, Rating, Refusal, State, accept, at_rest, update
+from sim_plant.converter import ControlState, ConverterRating, Frame, Refusal, State, accept, initial_state, update
 from sim_plant.faults import METER_FAULTS, NO_FAULTS, DeviceFault, FaultError, Values, check_number
 from sim_plant.meter import Accuracy, Reading, measure
-from sim_plant.referee import Referee, Rules
+from sim_plant.referee import FrameLimits, Referee
 
 SETPOINT = ("p_setpoint_kw", "q_setpoint_kvar", "lease_s", "writer_epoch", "enable")
-"""What a converter can be told. It acts when ``enable`` is written; what came before is kept until then."""
+"""Values that can be written to a converter. It acts when ``enable`` is written; the others are kept until then."""
 
 FOREIGN_S, FOREIGN_SHARE, FOREIGN_LEASE_S = 30.0, 0.05, 75.0
-"""A foreign writer: how often, by how much of the rating it moves the setpoint, and its lease."""
+"""A foreign writer: interval of its writes (s), step of the setpoint as a share of the rating, and lease (s)."""
 
 
 @dataclass(frozen=True)
-class Bench:
+class PlantContext:
     """What all devices of a plant share: time (s since ``start``), and the seed of their noise."""
 
     now_s: Callable[[], float]
@@ -27,58 +27,58 @@ class Bench:
 
 
 class Instrument:
-    """The measuring part of a device: a latched reading, and faults that distort what the device says."""
+    """The measuring part of a device: a latched reading, and faults that distort the reported values."""
 
-    def __init__(self, name: str, accuracy: Accuracy, bench: Bench, possible: Collection[DeviceFault]) -> None:
+    def __init__(self, name: str, accuracy: Accuracy, context: PlantContext, possible: Collection[DeviceFault]) -> None:
         self.name = name
         self.faults = NO_FAULTS
         self.possible = possible
-        self._accuracy, self._bench = accuracy, bench
-        self._reading, self._latched_s = Reading(0.0, 0.0, 0.0, 0.0), bench.now_s()
+        self._accuracy, self._context = accuracy, context
+        self._reading, self._latched_s = Reading(0.0, 0.0, 0.0, 0.0), context.now_s()
         self._frozen: Values | None = None
 
     def latch(self, truth: Reading, t_s: float) -> None:
-        """Take a reading of the truth at ``t_s``; it is what the device says until the next one."""
-        self._reading = measure(truth, self._accuracy, self._bench.seed, self.name, t_s)
+        """Measure the true values at ``t_s``; the reading is reported until the next one."""
+        self._reading = measure(truth, self._accuracy, self._context.seed, self.name, t_s)
         self._latched_s = t_s
 
     def measured(self) -> Values:
-        """The reading, and when it was taken by the device's clock (Unix seconds)."""
+        """The reading, and its time by the device's clock (Unix seconds)."""
         reading = self._reading
-        clock_s = round(self._bench.start.timestamp() + self._latched_s, 3)
+        clock_s = round(self._context.start.timestamp() + self._latched_s, 3)
         return {**vars(reading), "clock_s": clock_s}
 
-    def said(self, values: Values) -> Values:
-        """What the device says where ``values`` would be right."""
+    def reported(self, values: Values) -> Values:
+        """The values as the device reports them with its faults; ``values`` are the right ones."""
         return self.faults.distort(values) if self._frozen is None else self._frozen
 
     def switch(self, fault: str, values: Values, *, on: bool, number: float | None) -> None:
-        """Begin or end a fault; ``values`` are those that a frozen device keeps saying.
+        """Begin or end a fault; ``values`` are those that a frozen device keeps reporting.
 
         Raises:
             FaultError: this device cannot have it, or not with this number.
         """
         if fault not in self.possible:
             raise FaultError(f"{self.name}: asked fault {fault}, allowed {', '.join(self.possible)}")
-        said = self.said(values)
+        reported = self.reported(values)
         if number is not None:
             check_number(self.name, DeviceFault(fault), number)
         if fault == DeviceFault.CLOCK_STANDS:
-            number = said["clock_s"]
+            number = reported["clock_s"]
         self.faults = self.faults.switched(DeviceFault(fault), on=on, number=number)
-        self._frozen = said if DeviceFault.FROZEN in self.faults else None
+        self._frozen = reported if DeviceFault.FROZEN in self.faults else None
 
 
 class MeterStation:
     """A meter at a node."""
 
-    def __init__(self, name: str, node: str, accuracy: Accuracy, bench: Bench) -> None:
+    def __init__(self, name: str, node: str, accuracy: Accuracy, context: PlantContext) -> None:
         self.name, self.node = name, node
-        self.instrument = Instrument(name, accuracy, bench, METER_FAULTS)
+        self.instrument = Instrument(name, accuracy, context, METER_FAULTS)
 
     def values(self) -> Values:
-        """What it says."""
-        return self.instrument.said(self._values())
+        """The reported values, by canonical name."""
+        return self.instrument.reported(self._values())
 
     def switch(self, fault: str, *, on: bool, number: float | None = None) -> None:
         """Begin or end a fault."""
@@ -92,32 +92,34 @@ class MeterStation:
 class ConverterStation:
     """A converter with its referee."""
 
-    def __init__(self, instrument: Instrument, node: str, rating: Rating, bench: Bench, referee: Referee) -> None:
+    def __init__(
+        self, instrument: Instrument, node: str, rating: ConverterRating, context: PlantContext, referee: Referee
+    ) -> None:
         self.name, self.node, self.rating = instrument.name, node, rating
         self.instrument = instrument
-        self.state: State = at_rest(bench.now_s(), rating)
-        self._bench, self._referee = bench, referee
+        self.state: State = initial_state(context.now_s(), rating)
+        self._context, self._referee = context, referee
         self._foreign_s = 0.0
         self._staged: dict[str, float | None] = {}
 
     def advance(self, t_s: float) -> State:
-        """The physics at ``t_s``."""
-        lapsed_s = min(max(self.state.expires_s, self.state.t_s), t_s)
-        became_s = lapsed_s if self.state.mode is Mode.REMOTE else t_s
-        return self._become(update(self.state, t_s, self.rating, self.instrument.faults.inputs), became_s)
+        """The state at ``t_s``."""
+        expired_s = min(max(self.state.expires_s, self.state.t_s), t_s)
+        changed_s = expired_s if self.state.mode is ControlState.REMOTE else t_s
+        return self._enter(update(self.state, t_s, self.rating, self.instrument.faults.inputs), changed_s)
 
     def truth(self, v_v: float) -> Reading:
-        """What a perfect meter at its terminals would read."""
+        """The values that a perfect meter at its terminals would read, for a line-to-line voltage in V."""
         s = self.state.s_kva
         return Reading(v_v, 1e3 * abs(s) / (3**0.5 * v_v) if v_v else 0.0, s.real, s.imag)
 
     def values(self) -> Values:
-        """What it says: of the setpoint what is in force now, with what is left of its lease; the last reading."""
-        return self.instrument.said(self._values())
+        """The reported values: the valid setpoint, the rest of its lease (s), and the last reading."""
+        return self.instrument.reported(self._values())
 
     def switch(self, fault: str, *, on: bool, number: float | None = None) -> None:
-        """Begin or end a fault; what it does to the physics begins or ends now."""
-        self.advance(self._bench.now_s())
+        """Begin or end a fault, with its effect on the physics from now on."""
+        self.advance(self._context.now_s())
         if fault == DeviceFault.FOREIGN_WRITE and number is None:
             number = self.state.epoch + 1.0
         self.instrument.switch(fault, self._values(), on=on, number=number)
@@ -125,35 +127,38 @@ class ConverterStation:
         self._foreign_s = self.state.t_s
 
     def write(self, values: Values, *, in_range: bool = True) -> Refusal | None:
-        """Take what a client has written; None says that it is acknowledged, which is not yet followed.
+        """Apply values that a client has written; None: acknowledged, which does not mean followed.
 
-        What is beyond its register (not ``in_range``) never gets as far as the setpoint, but is judged all the same.
+        With ``in_range`` False a value is outside the range of its register: it is refused, but the referee judges it
+        all the same.
         """
         staged = {**self._staged, **values}
         if in_range and "enable" not in values:
             self._staged = staged
             return None
         self._staged = {}
-        state, faults = self.advance(self._bench.now_s()), self.instrument.faults
+        state, faults = self.advance(self._context.now_s()), self.instrument.faults
         frame = _frame({**self._setpoint(), "writer_epoch": 0.0, "enable": 1.0, **staged})
         result = accept(state, frame, self.rating, faults.inputs) if in_range else Refusal.RANGE
         refusal = result if isinstance(result, Refusal) else None
         refused = Refusal.IGNORED if faults.loses_writes else refusal
-        self._referee.observe(state.t_s, frame, state.setpoint_kva, refused, self._rules())
+        self._referee.observe(state.t_s, frame, state.setpoint_kva, refused, self._limits())
         if faults.loses_writes:
             return None
         if isinstance(result, State):
-            self._become(result, state.t_s)
+            self._enter(result, state.t_s)
         return refusal
 
-    def _become(self, state: State, at_s: float) -> State:
+    def _enter(self, state: State, at_s: float) -> State:
         if state.mode is not self.state.mode:
-            self._referee.changed(at_s, state.mode.name.lower())
+            self._referee.state_changed(at_s, state.mode.name.lower())
         self.state = state
         return state
 
-    def intrude(self) -> None:
-        """A foreign writer, where there is one, commands it in his turn: a little inward, or outward if near zero."""
+    def run_foreign_writer(self) -> None:
+        """If ``foreign_write`` is active and due, write as another client: a small step inward, or outward if near
+        zero.
+        """
         epoch = self.instrument.faults.active.get(DeviceFault.FOREIGN_WRITE)
         if epoch is None or self.state.t_s < self._foreign_s:
             return
@@ -164,18 +169,20 @@ class ConverterStation:
         self.write({**powers, "lease_s": FOREIGN_LEASE_S, "writer_epoch": epoch, "enable": 1.0})
 
     def claim(self, epoch: int) -> Refusal | None:
-        """A writer says who it is, without a setpoint; one that another has replaced is refused as with any frame."""
-        state = self.advance(self._bench.now_s())
+        """A writer announces its epoch without a setpoint; an epoch older than the current one is refused like a
+        frame.
+        """
+        state = self.advance(self._context.now_s())
         if epoch < state.epoch:
             return self.write({"writer_epoch": float(epoch), "enable": 0.0})
-        self._referee.claimed(epoch)
+        self._referee.epoch_claimed(epoch)
         if not self.instrument.faults.loses_writes:
             self.state = replace(state, epoch=epoch)
         return None
 
-    def _rules(self) -> Rules:
+    def _limits(self) -> FrameLimits:
         rating, derated_kva = self.rating, self.instrument.faults.inputs.derated_kva
-        return Rules(min(rating.s_max_kva, derated_kva), rating.ramp_kva_per_s, rating.safe_kva)
+        return FrameLimits(min(rating.s_max_kva, derated_kva), rating.ramp_kva_per_s, rating.safe_kva)
 
     def _setpoint(self) -> Mapping[str, float]:
         state = self.state
@@ -184,19 +191,19 @@ class ConverterStation:
             "q_setpoint_kvar": state.setpoint_kva.imag,
             "lease_s": state.lease_s,
             "writer_epoch": float(state.epoch),
-            "enable": float(state.mode is Mode.REMOTE),
+            "enable": float(state.mode is ControlState.REMOTE),
         }
 
     def _values(self) -> Values:
         state = self.state
-        left_s = max(0.0, state.expires_s - self._bench.now_s()) if state.mode is Mode.REMOTE else 0.0
+        left_s = max(0.0, state.expires_s - self._context.now_s()) if state.mode is ControlState.REMOTE else 0.0
         return {
             **self._setpoint(),
             **self.instrument.measured(),
             "lease_s": left_s,
             "lease_given_s": state.lease_s,
             "state": float(state.mode),
-            "s_max_kva": self._rules().s_max_kva,
+            "s_max_kva": self._limits().s_max_kva,
         }
 
 
@@ -204,6 +211,6 @@ Station = ConverterStation | MeterStation
 
 
 def _frame(values: Values) -> Frame:
-    """A writer who does not say his epoch belongs to none; "not available" is no number."""
+    """A writer without an epoch gets epoch 0; "not available" becomes NaN."""
     p_kw, q_kvar, lease_s = (nan if (v := values[name]) is None else v for name in SETPOINT[:3])
     return Frame(complex(p_kw, q_kvar), lease_s, int(values["writer_epoch"] or 0), enable=bool(values["enable"]))

@@ -1,6 +1,6 @@
-"""SunSpec information models 1, 701, 704 and 715: their points in order, and the codec of a point.
+"""SunSpec information models 1, 701, 704 and 715: their points in order, and the encoding of a point.
 
-Written down by hand from the SunSpec DER information model, so that simulated device and client share no table.
+Transcribed from the SunSpec DER information model independently of ``drivers``: a wrong table cannot agree with itself.
 """
 
 import struct
@@ -11,7 +11,7 @@ from math import isfinite
 BASE, END = 40000, 0xFFFF
 _FORMATS = {"u16": ">H", "e16": ">H", "i16": ">h", "sf": ">h", "i32": ">i", "u32": ">I", "b32": ">I", "u64": ">Q"}
 _ABSENT = {"i16": -(2**15), "sf": -(2**15), "i32": -(2**31)}
-"""Values of the signed types that mean "not implemented"; the others have all bits set, texts none."""
+"""Raw values of the signed types for "not implemented"; of the others it is all bits set, of texts none."""
 
 _PHASE = (
     "W{0}:i16 VA{0}:i16 Var{0}:i16 PF{0}:i16 A{0}:i16 V{0}{1}:u16 V{0}:u16"
@@ -42,8 +42,8 @@ _POINTS = {
 
 
 @dataclass(frozen=True)
-class Point:
-    """One quantity, at an absolute address."""
+class ModelPoint:
+    """One quantity at an absolute address; ``kind`` is its SunSpec type, with the length in words for texts."""
 
     model: int
     name: str
@@ -52,7 +52,7 @@ class Point:
 
     @property
     def n_words(self) -> int:
-        """Registers that it takes."""
+        """Number of registers."""
         return int(self.kind[1:]) if self.is_text else struct.calcsize(_FORMATS[self.kind]) // 2
 
     @property
@@ -62,11 +62,11 @@ class Point:
 
     @property
     def end(self) -> int:
-        """The first address behind it."""
+        """The first address after it."""
         return self.address + self.n_words
 
     def encode(self, value: float | str | None) -> bytes:
-        """The bytes of a raw value; what the type cannot hold, or no value, is "not implemented"."""
+        """The bytes of a raw value; None and values that the type cannot hold become "not implemented"."""
         if self.is_text:
             return str(value or "").encode().ljust(2 * self.n_words, b"\0")
         form, absent = _FORMATS[self.kind], _ABSENT.get(self.kind, 2 ** (16 * self.n_words) - 1)
@@ -81,19 +81,19 @@ class Point:
         return int(raw)
 
 
-def _layout() -> Iterator[Point]:
-    """All points one behind the other, behind the mark ``SunS`` and before the end model."""
+def _layout() -> Iterator[ModelPoint]:
+    """All points in order, after the marker ``SunS``, then the end model."""
     address = BASE + 2
     for model, text in _POINTS.items():
         for item in f"ID:u16 L:u16 {text}".split():
             name, kind = item.split(":")
-            yield Point(model, name, kind, address)
-            address = Point(model, name, kind, address).end
-    yield Point(END, "ID", "u16", address)
-    yield Point(END, "L", "u16", address + 1)
+            yield ModelPoint(model, name, kind, address)
+            address = ModelPoint(model, name, kind, address).end
+    yield ModelPoint(END, "ID", "u16", address)
+    yield ModelPoint(END, "L", "u16", address + 1)
 
 
 LAYOUT = tuple(_layout())
 MARK = b"SunS"
 LENGTHS = {model: sum(p.n_words for p in LAYOUT if p.model == model) - 2 for model in _POINTS} | {END: 0}
-"""What the register L of each model says: its length without ID and L."""
+"""Content of register L by model: its length in words without ID and L."""

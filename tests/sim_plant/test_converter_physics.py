@@ -9,24 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_plant.converter import (
+    ControlState,
     ConverterError,
+    ConverterRating,
     Frame,
     Inputs,
-    Mode,
-    Rating,
     Refusal,
     State,
     accept,
-    at_rest,
+    initial_state,
     update,
 )
 
-RATING = Rating(s_max_kva=15.0, ramp_kva_per_s=0.5, tau_s=2.0)
-REST = at_rest(0.0, RATING)
+RATING = ConverterRating(s_max_kva=15.0, ramp_kva_per_s=0.5, tau_s=2.0)
+REST = initial_state(0.0, RATING)
 discs = st.builds(rect, st.floats(0, 15), st.floats(0, 2 * pi))
 
 
-def commanded(s_kva: complex, lease_s: float = 75.0, state: State = REST, rating: Rating = RATING) -> State:
+def commanded(s_kva: complex, lease_s: float = 75.0, state: State = REST, rating: ConverterRating = RATING) -> State:
     result = accept(state, Frame(s_kva, lease_s, epoch=1), rating)
     assert isinstance(result, State)
     return result
@@ -75,10 +75,10 @@ def test_steps_may_be_cut_anywhere(start: complex, target: complex, cuts: list[f
 
 def test_the_lease_ends_in_the_middle_of_a_step() -> None:
     rating = replace(RATING, safe_kva=1 + 0j)
-    state = replace(commanded(3 + 0j, lease_s=40.0, state=at_rest(0.0, rating), rating=rating), s_kva=3 + 0j)
-    assert update(state, 39.999, rating).mode is Mode.REMOTE
+    state = replace(commanded(3 + 0j, lease_s=40.0, state=initial_state(0.0, rating), rating=rating), s_kva=3 + 0j)
+    assert update(state, 39.999, rating).mode is ControlState.REMOTE
     lapsed = update(state, 44.0, rating)
-    assert (lapsed.mode, lapsed.setpoint_kva, lapsed.lease_s) == (Mode.SAFE, 1 + 0j, 0.0)
+    assert (lapsed.mode, lapsed.setpoint_kva, lapsed.lease_s) == (ControlState.SAFE, 1 + 0j, 0.0)
     knee_s = 2 / 0.5 - 2.0
     assert isclose(lapsed.s_kva, 1 + 1.0 * exp(-(4.0 - knee_s) / 2.0), abs_tol=1e-12)
     assert isclose(update(state, 1e4, rating).s_kva, 1 + 0j, abs_tol=1e-12)
@@ -89,16 +89,16 @@ def test_time_does_not_go_back() -> None:
     assert update(state, 5.0, RATING) == state
 
 
-@pytest.mark.parametrize("mode", [Mode.OFF, Mode.FAULT, Mode.LOCAL])
-def test_who_holds_the_panel_holds_the_converter(mode: Mode) -> None:
+@pytest.mark.parametrize("mode", [ControlState.OFF, ControlState.FAULT, ControlState.LOCAL])
+def test_who_holds_the_panel_holds_the_converter(mode: ControlState) -> None:
     running = update(commanded(4 + 0j), 30.0, RATING)
     held = update(running, 30.5, RATING, Inputs(panel=mode))
     assert held.mode is mode
     assert accept(held, Frame(1 + 0j, 75, 1), RATING) is Refusal.STATE
-    assert held.s_kva == 0 if mode is not Mode.LOCAL else 0 < abs(held.s_kva) < abs(running.s_kva)
+    assert held.s_kva == 0 if mode is not ControlState.LOCAL else 0 < abs(held.s_kva) < abs(running.s_kva)
     free = update(held, 31.0, RATING)
-    assert free.mode is Mode.SAFE
-    assert free.epoch == (0 if mode is Mode.OFF else 1), "power off is a loss of memory"
+    assert free.mode is ControlState.SAFE
+    assert free.epoch == (0 if mode is ControlState.OFF else 1), "power off is a loss of memory"
 
 
 def test_a_stuck_output_stays_and_a_derated_one_shrinks() -> None:
@@ -131,7 +131,7 @@ def test_a_release_and_a_setpoint_without_lease_at_the_safe_state_drop_the_setpo
     for frame in (Frame(9 + 0j, 75, 2, enable=False), Frame(0j, 0, 2)):
         state = accept(commanded(2 + 0j), frame, RATING)
         assert isinstance(state, State)
-        assert (state.mode, state.setpoint_kva, state.epoch) == (Mode.SAFE, 0j, 2)
+        assert (state.mode, state.setpoint_kva, state.epoch) == (ControlState.SAFE, 0j, 2)
 
 
 @pytest.mark.parametrize(
@@ -139,4 +139,4 @@ def test_a_release_and_a_setpoint_without_lease_at_the_safe_state_drop_the_setpo
 )
 def test_a_rating_that_no_converter_has(rating: dict[str, float]) -> None:
     with pytest.raises(ConverterError, match="allowed"):
-        Rating(**{"s_max_kva": 15.0, "ramp_kva_per_s": 0.5, **rating})
+        ConverterRating(**{"s_max_kva": 15.0, "ramp_kva_per_s": 0.5, **rating})

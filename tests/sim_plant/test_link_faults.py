@@ -33,7 +33,7 @@ def on(fault: LinkFault, device: str = "a", number: float | None = None, seed: i
 
 
 def sent(broken: Link, answer: bytes) -> bytes:
-    return b"".join(piece.data for piece in broken.answered(answer))
+    return b"".join(piece.data for piece in broken.answer_pieces(answer))
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=6), st.lists(st.integers(0, 300), max_size=12))
@@ -101,12 +101,12 @@ def test_an_answer_with_fewer_registers_is_well_formed() -> None:
 
 @pytest.mark.parametrize(("fault", "ending"), [("short", None), ("cut", Ending.CLOSE), ("reset", Ending.RESET)])
 def test_half_answers(fault: str, ending: Ending | None) -> None:
-    assert on(LinkFault(fault)).answered(ANSWER) == [Piece(ANSWER[:6], ending=ending)]
+    assert on(LinkFault(fault)).answer_pieces(ANSWER) == [Piece(ANSWER[:6], ending=ending)]
 
 
 def test_slow_and_sliced() -> None:
-    assert on(LinkFault.SLOW, number=0.3).answered(ANSWER) == [Piece(ANSWER, pause_s=0.3)]
-    slices = on(LinkFault.SLICED).answered(ANSWER)
+    assert on(LinkFault.SLOW, number=0.3).answer_pieces(ANSWER) == [Piece(ANSWER, pause_s=0.3)]
+    slices = on(LinkFault.SLICED).answer_pieces(ANSWER)
     assert (len(slices), b"".join(piece.data for piece in slices)) == (len(ANSWER), ANSWER)
 
 
@@ -134,4 +134,4 @@ def test_numbers_that_a_fault_cannot_have(fault: str, number: float, allowed: st
     broken = link()
     with pytest.raises(FaultError, match=f"a: asked fault {fault} with {number}, allowed {allowed}"):
         broken.switch(LinkFault(fault), "a", on=True, number=number)
-    assert broken.sound
+    assert broken.fault_free

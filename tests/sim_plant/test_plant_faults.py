@@ -5,10 +5,10 @@ from math import isnan
 import pytest
 
 from core.config_devices import Device
-from sim_plant.converter import Mode, Refusal
+from sim_plant.converter import ControlState, Refusal
 from sim_plant.faults import FaultError
 from sim_plant.laboratory import Laboratory
-from sim_plant.referee import Recorder
+from sim_plant.referee import FrameLog
 from sim_plant.settings import PlantError
 from sim_plant.stations import ConverterStation
 from tests.support.plant_benches import GENERIC, METER, START, device, plant_of
@@ -17,7 +17,7 @@ SETPOINT = {"p_setpoint_kw": 3.0, "q_setpoint_kvar": -1.0, "lease_s": 75.0, "wri
 
 
 def laboratory(*devices: Device) -> Laboratory:
-    return Laboratory(plant_of(*devices), Recorder(START))
+    return Laboratory(plant_of(*devices), FrameLog(START))
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def converter(lab: Laboratory) -> ConverterStation:
 def test_without_a_fault(converter: ConverterStation) -> None:
     values = converter.values()
     assert (values["p_kw"], values["q_kvar"]) == pytest.approx((3.0, -1.0), abs=1e-6)
-    assert (values["state"], values["lease_given_s"], values["lease_s"]) == (Mode.REMOTE, 75.0, 45.0)
+    assert (values["state"], values["lease_given_s"], values["lease_s"]) == (ControlState.REMOTE, 75.0, 45.0)
     assert values["clock_s"] == START.timestamp() + 30.0
 
 
@@ -46,7 +46,7 @@ def test_frozen(lab: Laboratory, converter: ConverterStation) -> None:
     assert converter.write({**SETPOINT, "p_setpoint_kw": 5.0}) is None
     lab.advance(200.0)
     assert converter.values() == before, "data and clock stand"
-    assert converter.state.mode is Mode.SAFE, "the lease has run out all the same"
+    assert converter.state.mode is ControlState.SAFE, "the lease has run out all the same"
     converter.switch("frozen", on=False)
     assert converter.values()["clock_s"] == START.timestamp() + 200.0
 
@@ -55,9 +55,9 @@ def test_local(lab: Laboratory, converter: ConverterStation) -> None:
     converter.switch("local", on=True)
     assert converter.write(SETPOINT) is not None
     lab.advance(60.0)
-    assert (converter.values()["state"], converter.state.setpoint_kva) == (Mode.LOCAL, 0j)
+    assert (converter.values()["state"], converter.state.setpoint_kva) == (ControlState.LOCAL, 0j)
     converter.switch("local", on=False)
-    assert converter.values()["state"] == Mode.SAFE
+    assert converter.values()["state"] == ControlState.SAFE
     assert converter.write(SETPOINT) is None
 
 
@@ -69,17 +69,17 @@ def test_ignore_writes(converter: ConverterStation) -> None:
 
 def test_reboot(lab: Laboratory, converter: ConverterStation) -> None:
     converter.switch("reboot", on=True)
-    assert (converter.values()["state"], converter.state.s_kva) == (Mode.OFF, 0j)
+    assert (converter.values()["state"], converter.state.s_kva) == (ControlState.OFF, 0j)
     converter.switch("reboot", on=False)
     values = converter.values()
-    assert (values["state"], values["writer_epoch"], values["p_setpoint_kw"]) == (Mode.SAFE, 0.0, 0.0)
+    assert (values["state"], values["writer_epoch"], values["p_setpoint_kw"]) == (ControlState.SAFE, 0.0, 0.0)
 
 
 def test_trip(lab: Laboratory, converter: ConverterStation) -> None:
     converter.switch("trip", on=True)
     lab.advance(31.0)
     values = converter.values()
-    assert (values["state"], values["p_kw"]) == (Mode.FAULT, 0.0)
+    assert (values["state"], values["p_kw"]) == (ControlState.FAULT, 0.0)
 
 
 def test_stuck(lab: Laboratory, converter: ConverterStation) -> None:
@@ -103,7 +103,7 @@ def test_a_foreign_writer(lab: Laboratory, converter: ConverterStation) -> None:
     assert converter.values()["p_setpoint_kw"] != values["p_setpoint_kw"]
     converter.switch("foreign_write", on=False)
     lab.advance(145.1)
-    assert converter.state.mode is Mode.SAFE
+    assert converter.state.mode is ControlState.SAFE
     assert lab.recorder.tally.rules == {"writer": 1}, "but for our own late frame all were within the rules"
 
 

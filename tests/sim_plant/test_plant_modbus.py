@@ -10,7 +10,7 @@ from sim_plant.banks import MapBank, MapError, Rejection
 from sim_plant.laboratory import Laboratory
 from sim_plant.modbus_server import PortError, _answer
 from sim_plant.plant import Plant, open_plant
-from sim_plant.referee import Recorder
+from sim_plant.referee import FrameLog
 from sim_plant.settings import PlantError
 from tests.support.plant_benches import (
     CONFIGS,
@@ -208,7 +208,7 @@ def test_ports_and_hosts() -> None:
 
 def test_a_request_is_answered_without_ever_waiting() -> None:
     """pymodbus would send a late answer to whoever asks next."""
-    lab = Laboratory(plant_of(CONVERTER), Recorder(START))
+    lab = Laboratory(plant_of(CONVERTER), FrameLog(START))
     bank = MapBank(load_registers(CONFIGS / "registers" / "converter_generic.yaml"), lab.converters["c"])
     registers = [0] * 20
     for written in (None, setpoint_words(1.0, 0.0)):
@@ -218,7 +218,7 @@ def test_a_request_is_answered_without_ever_waiting() -> None:
 
 
 def test_a_map_that_names_what_no_device_has() -> None:
-    lab = Laboratory(plant_of(CONVERTER, device("m", METER, node="N2")), Recorder(START))
+    lab = Laboratory(plant_of(CONVERTER, device("m", METER, node="N2")), FrameLog(START))
     fields = {"schema_version": 1, "name": "odd"}
     frequency = RegisterMap.model_validate({**fields, "registers": [{"name": "f_hz", "address": 0, "type": "int16"}]})
     with pytest.raises(MapError, match="c: register f_hz, allowed"):

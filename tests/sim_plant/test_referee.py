@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sim_plant.converter import Frame, Rating, Refusal
+from sim_plant.converter import ConverterRating, Frame, Refusal
 from sim_plant.faults import CONVERTER_FAULTS
 from sim_plant.meter import EXACT
-from sim_plant.referee import Change, Recorder, Referee, Rules, Verdict, Violation
-from sim_plant.stations import Bench, ConverterStation, Instrument
+from sim_plant.referee import FrameLimits, FrameLog, FrameRule, FrameVerdict, Referee, StateChange
+from sim_plant.stations import ConverterStation, Instrument, PlantContext
 from tests.support.plant_benches import START
 
 
@@ -19,17 +19,19 @@ class Converter:
 
     def __init__(self, path: Path | None = None, name: str = "c") -> None:
         self.t_s = 0.0
-        self.verdicts: list[Verdict] = []
-        bench = Bench(lambda: self.t_s, START, 0)
-        self.changes: list[Change] = []
+        self.verdicts: list[FrameVerdict] = []
+        bench = PlantContext(lambda: self.t_s, START, 0)
+        self.changes: list[StateChange] = []
         referee = Referee(name, -30.0, self._seen)
         instrument = Instrument(name, EXACT, bench, CONVERTER_FAULTS)
-        self.station = ConverterStation(instrument, "N1", Rating(15.0, 0.25), bench, referee)
+        self.station = ConverterStation(instrument, "N1", ConverterRating(15.0, 0.25), bench, referee)
 
-    def _seen(self, seen: Verdict | Change) -> None:
-        (self.changes if isinstance(seen, Change) else self.verdicts).append(seen)
+    def _seen(self, seen: FrameVerdict | StateChange) -> None:
+        (self.changes if isinstance(seen, StateChange) else self.verdicts).append(seen)
 
-    def commanded(self, t_s: float, s_kva: complex, lease_s: float = 75.0, epoch: int = 1, enable: int = 1) -> Verdict:
+    def commanded(
+        self, t_s: float, s_kva: complex, lease_s: float = 75.0, epoch: int = 1, enable: int = 1
+    ) -> FrameVerdict:
         self.t_s = t_s
         self.station.write(
             {
@@ -54,19 +56,19 @@ def test_a_day_within_the_rules_has_no_violation() -> None:
 @pytest.mark.parametrize(
     ("frame", "violation", "refusal"),
     [
-        ({"s_kva": complex(nan, 0)}, Violation.FINITE, Refusal.NOT_FINITE),
-        ({"s_kva": 11 + 11j}, Violation.CIRCLE, Refusal.CAPABILITY),
-        ({"s_kva": -4 + 0j}, Violation.RAMP, None),
-        ({"s_kva": 4 + 7.6j}, Violation.RAMP, None),
-        ({"s_kva": 4 + 1j, "lease_s": 0.0}, Violation.LEASE, Refusal.LEASE),
-        ({"s_kva": 4 + 1j, "lease_s": 300.0}, Violation.LEASE, None),
-        ({"s_kva": 4 + 1j, "lease_s": nan}, Violation.LEASE, Refusal.LEASE),
-        ({"s_kva": 4 + 1j, "epoch": 0}, Violation.WRITER, Refusal.EPOCH),
-        ({"s_kva": 0j, "epoch": 0, "enable": 0}, Violation.WRITER, Refusal.EPOCH),
+        ({"s_kva": complex(nan, 0)}, FrameRule.FINITE, Refusal.NOT_FINITE),
+        ({"s_kva": 11 + 11j}, FrameRule.CIRCLE, Refusal.CAPABILITY),
+        ({"s_kva": -4 + 0j}, FrameRule.RAMP, None),
+        ({"s_kva": 4 + 7.6j}, FrameRule.RAMP, None),
+        ({"s_kva": 4 + 1j, "lease_s": 0.0}, FrameRule.LEASE, Refusal.LEASE),
+        ({"s_kva": 4 + 1j, "lease_s": 300.0}, FrameRule.LEASE, None),
+        ({"s_kva": 4 + 1j, "lease_s": nan}, FrameRule.LEASE, Refusal.LEASE),
+        ({"s_kva": 4 + 1j, "epoch": 0}, FrameRule.WRITER, Refusal.EPOCH),
+        ({"s_kva": 0j, "epoch": 0, "enable": 0}, FrameRule.WRITER, Refusal.EPOCH),
     ],
 )
 def test_every_seeded_violation_is_caught(
-    frame: dict[str, float], violation: Violation, refusal: Refusal | None
+    frame: dict[str, float], violation: FrameRule, refusal: Refusal | None
 ) -> None:
     converter = Converter()
     converter.commanded(0.0, 4 + 0j)
@@ -79,7 +81,7 @@ def test_the_ramp_is_judged_over_a_burst_as_a_whole() -> None:
     converter = Converter()
     assert converter.commanded(0.0, 5 + 0j).violations == ()
     assert converter.commanded(0.5, 5 + 5.5j).violations == (), "P and Q by two requests are one command"
-    assert converter.commanded(1.0, 7 + 5.5j).violations == (Violation.RAMP,)
+    assert converter.commanded(1.0, 7 + 5.5j).violations == (FrameRule.RAMP,)
     assert converter.commanded(30.0, 7 + 5.5j).violations == ()
 
 
@@ -113,7 +115,7 @@ def test_every_change_of_state_is_recorded_at_its_moment() -> None:
 
 def test_a_first_frame_has_thirty_seconds_of_ramp() -> None:
     assert Converter().commanded(0.0, 7.5 + 0j).violations == ()
-    assert Converter().commanded(0.0, 7.6 + 0j).violations == (Violation.RAMP,)
+    assert Converter().commanded(0.0, 7.6 + 0j).violations == (FrameRule.RAMP,)
 
 
 def test_a_circle_that_shrinks_may_be_left_faster_than_the_ramp() -> None:
@@ -122,7 +124,7 @@ def test_a_circle_that_shrinks_may_be_left_faster_than_the_ramp() -> None:
         converter.commanded(30.0 * k, 7 * (k + 1) * 0.7 + 0j)
     converter.station.switch("derated", on=True, number=2.0)
     assert converter.commanded(90.0, 2 + 0j).violations == ()
-    assert converter.commanded(120.0, 3 + 0j).violations == (Violation.CIRCLE,)
+    assert converter.commanded(120.0, 3 + 0j).violations == (FrameRule.CIRCLE,)
 
 
 def test_what_is_lost_is_judged_all_the_same() -> None:
@@ -130,14 +132,14 @@ def test_what_is_lost_is_judged_all_the_same() -> None:
     converter.station.switch("ignore_writes", on=True)
     verdict = converter.commanded(30.0, 20 + 0j)
     assert verdict.refusal == "ignored"
-    assert Violation.CIRCLE in verdict.violations
+    assert FrameRule.CIRCLE in verdict.violations
     assert converter.station.state.setpoint_kva == 0
 
 
 def test_a_value_beyond_its_register_is_judged_before_the_command() -> None:
     converter = Converter()
     assert converter.station.write({"p_setpoint_kw": 99.0}, in_range=False) is Refusal.RANGE
-    assert Violation.CIRCLE in converter.verdicts[-1].violations
+    assert FrameRule.CIRCLE in converter.verdicts[-1].violations
     assert converter.station.write({"enable": 1.0}) is None
     assert converter.station.state.setpoint_kva == 0
 
@@ -146,10 +148,10 @@ def test_the_record_does_not_tell_in_which_order_devices_were_served(tmp_path: P
     files = []
     for k, order in enumerate((["a", "b"], ["b", "a"])):
         files.append(tmp_path / f"{k}.jsonl")
-        with Recorder(START, files[-1]) as recorder:
+        with FrameLog(START, files[-1]) as recorder:
             for t_s in (0.0, 30.0):
                 for name in order:
-                    rules = Rules(15.0, 0.25)
+                    rules = FrameLimits(15.0, 0.25)
                     referee = Referee(name, -30.0, recorder.record)
                     referee.observe(t_s, Frame(complex(nan, 1), 75.0, 1), 0j, Refusal.NOT_FINITE, rules)
                 recorder.flush()

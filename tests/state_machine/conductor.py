@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from controller.process.modes import Mode
 from core.errors import GridlabError
-from sim_plant.converter import Mode as State
+from sim_plant.converter import ControlState
 from tests.state_machine import rules_of_safety as safety
 from tests.state_machine.ledger import CONVERTERS, DEAF, FOREIGN, Fault, Ledger
 from tests.state_machine.world import CYCLE_S, POLL_S, STALL_S, World, opened
@@ -122,7 +122,7 @@ class Conductor:
 
     def commanded(self, name: str) -> bool:
         """Whether a converter follows a setpoint."""
-        return self.world.plant.laboratory.converters[name].state.mode is State.REMOTE
+        return self.world.plant.laboratory.converters[name].state.mode is ControlState.REMOTE
 
     def all_safe(self, was: Mode) -> None:
         """After a release every converter that nothing disturbs is safe."""

@@ -10,10 +10,9 @@ from core.devices import Outcome, Quality
 from realtime.fallback import Mode as Rung
 from realtime.storage import soc_change
 from realtime.timing import FRESH_POLLS, HOLD_DATA_S, LEASE_S, S_PER_H, USE_DATA_S
-from sim_plant.converter import Mode as State
-from sim_plant.converter import Refusal
+from sim_plant.converter import ControlState, Refusal
 from sim_plant.faults import DeviceFault
-from sim_plant.referee import Violation
+from sim_plant.referee import FrameRule
 from sim_plant.stations import ConverterStation
 from tests.state_machine.ledger import CONVERTERS, Ledger
 from tests.state_machine.witness import WIRE_KVA, Sighting
@@ -25,8 +24,8 @@ SETTLED_S = 150.0
 """By when whatever disturbed a device is forgotten: hold-off, and three readings."""
 SOC_TOLERANCE = 1e-6
 EXCUSED = {
-    Refusal.EPOCH: frozenset((Violation.WRITER,)),
-    Refusal.STATE: frozenset((Violation.RAMP,)),
+    Refusal.EPOCH: frozenset((FrameRule.WRITER,)),
+    Refusal.STATE: frozenset((FrameRule.RAMP,)),
 }
 """What is no violation where the device did not follow: the fence at work, a device that went safe a moment ago."""
 
@@ -54,7 +53,7 @@ def _setpoint_allowed(world: World, ledger: Ledger, sighting: Sighting, before: 
             ledger.intruded[device] = frame.epoch
         return
     excused = EXCUSED.get(verdict.refusal, frozenset()) if verdict.refusal else frozenset()
-    missed = {Violation.WRITER} if device in world.witness.deaf else set()
+    missed = {FrameRule.WRITER} if device in world.witness.deaf else set()
     broken = set(verdict.violations) - excused - missed
     assert not broken, f"1, 2, 4, 5: {device}: {verdict}, before {sighting.before_kva}"
     assert before is Mode.ACTIVE or device in world.witness.late, f"15: {device}: {verdict} in {before}"
@@ -95,7 +94,7 @@ def devices_safe(world: World, ledger: Ledger) -> None:
         assert isfinite(setpoint.real), f"1: {name}: {state}"
         assert isfinite(setpoint.imag), f"1: {name}: {state}"
         assert abs(setpoint) <= station.rating.s_max_kva * (1 + 1e-6), f"1: {name}: {state}"
-        if state.mode is not State.REMOTE:
+        if state.mode is not ControlState.REMOTE:
             continue
         assert 0 < state.expires_s - world.at_s <= LEASE_S, f"4: {name}: {state} at {world.at_s} s"
         alone_s = world.at_s - ledger.attended_s
@@ -188,9 +187,9 @@ def _done(world: World, ledger: Ledger, record: CycleRecord, device: str) -> Non
     state = _station(world, device).state
     assert attempts, f"6: {device}: verified without an attempt"
     if attempts[-1].s_kva is None:
-        assert state.mode is not State.REMOTE, f"7: {device}: released, but {state}"
+        assert state.mode is not ControlState.REMOTE, f"7: {device}: released, but {state}"
     else:
-        assert state.mode is State.REMOTE, f"7: {device}: verified, but {state}"
+        assert state.mode is ControlState.REMOTE, f"7: {device}: verified, but {state}"
         assert abs(state.setpoint_kva - attempts[-1].s_kva) <= 2 * WIRE_KVA, f"7: {device}: {attempts[-1]}, but {state}"
 
 

@@ -9,7 +9,7 @@ from controller.guardian.trail import TRAIL
 from controller.record.audit_lines import ATTEMPTED, whole
 from controller.service.stores import AUDIT
 from sim_plant.converter import Refusal
-from sim_plant.referee import Tally, Verdict
+from sim_plant.referee import FrameVerdict, Tally
 
 WIRE_KVA = 2e-3
 """Between a setpoint on record and the same one on the coarsest wire."""
@@ -49,7 +49,7 @@ class Trail:
 class Sighting:
     """A frame, the setpoint in force before the operation that sent it, and who had announced it."""
 
-    verdict: Verdict
+    verdict: FrameVerdict
     before_kva: complex
     by_service: bool
     by_guardian: bool
@@ -91,7 +91,7 @@ class Witness(Tally):
         self._announced, self._in_force = [], in_force
         self.sightings = []
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, verdict: FrameVerdict) -> None:
         """Before the device says anything to its writer."""
         super().add(verdict)
         self._look()

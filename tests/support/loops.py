@@ -33,7 +33,7 @@ from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState, Offe
 from realtime.plane import Power
 from realtime.tracker import Amounts, Target
 from sim_plant import referee
-from sim_plant.converter import Mode
+from sim_plant.converter import ControlState
 from sim_plant.laboratory import Laboratory
 from sim_plant.reports import counts, truth
 from sim_plant.settings import plant_config
@@ -72,7 +72,7 @@ class Loop:
         self.day = replace(load_scenario(config, path), margin_pu=margin if isinstance(margin, float) else 0.0)
         self.step_s = 60.0 * self.day.axis.step_min
         self.start = self.day.axis.start + timedelta(seconds=self.step_s * steps[0])
-        self.laboratory = Laboratory(plant_config(config, path, self.start), referee.Recorder(self.start))
+        self.laboratory = Laboratory(plant_config(config, path, self.start), referee.FrameLog(self.start))
         self.places = {meter.node: meter for meter in self.laboratory.meters.values()}
         self.limits = {site.prosumer.name: self._limits(site.prosumer.name) for site in self.day.sites}
         self.running, self.made_s = Running.of(self.plan), 0.0
@@ -148,8 +148,10 @@ class Loop:
 
     def _now(self, name: str, values: Values, at_s: float) -> NodeNow:
         held = Held(Power(values["p_setpoint_kw"] or 0.0, values["q_setpoint_kvar"] or 0.0), self.accepted_s.get(name))
-        taken = values["state"] not in (Mode.SAFE, Mode.REMOTE)
-        return NodeNow(self._amounts(name, at_s), held, operated=values["state"] == Mode.REMOTE, polls=3, stop=taken)
+        taken = values["state"] not in (ControlState.SAFE, ControlState.REMOTE)
+        return NodeNow(
+            self._amounts(name, at_s), held, operated=values["state"] == ControlState.REMOTE, polls=3, stop=taken
+        )
 
     def _targets(self, name: str, at_s: float) -> PlanTargets:
         row = self.running.row(self._step(at_s))

@@ -24,7 +24,7 @@ from core.devices import Outcome, Setpoint
 from core.errors import InputError
 from core.load import load_config
 from drivers.factory import Site, connect
-from sim_plant.converter import Mode as PlantMode
+from sim_plant.converter import ControlState
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
@@ -66,7 +66,7 @@ class Watchroom:
         Heartbeat(epoch, mode, self.clock.now(), self.clock.monotonic_s(), None).write(self.state)
 
     @property
-    def modes(self) -> set[PlantMode]:
+    def modes(self) -> set[ControlState]:
         return {converter.state.mode for converter in self.plant.laboratory.converters.values()}
 
     @property
@@ -117,11 +117,11 @@ def test_five_converters_of_a_silent_service(tmp_path: Path) -> None:
     async def test() -> None:
         async with watchroom(tmp_path, opcua=True) as room:
             assert await room.at(59.0) == {}
-            assert room.modes == {PlantMode.REMOTE}
+            assert room.modes == {ControlState.REMOTE}
             assert not (room.state / TRAIL).exists()
             outcomes = await room.at(60.0)
             assert (len(outcomes), set(outcomes.values())) == (5, {Outcome.VERIFIED})
-            assert (room.modes, room.epochs) == ({PlantMode.SAFE}, {OLD + 1})
+            assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
             takeover = read_takeover(room.state)
             assert takeover
             assert (takeover.overtaken, takeover.epoch, takeover.outcomes) == (OLD, OLD + 1, outcomes)
@@ -135,7 +135,7 @@ def test_five_converters_of_a_silent_service(tmp_path: Path) -> None:
             assert [write.outcome for write in writes].count("verified") == 5
             assert unfinished(room.state / TRAIL) == ()
             assert set((await room.write()).values()) == {Outcome.REJECTED}
-            assert (room.modes, room.epochs) == ({PlantMode.SAFE}, {OLD + 1})
+            assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
             frames = room.plant.laboratory.recorder.tally.frames.total()
             await room.at(61.0)
             assert room.plant.laboratory.recorder.tally.frames.total() == frames, "released once"
@@ -168,10 +168,10 @@ def test_the_old_writer_comes_back_and_a_new_one_begins(tmp_path: Path) -> None:
             forgetful = room.plant.laboratory.station("n5_converter")
             forgetful.state = replace(forgetful.state, epoch=0)  # as a device that does not keep epochs
             assert set((await room.write()).values()) == {Outcome.VERIFIED, Outcome.REJECTED}
-            assert forgetful.state.mode is PlantMode.REMOTE
+            assert forgetful.state.mode is ControlState.REMOTE
             room.beat()
             assert set((await room.at(61.0)).values()) == {Outcome.VERIFIED}
-            assert (room.modes, room.epochs) == ({PlantMode.SAFE}, {OLD + 1})
+            assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
             takeover = read_takeover(room.state)
             assert takeover
             assert {it.monotonic_s for it in takeover.released.values()} == {61.0}, "when each was last told"
@@ -179,9 +179,9 @@ def test_the_old_writer_comes_back_and_a_new_one_begins(tmp_path: Path) -> None:
             assert await room.at(62.0) == {}
             assert set((await room.write(OLD + 2)).values()) == {Outcome.VERIFIED}
             assert await room.at(120.0) == {}
-            assert room.modes == {PlantMode.REMOTE}
+            assert room.modes == {ControlState.REMOTE}
             await room.at(121.0)
-            assert (room.modes, room.epochs) == ({PlantMode.SAFE}, {OLD + 3})
+            assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 3})
             events = [line.event for line in room.audit if isinstance(line, AuditNote)]
             assert events == ["takeover", "takeover", "stepped back", "takeover"]
 
@@ -198,7 +198,7 @@ def test_a_new_writer_is_left_alone_even_by_an_attempt_under_way(tmp_path: Path)
             assert set((await room.write(OLD + 2)).values()) == {Outcome.VERIFIED}
             for ward in room.guardian.guarded.values():
                 assert await ward.release(OLD, "guardian") is Outcome.REJECTED
-            assert (room.modes, room.epochs) == ({PlantMode.REMOTE}, {OLD + 2})
+            assert (room.modes, room.epochs) == ({ControlState.REMOTE}, {OLD + 2})
 
     run(test())
 
@@ -217,7 +217,7 @@ def test_what_is_not_yet_safe_is_dropped_for_a_new_writer_that_began_in_monitor(
             assert await room.at(62.0) == {}
             assert set((await room.write(OLD + 2)).values()) == {Outcome.VERIFIED}
             assert await room.at(63.0) == {}
-            assert room.modes == {PlantMode.REMOTE}
+            assert room.modes == {ControlState.REMOTE}
             assert not room.guardian.stands_in
 
     run(test())
@@ -244,7 +244,7 @@ def test_without_a_heartbeat_the_devices_tell_the_epoch(tmp_path: Path) -> None:
             (room.state / "heartbeat.json").write_text("{")
             assert await room.at(1.0) == {}
             assert set((await room.at(61.0)).values()) == {Outcome.VERIFIED}
-            assert (room.modes, room.epochs) == ({PlantMode.SAFE}, {OLD + 1})
+            assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
 
     run(test())
 
@@ -279,7 +279,7 @@ def test_one_that_cannot_be_reached_delays_nobody_and_is_not_forgotten(tmp_path:
             lines = len(room.audit)
             await room.at(150.0)
             assert len(room.audit) == lines, "no longer tried: its lease has ended"
-            assert room.modes == {PlantMode.SAFE}
+            assert room.modes == {ControlState.SAFE}
         server.close()
         await server.wait_closed()
 
@@ -312,7 +312,7 @@ def test_a_full_disk_keeps_nobody_from_the_safe_state(tmp_path: Path, room_bytes
         async with watchroom(tmp_path) as room:
             with full_disk(room_bytes):
                 assert set((await room.at(60.0)).values()) == {Outcome.VERIFIED}
-            assert (room.modes, room.epochs) == ({PlantMode.SAFE}, {OLD + 1})
+            assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
 
     run(test())
 
@@ -331,7 +331,7 @@ def test_a_disk_that_hangs_keeps_nobody_from_the_safe_state(tmp_path: Path) -> N
             finally:
                 held_open.append(os.open(room.state / TRAIL, os.O_RDWR))
             assert set(outcomes.values()) == {Outcome.VERIFIED}
-            assert room.modes == {PlantMode.SAFE}
+            assert room.modes == {ControlState.SAFE}
 
     run(test())
     os.close(held_open.pop())
@@ -343,7 +343,7 @@ def test_a_state_folder_that_is_gone(tmp_path: Path) -> None:
             await room.at(1.0)
             shutil.rmtree(room.state)
             assert set((await room.at(60.0)).values()) == {Outcome.VERIFIED}
-            assert room.modes == {PlantMode.SAFE}
+            assert room.modes == {ControlState.SAFE}
 
     run(test())
 

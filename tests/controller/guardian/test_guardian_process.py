@@ -21,7 +21,7 @@ from core.config_devices import Converter
 from core.devices import Outcome, Setpoint
 from core.load import load_config
 from drivers.factory import Site, connect
-from sim_plant.converter import Mode as PlantMode
+from sim_plant.converter import ControlState
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
@@ -109,7 +109,7 @@ def test_it_is_small() -> None:
     assert not loaded & HEAVY
 
 
-def plant_modes(plant: Plant) -> set[PlantMode]:
+def plant_modes(plant: Plant) -> set[ControlState]:
     return {converter.state.mode for converter in plant.laboratory.converters.values()}
 
 
@@ -131,7 +131,7 @@ def test_led_by_a_clock_master(tmp_path: Path) -> None:
             await plant.advance(60.0)
             answer = await guardian.ask({"tick": 60})
             assert answer == {"took_over": True, "outcomes": dict.fromkeys(plant.laboratory.converters, "verified")}
-            assert plant_modes(plant) == {PlantMode.SAFE}
+            assert plant_modes(plant) == {ControlState.SAFE}
             Heartbeat(7, Mode.ACTIVE, START, 61.0, None).write(tmp_path)
             assert await guardian.ask({"tick": 61}) == {"took_over": False, "outcomes": {}}
             began_s = asyncio.get_running_loop().time()

@@ -13,7 +13,7 @@ from controller.service.watch import Image
 from core.devices import Outcome, Quality, Setpoint, Snapshot
 from core.errors import InputError
 from drivers.status import ConverterStatus, OperatingState
-from sim_plant.converter import Mode
+from sim_plant.converter import ControlState
 from tests.support.asynchronous import run
 from tests.support.service_bench import Bench, bench, midsummer, modbus_only, rungs, selfish_plans
 
@@ -24,7 +24,7 @@ async def settled(lab: Bench) -> None:
     assert rungs(cycle) == ["use"] * 3
 
 
-def state_of(lab: Bench, converter: str) -> Mode:
+def state_of(lab: Bench, converter: str) -> ControlState:
     return lab.plant.laboratory.converters[converter].state.mode
 
 
@@ -39,7 +39,10 @@ def test_a_setpoint_that_is_not_ours_is_claimed_back_and_the_converter_rejoins(t
             assert {name: doubt.kind for name, doubt in cycle.doubts.items()} == {"n4_converter": DoubtKind.FOREIGN}
             assert cycle.doubts["n4_converter"].text.startswith("holds 3.000 kW, 0.000 kvar, sent ")
             assert rungs(cycle) == ["use", "safe", "use"]
-            assert (cycle.outcomes["n4_converter"], state_of(lab, "n4_converter")) == (Outcome.VERIFIED, Mode.SAFE)
+            assert (cycle.outcomes["n4_converter"], state_of(lab, "n4_converter")) == (
+                Outcome.VERIFIED,
+                ControlState.SAFE,
+            )
             assert [rungs(await lab.cycle())[1] for _ in range(5)] == ["safe"] * 2 + ["use"] * 3
             releases = [line for line in read_audit(lab.audit) if isinstance(line, AuditWrite) and line.p_kw is None]
             assert {line.reason.split(":")[0] for line in releases} == {"foreign"}
@@ -137,7 +140,7 @@ def test_a_converter_that_its_meter_contradicts_is_stopped_alone(tmp_path: Path)
             assert [set(cycle.doubts) for cycle in cycles] == [set(), {"n4_converter"}]
             assert cycles[1].doubts["n4_converter"].kind is DoubtKind.CONTRADICTED
             assert rungs(cycles[1]) == ["use", "safe", "use"]
-            assert state_of(lab, "n4_converter") is Mode.SAFE
+            assert state_of(lab, "n4_converter") is ControlState.SAFE
 
     run(test())
 
@@ -166,7 +169,7 @@ def test_what_is_halted_sends_nothing_but_releases(tmp_path: Path) -> None:
             lab.loop.halt()
             assert set((await lab.loop.release("emergency stop")).values()) == {Outcome.VERIFIED}
             assert Outcome.VERIFIED not in (await under_way).outcomes.values()
-            assert {state_of(lab, name) for name in lab.plant.laboratory.converters} == {Mode.SAFE}
+            assert {state_of(lab, name) for name in lab.plant.laboratory.converters} == {ControlState.SAFE}
 
     run(test())
 
