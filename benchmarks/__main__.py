@@ -22,6 +22,7 @@ BENCHMARKS = (
     "intra_day",
     "telemetry",
     "fuzz_api",
+    "commands",
 )
 
 

@@ -1,20 +1,6 @@
-"""The grid model against measured voltages: does the power flow that prices are computed with describe this grid?
+"""How far the voltages of the grid model are from measured ones; :mod:`controller.accounts.grid_check` finds out."""
 
-From the measured demand of every node and the measured supply voltage the AC power flow gives |V|; what a meter says in
-addition is compared. A wrong impedance, node or sign shows as an error that grows with the power drawn: at standstill
-all that is compared is the meters.
-"""
-
-from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
-
-from core.config import Config
-from core.config_devices import ModbusMeter
-from core.devices import Measurement, Quality
-from mpc.grid.power_flow import PowerFlow
-from realtime.timing import POLL_S
 
 WARNING_PU = 0.01
 """A worst error above it deserves a warning before the mode ACTIVE."""
@@ -33,73 +19,3 @@ class ModelCheck:
     def doubtful(self) -> bool:
         """Whether the operator should be warned."""
         return self.worst_pu > WARNING_PU
-
-
-class GridCheck:
-    """Compares readings of the devices of a configuration with its grid; built once.
-
-    A node's demand is what its meter says, else the sum of the converters of its prosumers; nodes without prosumer and
-    meter have none.
-    """
-
-    def __init__(self, config: Config) -> None:
-        self._flow = PowerFlow(config.grid.network())
-        meters = [device for device in config.devices if isinstance(device, ModbusMeter)]
-        self._meters = {device.node: device.name for device in reversed(meters)}
-        self._converters: dict[str, list[str | None]] = {node: [] for node in self._flow.network.nodes}
-        for prosumer in config.prosumers:
-            self._converters[prosumer.node].append(prosumer.converter)
-
-    def after(self, check: ModelCheck | None, readings: Mapping[str, Measurement]) -> ModelCheck | None:
-        """The check with one snapshot more; as it was where the demand of a node or the supply voltage is unknown.
-
-        Args:
-            check: of earlier snapshots, None without any.
-            readings: by device. Those of quality GOOD count that are less than one poll older than the newest.
-        """
-        errors = self._errors(_of_one_moment(readings))
-        if not errors:
-            return check
-        node, worst_pu = max(errors.items(), key=lambda item: item[1])
-        total_pu, samples = sum(errors.values()), len(errors)
-        if check is None:
-            return ModelCheck(total_pu / samples, worst_pu, node, samples)
-        if check.worst_pu >= worst_pu:
-            node, worst_pu = check.worst_node, check.worst_pu
-        total_pu, samples = total_pu + check.mean_pu * check.samples, samples + check.samples
-        return ModelCheck(total_pu / samples, worst_pu, node, samples)
-
-    def _errors(self, good: Mapping[str, Measurement]) -> dict[str, float]:
-        """By node with a meter, p.u.; a demand under which the model has no solution gives its voltages as 0."""
-        slack, *nodes = self._flow.network.nodes
-        demands = [self._demand_kva(node, good) for node in nodes]
-        known = [demand for demand in demands if demand is not None]
-        measured = {node: self._voltage_pu(node, good) for node in nodes}
-        v_slack_pu = self._voltage_pu(slack, good)
-        if v_slack_pu is None or len(known) < len(nodes):
-            return {}
-        flow = self._flow.solve(-np.array([known]), np.array([v_slack_pu]))
-        modelled = dict(zip(nodes, np.abs(flow.v[0]).tolist(), strict=True))
-        return {node: abs(modelled[node] - v_pu) for node, v_pu in measured.items() if v_pu is not None}
-
-    def _voltage_pu(self, node: str, good: Mapping[str, Measurement]) -> float | None:
-        reading = good.get(self._meters.get(node, ""))
-        return reading.v_pu if reading else None
-
-    def _demand_kva(self, node: str, good: Mapping[str, Measurement]) -> complex | None:
-        at_node = [self._meters[node]] if self._meters.get(node) in good else self._converters[node]
-        powers = [_power_kva(good.get(name or "")) for name in at_node]
-        known = [power for power in powers if power is not None]
-        return sum(known, 0j) if len(known) == len(powers) else None
-
-
-def _of_one_moment(readings: Mapping[str, Measurement]) -> dict[str, Measurement]:
-    good = {name: reading for name, reading in readings.items() if reading.quality is Quality.GOOD}
-    newest_s = max((reading.received_s for reading in good.values()), default=0.0)
-    return {name: reading for name, reading in good.items() if newest_s - reading.received_s < POLL_S}
-
-
-def _power_kva(reading: Measurement | None) -> complex | None:
-    if reading is None or reading.p_kw is None or reading.q_kvar is None:
-        return None
-    return complex(reading.p_kw, reading.q_kvar)

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from controller.api.attempts import Attempts, Audited
 from controller.api.endpoints import BODY_MAX, ENDPOINTS, SCHEMA, STOP, Endpoint, adapter, openapi
 from controller.api.messages import Nothing, Order
-from controller.api.operations import Operations
+from controller.api.operations import ACTS, Operations
 from controller.api.rates import Gate, Rates
 from controller.api.tokens import Role, Tokens
 from controller.live.guard import refusal
@@ -98,7 +98,7 @@ class Api:
         request.state.said = order.said
         if self._operations is None:
             raise RefusedError(503, "service: starting or stopping", retry_after="1")
-        return await endpoint.act(self._operations, order)
+        return await ACTS[endpoint.name](self._operations, order)
 
     def _admit(self, endpoint: Endpoint, role: Role | None) -> None:
         if not self._gate.admits(role, stop=endpoint.path == STOP):

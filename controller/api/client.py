@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from controller.api.address import port_of
 from controller.api.endpoints import ENDPOINTS
 from controller.api.messages import Order
-from controller.api.serving import port_of
 from controller.api.tokens import Role, token_of
-from controller.live.server import LOOPBACK
+from controller.process.loopback import LOOPBACK
 from core.errors import GridlabError, InputError
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ def ask(state: Path, gives: type[T], name: str, order: Order | None = None) -> T
 
 
 def _exchange(state: Path, name: str, order: Order | None) -> tuple[int, bytes]:
-    endpoint = next(e for e in ENDPOINTS if e.path.endswith(f"/v1/{name}"))
+    endpoint = next(e for e in ENDPOINTS if e.name == name)
     port, token = port_of(state), token_of(state, Role.VIEWER if endpoint.method == "GET" else Role.OPERATOR)
     headers = {"Authorization": f"Bearer {token}"}
     body = None

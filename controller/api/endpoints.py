@@ -1,6 +1,9 @@
-"""The endpoints, as one table: routes and the OpenAPI description are made from it."""
+"""The endpoints, as one table: routes, requests of clients and the OpenAPI description are made from it.
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+What each does stands in :data:`controller.api.operations.ACTS`, so that a client does not load the service.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,7 +21,6 @@ from controller.api.messages import (
     Refused,
     Status,
 )
-from controller.api.operations import Operations
 from controller.api.tokens import Role
 
 PREFIX = "/api/v1"
@@ -41,7 +43,7 @@ REFUSALS = {
 
 @dataclass(frozen=True)
 class Endpoint:
-    """``takes`` is the type of the body, ``gives`` that of the answer, ``act`` makes one from the other."""
+    """``takes`` is the type of the body, ``gives`` that of the answer."""
 
     method: str
     path: str
@@ -49,7 +51,11 @@ class Endpoint:
     says: str
     takes: Any
     gives: type
-    act: Callable[[Operations, Any], Awaitable[object]]
+
+    @property
+    def name(self) -> str:
+        """The path without its prefix, such as ``mode/arm``."""
+        return self.path.removeprefix(f"{PREFIX}/")
 
     @property
     def refusals(self) -> Sequence[str]:
@@ -59,15 +65,13 @@ class Endpoint:
 
 
 ENDPOINTS = (
-    Endpoint("GET", f"{PREFIX}/status", Role.VIEWER, "The service", Nothing, Status, Operations.status),
-    Endpoint("GET", f"{PREFIX}/devices", Role.VIEWER, "Devices, overrides", Nothing, Devices, Operations.devices),
-    Endpoint("GET", f"{PREFIX}/plan", Role.VIEWER, "The plans", Nothing, PlansNow, Operations.plan),
-    Endpoint("POST", f"{PREFIX}/mode/arm", Role.OPERATOR, "Arm ACTIVE", Nothing, Armed, Operations.arm),
-    Endpoint("POST", f"{PREFIX}/mode", Role.OPERATOR, "Change the mode", ModeOrder, Changed, Operations.mode),
-    Endpoint(
-        "POST", f"{PREFIX}/override", Role.OPERATOR, "Override a converter", OverrideOrder, Devices, Operations.override
-    ),
-    Endpoint("POST", STOP, Role.OPERATOR, "Emergency stop, then MONITOR", Nothing, Changed, Operations.stop),
+    Endpoint("GET", f"{PREFIX}/status", Role.VIEWER, "The service", Nothing, Status),
+    Endpoint("GET", f"{PREFIX}/devices", Role.VIEWER, "Devices, overrides", Nothing, Devices),
+    Endpoint("GET", f"{PREFIX}/plan", Role.VIEWER, "The plans", Nothing, PlansNow),
+    Endpoint("POST", f"{PREFIX}/mode/arm", Role.OPERATOR, "Arm ACTIVE", Nothing, Armed),
+    Endpoint("POST", f"{PREFIX}/mode", Role.OPERATOR, "Change the mode", ModeOrder, Changed),
+    Endpoint("POST", f"{PREFIX}/override", Role.OPERATOR, "Override a converter", OverrideOrder, Devices),
+    Endpoint("POST", STOP, Role.OPERATOR, "Emergency stop, then MONITOR", Nothing, Changed),
 )
 
 
@@ -102,7 +106,7 @@ def _operation(endpoint: Endpoint, schemas: Mapping[Any, Any]) -> Mapping[str, A
     answers = {"200": _answer("done", schemas[endpoint.path, "serialization"])}
     refusals = {code: _answer(REFUSALS[code], schemas["", "serialization"]) for code in endpoint.refusals}
     operation = {
-        "operationId": endpoint.path.removeprefix(f"{PREFIX}/").replace("/", "_"),
+        "operationId": endpoint.name.replace("/", "_"),
         "summary": endpoint.says,
         "security": [{role: []} for role in roles],
         "responses": {**answers, **refusals},

@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from controller.accounts.model_check import ModelCheck
-from controller.process.modes import Mode
+from controller.process.modes import LONGEST_OVERRIDE_S, Mode
 from controller.record.records import Alarm, DeviceRecord
-from controller.service.overrides import LONGEST_S
 from core.devices import Outcome
 
 
@@ -61,7 +60,7 @@ class OverrideOrder(Order):
     device: Annotated[str, Field(min_length=1, max_length=64)]
     p_kw: float
     q_kvar: float
-    for_s: Annotated[float, Field(ge=0.0, le=LONGEST_S)]
+    for_s: Annotated[float, Field(ge=0.0, le=LONGEST_OVERRIDE_S)]
 
     @property
     def said(self) -> str:

@@ -1,5 +1,8 @@
 """What the endpoints do with a running service; HTTP is elsewhere."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
 from controller.accounts.model_check import ModelCheck
 from controller.api.arming import ARMED_S, Arming
 from controller.api.messages import (
@@ -123,6 +126,18 @@ class Operations:
             for name, plan in dated.running.plan.prosumers.items()
         }
         return Horizon(dated.plan_id, self._clock.monotonic_s() - dated.made_s, tuple(times), prosumers)
+
+
+ACTS: Mapping[str, Callable[[Operations, Any], Awaitable[object]]] = {
+    "status": Operations.status,
+    "devices": Operations.devices,
+    "plan": Operations.plan,
+    "mode/arm": Operations.arm,
+    "mode": Operations.mode,
+    "override": Operations.override,
+    "stop": Operations.stop,
+}
+"""By the name of the endpoint: makes the answer from the body."""
 
 
 def _name(plan: Dated | None) -> str | None:

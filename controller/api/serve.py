@@ -6,8 +6,9 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from controller.api.address import LOCK
 from controller.api.app import Api
-from controller.api.serving import LOCK, api_server
+from controller.api.serving import api_server
 from controller.api.tokens import Tokens
 from controller.live.state import LiveState
 from controller.process.heartbeat import boot_id

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.api.attempts import METHODS
-from controller.process.talk import LOOPBACK
+from controller.process.loopback import LOOPBACK
 
 NOBODY = "nobody"
 ANSWER_S = 15.0

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from controller.chaos.hosting import hosted
-from controller.process.talk import LOOPBACK
+from controller.process.loopback import LOOPBACK
 
 TOKEN = "token"
 SLOW_S = 0.3

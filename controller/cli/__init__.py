@@ -1,9 +1,13 @@
 """The console program ``gridlab``.
 
 Exit codes: 0 done; 1 failed while running; 2 bad input (one line per fault on stderr, nothing overwritten).
+
+Modules of commands import at their top only what describes options. What a command does is imported inside it, so that
+``gridlab --help``, shell completion and the commands of an operator load nothing that they do not need.
 """
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -12,10 +16,8 @@ from core.errors import GridlabError, InputError, SolverLicenceError
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Price-based control of prosumers in a distribution grid.",
 )
 for command, example in (
     (planning.plan, "plan configs/gridlab9.yaml --splitting constraint --max-iterations 300"),
@@ -36,6 +38,24 @@ for command, example in (
 ):
     app.command(epilog=f"Example: gridlab {example}")(command)
 app.add_typer(planning.study_app, name="study")
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version of the installed program and exit, if that is wanted."""
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"gridlab {version('gridlab')}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Price-based control of prosumers in a distribution grid."""
 
 
 def main() -> None:

@@ -1,15 +1,12 @@
 """Commands around devices, simulated ones and real ones, besides the service itself."""
 
-import asyncio
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from controller.chaos.campaign import Campaign, chosen, run_campaign
 from controller.cli.arguments import (
     ConfigArgument,
     LivePortOption,
@@ -17,21 +14,7 @@ from controller.cli.arguments import (
     QuietOption,
     ServerKeyOption,
 )
-from controller.cli.screens import chaos as chaos_screen
-from controller.cli.screens import loop as loop_screen
-from controller.cli.screens import plan as screen
-from controller.cli.screens.probe import print_probe
-from controller.process.clocks import WallClock
-from controller.runs import directory as run_directory
-from controller.service.probe import compared
-from controller.service.probe import probe as read_devices
-from controller.simulation import options
-from controller.simulation.faults import load_faults
-from controller.simulation.master import Job
-from controller.simulation.run import run_simulation
-from core.config import Config
-from core.errors import Fault, GridlabError, InputError
-from core.load import load_config, load_scenario
+from core.errors import GridlabError
 
 
 def simulate(
@@ -52,30 +35,24 @@ def simulate(
     quiet: QuietOption = False,
 ) -> None:
     """Run a day in closed loop against the simulated plant, over real sockets of this machine."""
+    from functools import partial
+
+    from controller.cli.screens import loop as screen
+    from controller.process.clocks import WallClock
+    from controller.runs import directory as run_directory
+    from controller.simulation.options import Wanted
+    from controller.simulation.run import run_simulation
+    from core.load import load_config
+
     clock, settings = WallClock(), load_config(config)
-    require_converters(settings, config)
-    for variant in ("forecast", "realised"):
-        load_scenario(settings, config, variant)
-    begin, over = options.span(settings, start, end)
-    job = Job(
-        config=settings,
-        path=config,
-        start=begin,
-        end=over,
-        seed=seed,
-        coordinate=not uncoordinated,
-        margin=options.margin(margin),
-        pace=options.pace(pace),
-        faults=load_faults(faults, settings) if faults else (),
-        server_key=server_key,
-        live_port=live_port if live else None,
-    )
+    port = live_port if live else None
+    wanted = Wanted(start, end, pace, not uncoordinated, margin, faults, seed, server_key, port)
+    job = wanted.job(settings, config)
     run_path = run_directory.choose(out, settings.name, clock.now())
-    with loop_screen.progress(job, quiet) as observe:
-        announce = partial(loop_screen.print_live, quiet=quiet)
-        summary = run_simulation(job, run_path, clock, observe, announce)
+    with screen.progress(job, quiet) as observe:
+        summary = run_simulation(job, run_path, clock, observe, partial(screen.print_live, quiet=quiet))
     if not quiet:
-        loop_screen.print_result(summary, run_path)
+        screen.print_result(summary, run_path)
 
 
 def plant(
@@ -84,6 +61,8 @@ def plant(
     server_key: ServerKeyOption = None,
 ) -> None:
     """Run the simulated laboratory at the addresses of its devices, until it is told to stop."""
+    from core.load import load_config
+
     load_config(config)
     key = () if server_key is None else ("--server-key", str(server_key))
     os.execv(sys.executable, [sys.executable, "-m", "sim_plant", str(config), "--pace", str(pace), *key])
@@ -95,6 +74,15 @@ def check(
     quiet: QuietOption = False,
 ) -> None:
     """Validate a scenario and all files that it names."""
+    import asyncio
+
+    from controller.cli.screens import plan as screen
+    from controller.cli.screens.probe import print_probe
+    from controller.process.clocks import WallClock
+    from controller.service.probe import compared
+    from controller.service.probe import probe as read_devices
+    from core.load import load_config, load_scenario
+
     checked = load_config(config)
     for variant in ("forecast", "realised"):
         load_scenario(checked, config, variant)
@@ -117,29 +105,21 @@ def chaos(
     quiet: QuietOption = False,
 ) -> None:
     """Run the closed loop under every fault, and judge its histories; records of trials are kept with --out."""
+    from controller.chaos.campaign import Campaign, chosen, run_campaign
+    from controller.cli.screens import chaos as screen
+    from controller.cli.screens.terminal import print_path
+    from controller.process.clocks import WallClock
+    from controller.runs import directory as run_directory
+    from controller.simulation.options import require_converters
+    from core.load import load_config
+
     settings = load_config(config)
     require_converters(settings, config)
     folder = run_directory.choose(out, f"{settings.name}-chaos", WallClock().now())
-    with chaos_screen.progress(quiet) as observe:
+    with screen.progress(quiet) as observe:
         results = run_campaign(Campaign(config, chosen(fault), seeds, folder, out is not None, jobs), observe)
     if not quiet:
-        chaos_screen.print_table(results)
-        screen.print_path("tables", folder)
+        screen.print_table(results)
+        print_path("tables", folder)
     if failed := [result for result in results if not result.passed]:
         raise GridlabError(f"{len(failed)} of {len(results)} trials not judged safe; records in {folder}")
-
-
-def require_converters(settings: Config, path: Path) -> None:
-    """A simulated run reproduces every prosumer by a converter.
-
-    Raises:
-        InputError: somebody has none.
-    """
-    allowed = "the name of a converter in `devices`"
-    faults = [
-        Fault(str(path), f"prosumers[{k}].converter", "none", allowed)
-        for k, prosumer in enumerate(settings.prosumers)
-        if prosumer.converter is None
-    ]
-    if faults:
-        raise InputError(faults)

@@ -1,16 +1,12 @@
 """Commands of a laboratory's computer: the service, its planner, its guardian."""
 
-import asyncio
-import logging
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from controller.api import serve as serving
 from controller.cli.arguments import (
     ConfigArgument,
     LivePortOption,
@@ -19,16 +15,7 @@ from controller.cli.arguments import (
     QuietOption,
     StateOption,
 )
-from controller.cli.laboratory import require_converters
-from controller.cli.screens import loop as loop_screen
-from controller.planner import unit
-from controller.process.clocks import WallClock
-from controller.runs import directory as run_directory
-from controller.service.setup import Setup
-from controller.service.stores import AUDIT
-from core.devices import Outcome
 from core.errors import GridlabError
-from core.load import load_config
 
 
 def serve(
@@ -43,17 +30,30 @@ def serve(
 
     An --out that an earlier `serve` has written to is continued.
     """
+    import asyncio
+    from functools import partial
+
+    from controller.api import serve as serving
+    from controller.cli.screens.loop import print_serving
+    from controller.cli.screens.status import print_released
+    from controller.process.clocks import WallClock
+    from controller.runs import directory as run_directory
+    from controller.service.setup import Setup
+    from controller.service.stores import AUDIT
+    from controller.simulation.options import require_converters
+    from core.devices import Outcome
+    from core.load import load_config
+
     clock, settings = WallClock(), load_config(config)
     if not any(prosumer.converter for prosumer in settings.prosumers):
         require_converters(settings, config)
     run_path = out if out and (out / AUDIT).exists() else run_directory.choose(out, settings.name, clock.now())
     setup = Setup(settings, config, run_path, state, planner=planner)
     log_to_stderr()
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
-    started = partial(loop_screen.print_serving, run_path=run_path, quiet=quiet)
+    started = partial(print_serving, run_path=run_path, quiet=quiet)
     outcomes = asyncio.run(serving.serve(setup, clock, live_port, started))
     if not quiet:
-        loop_screen.print_released(outcomes)
+        print_released(outcomes)
     if unsafe := [name for name, outcome in outcomes.items() if outcome is not Outcome.VERIFIED]:
         raise GridlabError(f"not known to be safe, their leases end within 75 s: {', '.join(unsafe)}")
 
@@ -62,6 +62,10 @@ def planner(
     socket: Annotated[Path, typer.Option(help="Socket file to listen on.", show_default=False)],
 ) -> None:
     """Compute plans for a `gridlab serve --planner`, until SIGTERM; needs no network."""
+    import asyncio
+
+    from controller.planner import unit
+
     log_to_stderr()
     asyncio.run(unit.serve(socket))
 
@@ -73,4 +77,7 @@ def guardian(config: ConfigArgument, state: StateOption = Path("state")) -> None
 
 def log_to_stderr() -> None:
     """As a service manager keeps it."""
+    import logging
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)

@@ -5,14 +5,15 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import requests as commands
 from controller.cli.arguments import QuietOption, StateOption
 from controller.process.modes import Mode
 
 
 def status(state: StateOption = Path("state"), quiet: QuietOption = False) -> None:
     """Show what a running service does, and how its devices are."""
-    commands.status(state, quiet)
+    from controller.cli import requests
+
+    requests.status(state, quiet)
 
 
 def mode(
@@ -22,7 +23,9 @@ def mode(
     quiet: QuietOption = False,
 ) -> None:
     """Tell a running service what it may do: OFF, MONITOR (read and decide) or ACTIVE (write as well)."""
-    commands.mode(state, wanted, yes, quiet)
+    from controller.cli import requests
+
+    requests.mode(state, wanted, yes, quiet)
 
 
 def override(
@@ -35,9 +38,13 @@ def override(
     quiet: QuietOption = False,
 ) -> None:
     """Let a converter aim at a power of your own in place of its plan's, within all limits, for a while."""
-    commands.override(state, device, commands.wish(p_kw, q_kvar, minutes, end), quiet)
+    from controller.cli import requests
+
+    requests.override(state, device, requests.wish(p_kw, q_kvar, minutes, end), quiet)
 
 
 def stop(state: StateOption = Path("state"), quiet: QuietOption = False) -> None:
     """Emergency stop: release every converter of a running service at once, and go to MONITOR."""
-    commands.stop(state, quiet)
+    from controller.cli import requests
+
+    requests.stop(state, quiet)

@@ -1,19 +1,15 @@
 """Commands that compute without any device: prices and plans, studies, validation."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from controller.cli.arguments import ConfigArgument, OutOption, QuietOption
-from controller.cli.screens import plan as screen
-from controller.process.clocks import WallClock
-from controller.report import write_report
-from controller.runs import directory as run_directory
-from controller.studies import day_ahead as planning
-from controller.studies import penalty as study
-from core.config import Config
-from core.load import load_config
+
+if TYPE_CHECKING:
+    from controller.studies.penalty import Study
+    from core.config import Config
 
 study_app = typer.Typer(no_args_is_help=True, help="Counterparts of the paper's convergence studies.")
 
@@ -34,11 +30,17 @@ def plan(
     quiet: QuietOption = False,
 ) -> None:
     """Compute day-ahead price signals and plans."""
+    from controller.cli.screens import plan as screen
+    from controller.process.clocks import WallClock
+    from controller.runs import directory as run_directory
+    from controller.studies import day_ahead
+    from core.load import load_config
+
     clock = WallClock()
     settings = with_options(load_config(config), splitting=splitting, max_iterations=max_iterations, budget_s=budget_s)
     run_path = run_directory.choose(out, settings.name, clock.now())
     with screen.progress(settings.coordination, quiet) as observer:
-        summary = planning.plan(settings, config, run_path, clock, not uncoordinated, observer)
+        summary = day_ahead.plan(settings, config, run_path, clock, not uncoordinated, observer)
     if not quiet:
         screen.print_result(summary, run_path)
 
@@ -46,17 +48,28 @@ def plan(
 @study_app.command("rho", epilog="Example: gridlab study rho configs/gridlab9.yaml")
 def study_rho(config: ConfigArgument, out: OutOption = None, quiet: QuietOption = False) -> None:
     """Residuals after 80 iterations over a constant penalty (figure 6 of the paper)."""
-    run_study(study.rho, "study-rho", config, out, quiet)
+    from controller.studies.penalty import rho
+
+    run_study(rho, "study-rho", config, out, quiet)
 
 
 @study_app.command("price-response", epilog="Example: gridlab study price-response configs/gridlab9.yaml")
 def study_price_response(config: ConfigArgument, out: OutOption = None, quiet: QuietOption = False) -> None:
     """Cost and violation when everybody minimises the advertised price, over the penalty in it (figure 7)."""
-    run_study(study.price_response, "study-price-response", config, out, quiet)
+    from controller.studies.penalty import price_response
+
+    run_study(price_response, "study-price-response", config, out, quiet)
 
 
-def run_study(kind: study.Study, name: str, config: Path, out: Path | None, quiet: bool) -> None:
+def run_study(kind: "Study", name: str, config: Path, out: Path | None, quiet: bool) -> None:
     """Run a study into a folder of its own and say where it is."""
+    from controller.cli.screens import plan as screen
+    from controller.cli.screens.terminal import print_path
+    from controller.process.clocks import WallClock
+    from controller.report import write_report
+    from controller.runs import directory as run_directory
+    from core.load import load_config
+
     clock = WallClock()
     settings = load_config(config)
     run_path = run_directory.choose(out, f"{settings.name}-{name}", clock.now())
@@ -64,10 +77,10 @@ def run_study(kind: study.Study, name: str, config: Path, out: Path | None, quie
         kind(settings, config, folder, clock, advance)
     write_report(run_path)
     if not quiet:
-        screen.print_path(name, run_path)
+        print_path(name, run_path)
 
 
-def with_options(config: Config, **options: Any) -> Config:
+def with_options(config: "Config", **options: Any) -> "Config":
     """The configuration with command-line options in place of its coordination settings; None leaves one as it is."""
     given = {key: value for key, value in options.items() if value is not None}
     return config.model_copy(update={"coordination": config.coordination.model_copy(update=given)})

@@ -12,7 +12,6 @@ import typer
 from controller.api.client import ask
 from controller.api.messages import Activate, Armed, Changed, Devices, Lower, Nothing, OverrideOrder, Status
 from controller.cli.screens import status as screen
-from controller.cli.screens.loop import print_released
 from controller.process.modes import Mode
 from core.devices import Outcome
 from core.errors import Fault, GridlabError, InputError
@@ -52,7 +51,7 @@ def mode(state: Path, wanted: Mode | None, yes: bool, quiet: bool) -> None:
         released = ask(state, Changed, "mode", Lower(mode=_lower(wanted))).released
     if not quiet:
         screen.print_status(ask(state, Status, "status"))
-        print_released(released)
+        screen.print_released(released)
 
 
 def wish(p_kw: float | None, q_kvar: float, minutes: float, end: bool) -> Wish | None:

@@ -6,15 +6,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.arguments import ConfigArgument, QuietOption, RunArgument
-from controller.cli.screens import plan as screen
-from controller.record.export import export_line_protocol, export_parquet
-from controller.record.export import import_influx as send_run
-from controller.record.influx import seen_from
-from controller.record.outbox import DEAD_LETTERS
-from controller.report import write_report
-from core.config import TelemetryConfig
 from core.errors import Fault, GridlabError, InputError
-from core.load import load_config
 
 
 def report(
@@ -25,9 +17,12 @@ def report(
     quiet: QuietOption = False,
 ) -> None:
     """Rebuild report.html from a plan, a run of the closed loop or a study; two of one kind side by side."""
+    from controller.cli.screens.terminal import print_path
+    from controller.report import write_report
+
     path = write_report(run_dir, other)
     if not quiet:
-        screen.print_path("report", path)
+        print_path("report", path)
 
 
 def export(
@@ -40,24 +35,35 @@ def export(
     quiet: QuietOption = False,
 ) -> None:
     """Write the telemetry of a run for other programs."""
+    from controller.cli.screens.terminal import print_path
+    from controller.record.export import export_line_protocol, export_parquet
+    from core.config import TelemetryConfig
+
     if parquet == line_protocol:
         raise InputError([Fault("export", "", "both forms" if parquet else "no form", "--parquet or --line-protocol")])
     folder, database = out or run_dir / "export", run_dir / TelemetryConfig().sqlite
     write = export_parquet if parquet else export_line_protocol
     write(database, folder)
     if not quiet:
-        screen.print_path("export", folder)
+        print_path("export", folder)
 
 
 def import_influx(run_dir: RunArgument, config: ConfigArgument, quiet: QuietOption = False) -> None:
     """Send the telemetry of a past run to the InfluxDB of CONFIG; doing it again does no harm."""
+    from controller.cli.screens.plan import steps
+    from controller.cli.screens.terminal import print_path
+    from controller.record import export
+    from controller.record.influx import seen_from
+    from controller.record.outbox import DEAD_LETTERS
+    from core.load import load_config
+
     telemetry = load_config(config).telemetry
     if telemetry.influx is None:
         raise InputError(
             [Fault(str(config), "telemetry.influx", "nothing", "a section {url, org, bucket, token_file}")]
         )
-    with screen.steps("import", quiet) as advance:
-        done = send_run(
+    with steps("import", quiet) as advance:
+        done = export.import_influx(
             run_dir / telemetry.sqlite, seen_from(config, telemetry.influx), lambda n, total: advance(n / max(total, 1))
         )
     if done.dead_letters:
@@ -65,4 +71,4 @@ def import_influx(run_dir: RunArgument, config: ConfigArgument, quiet: QuietOpti
             f"{done.dead_letters} of {done.sent + done.dead_letters} points refused: {run_dir / DEAD_LETTERS}"
         )
     if not quiet:
-        screen.print_path(f"{done.sent} points", run_dir)
+        print_path(f"{done.sent} points", run_dir)

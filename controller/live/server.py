@@ -24,12 +24,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from controller.live.feed import Feed
 from controller.live.guard import Guard, refusal
 from controller.live.state import LiveState
+from controller.process.loopback import LOOPBACK
 from core.codec import encode
 from core.errors import Fault, InputError
 
 _log = logging.getLogger(__name__)
 
-LOOPBACK = "127.0.0.1"
 CLIENTS_MAX, CONNECTIONS_MAX = 16, 64
 BEAT_S, RETRY_MS, STOP_S = 5.0, 2000, 2
 """Between signs of life in a silent stream; until a browser asks again; for clients to leave at the end."""

@@ -1,6 +1,8 @@
-"""What the service may do."""
+"""What the service may do, and for how long an operator may do otherwise."""
 
 from enum import StrEnum
+
+LONGEST_OVERRIDE_S = 3600.0
 
 
 class Mode(StrEnum):

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from controller.process.loopback import LOOPBACK
 from core.errors import GridlabError
 
-LOOPBACK = "127.0.0.1"
 START_S, STOP_S = 120.0, 30.0
 """How long a process may take to begin, and to end."""
 LINE_BYTES = 1 << 24

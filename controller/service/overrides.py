@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import hypot
 
+from controller.process.modes import LONGEST_OVERRIDE_S
 from core.errors import Fault, InputError, shown
 from realtime.node import Offer, PlanTargets
 from realtime.tracker import Target
 
 PLAN_ID = "override"
-LONGEST_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ def checked(device: str, p_kw: float, q_kvar: float, for_s: float, rated_kva: Ma
         faults.append(Fault("override", "device", shown(device), f"one of {', '.join(rated_kva)}"))
     elif not hypot(p_kw, q_kvar) <= rated_kva[device]:
         faults.append(Fault("override", "power", f"{p_kw:g} kW, {q_kvar:g} kvar", f"within {rated_kva[device]:g} kVA"))
-    if not 0 <= for_s <= LONGEST_S:
-        faults.append(Fault("override", "for_s", f"{for_s:g} s", f"0 … {LONGEST_S:g} s"))
+    if not 0 <= for_s <= LONGEST_OVERRIDE_S:
+        faults.append(Fault("override", "for_s", f"{for_s:g} s", f"0 … {LONGEST_OVERRIDE_S:g} s"))
     if faults:
         raise InputError(faults)
 

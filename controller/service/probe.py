@@ -13,7 +13,8 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
 
-from controller.accounts.model_check import GridCheck, ModelCheck
+from controller.accounts.grid_check import GridCheck
+from controller.accounts.model_check import ModelCheck
 from core.config import Config
 from core.config_devices import Device, ModbusMeter, OpcUaConverter
 from core.devices import Measurement, Quality

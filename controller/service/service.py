@@ -13,7 +13,8 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from controller.accounts.model_check import GridCheck, ModelCheck
+from controller.accounts.grid_check import GridCheck
+from controller.accounts.model_check import ModelCheck
 from controller.planner.link import AnyPlanner, PlannerLink
 from controller.planner.planner import Planner
 from controller.process.heartbeat import Heartbeat, read_takeover

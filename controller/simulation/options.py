@@ -1,12 +1,67 @@
 """Command-line words of ``gridlab simulate`` as values, each fault in one line."""
 
+from dataclasses import dataclass
 from datetime import datetime, time
+from pathlib import Path
 
+from controller.simulation.faults import load_faults
+from controller.simulation.master import Job
 from core.config import Config
 from core.errors import Fault, InputError
+from core.load import load_scenario
 from core.time import TimeAxis
 
 PACES = {"max": None, "realtime": 1.0}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a user asks of a simulated run.
+
+    Attributes:
+        start, end: HH:MM, local time of the horizon's day; None is its begin and its end.
+        pace: ``max``, ``realtime``, or a factor such as ``60x``.
+        coordinate: False for the selfish baseline.
+        margin: ``auto``, ``off``, or p.u. to the voltage limits; None leaves that of the configuration.
+        faults: a file of faults of the plant's devices.
+        seed: of the noise of the meters.
+        server_key: private key of the plant's servers where the configuration asks for security or TLS.
+        live_port: of a live page on this machine; 0 is a free one, None none at all.
+    """
+
+    start: str | None = None
+    end: str | None = None
+    pace: str = "max"
+    coordinate: bool = True
+    margin: str | None = None
+    faults: Path | None = None
+    seed: int = 0
+    server_key: Path | None = None
+    live_port: int | None = None
+
+    def job(self, config: Config, path: Path) -> Job:
+        """The run to simulate; ``config`` was read from ``path``.
+
+        Raises:
+            InputError: a word, a series, or a file of faults is faulty, or a prosumer has no converter.
+        """
+        require_converters(config, path)
+        for variant in ("forecast", "realised"):
+            load_scenario(config, path, variant)
+        start, end = span(config, self.start, self.end)
+        return Job(
+            config=config,
+            path=path,
+            start=start,
+            end=end,
+            seed=self.seed,
+            coordinate=self.coordinate,
+            margin=margin(self.margin),
+            pace=pace(self.pace),
+            faults=load_faults(self.faults, config) if self.faults else (),
+            server_key=self.server_key,
+            live_port=self.live_port,
+        )
 
 
 def pace(text: str) -> float | None:
@@ -56,6 +111,22 @@ def span(config: Config, begin: str | None, end: str | None) -> tuple[datetime, 
     if not first < last:
         raise InputError([Fault("--end", "", str(end), f"a time after {first:%H:%M}")])
     return first, last
+
+
+def require_converters(settings: Config, path: Path) -> None:
+    """A simulated run reproduces every prosumer by a converter.
+
+    Raises:
+        InputError: somebody has none.
+    """
+    allowed = "the name of a converter in `devices`"
+    faults = [
+        Fault(str(path), f"prosumers[{k}].converter", "none", allowed)
+        for k, prosumer in enumerate(settings.prosumers)
+        if prosumer.converter is None
+    ]
+    if faults:
+        raise InputError(faults)
 
 
 def _instant(option: str, text: str, axis: TimeAxis) -> datetime:

@@ -14,10 +14,11 @@ from threading import Thread
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from controller.api.address import LOCK
 from controller.api.app import Api
 from controller.api.follow import at_addresses
 from controller.api.rates import Rate, Rates
-from controller.api.serving import LOCK, api_server
+from controller.api.serving import api_server
 from controller.api.tokens import Role, Tokens, token_of
 from controller.live.state import LiveState
 from controller.process.clocks import SteppedClock, WallClock

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from controller.chaos.running import Result
 from controller.chaos.table import COLUMNS, rows
-from controller.cli.screens.plan import console
+from controller.cli.screens.terminal import console
 
 
 @contextmanager

@@ -7,10 +7,9 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from controller.cli.screens.plan import console, print_path, prosumer_table
+from controller.cli.screens.terminal import console, print_path, prosumer_table
 from controller.process.modes import Mode
 from controller.simulation.master import Job, Moment
-from core.devices import Outcome
 from core.time import TimeAxis
 
 
@@ -59,12 +58,6 @@ def print_live(port: int, quiet: bool) -> None:
     """Where the live page is."""
     if not quiet:
         console.print(f"live page: http://127.0.0.1:{port}/")
-
-
-def print_released(outcomes: Mapping[str, Outcome]) -> None:
-    """What became of each converter at the end."""
-    for name, outcome in outcomes.items():
-        console.print(f"{name}: {'safe, read back' if outcome is Outcome.VERIFIED else f'[red]{outcome}'}")
 
 
 def _digits(v_pu: float | None) -> str:

@@ -5,15 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from controller.cli.screens.terminal import console, print_path, prosumer_table
 from core.config import Config, CoordinationConfig
 from core.plan import SIMULTANEOUS_VISIBLE_KW
 from mpc.coordination.outcome import Iteration
-
-console = Console(highlight=False)
 
 
 @contextmanager
@@ -38,15 +35,6 @@ def steps(name: str, quiet: bool) -> Iterator[Callable[[float], None]]:
     with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
         task = bar.add_task(name, total=1.0)
         yield lambda share: bar.update(task, completed=share)
-
-
-def prosumer_table(title: str, *headings: str) -> Table:
-    """An empty table with a row per prosumer and columns of numbers."""
-    table = Table(title=title)
-    table.add_column("prosumer")
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    return table
 
 
 def print_result(summary: dict[str, Any], run_path: Path) -> None:
@@ -74,11 +62,6 @@ def print_checked(config: Config, path: Path) -> None:
         f"{path}: valid; {len(nodes)} nodes, {len(config.prosumers)} prosumers, {len(config.devices)} devices, "
         f"{config.horizon.date} in steps of {config.horizon.step_min} min"
     )
-
-
-def print_path(what: str, path: Path) -> None:
-    """Where something was written, alone on its line so that it can be copied."""
-    console.print(f"{what}: {path}", soft_wrap=True)
 
 
 def _amounts(cost: dict[str, float]) -> list[str]:

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.accounts.model_check import WARNING_PU, ModelCheck
-from controller.cli.screens.plan import console
+from controller.cli.screens.terminal import console
 from controller.service.probe import DeviceReport
 from core.devices import Quality
 

@@ -1,12 +1,14 @@
 """What the terminal shows of a running service."""
 
+from collections.abc import Mapping
+
 from rich.markup import escape
 from rich.table import Table
 
 from controller.accounts.model_check import ModelCheck
 from controller.api.messages import Armed, Changed, Devices, Status
-from controller.cli.screens.loop import print_released
-from controller.cli.screens.plan import console
+from controller.cli.screens.terminal import console
+from core.devices import Outcome
 
 
 def print_status(status: Status) -> None:
@@ -57,6 +59,12 @@ def print_stopped(changed: Changed) -> None:
     """What became of it."""
     console.print(f"mode {changed.mode}")
     print_released(changed.released)
+
+
+def print_released(outcomes: Mapping[str, Outcome]) -> None:
+    """What became of each converter at the end."""
+    for name, outcome in outcomes.items():
+        console.print(f"{name}: {'safe, read back' if outcome is Outcome.VERIFIED else f'[red]{outcome}'}")
 
 
 def _print_check(check: ModelCheck | None) -> None:

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +210,8 @@ def test_plant_listens_at_the_devices_of_the_configuration_until_it_is_said_to_s
 @pytest.mark.parametrize("words", [(), ("study",), ("plan", "--help"), ("study", "rho", "--help")])
 def test_help(capsys: Capsys, words: tuple[str, ...]) -> None:
     assert "Usage: gridlab" in gridlab(capsys, *words).out
+
+
+def test_version(capsys: Capsys) -> None:
+    ended = gridlab(capsys, "--version")
+    assert (ended.code, ended.out) == (0, f"gridlab {version('gridlab')}\n")

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from controller.accounts.model_check import WARNING_PU, GridCheck, ModelCheck
+from controller.accounts.grid_check import GridCheck
+from controller.accounts.model_check import WARNING_PU, ModelCheck
 from core.config import Config
 from core.config_devices import ModbusMeter
 from core.devices import Measurement, Quality

@@ -1,0 +1,39 @@
+"""Where the service of a state folder listens: how its clients find it."""
+
+import fcntl
+import json
+from pathlib import Path
+
+from core.errors import Fault, GridlabError, InputError
+
+ADDRESS, LOCK = "api.json", "lock"
+
+
+def port_of(state: Path) -> int:
+    """Where the service of a state folder listens.
+
+    A service that was killed leaves its file behind, and anybody may have its port now: only while the folder is
+    locked does a client show its token there.
+
+    Raises:
+        InputError: no service runs.
+        GridlabError: it does not listen yet, or no more.
+    """
+    path = state / ADDRESS
+    if not _locked(state / LOCK):
+        raise InputError([Fault("--state", "", str(state), "the state folder of a running `gridlab serve`")])
+    try:
+        return int(json.loads(path.read_text(encoding="ascii"))["port"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise GridlabError(f"{path}: no address; the service may be starting or stopping") from error
+
+
+def _locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,22 @@
+"""The terminal itself, and what several screens print."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+console = Console(highlight=False)
+
+
+def prosumer_table(title: str, *headings: str) -> Table:
+    """An empty table with a row per prosumer and columns of numbers."""
+    table = Table(title=title)
+    table.add_column("prosumer")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def print_path(what: str, path: Path) -> None:
+    """Where something was written, alone on its line so that it can be copied."""
+    console.print(f"{what}: {path}", soft_wrap=True)

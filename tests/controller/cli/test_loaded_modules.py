@@ -1,0 +1,58 @@
+"""The program loads what a command needs, and no more: an operator does not wait for solvers and drivers."""
+
+from pathlib import Path
+
+import pytest
+
+from controller.process.modes import Mode
+from tests.support.api import Running
+from tests.support.footprint import footprint
+
+TERMINAL = {
+    "typer", "rich", "markdown_it", "mdurl", "pygments", "shellingham", "annotated_doc", "typing_extensions", "attr",
+    "pydantic", "pydantic_core", "annotated_types", "typing_inspection",
+}  # fmt: skip
+"""Typer and Rich with what they use, pydantic for the types of options."""
+OPTIONS = {
+    "controller.cli", "controller.cli.arguments", "controller.cli.laboratory", "controller.cli.operation",
+    "controller.cli.operator", "controller.cli.planning", "controller.cli.runs", "controller.process",
+    "controller.process.modes", "core", "core.errors",
+}  # fmt: skip
+CLIENT = {
+    "controller.accounts", "controller.accounts.model_check", "controller.api", "controller.api.address",
+    "controller.api.client", "controller.api.endpoints", "controller.api.messages", "controller.api.tokens",
+    "controller.cli.requests", "controller.cli.screens", "controller.cli.screens.status",
+    "controller.cli.screens.terminal", "controller.process.loopback", "controller.record", "controller.record.records",
+    "core.devices",
+}  # fmt: skip
+LARGEST_MIB = 64.0
+
+
+def own(modules: frozenset[str]) -> set[str]:
+    return {name for name in modules if name.partition(".")[0] in ("core", "mpc", "realtime", "drivers", "controller")}
+
+
+@pytest.mark.parametrize("words", [("--help",), ("plan", "--help"), ("simulate", "--help"), ("--version",)])
+def test_help_loads_options_alone(tmp_path: Path, words: tuple[str, ...]) -> None:
+    used = footprint(tmp_path, *words)
+    assert used.code == 0
+    assert used.foreign <= TERMINAL
+    assert own(used.modules) == {"controller", *OPTIONS}
+
+
+def test_completion_loads_options_alone(tmp_path: Path) -> None:
+    used = footprint(tmp_path, _GRIDLAB_COMPLETE="complete_bash", COMP_WORDS="gridlab st", COMP_CWORD="1")
+    assert {"status", "stop", "study"} <= set(used.out.split())
+    assert used.foreign <= TERMINAL
+    assert own(used.modules) == {"controller", *OPTIONS}
+
+
+@pytest.mark.parametrize("words", [("status",), ("mode",), ("mode", "active", "--yes"), ("stop",)])
+def test_an_operator_loads_a_client_alone(api: Running, tmp_path: Path, words: tuple[str, ...]) -> None:
+    api.set_mode(Mode.ACTIVE if words == ("stop",) else Mode.MONITOR)
+    used = footprint(tmp_path, *words, "--state", api.folder)
+    assert used.code == 0, used.out
+    assert used.out
+    assert used.foreign <= TERMINAL
+    assert own(used.modules) <= {"controller", *OPTIONS, *CLIENT}
+    assert 0 < used.memory_mib <= LARGEST_MIB
