@@ -6,6 +6,8 @@ from shlex import quote
 import pandas as pd
 
 from controller.report.comparison import amounts_table, names, prosumers_table
+from controller.report.day.chapters import CONVERGED, COORDINATED, COSTS, SELFISH, convergence, facts
+from controller.report.day.figures import day_figure as plan_figure
 from controller.report.loop import tables
 from controller.report.loop.amounts import amounts, whom
 from controller.report.loop.checks import checks
@@ -21,21 +23,8 @@ from controller.report.loop.figures import (
 from controller.report.loop.header import end
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.violations import event_table, node_table, quantity_table
-from controller.report.plan.chapters import (
-    CONVERGED,
-    COORDINATED,
-    COSTS,
-    SELFISH,
-    chapter,
-    convergence,
-    drawing,
-    drawn,
-    facts,
-    note,
-    origin,
-)  # fmt: skip
-from controller.report.plan.figures import day_figure as plan_figure
 from controller.report.primitives.amounts import number, percent
+from controller.report.primitives.chapter import chapter, drawing, drawn, note, origin
 from controller.report.primitives.drawing import Drawing
 from controller.report.primitives.guide import guide
 from controller.report.primitives.markup import Markup, tag
@@ -183,7 +172,7 @@ def _balances(record: LoopRecord) -> Markup:
     text = """A battery exists only in the controller’s books, which integrate measured power. True is what load and PV
         in force left over from what the node really drew; the difference is relative to charged plus discharged
         energy."""
-    return chapter("BatteryAccount of the batteries", tables.balance_table(record), note(text))
+    return chapter("Energy balance of the batteries", tables.balance_table(record), note(text))
 
 
 def _counterparts(record: LoopRecord, key: str) -> dict[str, str]:

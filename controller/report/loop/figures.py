@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from controller.accounts.voltage_parts import predicted_supply
 from controller.report.comparison import names
+from controller.report.day.figures import name_prosumers, stacked
 from controller.report.loop import panels
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.trace import trace
-from controller.report.plan.figures import name_prosumers, stacked
 from controller.report.primitives.participants import Participants
 from controller.report.primitives.style import (
     ASKED,

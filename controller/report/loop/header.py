@@ -6,9 +6,9 @@ from controller.report.loop.checks import Check, checks
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.summary import LoopSummary
 from controller.report.loop.tables import local
-from controller.report.plan.header import banner, masthead, tile
 from controller.report.primitives.amounts import UNKNOWN, magnitude, number, percent
 from controller.report.primitives.markup import Markup, tag
+from controller.report.primitives.page import banner, masthead, tile
 
 
 def header(record: LoopRecord) -> Markup:

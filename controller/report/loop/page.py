@@ -3,7 +3,7 @@
 from controller.report.loop.chapters import chapters
 from controller.report.loop.header import header
 from controller.report.loop.record import LoopRecord
-from controller.report.plan.page import document
+from controller.report.primitives.page import document
 
 
 def loop_page(record: LoopRecord, other: LoopRecord | None) -> str:

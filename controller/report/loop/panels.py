@@ -4,9 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from controller.report.loop.record import LoopRecord
-from controller.report.loop.trace import held, trace
-from controller.report.plan.panels import (
+from controller.report.day.panels import (
     AVAILABLE,
     NEAR_ZERO,
     PERCENT,
@@ -16,6 +14,8 @@ from controller.report.plan.panels import (
     pv_axis,
     voltage_axis,
 )  # fmt: skip
+from controller.report.loop.record import LoopRecord
+from controller.report.loop.trace import held, trace
 from controller.report.primitives.participants import Participants
 from controller.report.primitives.style import BOUND, INK, LIMIT, Key, Look, handle
 from core.arrays import FloatArray

@@ -7,7 +7,7 @@ import pandas as pd
 
 from controller.accounts.voltage_quality import INTERVAL
 from controller.report.loop.record import LoopRecord
-from controller.report.plan.violations import SLACK
+from controller.report.primitives.amounts import SLACK
 from mpc.grid.rows import PU_PER_RATING
 
 

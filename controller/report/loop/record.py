@@ -10,9 +10,9 @@ import pandas as pd
 
 from controller.accounts.closing import HINDSIGHT
 from controller.accounts.voltage_quality import ten_minute_means
+from controller.report.day.files import differing, plan_axis, read_iterations, read_plan, read_voltages, require_names
 from controller.report.loop.summary import LoopSummary
 from controller.report.loop.telemetry import cycle_times
-from controller.report.plan.record import differing, plan_axis, read_iterations, read_plan, read_voltages, require_names
 from controller.report.primitives.drawing import Plan
 from controller.report.primitives.participants import Participants, participants
 from controller.report.primitives.summary import parse

@@ -8,8 +8,7 @@ from controller.report.loop.causes import cause
 from controller.report.loop.quantities import quantities
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.tables import local
-from controller.report.plan.tables import DECIMALS
-from controller.report.primitives.amounts import UNKNOWN, number, signed
+from controller.report.primitives.amounts import DECIMALS, UNKNOWN, number, signed
 from controller.report.primitives.markup import Markup, joined, row, table, tag
 
 ROWS, NAMED = 24, 3

@@ -1,31 +1,20 @@
 """The chapters of a report: a heading, a table or figure, and how to read it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from shlex import quote
 
-import pandas as pd
-from matplotlib.figure import Figure
-
-from controller.report.comparison import plan_comparison
-from controller.report.plan.figures import convergence_figure, day_figure, exchange_figure, extremes_figure
+from controller.report.day.chapters import CONVERGED, COORDINATED, COSTS, SELFISH, convergence, facts
+from controller.report.day.figures import day_figure
+from controller.report.plan.comparison import plan_comparison
+from controller.report.plan.figures import exchange_figure, extremes_figure
 from controller.report.plan.record import Day, Record
 from controller.report.plan.tables import cost_table, excursion_tables
-from controller.report.primitives import svg
 from controller.report.primitives.amounts import magnitude, number
+from controller.report.primitives.chapter import chapter, drawn, note, origin
 from controller.report.primitives.guide import guide
-from controller.report.primitives.markup import Markup, tag
-from controller.report.primitives.summary import Described, RunSummary, Summary
+from controller.report.primitives.markup import Markup
+from controller.report.primitives.summary import Summary
 from controller.report.primitives.times import changes
-
-SELFISH = """Each prosumer minimises its own bill: batteries buy when the tariff is low and sell when it is high, all
-    at the same time, and no PV is curtailed that earns something."""
-COORDINATED = """The price is what one more kWh costs a prosumer under the signal. It follows the tariff where no limit
-    binds. A lower price asks for consumption against high voltages, a higher one for less of it; it is zero where PV
-    is curtailed (shaded), since more of it is worth nothing. Batteries wait for the hours in which the grid needs
-    them."""
-CONVERGED = "How the coordination converged"
-COSTS = "costs"
-"""Id of the chapter that is the counterpart of table 3."""
 
 
 def chapters(record: Record, other: Record | None) -> Iterator[Markup]:
@@ -99,16 +88,6 @@ def _exchange(record: Record) -> Markup:
     return drawn("The upper grid and reactive power", exchange_figure(record), "exchange", text)
 
 
-def convergence(scenario: Described, iterations: pd.DataFrame, key: str, title: str) -> Markup:
-    """Of the day-ahead coordination."""
-    text = """All axes are logarithmic. Residuals tell how far prosumers and grid operator disagree (primal) and still
-        move (dual), for the prosumer with the largest. The gap compares the cost with a proven lower bound, where one
-        was asked for; it can be negative (hollow) while limits are violated. The coordination ends when gap and
-        violation are below their tolerances; the linearisation is renewed until its error does not matter. ▽ marks
-        zeros. Counterpart of figure 5 of the paper."""
-    return drawn(title, convergence_figure(scenario, iterations), key, text)
-
-
 def _origin(record: Record, other: Record | None) -> Markup:
     summary, scenario = record.summary, record.summary.scenario
     more = {"tolerances": f"gap {scenario.gap_tol:g}, violation {scenario.violation_tol_pu:g} p.u."}
@@ -123,43 +102,6 @@ def _command(summary: Summary) -> str:
         caps = f"--max-iterations {scenario.max_iterations} --budget-s {scenario.budget_s:g}"
         options = f"--splitting {scenario.splitting} {caps}"
     return f"gridlab {summary.command} {quote(summary.config)} {options}"
-
-
-def facts(summary: RunSummary, computed: str) -> dict[str, str]:
-    """What a run depends on."""
-    return {
-        "configuration": f"SHA-256 {summary.config_sha256} of the configuration with all series that it names",
-        "version": f"gridlab {summary.version}",
-        "computed": computed,
-        "seed": "none, nothing is random" if summary.seed is None else str(summary.seed),
-    }
-
-
-def origin(command: str, given: Mapping[str, str]) -> Markup:
-    """How to get the same again."""
-    items = [part for name, value in given.items() for part in (tag("dt", name), tag("dd", value))]
-    return chapter("How to reproduce it", tag("pre", command), tag("dl", *items, class_="origin"))
-
-
-def note(text: str) -> Markup:
-    """How to read what stands above it."""
-    return tag("p", text, class_="note")
-
-
-def drawn(title: str, figure: Figure, key: str, reading: str) -> Markup:
-    """A chapter that consists of a figure; ``key`` tells it from others of the page."""
-    shown = drawing(figure, key, title)
-    return tag("section", tag("h2", title), shown, tag("p", reading, class_="reading"), class_="drawn", id=key)
-
-
-def drawing(figure: Figure, key: str, title: str) -> Markup:
-    """The figure alone."""
-    return tag("figure", Markup(svg.inline(figure, key, title)))
-
-
-def chapter(title: str, *content: Markup, key: str | None = None) -> Markup:
-    """A heading and what belongs to it; ``key`` is the id by which others of the page refer to it."""
-    return tag("section", tag("h2", title), *content, **({} if key is None else {"id": key}))
 
 
 def participants_note(record: Record) -> str:

@@ -1,19 +1,15 @@
-"""The figures of a run, one function each: counterparts of figures 3 to 5 of paper A, and two of the grid."""
-
-from collections.abc import Callable, Mapping
+"""The figures of the grid: the upper grid, nodes and lines, without and with coordination."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from controller.report.plan.panels import battery, price, pv, reactive, soc, tariff, voltages
+from controller.report.day.figures import has_battery, name_prosumers, stacked
+from controller.report.day.panels import reactive
 from controller.report.plan.record import Day, Record
-from controller.report.primitives.drawing import Drawing, Plan
 from controller.report.primitives.style import (
     BOUND,
-    COLOURS,
     INK,
     WIDTH_IN,
     WITH,
@@ -21,48 +17,23 @@ from controller.report.primitives.style import (
     Key,
     Look,
     handle,
-    log_scale,
-    magnitudes,
     short,
     steps,
     styled,
 )  # fmt: skip
-from controller.report.primitives.summary import Described
-from controller.report.primitives.times import description, edges_h, ticks
-from core.time import TimeAxis
-
-Panel = Callable[[Axes, Drawing, Plan], None]
+from controller.report.primitives.times import edges_h
 
 LABELLED_UP_TO = 24
-MARKED_UP_TO = 40
-
-
-@styled
-def day_figure(drawing: Drawing, plan: Plan, v_pu: pd.DataFrame | None, coordinated: bool) -> Figure:
-    """Figures 3 and 4: what the prosumers do and, where that is known, what the grid makes of it."""
-    panels: list[tuple[Panel, float]] = [(price, 1.4) if coordinated else (tariff, 0.7)]
-    if _has_battery(plan):
-        panels += [(soc, 1), (battery, 1)]
-    if (plan["pv_available_kw"] > 0).any(axis=None):
-        panels += [(pv, 1)]
-    grid = [] if v_pu is None else [1.4]
-    figure, axes = stacked(drawing.axis, [*(height for _, height in panels), *grid])
-    for ax, (panel, _) in zip(axes, panels, strict=False):
-        panel(ax, drawing, plan)
-    if v_pu is not None:
-        voltages(axes[-1], drawing, v_pu)
-    name_prosumers(figure, drawing.participants.looks)
-    return figure
 
 
 @styled
 def exchange_figure(record: Record) -> Figure:
     """Power drawn from the upper grid without and with coordination, and the reactive power of the batteries."""
     plan = record.result.plan
-    figure, axes = stacked(record.axis, [1.1, 1.1, 1.1] if _has_battery(plan) else [1.1, 1.1])
+    figure, axes = stacked(record.axis, [1.1, 1.1, 1.1] if has_battery(plan) else [1.1, 1.1])
     _exchange(axes[0], record, "p_kw", "active\npower (kW)")
     _exchange(axes[1], record, "q_kvar", "reactive\npower (kvar)")
-    if _has_battery(plan):
+    if has_battery(plan):
         reactive(axes[2], record.drawing, plan)
         name_prosumers(figure, record.participants.looks)
     return figure
@@ -90,61 +61,6 @@ def extremes_figure(record: Record) -> Figure:
     _name_places(lines, record.result.i_a.columns, "line")
     figure.legend(list(key.entries.values()), list(key.entries), loc="outside upper left", ncols=3)
     return figure
-
-
-@styled
-def convergence_figure(scenario: Described, table: pd.DataFrame) -> Figure:
-    """Figure 5: residuals, certified gap, violation and linearisation error, penalty over the rounds of ``table``."""
-    curves = (
-        ("residuals", ("primal", "dual"), ("primal (kW)", f"dual ({scenario.currency}/kW)"), None),
-        ("certified |gap|", ("gap_rel",), ("of the cost",), scenario.gap_tol),
-        (
-            "error (p.u.)",
-            ("violation_pu", "linearisation_pu"),
-            ("violation", "linearisation"),
-            scenario.violation_tol_pu,
-        ),
-        ("penalty", ("rho",), (f"ρ ({scenario.currency}/kW²)",), None),
-    )
-    figure = Figure(figsize=(WIDTH_IN, 3.9), layout="constrained")
-    axes = figure.subplots(2, 2, sharex=True)
-    for ax, (title, columns, labels, tolerance) in zip(axes.flat, curves, strict=True):
-        key = Key()
-        for column, label, color in zip(columns, labels, (COLOURS[0], COLOURS[4]), strict=False):
-            markers = column == "gap_rel" or len(table) <= MARKED_UP_TO
-            magnitudes(ax, table["iteration"].to_numpy(float), table[column].to_numpy(float), Look(color), markers)
-            key.add(label, handle(Look(color)))
-        if tolerance is not None:
-            ax.axhline(tolerance, **BOUND.line())
-            key.add("tolerance", handle(BOUND))
-        log_scale(ax)
-        ax.set_title(title)
-        key.show(ax, above=True)
-    axes[0, 0].set_xlim(0.5, max(table["iteration"].max() + 0.5, 2))
-    axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
-    for ax in axes[1]:
-        ax.set_xlabel("round")
-    return figure
-
-
-def stacked(axis: TimeAxis, heights: list[float]) -> tuple[Figure, list[Axes]]:
-    """Panels above each other on one time axis."""
-    figure = Figure(figsize=(WIDTH_IN, 1.05 * sum(heights) + 0.7))
-    figure.set_layout_engine("constrained", h_pad=0.03, hspace=0.02)
-    axes = list(np.atleast_1d(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)))
-    positions, labels = ticks(axis)
-    axes[-1].set(xlim=(0, edges_h(axis)[-1]), xlabel=description(axis))
-    axes[-1].set_xticks(positions, labels)
-    for ax in axes[:-1]:
-        ax.tick_params(axis="x", length=0)
-    figure.align_ylabels(axes)
-    return figure, axes
-
-
-def name_prosumers(figure: Figure, looks: Mapping[str, Look]) -> None:
-    """The legend of prosumers that all panels share."""
-    labels = [short(name) for name in looks]
-    figure.legend([handle(look) for look in looks.values()], labels, loc="outside upper left", ncols=6)
 
 
 def _exchange(ax: Axes, record: Record, quantity: str, label: str) -> None:
@@ -180,7 +96,3 @@ def _name_places(ax: Axes, names: pd.Index, kind: str) -> None:
     else:
         ax.set_xlabel(f"{len(names)} {kind}s in the order of the grid")
     ax.grid(visible=False, axis="x")
-
-
-def _has_battery(plan: Plan) -> bool:
-    return bool(plan["soc"].notna().any(axis=None))

@@ -1,12 +1,11 @@
 """The head of a report: what was computed, how it ended, and the numbers that matter."""
 
-from collections.abc import Iterable
-
 from controller.report.plan.record import Record
 from controller.report.plan.tables import excursion_name, total, worst
 from controller.report.plan.violations import excursions
 from controller.report.primitives.amounts import magnitude, number, percent
 from controller.report.primitives.markup import Markup, tag
+from controller.report.primitives.page import banner, masthead, tile
 from controller.report.primitives.summary import Summary
 from core.plan import SIMULTANEOUS_VISIBLE_KW
 
@@ -26,18 +25,6 @@ def header(record: Record) -> Markup:
         f"{len(summary.cost_chf)} prosumers, {len(record.result.v_pu.columns)} nodes"
     )
     return masthead(summary.command, summary.name, facts, _verdict(record), *_warnings(summary), tiles=_tiles(record))
-
-
-def masthead(command: str, name: str, facts: str, *words: Markup, tiles: Iterable[Markup] = ()) -> Markup:
-    """The head of a page: what ran, on what, how it ended, and the numbers that count."""
-    return tag(
-        "header",
-        tag("p", f"gridlab {command}", class_="eyebrow"),
-        tag("h1", name),
-        tag("p", facts, class_="facts"),
-        *words,
-        tag("dl", *tiles, class_="tiles"),
-    )
 
 
 def _verdict(record: Record) -> Markup:
@@ -78,11 +65,6 @@ def _infeasible(record: Record) -> Markup:
     if len(found) > LISTED:
         items.append(tag("li", f"and {len(found) - LISTED} more limits, see below"))
     return banner("bad", "Limits that nobody can hold", text, tag("ul", *items))
-
-
-def banner(kind: str, title: str, text: str, *more: Markup) -> Markup:
-    """A coloured box; ``kind`` is good, warn or bad."""
-    return tag("div", tag("strong", title), tag("p", text), *more, class_=f"banner {kind}", role="status")
 
 
 def _warnings(summary: Summary) -> list[Markup]:
@@ -128,8 +110,3 @@ def _bound_note(summary: Summary) -> str:
 def _curtailed_note(record: Record) -> str:
     available = float(record.result.plan["pv_available_kw"].to_numpy().sum()) * record.axis.dt_h
     return f"of {number(available, 1)} kWh available"
-
-
-def tile(name: str, value: str, note: str) -> Markup:
-    """A number that matters, for a list of class tiles."""
-    return tag("div", tag("dt", name), tag("dd", value, tag("small", note)), class_="tile")

@@ -5,14 +5,13 @@ from math import isinf
 
 from controller.report.plan.record import Day, Record
 from controller.report.plan.violations import Excursion, excursions
-from controller.report.primitives.amounts import number, significant
+from controller.report.primitives.amounts import DECIMALS, number, significant
 from controller.report.primitives.drawing import Plan
 from controller.report.primitives.markup import Markup, joined, row, table, tag
 from controller.report.primitives.times import edge
 
 SPANS = 3
 ROWS = 24
-DECIMALS = {"p.u.": 4, "kW": 2, "kvar": 2, "A": 1}
 
 
 def cost_table(record: Record) -> Markup:

@@ -7,10 +7,9 @@ from math import inf
 import numpy as np
 
 from controller.report.plan.record import Day, Record
+from controller.report.primitives.amounts import SLACK
 from core.arrays import FloatArray
 from mpc.grid.rows import PU_PER_RATING
-
-SLACK = {"p_kw": ("upper grid, active power", "kW"), "q_kvar": ("upper grid, reactive power", "kvar")}
 
 
 @dataclass(frozen=True)

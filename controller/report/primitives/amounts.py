@@ -4,6 +4,10 @@ SMALL = 1e-4
 NOTHING = 1e-6
 UNKNOWN = "–"
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+DECIMALS = {"p.u.": 4, "kW": 2, "kvar": 2, "A": 1}
+"""Of a value that is shown beside its limit, by unit."""
+SLACK = {"p_kw": ("upper grid, active power", "kW"), "q_kvar": ("upper grid, reactive power", "kvar")}
+"""Name and unit of what the upper grid delivers."""
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -7,13 +7,12 @@ from shlex import quote
 
 import pandas as pd
 
-from controller.report.plan.chapters import chapter, drawn, origin
-from controller.report.plan.header import masthead
-from controller.report.plan.page import document
-from controller.report.plan.record import columns
 from controller.report.primitives.amounts import UNKNOWN, magnitude
+from controller.report.primitives.chapter import chapter, drawn, origin
+from controller.report.primitives.files import columns
 from controller.report.primitives.guide import guide
 from controller.report.primitives.markup import Markup, joined, row, table
+from controller.report.primitives.page import document, masthead
 from controller.report.primitives.summary import Part, parse
 from controller.report.study.figures import PRICE_RESPONSE, RHO, Panels, study_figure
 from controller.runs.directory import Run

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from controller.report import write_report
-from controller.report.plan.chapters import cast_note
-from controller.report.plan.figures import convergence_figure, day_figure, exchange_figure, extremes_figure
+from controller.report.day.figures import convergence_figure, day_figure
+from controller.report.plan.chapters import participants_note
+from controller.report.plan.figures import exchange_figure, extremes_figure
 from controller.report.plan.header import header
 from controller.report.plan.tables import excursion_tables
 from controller.report.plan.violations import excursions
@@ -282,9 +283,9 @@ def test_collapse_is_no_voltage(copy: Path) -> None:
     found = excursions(days, days.uncoordinated)["N9", -1]
     assert edge(days.axis, found.worst) == "12:00"
     assert "collapse at 12:00" in Page(excursion_tables(days)).text
-    assert "the grid would collapse" in cast_note(days)
+    assert "the grid would collapse" in participants_note(days)
     day = days.uncoordinated
-    figures = (day_figure(days.stage, day.plan, day.v_pu, False), exchange_figure(days), extremes_figure(days))
+    figures = (day_figure(days.drawing, day.plan, day.v_pu, False), exchange_figure(days), extremes_figure(days))
     assert all(figure.axes for figure in figures)
 
 
@@ -294,14 +295,14 @@ def test_large_grid_shows_everybody_as_a_band_and_a_few_as_lines(tmp_path: Path)
     assert len(html.encode()) < MAX_BYTES
     page, found = Page(html), drawings(html)
     assert all(f"house_{k} " in page.text for k in range(30)), "the table has everybody"
-    cast = record(run).cast
-    assert len(cast.shown) == 5
+    participants = record(run).participants
+    assert len(participants.shown) == 5
     compensations = {name: cost["compensation"] for name, cost in summary(run)["cost_chf"].items()}
     assert max(compensations.values()) > 0.01, "else the case shows nothing"
-    assert max(compensations, key=compensations.__getitem__) in cast.shown
+    assert max(compensations, key=compensations.__getitem__) in participants.shown
     for key in ("uncoordinated", "coordinated"):
         labels = texts(found[key])
-        assert set(cast.shown) <= set(labels)
+        assert set(participants.shown) <= set(labels)
         assert {"all 30", "middle 80 %", "median"} <= set(labels)
         assert sum(label.startswith("house_") for label in labels) == 5
         assert len(list(found[key].iter(f"{SVG}path"))) < 300

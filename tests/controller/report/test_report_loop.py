@@ -187,9 +187,9 @@ def test_telemetry_under_the_name_that_the_configuration_gives_it(copy: Path) ->
 def test_a_prosumer_has_one_colour_in_both_runs(run: Path, copy: Path) -> None:
     """Who is drawn in a crowd follows the first run, whomever the second one moved."""
     one, other = loop(run), loop(copy)
-    assert one.cast.fits(other.cast)
+    assert one.participants.fits(other.participants)
     rewrite(copy, lambda data: data["scenario"]["nodes"].update(N3="N2"))
-    assert not one.cast.fits(loop(copy).cast)
+    assert not one.participants.fits(loop(copy).participants)
     html = write_report(copy, run).read_text(encoding="utf-8")
     assert "other-day-ahead" in drawings(html)
 
@@ -385,7 +385,7 @@ def test_a_crowd_shows_those_who_matter(copy: Path) -> None:
     rewrite(copy, crowd)
     record = loop(copy)
     html = loop_page(record, None)
-    assert len(record.cast.shown) == 5
+    assert len(record.participants.shown) == 5
     assert len(panels(drawings(html)["prosumers"])) == 10
     assert "Of 20 prosumers the 5 that coordination moved most are drawn." in Page(html).text
     assert f"N4{evil}3 " in Page(html).text

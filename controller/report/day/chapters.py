@@ -1,0 +1,38 @@
+"""The chapters that a plan and a closed loop share, and how to read the figures of a planned day."""
+
+import pandas as pd
+
+from controller.report.day.figures import convergence_figure
+from controller.report.primitives.chapter import drawn
+from controller.report.primitives.markup import Markup
+from controller.report.primitives.summary import Described, RunSummary
+
+SELFISH = """Each prosumer minimises its own bill: batteries buy when the tariff is low and sell when it is high, all
+    at the same time, and no PV is curtailed that earns something."""
+COORDINATED = """The price is what one more kWh costs a prosumer under the signal. It follows the tariff where no limit
+    binds. A lower price asks for consumption against high voltages, a higher one for less of it; it is zero where PV
+    is curtailed (shaded), since more of it is worth nothing. Batteries wait for the hours in which the grid needs
+    them."""
+CONVERGED = "How the coordination converged"
+COSTS = "costs"
+"""Id of the chapter that is the counterpart of table 3."""
+
+
+def convergence(scenario: Described, iterations: pd.DataFrame, key: str, title: str) -> Markup:
+    """Of the day-ahead coordination."""
+    text = """All axes are logarithmic. Residuals tell how far prosumers and grid operator disagree (primal) and still
+        move (dual), for the prosumer with the largest. The gap compares the cost with a proven lower bound, where one
+        was asked for; it can be negative (hollow) while limits are violated. The coordination ends when gap and
+        violation are below their tolerances; the linearisation is renewed until its error does not matter. ▽ marks
+        zeros. Counterpart of figure 5 of the paper."""
+    return drawn(title, convergence_figure(scenario, iterations), key, text)
+
+
+def facts(summary: RunSummary, computed: str) -> dict[str, str]:
+    """What a run depends on."""
+    return {
+        "configuration": f"SHA-256 {summary.config_sha256} of the configuration with all series that it names",
+        "version": f"gridlab {summary.version}",
+        "computed": computed,
+        "seed": "none, nothing is random" if summary.seed is None else str(summary.seed),
+    }
