@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from core.algorithms import SplittingName, alternatives
 from core.config_devices import Device
 from core.config_fields import (
     Constant,
@@ -182,7 +183,7 @@ class ScheduleConfig(Section):
 class CoordinationConfig(Section):
     """How prices are agreed, and when that ends (docs of ``mpc.coordination``)."""
 
-    splitting: Annotated[Literal["profile", "constraint"], Field(description="profile or constraint")] = "profile"
+    splitting: Annotated[SplittingName, Field(description=alternatives(SplittingName))] = SplittingName.PROFILE
     relaxation: Annotated[Number, Field(ge=1, le=1.9, description="a number from 1 to 1.9")] = 1.6
     rho: Annotated[Literal["auto"] | Positive, Field(description="auto, or a number > 0 CHF/kW²")] = "auto"
     adaptive: Annotated[bool, Field(strict=True, description="true or false")] = True

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from benchmarks.cases import ROOT, grid_of, scenario, with_band
 from benchmarks.figures.style import BLUE, ORANGE, panels
 from controller.process.clocks import WallClock
-from controller.report.primitives.style import LIMIT
+from controller.report.primitives.style import COLOURS, LIMIT
 from controller.studies import penalty as study
+from core.algorithms import SplittingName
 from core.errors import SolverError
 from core.load import load_config
 from mpc import reference as reference_module
@@ -28,7 +29,7 @@ def rho() -> Figure:
         study.rho(load_config(CONFIG), CONFIG, Path(folder), WallClock(), lambda _: None)
         frame = pd.read_csv(Path(folder) / "rho.csv")
     figure, axes = panels(2, 2, 4.2, sharex=True)
-    for splitting, colour in (("profile", BLUE), ("constraint", ORANGE)):
+    for splitting, colour in zip(SplittingName, COLOURS, strict=False):
         of = frame[frame["splitting"] == splitting]
         for ax, column in zip(axes.flat, ("primal", "dual", "gap_rel", "violation_pu"), strict=True):
             ax.loglog(of["rho_rel"], of[column].abs(), "o-", color=colour, markersize=3, label=splitting)

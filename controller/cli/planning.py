@@ -1,11 +1,12 @@
 """Commands that compute without any device: prices and plans, studies, validation."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from controller.cli.arguments import ConfigArgument, OutOption, QuietOption
+from core.algorithms import SplittingName
 
 if TYPE_CHECKING:
     from controller.studies.penalty import Study
@@ -17,9 +18,7 @@ study_app = typer.Typer(no_args_is_help=True, help="Counterparts of the paper's 
 def plan(
     config: ConfigArgument,
     out: OutOption = None,
-    splitting: Annotated[
-        Literal["profile", "constraint"] | None, typer.Option(help="Algorithm.", show_default="as in CONFIG")
-    ] = None,
+    splitting: Annotated[SplittingName | None, typer.Option(help="Algorithm.", show_default="as in CONFIG")] = None,
     uncoordinated: Annotated[bool, typer.Option("--uncoordinated", help="The selfish baseline alone.")] = False,
     max_iterations: Annotated[
         int | None, typer.Option(min=1, help="Rounds at most.", show_default="as in CONFIG")

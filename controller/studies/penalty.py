@@ -1,4 +1,4 @@
-"""Studies of the penalty ρ: counterparts of figures 6 and 7 of paper A, for both splittings.
+"""Studies of the penalty ρ: counterparts of figures 6 and 7 of paper A, for every splitting.
 
 The penalty is varied relative to its natural scale (:mod:`mpc.coordination.star.penalty`), where 1 is the useful
 start on every grid; the paper's absolute axis depends on its units.
@@ -13,6 +13,7 @@ import pandas as pd
 
 from controller.report.study.figures import price_response_figure, rho_figure
 from controller.runs.directory import write_summary, write_table
+from core.algorithms import SplittingName
 from core.config import Config
 from core.load import fingerprint, load_scenario
 from core.prices import PriceSignal
@@ -28,7 +29,6 @@ from mpc.prosumer import Prosumer
 Advance = Callable[[float], None]
 Study = Callable[[Config, Path, Path, Clock, Advance], None]
 
-SPLITTINGS = ("profile", "constraint")
 PAPER_ITERATIONS = 80
 RHO_RANGE = np.logspace(-2, 2, 13)
 RESPONSE_RANGE = np.logspace(-4, 2, 19)
@@ -78,7 +78,7 @@ def price_response(config: Config, config_path: Path, folder: Path, clock: Clock
             clock,
             config.solver.prosumer,
         )
-        for splitting in SPLITTINGS
+        for splitting in SplittingName
     }
     rows = []
     for share, splitting, rho_rel in _grid(RESPONSE_RANGE):
@@ -99,9 +99,9 @@ def price_response(config: Config, config_path: Path, folder: Path, clock: Clock
     price_response_figure(pd.DataFrame(rows), folder / "price_response.svg")
 
 
-def _grid(values: np.ndarray) -> Iterator[tuple[float, str, float]]:
+def _grid(values: np.ndarray) -> Iterator[tuple[float, SplittingName, float]]:
     """(share done after this point, splitting, ρ relative to its natural scale)."""
-    points = [(splitting, value) for splitting in SPLITTINGS for value in values]
+    points = [(splitting, value) for splitting in SplittingName for value in values]
     for k, (splitting, value) in enumerate(points, 1):
         yield k / len(points), splitting, value
 

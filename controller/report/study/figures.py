@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from controller.report.primitives import svg
 from controller.report.primitives.style import (
     COLOURS,
+    DASHES,
     QUIET,
     WIDTH_IN,
     Key,
@@ -18,8 +19,12 @@ from controller.report.primitives.style import (
     magnitudes,
     styled,
 )
+from core.algorithms import SplittingName
 
-LOOKS = {"profile": Look(COLOURS[0]), "constraint": Look(COLOURS[4], (0, (5, 1.5)))}
+PALETTE = tuple(COLOURS[k] for k in (0, 4, 2, 3, 5, 1))
+"""The colours that differ most come first."""
+LOOKS = {str(name): Look(PALETTE[k % len(PALETTE)], DASHES[k % len(DASHES)]) for k, name in enumerate(SplittingName)}
+"""The line of each splitting, by its name."""
 SIGNS = "full markers: positive; hollow: negative, |value| is drawn; ▽: zero"
 Panels = tuple[tuple[str, str], ...]
 RHO: Panels = (

@@ -94,7 +94,8 @@ def read_study(run: Run) -> StudyRecord:
 def study_page(record: StudyRecord, other: StudyRecord | None) -> str:
     """report.html of a study, with another one below it if there is one."""
     summary, records = record.summary, [record] if other is None else [record, other]
-    facts = f"{len(record.points)} points, both splittings; {summary.created_at.isoformat()}"
+    splittings = " and ".join(record.points["splitting"].unique())
+    facts = f"{len(record.points)} points, splittings: {splittings}; {summary.created_at.isoformat()}"
     head = masthead(record.kind.command, summary.name, facts)
     parts = [part for k, each in enumerate(records) for part in _chapters(each, f"study-{k}")]
     here = {each.kind.paper: f"study-{k}" for k, each in enumerate(records)}
