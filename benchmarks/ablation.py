@@ -23,20 +23,22 @@ from benchmarks.variants import (
     relaxation,
     start,
 )
+from core.algorithms import SplittingName
 from core.scenario import Scenario
-from mpc.coordination.outcome import Outcome, Status
+from mpc.coordination.outcome import Status
 from mpc.coordination.star import penalty, profile_splitting
+from mpc.coordination.star.outcome import StarOutcome
 from mpc.solvers import quadratic as quadratic_program
 from tests.support import synthetic
 
 FEEDERS, REPEATS = 7, 5
 FIXED: dict[str, Any] = {"adaptive": False}
 PLAIN: dict[str, Any] = {**FIXED, "relaxation": 1.0}
-COARSE: dict[str, Any] = {"splitting": "constraint", "gap_tol": 1e-2, "violation_tol_pu": 1e-3}
+COARSE: dict[str, Any] = {"splitting": SplittingName.CONSTRAINT, "gap_tol": 1e-2, "violation_tol_pu": 1e-3}
 
 LADDER = (
-    Variant("constraint splitting, α = 1, fixed ρ, linearised every 5th round", {**PLAIN, "splitting": "constraint"},
-            EVERY_FIFTH),
+    Variant("constraint splitting, α = 1, fixed ρ, linearised every 5th round",
+            {**PLAIN, "splitting": SplittingName.CONSTRAINT}, EVERY_FIFTH),
     Variant("profile splitting instead, ω = 1", PLAIN, (*EVERY_FIFTH, EQUAL_WEIGHT)),
     Variant("+ over-relaxation α", FIXED, (*EVERY_FIFTH, EQUAL_WEIGHT)),
     Variant("+ linearised when the error matters", FIXED, (EQUAL_WEIGHT,)),
@@ -65,9 +67,10 @@ ROWS = (
     Variant("fixed ρ", {**COARSE, **FIXED}),
     *(Variant(v.label, COARSE, v.patches)
       for v in constant("ρ adapted from a ratio ν of", penalty, "NU", (2.0, 5.0, 10.0, 20.0))),
-    *(Variant(f"ρ starts at {value:g} × natural", COARSE, (start(value, "constraint"),)) for value in (1.0, 8.0)),
+    *(Variant(f"ρ starts at {value:g} × natural", COARSE, (start(value, SplittingName.CONSTRAINT),))
+      for value in (1.0, 8.0)),
     *(Variant(f"rows not equilibrated, ρ starts at {value:g} × natural", COARSE,
-              (UNSCALED_ROWS, start(value, "constraint"))) for value in (2.0, 2e4)),
+              (UNSCALED_ROWS, start(value, SplittingName.CONSTRAINT))) for value in (2.0, 2e4)),
 )  # fmt: skip
 
 
@@ -107,7 +110,7 @@ def feeders() -> list[Scenario]:
     return [synthetic.scenario(seed=seed, step_min=30) for seed in range(FEEDERS)]
 
 
-def rounds(outcome: Outcome) -> str:
+def rounds(outcome: StarOutcome) -> str:
     """How many, or that they were not enough."""
     n = len(outcome.iterations)
     return str(n) if outcome.status is Status.CONVERGED else f"> {n}"

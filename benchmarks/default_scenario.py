@@ -7,8 +7,8 @@ from benchmarks.cases import cases, coordinate, grid_of
 from benchmarks.measure import clarabel_times, medians_s, stopwatches
 from benchmarks.tables import Table, Targets, milliseconds, ratio
 from core.scenario import Scenario
-from mpc.coordination.nodes import ProsumerNode
 from mpc.coordination.outcome import Status
+from mpc.coordination.participants import ProsumerNode
 from mpc.coordination.star import profile_splitting
 from mpc.coordination.star.operator import GridOperator
 from mpc.day_ahead import CoordinatedDay

@@ -7,13 +7,15 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.cases import coordinate
+from core.algorithms import SplittingName
 from core.arrays import FloatArray
 from core.config import CoordinationConfig
 from core.scenario import Scenario
 from mpc import day_ahead
-from mpc.coordination.outcome import Outcome
 from mpc.coordination.star import operator, penalty, profile_splitting
+from mpc.coordination.star.algorithms import splitting_named
 from mpc.coordination.star.operator import GridOperator
+from mpc.coordination.star.outcome import StarOutcome
 from mpc.coordination.star.splitting import Residuals
 from mpc.grid.rows import GridModel, Rows
 
@@ -30,7 +32,7 @@ class Variant:
     settings: dict[str, Any] = field(default_factory=dict)
     patches: Sequence[Patch] = ()
 
-    def coordinate(self, case: Scenario) -> Outcome:
+    def coordinate(self, case: Scenario) -> StarOutcome:
         """Under the change."""
         with ExitStack() as stack:
             for target, name, value in self.patches:
@@ -84,9 +86,9 @@ def relaxation(values: Sequence[float]) -> list[Variant]:
             for value in values if value != default]  # fmt: skip
 
 
-def start(value: float, splitting: str = "profile") -> Patch:
+def start(value: float, splitting: SplittingName = SplittingName.PROFILE) -> Patch:
     """The penalty starts at ``value`` times its natural scale."""
-    return penalty, "RHO_REL", {splitting: value}
+    return splitting_named(splitting), "RHO_REL", value
 
 
 AT_ANY_ERROR: Patch = (operator, "ERROR_PER_VIOLATION", 0.0)

@@ -53,3 +53,7 @@ class SolverLicenceError(GridlabError):
 
 class SolverError(GridlabError):
     """A solver ended without a usable answer."""
+
+
+class CoordinationError(GridlabError):
+    """A coordination ended without any plan: some participants never answered."""

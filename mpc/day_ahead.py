@@ -1,20 +1,23 @@
 """Day-ahead planning: one coordination over the whole day, from forecasts (paper A, section 4.3)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.arrays import FloatArray
 from core.config import CoordinationConfig
+from core.errors import CoordinationError
 from core.plan import Agreement, Plan
 from core.scenario import Scenario
 from core.time import Clock
 from mpc.coordination import rounds
-from mpc.coordination.nodes import ProsumerNode
-from mpc.coordination.outcome import Iteration, Outcome
+from mpc.coordination.nodes import Deadline, Message
+from mpc.coordination.outcome import Unanswered, WarmStart
+from mpc.coordination.participants import ProsumerNode
+from mpc.coordination.rounds import CARRIER, Carrier
 from mpc.coordination.star.operator import GridOperator
-from mpc.coordination.star.splitting import Splitting
+from mpc.coordination.star.outcome import StarOutcome
 from mpc.grid.power_flow import Flow
 from mpc.grid.rows import GridModel, Violation
 from mpc.price import compensation_chf, violation_price_chf_per_kwh
@@ -46,7 +49,7 @@ class DayAhead:
 class CoordinatedDay(DayAhead):
     """A day whose prices were agreed on, with how that went."""
 
-    outcome: Outcome
+    outcome: StarOutcome
 
 
 def coordinate(
@@ -54,20 +57,24 @@ def coordinate(
     settings: CoordinationConfig,
     clock: Clock,
     solver: str = PIQP,
-    warm_start: Splitting | None = None,
-    observer: Callable[[Iteration], None] | None = None,
+    carry: Carrier = rounds.run,
+    warm_start: WarmStart | None = None,
 ) -> CoordinatedDay:
     """Agree on prices under which every selfish plan respects the grid.
 
+    Args:
+        carry: moves the messages. When it has stopped, time is up: the operator ends with the best that it has.
+        warm_start: of an earlier coordination of the same prosumers, shifted to this horizon.
+
     Raises:
+        CoordinationError: the carrier stopped before everybody had answered once.
         SolverError, SolverLicenceError: a prosumer's solver gave no answer.
     """
     prosumers = _prosumers(scenario, solver)
     grid = GridModel(scenario, violation_price_chf_per_kwh(settings, scenario.tariff))
-    operator = GridOperator(grid, settings, clock, warm_start, observer)
-    rounds.run([operator, *map(ProsumerNode, prosumers)])
-    outcome = operator.outcome
-    assert outcome is not None, "the operator ends every coordination with an outcome"
+    operator = GridOperator(grid, settings, clock, warm_start)
+    carry([operator, *map(ProsumerNode, prosumers)])
+    outcome = _concluded(operator)
     own = {name: profile.x for name, profile in outcome.uncoordinated.items()}
     day = _day(scenario, prosumers, outcome.best.agreements, own, grid)
     return CoordinatedDay(**vars(day), outcome=outcome)
@@ -85,6 +92,18 @@ def uncoordinated(scenario: Scenario, settings: CoordinationConfig, solver: str 
     agreements = {p.name: Agreement(signal, p.respond(signal)) for p, signal in zip(prosumers, signals, strict=True)}
     own = {name: agreement.profile.x for name, agreement in agreements.items()}
     return _day(scenario, prosumers, agreements, own, grid)
+
+
+def _concluded(operator: GridOperator) -> StarOutcome:
+    """The outcome, now that no message moves any more."""
+    operator.react([Message(CARRIER, operator.name, 0, Deadline())])
+    match operator.outcome:
+        case StarOutcome() as outcome:
+            return outcome
+        case Unanswered(silent=silent):
+            raise CoordinationError(f"coordination: no answer from {', '.join(silent)}")
+        case None:
+            raise AssertionError("a deadline ends every coordination")
 
 
 def _prosumers(scenario: Scenario, solver: str) -> list[Prosumer]:

@@ -6,7 +6,7 @@ one that is no worse: a coordination that ran out of budget is adopted if the AC
 limits than the running plan.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,13 +16,40 @@ from core.config import CoordinationConfig
 from core.plan import Plan
 from core.scenario import Scenario
 from core.time import Clock
-from mpc.coordination.outcome import Iteration, Status
-from mpc.coordination.star.splitting import Splitting
+from mpc.coordination import rounds
+from mpc.coordination.outcome import Status, WarmStart
+from mpc.coordination.rounds import Carrier
 from mpc.day_ahead import Bill, CoordinatedDay, DayAhead, coordinate, uncoordinated
 from mpc.forecast import Observed, remaining
 from mpc.grid.rows import GridModel
 from mpc.price import marginal_price_chf_per_kwh, violation_price_chf_per_kwh
 from mpc.solvers.quadratic import PIQP
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is known at a step of a day.
+
+    Attributes:
+        day: the whole day as forecast, with the voltage margin as it is now.
+        step: step of the day that begins now.
+        observed: load, PV and state of charge of each prosumer, by name.
+        slack_voltage_pu: supply voltage as last observed.
+    """
+
+    day: Scenario
+    step: int
+    observed: Mapping[str, Observed]
+    slack_voltage_pu: float
+
+    def ahead(self) -> Scenario:
+        """What is left of the day.
+
+        Raises:
+            ValueError: no step is left.
+            KeyError: a prosumer was not observed.
+        """
+        return remaining(self.day, self.step, self.observed, self.slack_voltage_pu)
 
 
 @dataclass(frozen=True)
@@ -100,68 +127,54 @@ class Running:
         row = self.row(step)
         return np.stack([agreement.profile.x[row:] for agreement in self.plan.agreements.values()])
 
-    def warm_start(self, step: int, grid: GridModel) -> Splitting | None:
-        """The last coordination without the steps before ``step``, one update further on the rows of ``grid``.
-
-        Its own rows know neither the margin nor the supply voltage of this moment. ρ is that of its first round: what
-        (18) then made of it served that cycle, and would drift from one to the next.
+    def warm_start(self, step: int, grid: GridModel) -> WarmStart | None:
+        """Where the coordination from ``step`` on may begin, for ``grid`` as it is expected now; None: cold.
 
         Raises:
-            ValueError: it was computed for a later step.
+            ValueError: the last coordination was computed for a later step.
         """
         if self.computed is None:
             return None
-        passed, outcome = step - self.computed_for, self.computed.outcome
+        passed = step - self.computed_for
         if passed < 0:
             raise ValueError(f"step {step} lies before step {self.computed_for}, for which was planned already")
-        x = np.stack([agreement.profile.x[passed:] for agreement in outcome.best.agreements.values()])
-        splitting = outcome.splitting.after(passed).with_rho(outcome.iterations[0].rho)
-        return splitting.update(x, grid.linearise(x), alpha=1.0)
+        return self.computed.outcome.warm_start.shifted(passed, grid)
 
 
 def replan(
-    day: Scenario,
-    step: int,
-    observed: Mapping[str, Observed],
-    slack_voltage_pu: float,
+    now: Situation,
     running: Running | None,
     settings: CoordinationConfig,
     clock: Clock,
     solver: str = PIQP,
-    observer: Callable[[Iteration], None] | None = None,
+    carry: Carrier = rounds.run,
 ) -> Running:
-    """Coordinate the rest of ``day`` from ``step`` on and decide what is in force then.
+    """Coordinate the rest of the day and decide what is in force then.
 
     Raises:
         ValueError: no step is left, or the running plan does not reach this step.
         KeyError: a prosumer was not observed.
-        SolverError, SolverLicenceError: a prosumer's solver gave no answer; the running plan stays what it was.
+        CoordinationError, SolverError, SolverLicenceError: as :func:`mpc.day_ahead.coordinate`; the running plan stays
+            what it was.
     """
-    ahead = remaining(day, step, observed, slack_voltage_pu)
+    ahead, step = now.ahead(), now.step
     if running is None:
-        return Running.of(coordinate(ahead, settings, clock, solver, observer=observer), step)
+        return Running.of(coordinate(ahead, settings, clock, solver, carry), step)
     grid = GridModel(ahead, violation_price_chf_per_kwh(settings, ahead.tariff))
     planned, warm = running.profiles(step), running.warm_start(step, grid)
-    new = coordinate(ahead, settings, clock, solver, warm, observer)
+    new = coordinate(ahead, settings, clock, solver, carry, warm)
     if _no_worse(new, planned, grid):
         return Running.of(new, step)
     return replace(running, computed_for=step, computed=new)
 
 
-def replan_uncoordinated(
-    day: Scenario,
-    step: int,
-    observed: Mapping[str, Observed],
-    slack_voltage_pu: float,
-    settings: CoordinationConfig,
-    solver: str = PIQP,
-) -> Running:
-    """The baseline: from ``step`` on everybody minimises their own bill under the tariff alone.
+def replan_uncoordinated(now: Situation, settings: CoordinationConfig, solver: str = PIQP) -> Running:
+    """The baseline: from now on everybody minimises their own bill under the tariff alone.
 
     Raises:
         ValueError, KeyError, SolverError, SolverLicenceError: as :func:`replan`.
     """
-    return Running.of(uncoordinated(remaining(day, step, observed, slack_voltage_pu), settings, solver), step)
+    return Running.of(uncoordinated(now.ahead(), settings, solver), now.step)
 
 
 def _no_worse(new: CoordinatedDay, planned: FloatArray, grid: GridModel) -> bool:

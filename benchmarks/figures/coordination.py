@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 
 from benchmarks.cases import coordinate, grid_of, scenario
 from benchmarks.figures.style import BLUE, ORANGE, limit, panels
-from controller.report.primitives.style import INK, LIMIT, QUIET
+from controller.report.primitives.style import COLOURS, INK, LIMIT, QUIET
+from core.algorithms import SplittingName
 from core.arrays import FloatArray
-from mpc.coordination.outcome import Iteration, Outcome
+from mpc.coordination.star.outcome import Iteration, StarOutcome
 from mpc.reference import CentralisedProblem
 
 NEVER, ROUNDS = 1e-15, 150
@@ -18,15 +19,15 @@ GAP_TOL, VIOLATION_TOL_PU = 1e-3, 2e-4
 
 
 @cache
-def long_run(splitting: str) -> Outcome:
+def long_run(splitting: str) -> StarOutcome:
     """The default scenario, going on after it has converged."""
     return coordinate(scenario(), splitting=splitting, gap_tol=NEVER, max_iterations=ROUNDS).outcome
 
 
 def convergence() -> Figure:
-    """Certified gap, violation and residuals of both splittings."""
+    """Certified gap, violation and residuals of every splitting."""
     figure, axes = panels(2, 2, 4.2, sharex=True)
-    for splitting, colour in (("profile", BLUE), ("constraint", ORANGE)):
+    for splitting, colour in zip(SplittingName, COLOURS, strict=False):
         log = long_run(splitting).iterations
         drawn(axes[0, 0], log, [None if i.gap_rel is None else abs(i.gap_rel) for i in log], colour, splitting)
         drawn(axes[0, 1], log, [i.violation_pu for i in log], colour, splitting)

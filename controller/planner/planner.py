@@ -34,7 +34,7 @@ from core.scenario import Scenario
 from core.time import Clock
 from mpc.day_ahead import DayAhead, coordinate, uncoordinated
 from mpc.forecast import Observed
-from mpc.intra_day import Running, replan, replan_uncoordinated
+from mpc.intra_day import Running, Situation, replan, replan_uncoordinated
 from mpc.solvers.quadratic import PIQP
 from realtime.timing import MPC_BEST_S, MPC_KILL_S
 
@@ -88,10 +88,10 @@ class ReplanJob:
 
     def run(self, clock: Clock) -> Running:
         """Compute."""
-        known = (self.day, self.step, self.observed, self.slack_voltage_pu)
+        now = Situation(self.day, self.step, self.observed, self.slack_voltage_pu)
         if not self.coordinate:
-            return replan_uncoordinated(*known, self.settings, self.solver)
-        return replan(*known, self.running, self.settings, clock, self.solver)
+            return replan_uncoordinated(now, self.settings, self.solver)
+        return replan(now, self.running, self.settings, clock, self.solver)
 
 
 Job = DayAheadJob | ReplanJob
@@ -163,7 +163,7 @@ class Planner:
         """Either plan, as also a :class:`controller.planner.link.PlannerLink` gives it.
 
         Raises:
-            PlannerError, SolverError, SolverLicenceError: there is no plan.
+            PlannerError, CoordinationError, SolverError, SolverLicenceError: there is no plan.
         """
         return Answer.of(await self._run(job))
 

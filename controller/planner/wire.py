@@ -16,11 +16,11 @@ from controller.planner.answer import Answer
 from controller.planner.planner import SIZE, DayAheadJob, Job, PlannerError
 from core.arrays import FloatArray
 from core.codec import CodecError, decode, encode
-from core.errors import Fault, GridlabError, InputError, SolverError, SolverLicenceError
+from core.errors import CoordinationError, Fault, GridlabError, InputError, SolverError, SolverLicenceError
 from mpc.intra_day import Running
 
 KINDS: Mapping[str, type[GridlabError]] = {
-    kind.__name__: kind for kind in (PlannerError, SolverError, SolverLicenceError)
+    kind.__name__: kind for kind in (PlannerError, CoordinationError, SolverError, SolverLicenceError)
 }
 LARGEST_REPLY = 64 * 2**20
 """Bytes."""

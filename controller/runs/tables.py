@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from core.arrays import FloatArray
-from mpc.coordination.outcome import Iteration
+from mpc.coordination.star.outcome import Iteration
 from mpc.day_ahead import DayAhead
 from mpc.price import average_price_chf_per_kwh, marginal_price_chf_per_kwh
 

@@ -1,6 +1,5 @@
 """``gridlab plan``: prices and plans of a day, recorded as a run."""
 
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from core.config import Config
 from core.load import fingerprint, load_scenario
 from core.time import Clock
 from mpc import day_ahead
-from mpc.coordination.outcome import Iteration
+from mpc.coordination import rounds
+from mpc.coordination.star.observing import Observer, observed
 from mpc.day_ahead import DayAhead
 
 
@@ -23,7 +23,7 @@ def plan(
     run_path: Path,
     clock: Clock,
     coordinate: bool = True,
-    observer: Callable[[Iteration], None] | None = None,
+    observer: Observer | None = None,
 ) -> dict[str, Any]:
     """Compute the day, write its run directory, and return its summary.
 
@@ -37,7 +37,8 @@ def plan(
     day: DayAhead = baseline
     if coordinate:
         began_s = clock.monotonic_s()
-        day = day_ahead.coordinate(scenario, config.coordination, clock, config.solver.prosumer, observer=observer)
+        carry = rounds.run if observer is None else observed(rounds.run, observer)
+        day = day_ahead.coordinate(scenario, config.coordination, clock, config.solver.prosumer, carry)
     wall_s = clock.monotonic_s() - began_s
     summary = {
         "command": "plan",

@@ -1,59 +1,51 @@
-"""Nodes of a coordination: sans-I/O state machines that exchange prices for profiles and nothing else.
+"""Nodes of a coordination: sans-I/O state machines that exchange messages and nothing else.
 
-A node says what it wants sent (:meth:`Node.start`) and what it answers to what arrived (:meth:`Node.react`); who
-moves the messages (a loop in process, a network link) is none of its business.
+A node says what it wants sent (:meth:`Node.start`) and what it answers to what arrived (:meth:`Node.react`). Who moves
+the messages is a *carrier* (:mod:`mpc.coordination.rounds`, or a network link) and none of the node's business.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
-from core.prices import DemandProfile, PriceSignal
-from mpc.prosumer import PriceResponsive
+Body = TypeVar("Body", covariant=True)
 
 
 @dataclass(frozen=True)
-class Message:
+class Message(Generic[Body]):
     """An envelope; an answer carries the number of its question. ``body`` is the whole privacy surface."""
 
     sender: str
     receiver: str
     question: int
-    body: PriceSignal | DemandProfile
+    body: Body
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """No time is left: a node that receives it ends with the best that it has. What is not answered yet never will be.
+
+    Whoever watches the time sends it, under any sender and question.
+    """
 
 
 class Node(Protocol):
-    """One party of a coordination."""
+    """One party of a coordination. It ignores messages whose body says nothing to it."""
 
     @property
     def name(self) -> str:
         """Unique address."""
         ...
 
-    def start(self) -> Sequence[Message]:
+    @property
+    def done(self) -> bool:
+        """Whether the node needs no further round. A node that only answers is always done."""
+        ...
+
+    def start(self) -> Sequence[Message[object]]:
         """Messages to begin with."""
         ...
 
-    def react(self, inbox: Sequence[Message]) -> Sequence[Message]:
-        """Messages in answer to those that arrived; none while there is nothing to say."""
+    def react(self, inbox: Sequence[Message[object]]) -> Sequence[Message[object]]:
+        """Messages in answer to those that arrived; none while there is nothing to say. ``inbox`` may be empty."""
         ...
-
-
-class ProsumerNode:
-    """Answers every price signal with the profile of least cost. Its data stay behind this door."""
-
-    def __init__(self, prosumer: PriceResponsive) -> None:
-        self.name = prosumer.name
-        self._prosumer = prosumer
-
-    def start(self) -> Sequence[Message]:
-        """A prosumer waits to be asked."""
-        return ()
-
-    def react(self, inbox: Sequence[Message]) -> Sequence[Message]:
-        """One answer per signal."""
-        return [
-            Message(self.name, message.sender, message.question, self._prosumer.respond(message.body))
-            for message in inbox
-            if isinstance(message.body, PriceSignal)
-        ]

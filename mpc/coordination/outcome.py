@@ -1,11 +1,10 @@
-"""How a coordination went, round by round, and how it ended. Not converged is a value, not an exception."""
+"""How a coordination ended: what all shapes share. Not converged is a value, not an exception."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol, Self
 
-from core.prices import DemandProfile
-from mpc.coordination.star.splitting import Splitting
-from mpc.coordination.star.stopping import Candidate
+from mpc.grid.rows import GridModel
 
 
 class Status(StrEnum):
@@ -18,35 +17,31 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Iteration:
-    """One round, as in iterations.csv. ``bound_chf`` and ``gap_rel`` are None until a bound was asked for."""
-
-    iteration: int
-    primal: float
-    dual: float
-    rho: float
-    cost_chf: float
-    bound_chf: float | None
-    gap_rel: float | None
-    violation_pu: float
-    linearisation_pu: float
-    wall_ms: float
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """The result of a coordination.
+    """The part of a result that every shape has.
 
-    ``lower_bound_chf`` is the best bound of the final linearisation, that of ``splitting.rows``, and ``gap_rel`` is
-    relative to it; ``splitting`` is also the warm start of the next coordination. ``uncoordinated`` are the answers to
-    the plain tariff.
+    Attributes:
+        gap_rel: certified relative gap between the cost and a lower bound of it; None without a bound.
     """
 
     status: Status
-    best: Candidate
-    uncoordinated: dict[str, DemandProfile]
-    lower_bound_chf: float | None
     gap_rel: float | None
-    iterations: tuple[Iteration, ...]
-    relinearisations: int
-    splitting: Splitting
+
+
+@dataclass(frozen=True)
+class Unanswered(Outcome):
+    """Time was up before every participant had answered once: there are no profiles, and so no plan.
+
+    Attributes:
+        silent: names of the participants that never answered.
+    """
+
+    silent: tuple[str, ...]
+
+
+class WarmStart(Protocol):
+    """Where a later coordination of the same participants may begin. Only its own shape knows what is in it."""
+
+    def shifted(self, steps: int, grid: GridModel) -> Self:
+        """The warm start of what is left when ``steps`` steps have passed, on ``grid`` as it is expected now."""
+        ...

@@ -1,24 +1,119 @@
-"""Moves messages between nodes in one process until nobody has anything left to say."""
+"""Carriers in one process. :func:`run` goes on until silence, :func:`run_rounds` calls every node in every round.
 
-from collections import defaultdict
-from collections.abc import Sequence
+``run`` suits nodes that wait for each other. ``run_rounds`` suits nodes that act in every round, as on graphs of
+neighbours, and links that lose or delay messages.
+"""
 
-from mpc.coordination.nodes import Message, Node
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mpc.coordination.links import MessageLink, Transit
+from mpc.coordination.nodes import Deadline, Message, Node
+
+CARRIER = "carrier"
+"""Sender of the deadline."""
+MAX_ROUNDS = 10_000
 
 
-def run(nodes: Sequence[Node]) -> None:
-    """Deliver all messages of a round, then those they caused, and so on; results stay in the nodes.
+class Ending(StrEnum):
+    """Why a carrier stopped: no message was left, all nodes were done, or the last allowed round was over."""
+
+    SILENCE = "silence"
+    DONE = "done"
+    ROUNDS = "rounds"
+
+
+@dataclass(frozen=True)
+class Carried:
+    """How the carrying of messages ended.
+
+    Attributes:
+        rounds: how many there were, the starts not counted.
+        messages: how many were sent, lost ones included.
+        lost: how many of these never reached a node: the link lost them, or their receiver was not there.
+        unfinished: nodes that were not done at the end, in the order of the nodes; crashed ones do not count.
+    """
+
+    ending: Ending
+    rounds: int
+    messages: int
+    lost: int
+    unfinished: tuple[str, ...]
+
+
+Carrier = Callable[[Sequence[Node]], Carried]
+"""Moves the messages of nodes until it ends; the results stay in the nodes."""
+
+
+def run(nodes: Sequence[Node]) -> Carried:
+    """Deliver all messages of a round, then those they caused, and so on, until nobody has anything left to say.
 
     Raises:
         ValueError: two nodes of one name.
         KeyError: a message to nobody.
     """
-    by_name = {node.name: node for node in nodes}
-    if len(by_name) < len(nodes):
-        raise ValueError("coordination nodes need unique names")
-    messages: list[Message] = [message for node in nodes for message in node.start()]
+    by_name = _by_name(nodes)
+    messages = [message for node in nodes for message in node.start()]
+    rounds, sent = 0, len(messages)
     while messages:
-        inboxes: dict[str, list[Message]] = defaultdict(list)
+        inboxes: dict[str, list[Message[object]]] = defaultdict(list)
         for message in messages:
             inboxes[message.receiver].append(message)
         messages = [reply for name, inbox in inboxes.items() for reply in by_name[name].react(inbox)]
+        rounds, sent = rounds + 1, sent + len(messages)
+    return Carried(Ending.SILENCE, rounds, sent, 0, tuple(node.name for node in nodes if not node.done))
+
+
+def run_rounds(nodes: Sequence[Node], link: MessageLink | None = None, max_rounds: int = MAX_ROUNDS) -> Carried:
+    """Call every node that is there once per round, its inbox empty or not, until all are done.
+
+    In round ``max_rounds``, the last one, every node finds a :class:`Deadline` at the end of its inbox.
+
+    Args:
+        nodes: in the order in which they are called.
+        link: perfect by default.
+        max_rounds: more than the round in which the last node joins, so at least 1.
+
+    Raises:
+        ValueError: two nodes of one name, ``link`` names a node that is none, or ``max_rounds`` is too small.
+        KeyError: a message to nobody.
+    """
+    link, by_name = link or MessageLink(), _by_name(nodes)
+    last_join = max(map(link.joins_in, by_name), default=0)
+    if strangers := (link.joins.keys() | link.crashes.keys()) - by_name.keys():
+        raise ValueError(f"link: there is no node {', '.join(sorted(strangers))}")
+    if max_rounds <= last_join:
+        raise ValueError(f"asked for at most {max_rounds} rounds, allowed > {last_join}, when the last node joins")
+    transit, ending = Transit(link), Ending.ROUNDS
+    for k in range(max_rounds + 1):
+        inboxes = transit.arriving(k)
+        present = [node for node in nodes if link.present(node.name, k)]
+        for node in present:
+            if k == link.joins_in(node.name):
+                messages = node.start()
+            else:
+                deadline = [Message(CARRIER, node.name, k, Deadline())] if k == max_rounds else []
+                messages = node.react([*inboxes.get(node.name, ()), *deadline])
+            transit.send(_addressed(messages, by_name), k)
+        if last_join <= k < max_rounds and all(node.done for node in present):
+            ending = Ending.DONE
+            break
+    unfinished = tuple(node.name for node in nodes if not (node.done or link.crashed(node.name, k)))
+    return Carried(ending, k, transit.sent, transit.lost, unfinished)
+
+
+def _by_name(nodes: Sequence[Node]) -> dict[str, Node]:
+    counts = Counter(node.name for node in nodes)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise ValueError(f"coordination nodes need unique names; twice: {', '.join(twice)}")
+    return {node.name: node for node in nodes}
+
+
+def _addressed(messages: Sequence[Message[object]], by_name: Mapping[str, Node]) -> Sequence[Message[object]]:
+    """The messages, each to a node that exists."""
+    for message in messages:
+        if message.receiver not in by_name:
+            raise KeyError(message.receiver)
+    return messages

@@ -11,7 +11,7 @@ from mpc.coordination.outcome import Status
 from mpc.day_ahead import CoordinatedDay, coordinate, uncoordinated
 from mpc.forecast import Observed, remaining
 from mpc.grid.rows import GridModel
-from mpc.intra_day import Running, replan, replan_uncoordinated
+from mpc.intra_day import Running, Situation, replan, replan_uncoordinated
 from mpc.margin import COLD_START_PU, WINDOW, Margin
 from tests.support.synthetic import scenario
 from tests.support.virtual_clock import VirtualClock
@@ -74,8 +74,8 @@ def coordinated(running: Running) -> CoordinatedDay:
 
 def test_when_all_comes_as_forecast_the_warm_start_has_little_left_to_do(day: Scenario, running: Running) -> None:
     seen = as_planned(day, running, STEP)
-    warm = replan(day, STEP, seen, 1.0, running, CoordinationConfig(), VirtualClock())
-    cold = replan(day, STEP, seen, 1.0, None, CoordinationConfig(), VirtualClock())
+    warm = replan(Situation(day, STEP, seen, 1.0), running, CoordinationConfig(), VirtualClock())
+    cold = replan(Situation(day, STEP, seen, 1.0), None, CoordinationConfig(), VirtualClock())
     assert coordinated(warm).outcome.status is coordinated(cold).outcome.status is Status.CONVERGED
     assert len(coordinated(warm).outcome.iterations) < len(coordinated(cold).outcome.iterations)
 
@@ -84,7 +84,7 @@ def test_a_new_margin_counts_even_if_nothing_else_changed(day: Scenario, running
     """Rows of the last cycle would still be right by their error, but not by their limits."""
     seen = as_planned(day, running, STEP)
     narrower = replace(day, margin_pu=0.01)
-    after = replan(narrower, STEP, seen, 1.0, running, CoordinationConfig(), VirtualClock())
+    after = replan(Situation(narrower, STEP, seen, 1.0), running, CoordinationConfig(), VirtualClock())
     assert coordinated(after).outcome.status is Status.CONVERGED
     before = np.abs(running.v_pu[STEP:] - 1).max()
     assert before > 0.041
@@ -96,7 +96,9 @@ def test_the_penalty_begins_where_that_of_the_day_began(day: Scenario, running: 
     for step in range(3):
         drifted = replace(coordinated(after).outcome, splitting=coordinated(after).outcome.splitting.with_rho(1e-6))
         after = replace(after, computed=replace(coordinated(after), outcome=drifted))
-        after = replan(day, step, as_planned(day, running, step), 1.01, after, CoordinationConfig(), VirtualClock())
+        after = replan(
+            Situation(day, step, as_planned(day, running, step), 1.01), after, CoordinationConfig(), VirtualClock()
+        )
         assert coordinated(after).outcome.iterations[0].rho == coordinated(running).outcome.iterations[0].rho
 
 
@@ -107,7 +109,7 @@ def test_a_plan_that_came_out_worse_does_not_replace_the_running_one(
     hurried = CoordinationConfig(max_iterations=1)
     last = coordinate(day, hurried, VirtualClock()) if computed else None
     before = replace(running, computed=last)
-    after = replan(day, STEP, as_planned(day, running, STEP), 1.0, before, hurried, VirtualClock())
+    after = replan(Situation(day, STEP, as_planned(day, running, STEP), 1.0), before, hurried, VirtualClock())
     assert coordinated(after).outcome.status is Status.ITERATIONS
     assert not after.adopted
     assert (after.begins, after.computed_for) == (0, STEP)
@@ -119,8 +121,8 @@ def test_a_plan_that_came_out_worse_does_not_replace_the_running_one(
 def test_after_a_restart_the_coordination_starts_cold(day: Scenario, running: Running) -> None:
     seen = as_planned(day, running, STEP)
     resumed = replace(running, computed=None)
-    after = replan(day, STEP, seen, 1.0, resumed, CoordinationConfig(), VirtualClock())
-    cold = replan(day, STEP, seen, 1.0, None, CoordinationConfig(), VirtualClock())
+    after = replan(Situation(day, STEP, seen, 1.0), resumed, CoordinationConfig(), VirtualClock())
+    cold = replan(Situation(day, STEP, seen, 1.0), None, CoordinationConfig(), VirtualClock())
     assert after.adopted
     assert (after.profiles(STEP) == cold.profiles(STEP)).all()
 
@@ -128,7 +130,7 @@ def test_after_a_restart_the_coordination_starts_cold(day: Scenario, running: Ru
 def test_a_better_plan_replaces_it_even_if_the_budget_ended_first(day: Scenario, running: Running) -> None:
     slack_pu = 1.03
     few = CoordinationConfig(max_iterations=25, gap_tol=1e-9)
-    after = replan(day, STEP, as_planned(day, running, STEP), slack_pu, running, few, VirtualClock())
+    after = replan(Situation(day, STEP, as_planned(day, running, STEP), slack_pu), running, few, VirtualClock())
     assert coordinated(after).outcome.status is Status.ITERATIONS
     assert after.adopted
     assert after.plan is coordinated(after).plan
@@ -136,8 +138,8 @@ def test_a_better_plan_replaces_it_even_if_the_budget_ended_first(day: Scenario,
 
 def test_selfish_replanning_is_everybodys_optimum_of_what_is_left(day: Scenario, running: Running) -> None:
     seen = as_planned(day, running, STEP, load_factor=1.5)
-    selfish = replan_uncoordinated(day, STEP, seen, 1.01, CoordinationConfig())
-    together = replan(day, STEP, seen, 1.01, running, CoordinationConfig(), VirtualClock())
+    selfish = replan_uncoordinated(Situation(day, STEP, seen, 1.01), CoordinationConfig())
+    together = replan(Situation(day, STEP, seen, 1.01), running, CoordinationConfig(), VirtualClock())
     assert (selfish.begins, selfish.computed) == (STEP, None)
     for name, bill in selfish.bills.items():
         assert bill.coordinated_chf == pytest.approx(together.bills[name].uncoordinated_chf)
@@ -147,7 +149,9 @@ def test_selfish_replanning_is_everybodys_optimum_of_what_is_left(day: Scenario,
 
 
 def test_a_plan_tells_the_voltages_and_prices_of_a_step_of_the_day(day: Scenario, running: Running) -> None:
-    after = replan(day, STEP, as_planned(day, running, STEP), 1.0, running, CoordinationConfig(), VirtualClock())
+    after = replan(
+        Situation(day, STEP, as_planned(day, running, STEP), 1.0), running, CoordinationConfig(), VirtualClock()
+    )
     step = STEP + 7
     grid = GridModel(remaining(day, STEP, as_planned(day, running, STEP), 1.0), 1.0)
     assert after.voltages_pu(step) == pytest.approx(np.abs(grid.flow(after.profiles(STEP)).v[7]))
@@ -174,12 +178,14 @@ def test_a_plan_says_nothing_about_other_steps(day: Scenario, running: Running, 
 def test_planning_does_not_go_back_in_time(day: Scenario, running: Running) -> None:
     later = replace(running, computed_for=STEP + 1)
     with pytest.raises(ValueError, match="step 20 lies before step 21"):
-        replan(day, STEP, as_planned(day, running, STEP), 1.0, later, CoordinationConfig(), VirtualClock())
+        replan(Situation(day, STEP, as_planned(day, running, STEP), 1.0), later, CoordinationConfig(), VirtualClock())
 
 
 def test_the_last_step_of_the_day(day: Scenario, running: Running) -> None:
     last = day.axis.n_steps - 1
-    after = replan(day, last, as_planned(day, running, last), 1.0, running, CoordinationConfig(), VirtualClock())
+    after = replan(
+        Situation(day, last, as_planned(day, running, last), 1.0), running, CoordinationConfig(), VirtualClock()
+    )
     assert after.profiles(last).shape == (5, 1, 2)
 
 

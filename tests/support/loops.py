@@ -27,7 +27,7 @@ from core.devices import Measurement, Quality, Snapshot
 from core.load import load_config, load_scenario
 from mpc import day_ahead
 from mpc.forecast import Observed
-from mpc.intra_day import Running, replan, replan_uncoordinated
+from mpc.intra_day import Running, Situation, replan, replan_uncoordinated
 from realtime.cycle import step
 from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState, Offer, PlanTargets
 from realtime.plane import Power
@@ -202,10 +202,9 @@ class Loop:
         assert slack_pu is not None
         began_s, settings = clock.monotonic_s(), self.config.coordination
         observed = {name: self._observed(name, at_s) for name in self.limits}
+        now = Situation(self.day, k, observed, slack_pu)
         self.waiting = (
-            replan(self.day, k, observed, slack_pu, self.running, settings, clock)
-            if self.coordinate
-            else replan_uncoordinated(self.day, k, observed, slack_pu, settings)
+            replan(now, self.running, settings, clock) if self.coordinate else replan_uncoordinated(now, settings)
         )
         day = self.waiting.computed
         return MpcRecord(

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from controller.cli.screens.terminal import console, print_path, prosumer_table
 from core.config import Config, CoordinationConfig
 from core.plan import SIMULTANEOUS_VISIBLE_KW
-from mpc.coordination.outcome import Iteration
+from mpc.coordination.star.outcome import Iteration
 
 
 @contextmanager

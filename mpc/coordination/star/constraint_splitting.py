@@ -19,7 +19,7 @@ z: [N, T, R], λ: [T, R]; rows in kW, λ in CHF/kW, ρ in CHF/kW².
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -32,6 +32,8 @@ from mpc.grid.rows import Rows
 @dataclass(frozen=True)
 class ConstraintSplitting:
     """See :class:`mpc.coordination.star.splitting.Splitting`."""
+
+    RHO_REL: ClassVar[float] = 2.0
 
     rows: Rows
     rho: float

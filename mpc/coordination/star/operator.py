@@ -7,9 +7,11 @@ Round 0 advertises the plain tariff: everyone answers with the uncoordinated opt
 3. update copies and multipliers (11, 12), adapt ρ (18)                                     Steps 2, 3
 4. advertise the new price signals (13); once the limits are nearly held, also the plain    Step 1
    prices c + A'λ, whose answers add up to a lower bound (:mod:`mpc.coordination.star.stopping`)
+
+A :class:`Deadline` ends it at once, with the best of the rounds that were answered, round 0 included.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -19,19 +21,15 @@ from core.config import CoordinationConfig
 from core.plan import Agreement
 from core.prices import DemandProfile, PriceSignal
 from core.time import Clock
-from mpc.coordination.nodes import Message
-from mpc.coordination.outcome import Iteration, Outcome, Status
-from mpc.coordination.star.constraint_splitting import ConstraintSplitting
+from mpc.coordination.nodes import Deadline, Message
+from mpc.coordination.outcome import Status, Unanswered, WarmStart
+from mpc.coordination.star.algorithms import splitting_named
+from mpc.coordination.star.outcome import Iteration, StarOutcome, StarWarmStart
 from mpc.coordination.star.penalty import adapted, start_penalty
-from mpc.coordination.star.profile_splitting import ProfileSplitting
 from mpc.coordination.star.splitting import Splitting
-from mpc.coordination.star.stopping import Candidate, Judge
+from mpc.coordination.star.stopping import Candidate, StoppingRule
 from mpc.grid.rows import GridModel, Rows
 
-START: dict[str, Callable[[FloatArray, Rows, float], Splitting]] = {
-    "profile": ProfileSplitting.start,
-    "constraint": ConstraintSplitting.start,
-}
 ERROR_PER_VIOLATION = 0.1
 """A linearisation need not be better than this share of the violation that is still to be removed."""
 CERTIFY_WITHIN = 10.0
@@ -48,26 +46,25 @@ class Question(IntEnum):
 
 
 class GridOperator:
-    """Node that advertises prices until the grid is held at certified cost; then :attr:`outcome` is set."""
+    """Node that advertises prices until the grid is held at certified cost; then :attr:`outcome` is set.
+
+    :attr:`iterations` are the rounds so far. A warm start of another shape than the star is as good as none.
+    """
 
     name = "operator"
 
     def __init__(
-        self,
-        grid: GridModel,
-        settings: CoordinationConfig,
-        clock: Clock,
-        warm_start: Splitting | None = None,
-        observer: Callable[[Iteration], None] | None = None,
+        self, grid: GridModel, settings: CoordinationConfig, clock: Clock, warm_start: WarmStart | None = None
     ) -> None:
         scenario = grid.scenario
         buy = scenario.tariff.buy_chf_per_kwh * scenario.axis.dt_h
-        self.outcome: Outcome | None = None
-        self._grid, self._settings, self._clock, self._observer = grid, settings, clock, observer
+        self.outcome: StarOutcome | Unanswered | None = None
+        self.iterations: list[Iteration] = []
+        self._grid, self._settings, self._clock = grid, settings, clock
         self._names = [site.prosumer.name for site in scenario.sites]
         self._tariff = np.column_stack([buy, np.zeros_like(buy)])
-        self._judge = Judge(grid, settings, self._tariff)
-        self._splitting = warm_start
+        self._rule = StoppingRule(grid, settings, self._tariff)
+        self._splitting = warm_start.splitting if isinstance(warm_start, StarWarmStart) else None
         self._round = 0
         self._signals: list[PriceSignal] = []
         self._open: set[tuple[int, str]] = set()
@@ -75,52 +72,63 @@ class GridOperator:
         self._uncoordinated: dict[str, DemandProfile] = {}
         self._best: Candidate | None = None
         self._bound_chf: float | None = None
-        self._log: list[Iteration] = []
         self._relinearisations = 0
         self._began_s = clock.monotonic_s()
 
-    def start(self) -> Sequence[Message]:
+    @property
+    def done(self) -> bool:
+        """Whether there is an outcome."""
+        return self.outcome is not None
+
+    def start(self) -> Sequence[Message[PriceSignal]]:
         """Advertise the plain tariff."""
-        self._signals = [self._plain(np.zeros_like(self._tariff)) for _ in self._names]
+        self._signals = self._retail()
         return self._ask(self._signals, Question.PRICED)
 
-    def react(self, inbox: Sequence[Message]) -> Sequence[Message]:
-        """Collect answers; when a round is complete, conclude it."""
+    def react(self, inbox: Sequence[Message[object]]) -> Sequence[Message[PriceSignal]]:
+        """Collect answers; when a round is complete, or at a deadline, conclude it."""
         for message in inbox:
             key = (message.question, message.sender)
             if isinstance(message.body, DemandProfile) and key in self._open:
                 self._open.remove(key)
                 self._answers[key] = message.body
-        if self._open or self.outcome is not None:
+        out_of_time = any(isinstance(message.body, Deadline) for message in inbox)
+        if self.outcome is not None or (self._open and not out_of_time):
             return ()
-        if self._splitting is None or self._round == 0:
-            return self._advertise(self._begin(), certify=True)
-        return self._conclude(self._splitting)
-
-    def _begin(self) -> Splitting:
-        """The splitting after round 0: warm, or started around the uncoordinated profiles."""
         answers = self._answered(Question.PRICED)
+        if answers and self._splitting is not None and self._round > 0:
+            return self._conclude(answers, self._splitting, out_of_time)
+        if answers:
+            self._splitting = self._begin(answers)
+            if not out_of_time:
+                return self._advertise(self._splitting, certify=True)
+        self.outcome = self._cut_short()
+        return ()
+
+    def _begin(self, answers: list[DemandProfile]) -> Splitting:
+        """The splitting after round 0: warm, or started around the uncoordinated profiles."""
         self._uncoordinated = dict(zip(self._names, answers, strict=True))
         if self._splitting is not None:
             return self._splitting
+        algorithm = splitting_named(self._settings.splitting)
         x = np.stack([answer.x for answer in answers])
         rows = self._linearise(x)
-        rho = start_penalty(self._settings, self._tariff[:, 0], x)
-        return START[self._settings.splitting](x, rows, rho).update(x, rows, alpha=1.0)
+        rho = start_penalty(self._settings, algorithm.RHO_REL, self._tariff[:, 0], x)
+        return algorithm.start(x, rows, rho).update(x, rows, alpha=1.0)
 
-    def _conclude(self, splitting: Splitting) -> Sequence[Message]:
-        """Judge the round; stop, or step and advertise."""
-        answers = self._answered(Question.PRICED)
-        agreements = map(Agreement, self._signals, answers)
-        candidate = self._judge.candidate(dict(zip(self._names, agreements, strict=True)), splitting)
+    def _conclude(
+        self, answers: list[DemandProfile], splitting: Splitting, out_of_time: bool
+    ) -> Sequence[Message[PriceSignal]]:
+        """Value the round; stop, or step and advertise."""
+        candidate = self._candidate(self._signals, answers, splitting)
         if plain := self._answered(Question.PLAIN):
-            bound = self._judge.bound_chf(plain, splitting)
+            bound = self._rule.bound_chf(plain, splitting)
             self._bound_chf = bound if self._bound_chf is None else max(bound, self._bound_chf)
-        self._best = self._judge.better(candidate, self._best)
+        self._best = self._rule.better(candidate, self._best)
         self._record(candidate, splitting)
 
-        done = self._judge.will_do(candidate, self._bound_chf, splitting.residuals)
-        if status := self._status(candidate, done):
+        done = self._rule.will_do(candidate, self._bound_chf, splitting.residuals)
+        if status := self._status(candidate, done, out_of_time):
             self.outcome = self._ended(status, candidate if done else self._best, splitting)
             return ()
         x = np.stack([answer.x for answer in answers])
@@ -131,7 +139,21 @@ class GridOperator:
             splitting = splitting.with_rho(adapted(splitting.rho, splitting.residuals))
         return self._advertise(splitting, certify=self._worth_certifying(candidate))
 
-    def _advertise(self, splitting: Splitting, certify: bool) -> Sequence[Message]:
+    def _cut_short(self) -> StarOutcome | Unanswered:
+        """The outcome at a deadline amid a round: the best of the rounds before it, if there is one."""
+        if self._splitting is None or not self._uncoordinated:
+            silent = {name for _, name in self._open}
+            return Unanswered(Status.BUDGET, None, tuple(name for name in self._names if name in silent))
+        best = self._best
+        if best is None:
+            best = self._candidate(self._retail(), list(self._uncoordinated.values()), self._splitting)
+        return self._ended(Status.BUDGET if self._rule.held(best) else Status.INFEASIBLE, best, self._splitting)
+
+    def _candidate(self, signals: list[PriceSignal], answers: list[DemandProfile], splitting: Splitting) -> Candidate:
+        agreements = map(Agreement, signals, answers)
+        return self._rule.candidate(dict(zip(self._names, agreements, strict=True)), splitting)
+
+    def _advertise(self, splitting: Splitting, certify: bool) -> Sequence[Message[PriceSignal]]:
         """Ask everyone for the answer to the new signals, and to the plain prices if a bound is wanted."""
         self._splitting = splitting
         self._round += 1
@@ -143,15 +165,19 @@ class GridOperator:
             messages += self._ask([self._plain(price) for price in prices], Question.PLAIN)
         return messages
 
-    def _ask(self, signals: list[PriceSignal], kind: Question) -> list[Message]:
+    def _ask(self, signals: list[PriceSignal], kind: Question) -> list[Message[PriceSignal]]:
         number = 2 * self._round + kind
         self._open.update((number, name) for name in self._names)
         return [Message(self.name, name, number, signal) for name, signal in zip(self._names, signals, strict=True)]
 
     def _answered(self, kind: Question) -> list[DemandProfile]:
-        """Answers of this round, in the order of the prosumers; empty if the question was not asked."""
+        """Answers of this round, in the order of the prosumers; empty unless everybody was asked and has answered."""
         keys = [(2 * self._round + kind, name) for name in self._names]
-        return [self._answers[key] for key in keys if key in self._answers]
+        return [self._answers[key] for key in keys] if all(key in self._answers for key in keys) else []
+
+    def _retail(self) -> list[PriceSignal]:
+        """The tariff alone, for everyone."""
+        return [self._plain(np.zeros_like(self._tariff)) for _ in self._names]
 
     def _plain(self, price: FloatArray) -> PriceSignal:
         """The tariff plus a price [T, 2] per kW, without curvature."""
@@ -168,42 +194,41 @@ class GridOperator:
         near = candidate.avoidable_pu <= CERTIFY_WITHIN * self._settings.violation_tol_pu
         return near or upcoming % CERTIFY_EVERY == 0 or upcoming == self._settings.max_iterations
 
-    def _status(self, candidate: Candidate, done: bool) -> Status | None:
+    def _status(self, candidate: Candidate, done: bool, out_of_time: bool) -> Status | None:
         if done:
             status = Status.CONVERGED
         elif self._round >= self._settings.max_iterations:
             status = Status.ITERATIONS
-        elif self._clock.monotonic_s() - self._began_s >= self._settings.budget_s:
+        elif out_of_time or self._clock.monotonic_s() - self._began_s >= self._settings.budget_s:
             status = Status.BUDGET
         else:
             return None
-        return status if self._judge.held(candidate) else Status.INFEASIBLE
+        return status if self._rule.held(candidate) else Status.INFEASIBLE
 
     def _record(self, candidate: Candidate, splitting: Splitting) -> None:
-        iteration = Iteration(
-            iteration=self._round,
-            primal=float(splitting.residuals.primal.max()),
-            dual=float(splitting.residuals.dual.max()),
-            rho=splitting.rho,
-            cost_chf=candidate.cost_chf,
-            bound_chf=self._bound_chf,
-            gap_rel=candidate.gap(self._bound_chf),
-            violation_pu=candidate.avoidable_pu,
-            linearisation_pu=candidate.linearisation_pu,
-            wall_ms=1e3 * (self._clock.monotonic_s() - self._began_s),
+        self.iterations.append(
+            Iteration(
+                iteration=self._round,
+                primal=float(splitting.residuals.primal.max()),
+                dual=float(splitting.residuals.dual.max()),
+                rho=splitting.rho,
+                cost_chf=candidate.cost_chf,
+                bound_chf=self._bound_chf,
+                gap_rel=candidate.gap(self._bound_chf),
+                violation_pu=candidate.avoidable_pu,
+                linearisation_pu=candidate.linearisation_pu,
+                wall_ms=1e3 * (self._clock.monotonic_s() - self._began_s),
+            )
         )
-        self._log.append(iteration)
-        if self._observer is not None:
-            self._observer(iteration)
 
-    def _ended(self, status: Status, best: Candidate, splitting: Splitting) -> Outcome:
-        return Outcome(
+    def _ended(self, status: Status, best: Candidate, splitting: Splitting) -> StarOutcome:
+        return StarOutcome(
             status=status,
+            gap_rel=best.gap(self._bound_chf),
             best=best,
             uncoordinated=self._uncoordinated,
             lower_bound_chf=self._bound_chf,
-            gap_rel=best.gap(self._bound_chf),
-            iterations=tuple(self._log),
+            iterations=tuple(self.iterations),
             relinearisations=self._relinearisations,
             splitting=splitting,
         )

@@ -4,6 +4,7 @@ Both compare like with like, so that one set of numbers serves every grid, tarif
 
     ρ⁰ = ρ_rel · (mean |tariff| Δt) / (typical power swing)
     (18) on relative residuals r = ‖primal‖/‖x‖, s = ρ‖movement of the copies‖/‖μ‖:   r > ν s → ρ τ,   s > ν r → ρ/τ
+ρ_rel belongs to the splitting (docs/benchmarks.md has the measurement).
 """
 
 import numpy as np
@@ -12,8 +13,6 @@ from core.arrays import FloatArray
 from core.config import CoordinationConfig
 from mpc.coordination.star.splitting import Residuals
 
-RHO_REL = {"profile": 1.0, "constraint": 2.0}
-"""ρ_rel, the useful start in natural units (docs/benchmarks.md)."""
 NU, TAU = 20.0, 1.2
 SMALLEST = 1e-3
 """Floor of price (CHF/kW) and swing (kW): free energy or constant loads must not make ρ zero or infinite."""
@@ -26,11 +25,11 @@ def natural_penalty(tariff_chf_per_kw: FloatArray, x: FloatArray) -> float:
     return max(price, SMALLEST) / max(swing, SMALLEST)
 
 
-def start_penalty(settings: CoordinationConfig, tariff_chf_per_kw: FloatArray, x: FloatArray) -> float:
+def start_penalty(settings: CoordinationConfig, rho_rel: float, tariff_chf_per_kw: FloatArray, x: FloatArray) -> float:
     """ρ⁰ of a cold start, CHF/kW²: the configured one, or ρ_rel times the natural one."""
     if settings.rho != "auto":
         return settings.rho
-    return RHO_REL[settings.splitting] * natural_penalty(tariff_chf_per_kw, x)
+    return rho_rel * natural_penalty(tariff_chf_per_kw, x)
 
 
 def adapted(rho: float, residuals: Residuals) -> float:

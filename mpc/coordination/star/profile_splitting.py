@@ -16,7 +16,7 @@ in one round (docs/algorithms/profile_splitting.md has the measurement).
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -33,6 +33,8 @@ REACTIVE_WEIGHT = 0.5
 @dataclass(frozen=True)
 class ProfileSplitting:
     """See :class:`mpc.coordination.star.splitting.Splitting`."""
+
+    RHO_REL: ClassVar[float] = 1.0
 
     rows: Rows
     rho: float

@@ -1,7 +1,7 @@
-"""What the two splittings have in common: a state of copies and multipliers, stepped once per round."""
+"""What all splittings have in common: a state of copies and multipliers, stepped once per round."""
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -35,7 +35,17 @@ class Residuals:
 
 
 class Splitting(Protocol):
-    """State of an ADMM after its last update; immutable, each step gives the next one."""
+    """State of an ADMM after its last update; immutable, each step gives the next one.
+
+    ``RHO_REL`` is ρ_rel, the useful start of its penalty in natural units (:mod:`mpc.coordination.star.penalty`).
+    """
+
+    RHO_REL: ClassVar[float]
+
+    @classmethod
+    def start(cls, x: FloatArray, rows: Rows, rho: float) -> Self:
+        """Cold start around the uncoordinated profiles x [N, T, 2], with the penalty ``rho`` in CHF/kW²."""
+        ...
 
     @property
     def rows(self) -> Rows:

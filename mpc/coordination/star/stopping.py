@@ -59,8 +59,11 @@ class Candidate:
         return (self.cost_chf + self.unheld_chf - bound_chf) / max(abs(bound_chf), self.turnover_chf)
 
 
-class Judge:
-    """Judges candidates by the settings of a coordination; ``tariff`` is [T, 2] in CHF/kW per step."""
+class StoppingRule:
+    """Values candidates and says which will do, by the settings of a coordination.
+
+    ``tariff`` is [T, 2] in CHF/kW per step.
+    """
 
     def __init__(self, grid: GridModel, settings: CoordinationConfig, tariff: FloatArray) -> None:
         self._grid = grid

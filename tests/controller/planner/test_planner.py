@@ -23,7 +23,7 @@ from core.scenario import Scenario
 from mpc.coordination.outcome import Status
 from mpc.day_ahead import CoordinatedDay, DayAhead, coordinate, uncoordinated
 from mpc.forecast import Observed
-from mpc.intra_day import Running, replan, replan_uncoordinated
+from mpc.intra_day import Running, Situation, replan, replan_uncoordinated
 from mpc.solvers.quadratic import PIQP
 from tests.support.asynchronous import run
 from tests.support.synthetic import scenario
@@ -141,9 +141,9 @@ def test_day_ahead_plans_are_those_of_a_call_in_process_bit_for_bit(session: Ses
 
 
 def test_intra_day_plans_are_those_of_a_call_in_process_bit_for_bit(session: Session, job: ReplanJob) -> None:
-    known = (job.day, job.step, job.observed, job.slack_voltage_pu)
-    assert numbers(session.replanned) == numbers(replan(*known, job.running, SETTINGS, WallClock()))
-    assert encode(session.replanned_selfish) == encode(replan_uncoordinated(*known, SETTINGS))
+    now = Situation(job.day, job.step, job.observed, job.slack_voltage_pu)
+    assert numbers(session.replanned) == numbers(replan(now, job.running, SETTINGS, WallClock()))
+    assert encode(session.replanned_selfish) == encode(replan_uncoordinated(now, SETTINGS))
 
 
 def test_the_budget_ends_with_the_best_plan_so_far(session: Session) -> None:

@@ -29,7 +29,7 @@ from core.scenario import Scenario
 from mpc.coordination.outcome import Status
 from mpc.day_ahead import coordinate, uncoordinated
 from mpc.forecast import Observed
-from mpc.intra_day import Running, replan
+from mpc.intra_day import Running, Situation, replan
 from mpc.solvers.quadratic import PIQP
 from tests.support.asynchronous import run
 from tests.support.synthetic import scenario
@@ -66,8 +66,8 @@ def cold(job: ReplanJob) -> ReplanJob:
 
 
 def here(job: ReplanJob) -> Answer:
-    known = (job.day, job.step, job.observed, job.slack_voltage_pu)
-    return Answer.of(replan(*known, job.running, job.settings, WallClock()))
+    now = Situation(job.day, job.step, job.observed, job.slack_voltage_pu)
+    return Answer.of(replan(now, job.running, job.settings, WallClock()))
 
 
 @asynccontextmanager

@@ -15,6 +15,8 @@ BODY = PriceSignal(np.zeros((1, 2, 2)), np.zeros((1, 2)), 0.0)
 class Caller:
     """Writes to ``others`` in turn; counts down the question with every answer."""
 
+    done = True
+
     def __init__(self, name: str, others: Sequence[str] = (), count: int = 0) -> None:
         self.name = name
         self.inboxes: list[list[tuple[str, int]]] = []

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from core.config import CoordinationConfig
 from core.scenario import Scenario
 from mpc.coordination import rounds
-from mpc.coordination.nodes import Message, Node, ProsumerNode
-from mpc.coordination.outcome import Outcome
+from mpc.coordination.nodes import Message, Node
+from mpc.coordination.participants import ProsumerNode
 from mpc.coordination.star.operator import GridOperator
+from mpc.coordination.star.outcome import StarOutcome
 from mpc.grid.rows import GridModel
 from mpc.prosumer import Prosumer
 from tests.support.virtual_clock import VirtualClock
@@ -22,6 +23,10 @@ class Overheard:
         self.name = node.name
         self._node = node
         self._record = record
+
+    @property
+    def done(self) -> bool:
+        return self._node.done
 
     def start(self) -> Sequence[Message]:
         return self._kept(self._node.start())
@@ -40,10 +45,10 @@ def prosumer_nodes(scenario: Scenario) -> list[ProsumerNode]:
 
 def overhear(
     scenario: Scenario, settings: CoordinationConfig, known_to_operator: Scenario | None = None
-) -> tuple[Outcome, list[Message]]:
+) -> tuple[StarOutcome, list[Message]]:
     """Coordinate and return everything that was said; the operator may be given another scenario to know."""
     record: list[Message] = []
     operator = GridOperator(GridModel(known_to_operator or scenario, PRICE_CAP), settings, VirtualClock())
     rounds.run([Overheard(node, record) for node in (operator, *prosumer_nodes(scenario))])
-    assert operator.outcome is not None
+    assert isinstance(operator.outcome, StarOutcome)
     return operator.outcome, record

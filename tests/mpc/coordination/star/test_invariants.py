@@ -1,19 +1,19 @@
 """What holds on every radial grid with any prosumers, in every round."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.algorithms import SplittingName
 from core.config import CoordinationConfig
 from core.prices import Tariff
 from core.resources import Battery, Capability
 from core.scenario import Scenario
 from mpc.coordination.outcome import Status
-from mpc.coordination.star.constraint_splitting import ConstraintSplitting
+from mpc.coordination.star.algorithms import splitting_named
 from mpc.coordination.star.profile_splitting import ProfileSplitting
 from mpc.day_ahead import coordinate
 from mpc.reference import CentralisedProblem
@@ -25,8 +25,7 @@ from tests.support.synthetic import scenario, turned_lines, with_slack_voltage
 from tests.support.virtual_clock import VirtualClock
 
 few_examples = settings(max_examples=12, derandomize=True, deadline=None)
-each_splitting = pytest.mark.parametrize("splitting", ["profile", "constraint"])
-KINDS: dict[str, Any] = {"profile": ProfileSplitting, "constraint": ConstraintSplitting}
+each_splitting = pytest.mark.parametrize("splitting", SplittingName)
 
 batteries = st.one_of(
     st.none(),
@@ -64,14 +63,14 @@ def scenarios(draw: st.DrawFn) -> Scenario:
     return with_slack_voltage(grid, draw(st.sampled_from([0.97, 1.0, 1.02])))
 
 
-def some_rounds(splitting: str) -> CoordinationConfig:
+def some_rounds(splitting: SplittingName) -> CoordinationConfig:
     return CoordinationConfig.model_validate({"splitting": splitting, "max_iterations": 15})
 
 
 @each_splitting
 @given(grid=scenarios())
 @few_examples
-def test_power_balance_and_limits_of_the_prosumers(splitting: str, grid: Scenario) -> None:
+def test_power_balance_and_limits_of_the_prosumers(splitting: SplittingName, grid: Scenario) -> None:
     """Whatever the grid needs, nobody is planned beyond his assets, and the slack covers demand and losses."""
     day = coordinate(grid, some_rounds(splitting), VirtualClock())
     x = profiles(day)
@@ -100,10 +99,10 @@ def test_power_balance_and_limits_of_the_prosumers(splitting: str, grid: Scenari
 @each_splitting
 @given(grid=scenarios())
 @few_examples
-def test_weak_duality_in_every_round(splitting: str, grid: Scenario) -> None:
+def test_weak_duality_in_every_round(splitting: SplittingName, grid: Scenario) -> None:
     """bound ≤ optimum of the rows, and bound ≤ cost + λ'(A x) − (u'λ⁺ − l'λ⁻) ≤ cost + κ'excess at every answer."""
     problem = CentralisedProblem(grid)
-    for step in rounds_of(grid, KINDS[splitting], 9):
+    for step in rounds_of(grid, splitting_named(splitting), 9):
         rows, prices = step.before.rows, step.before.row_prices
         cost, value = retail_cost_chf(grid, step.x), rows.value(step.x)
         lagrangian = cost + np.sum(prices * value) - rows.shadow_cost(prices)
@@ -128,7 +127,7 @@ def test_bound_at_slightly_infeasible_answers(grid: Scenario) -> None:
 @each_splitting
 @given(grid=scenarios(), other=st.integers(0, 100))
 @few_examples
-def test_answers_are_best_answers(splitting: str, grid: Scenario, other: int) -> None:
+def test_answers_are_best_answers(splitting: SplittingName, grid: Scenario, other: int) -> None:
     """Of all profiles that a prosumer ever announced, the answer to a signal costs least under that signal."""
     _, record = overhear(grid, some_rounds(splitting))
     name = grid.sites[other % len(grid.sites)].prosumer.name
@@ -143,7 +142,7 @@ def test_answers_are_best_answers(splitting: str, grid: Scenario, other: int) ->
 @each_splitting
 @given(grid=scenarios())
 @few_examples
-def test_equal_prosumers_are_treated_equally(splitting: str, grid: Scenario) -> None:
+def test_equal_prosumers_are_treated_equally(splitting: SplittingName, grid: Scenario) -> None:
     """Two of a kind at one node get the same prices and the same profile."""
     first = grid.sites[0]
     twin = replace(first, prosumer=replace(first.prosumer, name="twin"))

@@ -6,17 +6,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.algorithms import SplittingName
 from core.config import CoordinationConfig
 from core.prices import DemandProfile, PriceSignal
 from core.scenario import Scenario
 from core.time import TimeAxis
 from mpc.coordination import rounds
 from mpc.coordination.nodes import Message
-from mpc.coordination.outcome import Iteration, Outcome, Status
+from mpc.coordination.outcome import Status, WarmStart
+from mpc.coordination.star.observing import observed
 from mpc.coordination.star.operator import GridOperator
-from mpc.coordination.star.splitting import Splitting
+from mpc.coordination.star.outcome import Iteration, StarOutcome
 from mpc.day_ahead import CoordinatedDay, coordinate
 from mpc.grid.rows import GridModel
+from mpc.price import violation_price_chf_per_kwh
 from tests.mpc.coordination.star.recording import PRICE_CAP, overhear, prosumer_nodes
 from tests.support.certificate import certify, profiles, violation_pu
 from tests.support.synthetic import scenario
@@ -25,14 +28,14 @@ from tests.support.virtual_clock import VirtualClock
 GRID = scenario(step_min=60)
 STEPS = GRID.axis.n_steps
 
-each_splitting = pytest.mark.parametrize("splitting", ["profile", "constraint"])
+each_splitting = pytest.mark.parametrize("splitting", SplittingName)
 
 
 def settings(**given: Any) -> CoordinationConfig:
     return CoordinationConfig.model_validate(given)
 
 
-def agreed(warm_start: Splitting | None = None, grid: Scenario = GRID, **given: Any) -> CoordinatedDay:
+def agreed(warm_start: WarmStart | None = None, grid: Scenario = GRID, **given: Any) -> CoordinatedDay:
     return coordinate(grid, settings(**given), VirtualClock(), warm_start=warm_start)
 
 
@@ -52,7 +55,7 @@ def test_it_begins_with_the_plain_tariff() -> None:
 
 
 @each_splitting
-def test_plain_questions_are_tariff_plus_row_prices(splitting: str) -> None:
+def test_plain_questions_are_tariff_plus_row_prices(splitting: SplittingName) -> None:
     """In every round that has a bound: no curvature, no fee; they differ from the tariff where limits bind."""
     _, record = overhear(GRID, settings(splitting=splitting))
     plain = [m.body for m in record if m.receiver == "P0" and m.question % 2]
@@ -116,7 +119,7 @@ def test_late_foreign_repeated_and_silly_answers_are_ignored() -> None:
 
 def test_every_iteration_is_observed() -> None:
     seen: list[Iteration] = []
-    day = coordinate(GRID, settings(), VirtualClock(), observer=seen.append)
+    day = coordinate(GRID, settings(), VirtualClock(), carry=observed(rounds.run, seen.append))
     assert tuple(seen) == day.outcome.iterations
     assert [iteration.iteration for iteration in seen] == list(range(1, len(seen) + 1))
     last = seen[-1]
@@ -124,7 +127,7 @@ def test_every_iteration_is_observed() -> None:
     assert last.cost_chf == day.outcome.best.cost_chf
 
 
-def check_it_is_the_best(outcome: Outcome, tolerance_pu: float) -> None:
+def check_it_is_the_best(outcome: StarOutcome, tolerance_pu: float) -> None:
     """One of the iterates; the cheapest of those within the tolerance, if there are any."""
     within = [i.cost_chf for i in outcome.iterations if i.violation_pu <= tolerance_pu]
     best = (outcome.best.cost_chf, outcome.best.avoidable_pu)
@@ -136,7 +139,7 @@ def check_it_is_the_best(outcome: Outcome, tolerance_pu: float) -> None:
 
 @each_splitting
 @pytest.mark.parametrize("cap", [1, 2, 5, 10, 25, 60])
-def test_iteration_cap(splitting: str, cap: int) -> None:
+def test_iteration_cap(splitting: SplittingName, cap: int) -> None:
     """An unreachable tolerance: the best iterate comes back, and says so."""
     day = agreed(splitting=splitting, max_iterations=cap, gap_tol=1e-12)
     assert day.outcome.status is Status.ITERATIONS
@@ -146,7 +149,7 @@ def test_iteration_cap(splitting: str, cap: int) -> None:
 
 
 @each_splitting
-def test_a_longer_search_finds_nothing_worse(splitting: str) -> None:
+def test_a_longer_search_finds_nothing_worse(splitting: SplittingName) -> None:
     bests = [agreed(splitting=splitting, max_iterations=cap, gap_tol=1e-12).outcome.best for cap in (3, 6, 12, 24, 48)]
     ranks = [(best.violation.worst_pu > settings().violation_tol_pu, best.merit_chf) for best in bests]
     assert ranks == sorted(ranks, reverse=True)
@@ -163,8 +166,8 @@ def test_budget(budget_s: float, rounds_: int) -> None:
     assert np.diff([iteration.wall_ms for iteration in day.outcome.iterations]).min(initial=1) > 0
 
 
-@pytest.mark.parametrize("splitting", ["profile", "constraint"])
-def test_stop_by_residuals(splitting: str) -> None:
+@pytest.mark.parametrize("splitting", SplittingName)
+def test_stop_by_residuals(splitting: SplittingName) -> None:
     """The paper's rule is stricter than the certificate: the gap is far below its tolerance."""
     grid = scenario(step_min=60, seed=1, total_pv_kw=30.0)
     day = agreed(grid=grid, splitting=splitting, stop="residual")
@@ -180,20 +183,21 @@ def test_stop_by_residuals(splitting: str) -> None:
 
 
 @each_splitting
-def test_warm_start_from_its_own_end(splitting: str) -> None:
+def test_warm_start_from_its_own_end(splitting: SplittingName) -> None:
     cold = agreed(splitting=splitting)
-    warm = agreed(cold.outcome.splitting, splitting=splitting)
+    warm = agreed(cold.outcome.warm_start, splitting=splitting)
     assert warm.outcome.status is Status.CONVERGED
     assert len(warm.outcome.iterations) <= 3 < len(cold.outcome.iterations)
     assert abs(certify(warm).gap_rel) <= settings().gap_tol + 1e-5
 
 
 @each_splitting
-def test_warm_start_of_a_shrinking_horizon(splitting: str) -> None:
+def test_warm_start_of_a_shrinking_horizon(splitting: SplittingName) -> None:
     """Three hours later, with the state of charge that the plan has then."""
     cold = agreed(splitting=splitting)
     rest = shrunk(cold, 3)
-    warm = agreed(cold.outcome.splitting.after(3), grid=rest, splitting=splitting)
+    ahead = GridModel(rest, violation_price_chf_per_kwh(settings(), rest.tariff))
+    warm = agreed(cold.outcome.warm_start.shifted(3, ahead), grid=rest, splitting=splitting)
     fresh = agreed(grid=rest, splitting=splitting)
     assert warm.outcome.status is Status.CONVERGED
     assert len(warm.outcome.iterations) < len(fresh.outcome.iterations)
@@ -231,7 +235,7 @@ def test_a_fixed_penalty_stays() -> None:
 
 @each_splitting
 @pytest.mark.parametrize("rho_factor", [0.05, 20.0])
-def test_adaptation_finds_the_penalty_from_afar(splitting: str, rho_factor: float) -> None:
+def test_adaptation_finds_the_penalty_from_afar(splitting: SplittingName, rho_factor: float) -> None:
     natural = agreed(splitting=splitting, max_iterations=1).outcome.iterations[0].rho
     day = agreed(splitting=splitting, rho=rho_factor * natural)
     assert day.outcome.status is Status.CONVERGED

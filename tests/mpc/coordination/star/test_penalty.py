@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from core.algorithms import SplittingName
 from core.config import CoordinationConfig
-from mpc.coordination.star.penalty import NU, RHO_REL, TAU, adapted, natural_penalty, start_penalty
+from mpc.coordination.star.algorithms import splitting_named
+from mpc.coordination.star.penalty import NU, TAU, adapted, natural_penalty, start_penalty
 from mpc.coordination.star.splitting import Residuals
 
 PRICE = np.full(10, 0.03)
@@ -32,12 +34,13 @@ def test_natural_penalty_is_price_over_swing(price: np.ndarray, x: np.ndarray, e
     assert natural_penalty(price, x) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("splitting", ["profile", "constraint"])
-def test_start(splitting: str) -> None:
+@pytest.mark.parametrize("splitting", SplittingName)
+def test_start(splitting: SplittingName) -> None:
     auto, fixed = (CoordinationConfig.model_validate({"splitting": splitting, "rho": rho}) for rho in ("auto", 0.123))
     natural = natural_penalty(PRICE, swinging(2.0))
-    assert start_penalty(auto, PRICE, swinging(2.0)) == pytest.approx(RHO_REL[splitting] * natural)
-    assert start_penalty(fixed, PRICE, swinging(2.0)) == 0.123
+    rho_rel = splitting_named(splitting).RHO_REL
+    assert start_penalty(auto, rho_rel, PRICE, swinging(2.0)) == pytest.approx(rho_rel * natural)
+    assert start_penalty(fixed, rho_rel, PRICE, swinging(2.0)) == 0.123
 
 
 @pytest.mark.parametrize(

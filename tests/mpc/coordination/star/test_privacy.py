@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from core.algorithms import SplittingName
 from core.config import CoordinationConfig
 from core.prices import DemandProfile, PriceSignal
 from core.resources import Outlook, Prosumer
@@ -17,10 +18,10 @@ GRID = scenario(step_min=60)
 STEPS = GRID.axis.n_steps
 NAMES = {site.prosumer.name for site in GRID.sites}
 
-each_splitting = pytest.mark.parametrize("splitting", ["profile", "constraint"])
+each_splitting = pytest.mark.parametrize("splitting", SplittingName)
 
 
-def settings(splitting: str) -> CoordinationConfig:
+def settings(splitting: SplittingName) -> CoordinationConfig:
     return CoordinationConfig.model_validate({"splitting": splitting, "max_iterations": 40})
 
 
@@ -41,7 +42,7 @@ def check_fields(message: object, **types: type) -> None:
 
 
 @each_splitting
-def test_messages_hold_the_declared_fields_only(splitting: str) -> None:
+def test_messages_hold_the_declared_fields_only(splitting: SplittingName) -> None:
     _, record = overhear(GRID, settings(splitting))
     assert len(record) > 40
     for message in record:
@@ -60,14 +61,14 @@ def test_messages_hold_the_declared_fields_only(splitting: str) -> None:
 
 
 @each_splitting
-def test_prosumers_hear_and_tell_the_operator_only(splitting: str) -> None:
+def test_prosumers_hear_and_tell_the_operator_only(splitting: SplittingName) -> None:
     _, record = overhear(GRID, settings(splitting))
     pairs = {frozenset((message.sender, message.receiver)) for message in record}
     assert pairs == {frozenset(("operator", name)) for name in NAMES}
 
 
 @each_splitting
-def test_the_operator_knows_no_more_of_prosumers_than_their_places(splitting: str) -> None:
+def test_the_operator_knows_no_more_of_prosumers_than_their_places(splitting: SplittingName) -> None:
     """It comes to the same prices when all it could know of assets and forecasts is taken from it."""
     blank = Outlook(*np.full((3, STEPS), np.nan))
     places = tuple(Site(Prosumer(site.prosumer.name, site.prosumer.node), blank) for site in GRID.sites)

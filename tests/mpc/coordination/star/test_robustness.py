@@ -6,6 +6,7 @@ from datetime import date
 import numpy as np
 import pytest
 
+from core.algorithms import SplittingName
 from core.config import CoordinationConfig
 from core.network import Line, Network
 from core.prices import Tariff
@@ -89,9 +90,9 @@ def uncoordinated_violation(grid: Scenario) -> float:
     return violation_pu(grid, x)
 
 
-@pytest.mark.parametrize("splitting", ["profile", "constraint"])
+@pytest.mark.parametrize("splitting", SplittingName)
 @pytest.mark.parametrize("grid", INFEASIBLE.values(), ids=INFEASIBLE)
-def test_limits_that_nobody_can_hold(grid: Scenario, splitting: str) -> None:
+def test_limits_that_nobody_can_hold(grid: Scenario, splitting: SplittingName) -> None:
     """The best compromise at a certified gap, with what it leaves priced and reported."""
     settings = CoordinationConfig.model_validate({"splitting": splitting})
     day = coordinate(grid, settings, VirtualClock())
@@ -109,7 +110,7 @@ def test_limits_that_nobody_can_hold(grid: Scenario, splitting: str) -> None:
     ("splitting", "missing_pu"),
     [("profile", 3e-4), ("profile", 1e-3), ("profile", 1e-2), ("constraint", 1e-3), ("constraint", 1e-2)],
 )
-def test_limits_just_out_of_reach(splitting: str, missing_pu: float) -> None:
+def test_limits_just_out_of_reach(splitting: SplittingName, missing_pu: float) -> None:
     """Constant loads that leave the band by a little, and nobody who could do anything about it."""
     grid = scenario(n_prosumers=2, step_min=120, battery=None, total_pv_kw=0.0)
     x = np.stack([np.column_stack([site.outlook.load_kw, site.outlook.load_kvar]) for site in grid.sites])
@@ -137,8 +138,8 @@ def test_what_nobody_influences_is_reported_without_a_price() -> None:
     assert abs(certificate.gap_rel) <= SETTINGS.gap_tol
 
 
-@pytest.mark.parametrize("splitting", ["profile", "constraint"])
-def test_loads_beyond_collapse(splitting: str) -> None:
+@pytest.mark.parametrize("splitting", SplittingName)
+def test_loads_beyond_collapse(splitting: SplittingName) -> None:
     """No power flow exists for this load: still an answer, with the collapse in it."""
     grid = with_load_factor(scenario(step_min=60), 100.0)
     settings = CoordinationConfig.model_validate({"splitting": splitting, "max_iterations": 20})

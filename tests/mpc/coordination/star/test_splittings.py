@@ -6,7 +6,9 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
+from core.algorithms import SplittingName
 from core.arrays import FloatArray
+from mpc.coordination.star.algorithms import splitting_named
 from mpc.coordination.star.constraint_splitting import ConstraintSplitting
 from mpc.coordination.star.profile_splitting import ProfileSplitting
 from mpc.coordination.star.splitting import Residuals, Splitting
@@ -16,8 +18,7 @@ from tests.mpc.coordination.star.recording import PRICE_CAP
 from tests.support.synthetic import random_demand, scenario
 
 GRID = scenario(step_min=60, i_max_a=25.0)
-KINDS: list[Any] = [ProfileSplitting, ConstraintSplitting]
-each_kind = pytest.mark.parametrize("kind", KINDS)
+each_kind = pytest.mark.parametrize("kind", [splitting_named(name) for name in SplittingName])
 
 
 def copies(splitting: Splitting) -> FloatArray:

@@ -5,8 +5,9 @@ import numpy as np
 from core.config import CoordinationConfig
 from core.prices import DemandProfile, PriceSignal
 from mpc.coordination import rounds
-from mpc.coordination.nodes import Message, ProsumerNode
+from mpc.coordination.nodes import Message
 from mpc.coordination.outcome import Status
+from mpc.coordination.participants import ProsumerNode
 from mpc.coordination.star.operator import GridOperator
 from mpc.grid.rows import GridModel
 from mpc.prosumer import PriceResponsive, Prosumer
