@@ -19,7 +19,7 @@ from controller.judge.case import Broken, Case, InjectedFault, Kind, Site
 from controller.judge.cycles import lost_points
 from controller.judge.histories import Histories, read_histories
 from controller.judge.invariants import violations
-from controller.process.answers import Referee, Truth
+from controller.process.answers import RefereeCounts, Truth
 from controller.process.modes import Mode
 from controller.simulation.master import Job
 from core.config import Config
@@ -49,7 +49,7 @@ class Day:
 
     cost_chf: float
     own_optimum_chf: float
-    referee: Referee
+    referee: RefereeCounts
     broken: tuple[Broken, ...]
     points_lost: int
     deaths: int
@@ -112,7 +112,7 @@ async def _day(path: Path, folder: Path, kills: int, random: Random) -> Day:
             faults.append(await _killed(faulted, meters, cycle_s if amid else moment_s, random))
         await meters.until(DAY_S - SHORTLY_S)
         soc = {name: kept["soc"] for name, kept in (await faulted.stop())["books"].items() if kept}
-        referee = Referee.model_validate(await faulted.plant.ask({"ask": "referee"}))
+        referee = RefereeCounts.model_validate(await faulted.plant.ask({"ask": "referee"}))
         end = faulted.now
     histories = read_histories(folder)
     case = Case.of(histories, site, faults, end)

@@ -1,5 +1,5 @@
-"""Composition root: command line, run directories, reports, and everything that owns time and files."""
+"""Composition root: everything that owns time, files and processes, from run directories to the command line."""
 
 import os
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: on stacks of small matrices more threads only wait
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported: more threads slow small matrices down

@@ -16,7 +16,7 @@ from controller.accounts.span import Span
 from controller.accounts.voltage_events import Circumstances, Event, events
 from controller.accounts.voltage_parts import Demand, predicted_supply, voltage_parts
 from controller.accounts.voltage_quality import judged
-from controller.process.answers import BatteryAccount, Referee, Truth
+from controller.process.answers import BatteryAccount, RefereeCounts, Truth
 from controller.runs.directory import write_table
 from controller.runs.recording import Recording
 from controller.runs.tables import plan_frame
@@ -50,7 +50,7 @@ class Ended:
     batteries: Mapping[str, BatteryAccount]
     cycle_ms: Sequence[float]
     missed: int
-    referee: Referee
+    referee: RefereeCounts
 
 
 @dataclass(frozen=True)

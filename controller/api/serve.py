@@ -12,7 +12,7 @@ from controller.api.serving import api_server
 from controller.api.tokens import Tokens
 from controller.live.state import LiveState
 from controller.process.heartbeat import boot_id
-from controller.process.lock import only_one
+from controller.process.lock import exclusive_lock
 from controller.process.modes import Mode
 from controller.process.systemd import READY, STOPPING, notify, status
 from controller.service.schedule import Schedule
@@ -41,7 +41,7 @@ async def serve(
     Raises:
         InputError: another service has this state folder, or there is no plan for today.
     """
-    with only_one(setup.state, LOCK, "service"):
+    with exclusive_lock(setup.state, LOCK, "service"):
         setup.folder.mkdir(parents=True, exist_ok=True)
         live, config = LiveState(setup.config), setup.config
         api = Api(Tokens.of(setup.state), clock)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.process.modes import Mode
-from controller.process.talk import Follower, FollowerError, Talk, module
+from controller.process.talk import Follower, FollowerError, LineClient, running_module
 from controller.simulation.master import CONTROLLER, GUARDIAN, Addresses, Job, guardian_opening, opening, started_plant
 from realtime.timing import POLL_S, REQUEST_TIMEOUT_S
 
@@ -58,7 +58,7 @@ class FaultedRun:
 
     job: Job
     folder: Path
-    plant: Talk
+    plant: LineClient
     addresses: Addresses
     poll_s: float
     words: Mapping[str, Any]
@@ -105,9 +105,9 @@ class FaultedRun:
             await self._advance(self._next_s)
             await self._lead()
         await self._advance(cycle_s)
-        await self.alive.tell({"cycle": cycle_s})
+        await self.alive.send({"cycle": cycle_s})
         await asyncio.sleep(after_s)
-        self.alive.send(number)
+        self.alive.send_signal(number)
         self._hung = True
         if number is signal.SIGKILL:
             await self.kill()
@@ -115,19 +115,19 @@ class FaultedRun:
 
     async def kill(self) -> None:
         """Kill −9; what it has sent before arrives."""
-        self.alive.send(signal.SIGKILL)
-        await self.alive.over()
+        self.alive.send_signal(signal.SIGKILL)
+        await self.alive.exit_code()
         self.controller, self._hung = None, False
         await asyncio.sleep(SETTLE_S)
 
     def hang(self) -> None:
         """Stop the process where it stands; it is not led any more."""
-        self.alive.send(signal.SIGSTOP)
+        self.alive.send_signal(signal.SIGSTOP)
         self._hung = True
 
     def wake(self) -> None:
         """Let it go on."""
-        self.alive.send(signal.SIGCONT)
+        self.alive.send_signal(signal.SIGCONT)
         self._hung = False
 
     async def restart(self, **words: Any) -> None:
@@ -137,7 +137,9 @@ class FaultedRun:
             FollowerError: it refuses.
         """
         began_s = time.monotonic()
-        successor = await self._stack.enter_async_context(module(CONTROLLER, (), self.folder / "controller.log"))
+        successor = await self._stack.enter_async_context(
+            running_module(CONTROLLER, (), self.folder / "controller.log")
+        )
         base = opening(self.job, self.folder, self.addresses)
         opened = await successor.ask({"open": {**base, "at_s": self.now_s, **self.words, **words}})
         self.restarts_s.append(time.monotonic() - began_s)
@@ -165,7 +167,7 @@ class FaultedRun:
     async def stop(self) -> Mapping[str, Any]:
         """Let the controller stop as it should; what it says of that."""
         said = await self.order({"stop": self.now_s})
-        await self.alive.end()
+        await self.alive.stop()
         self.controller = None
         return said
 
@@ -216,8 +218,8 @@ async def open_faulted_run(job: Job, folder: Path, poll_s: float = POLL_S, **wor
         FollowerError: a process failed.
     """
     async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(module(CONTROLLER, (), folder / "controller.log"))
-        guardian = await stack.enter_async_context(module(GUARDIAN, (), folder / "guardian.log"))
+        first = await stack.enter_async_context(running_module(CONTROLLER, (), folder / "controller.log"))
+        guardian = await stack.enter_async_context(running_module(GUARDIAN, (), folder / "guardian.log"))
         plant, addresses = await stack.enter_async_context(started_plant(job, folder))
         told = {"patience_s": REQUEST_TIMEOUT_S, **words}
         faulted = FaultedRun(job, folder, plant, addresses, poll_s, told, controller=first, _guardian=guardian)

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+ClientHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def hosted(talk: Talk, start: Callable[[Talk], Awaitable[asyncio.Server]]) -> AsyncIterator[asyncio.Server]:
+async def hosted(
+    talk: ClientHandler, start: Callable[[ClientHandler], Awaitable[asyncio.Server]]
+) -> AsyncIterator[asyncio.Server]:
     """Serve connections, each by ``talk``, until the block ends."""
     talks: set[asyncio.Task[None]] = set()
 

@@ -15,7 +15,7 @@ from controller.guardian.release import GuardedConverter
 from controller.guardian.trail import Trail
 from controller.guardian.watching import SILENCE_S, UNKNOWN_EPOCH, Action, Watching, watch
 from controller.process.heartbeat import Takeover, boot_id, read_heartbeat
-from controller.process.lock import only_one
+from controller.process.lock import exclusive_lock
 from core.config import Config
 from core.config_devices import Converter
 from core.devices import Outcome
@@ -174,7 +174,7 @@ async def run_guardian(
     Raises:
         InputError: another guardian has this state folder, or see :meth:`Guardian.check`.
     """
-    with only_one(setup.state, LOCK, "guardian"):
+    with exclusive_lock(setup.state, LOCK, "guardian"):
         guardian = Guardian(setup, clock)
         await guardian.check()
         _log.info("guarding the service of %s: %s", setup.state, ", ".join(guardian.guarded))

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from controller.guardian.trail import Trail
-from controller.process.heartbeat import Released, succeeded
+from controller.process.heartbeat import Released, newer_writer_active
 from core.config_devices import Converter
 from core.devices import Measurement, Outcome, Quality
 from drivers.factory import Site, connect
@@ -50,7 +50,7 @@ class GuardedConverter:
         try:
             async with asyncio.timeout(WRITE_S):
                 reported, seen = await self._found()
-                taken = reported > max(overtaken, self.epoch) and succeeded(self._state, overtaken)
+                taken = reported > max(overtaken, self.epoch) and newer_writer_active(self._state, overtaken)
                 outcome = Outcome.REJECTED if taken else await self._make_safe(overtaken, reported)
                 if outcome is Outcome.VERIFIED:
                     self.released = self._let_go(seen, before)

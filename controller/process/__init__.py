@@ -1,1 +1,3 @@
-"""What any process of the control stack needs: clocks, lock, clock master's lines, heartbeat, modes, failures."""
+"""What every process of the control stack needs: clocks, lock, JSON lines of the clock master, heartbeat, modes,
+errors.
+"""

@@ -1,31 +1,31 @@
-"""What plant and controller tell the clock master, as types; whatever else they say is left alone."""
+"""Answers of plant and controller to the clock master, as types; other fields of an answer are ignored."""
 
 from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
 
-class Answer(BaseModel):
-    """A JSON object, or a dataclass of the same fields."""
+class AnswerModel(BaseModel):
+    """Built from a JSON object, or from a dataclass with the same fields."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
-class ConverterTruth(Answer):
-    """A converter without noise: its demand now, and what it has drawn since the plant began."""
+class ConverterTruth(AnswerModel):
+    """A converter without measurement noise: its demand now, and the energy drawn since the plant started."""
 
     p_kw: float
     energy_kwh: float
 
 
-class Truth(Answer):
-    """The plant at one instant, ``{"ask": "truth"}``."""
+class Truth(AnswerModel):
+    """The state of the plant at one instant, the answer to ``{"ask": "truth"}``."""
 
     converters: Mapping[str, ConverterTruth]
 
 
-class Referee(Answer):
-    """Frames that all converters received, ``{"ask": "referee"}``; ``rules`` counts violations by rule."""
+class RefereeCounts(AnswerModel):
+    """Frames received by all converters, the answer to ``{"ask": "referee"}``; ``rules`` counts violations by rule."""
 
     frames: int
     refused: int
@@ -33,8 +33,10 @@ class Referee(Answer):
     rules: Mapping[str, int]
 
 
-class BatteryAccount(Answer):
-    """An emulated battery at the end, :class:`realtime.emulation.BatteryState`; energies since the run began."""
+class BatteryAccount(AnswerModel):
+    """Final state of an emulated battery (:class:`realtime.emulation.BatteryState`); energies since the start of the
+    run.
+    """
 
     soc: float
     charged_kwh: float

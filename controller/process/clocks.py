@@ -1,45 +1,45 @@
-"""Clocks: that of real life, and one that a clock master sets."""
+"""The wall clock, and a clock that a clock master advances."""
 
 import time
 from datetime import UTC, datetime, timedelta
 
 
 class WallClock:
-    """See :class:`core.time.Clock`."""
+    """Real time, a :class:`core.time.Clock`."""
 
     def now(self) -> datetime:
-        """UTC."""
+        """The current time, UTC."""
         return datetime.now(UTC)
 
     def monotonic_s(self) -> float:
-        """Seconds since some moment before the program began."""
+        """Seconds since an arbitrary instant before the program began."""
         return time.monotonic()
 
 
 class SteppedClock:
-    """See :class:`core.time.Clock`: ``start`` plus the seconds that the master has let pass."""
+    """Virtual time, a :class:`core.time.Clock`: ``start`` plus the seconds that the clock master has advanced it by."""
 
     def __init__(self, start: datetime) -> None:
-        self._start, self._passed_s, self._wrong_s = start, 0.0, 0.0
+        self._start, self._elapsed_s, self._offset_s = start, 0.0, 0.0
 
     def now(self) -> datetime:
-        """Virtual, in the zone of the start."""
-        return self._start + timedelta(seconds=self._passed_s + self._wrong_s)
+        """Virtual time, in the zone of ``start``."""
+        return self._start + timedelta(seconds=self._elapsed_s + self._offset_s)
 
     def monotonic_s(self) -> float:
         """Virtual seconds since the start."""
-        return self._passed_s
+        return self._elapsed_s
 
     def jump(self, seconds: float) -> None:
-        """Let the wall clock go wrong by so much more; monotonic time goes on as if nothing had happened."""
-        self._wrong_s += seconds
+        """Shift the wall-clock time by ``seconds``, as a wrongly set clock does; monotonic time is not affected."""
+        self._offset_s += seconds
 
-    def advance_to(self, passed_s: float) -> None:
-        """Set it, never back.
+    def advance_to(self, elapsed_s: float) -> None:
+        """Advance to ``elapsed_s`` after the start.
 
         Raises:
-            ValueError: that time is past.
+            ValueError: that time is before the current one.
         """
-        if not passed_s >= self._passed_s:
-            raise ValueError(f"clock: asked {passed_s} s, allowed from {self._passed_s} s on")
-        self._passed_s = passed_s
+        if not elapsed_s >= self._elapsed_s:
+            raise ValueError(f"clock: asked {elapsed_s} s, allowed from {self._elapsed_s} s on")
+        self._elapsed_s = elapsed_s

@@ -1,10 +1,11 @@
-"""What service and guardian tell each other, each by a file of its own in the state folder.
+"""How service and guardian inform each other: one JSON file each in the state folder.
 
 ``heartbeat.json``: the service is alive; rewritten after every completed cycle and at each change of mode.
-``takeover.json``: the guardian has taken over; from it a service that comes back learns that it was no foreign writer.
+``takeover.json``: the guardian has taken over; a service that restarts learns from it that the guardian, not a foreign
+writer, wrote to the devices.
 
-A file is replaced as a whole, so a reader finds the old one or the new one. Nothing is synced to the disk: what a power
-loss takes is about processes that it has ended as well.
+A file is replaced atomically, so a reader finds either the old or the new one. Nothing is synced to the disk: a power
+loss also ends the processes that the file is about.
 """
 
 import json
@@ -29,12 +30,12 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """A sign of life.
+    """The last sign of life of a service.
 
     Attributes:
-        epoch: fencing epoch of the writer, the one before or 0 where it does not write.
-        at: wall clock, for readers; nothing is decided by it.
-        monotonic_s: of a clock that all processes of one boot share, or of virtual time.
+        epoch: fencing epoch of the writer; while the service does not write, its previous one or 0.
+        at: wall clock, for human readers; no decision depends on it.
+        monotonic_s: of a clock that all processes of one boot share, or virtual time.
         boot: see :func:`boot_id`; None in virtual time.
     """
 
@@ -46,10 +47,10 @@ class Heartbeat:
     schema_version: int = SCHEMA_VERSION
 
     def write(self, state: Path) -> None:
-        """Replace the heartbeat of this state folder.
+        """Replace the heartbeat file of this state folder.
 
         Raises:
-            RecordError: the disk does not let us.
+            RecordError: the file cannot be written.
         """
         _replace(state / HEARTBEAT, self)
 
@@ -59,9 +60,10 @@ class Released:
     """A converter that still followed its writer's setpoint when the guardian put it into its safe state.
 
     Attributes:
-        at: wall clock just before, when its net power was read.
-        monotonic_s: just after, once the safe state was read back; of the clock that a :class:`Heartbeat` carries.
-        epoch: with which it was released; the device reports it until somebody else writes.
+        at: wall clock just before the release, when its net power was read.
+        p_kw: net active power at that time, demand positive; ``q_kvar`` likewise.
+        monotonic_s: just after the safe state was read back, on the clock of the :class:`Heartbeat`.
+        epoch: the epoch of the release; the device reports it until another writer writes.
     """
 
     at: datetime
@@ -73,10 +75,10 @@ class Released:
 
 @dataclass(frozen=True)
 class Takeover:
-    """The guardian stands in for the writer ``overtaken`` (0: unknown).
+    """The guardian has replaced the writer of epoch ``overtaken`` (0: unknown).
 
-    ``epoch`` is the highest that it has written to a device; the next service takes a higher one. ``outcomes`` are of
-    the last attempt, by converter; ``released`` tells of those that it has released. ``boot``: as of a heartbeat.
+    ``epoch`` is the highest that it has written to a device; the next service uses a higher one. ``outcomes``: of the
+    last attempt, by converter; ``released``: the converters that it has released. ``boot``: as in :class:`Heartbeat`.
     """
 
     overtaken: int
@@ -88,52 +90,54 @@ class Takeover:
     schema_version: int = SCHEMA_VERSION
 
     def write(self, state: Path) -> None:
-        """Replace that of this state folder.
+        """Replace the takeover file of this state folder.
 
         Raises:
-            RecordError: the disk does not let us.
+            RecordError: the file cannot be written.
         """
         _replace(state / TAKEOVER, self)
 
 
 class Sight(StrEnum):
-    """Why there is no heartbeat: never one, or none that can be trusted."""
+    """Why there is no usable heartbeat: the file is missing, or its content is invalid."""
 
     MISSING = "missing"
     DAMAGED = "damaged"
 
 
 def read_heartbeat(state: Path) -> Heartbeat | Sight:
-    """The last one; anything but a whole one of this version is damaged."""
+    """The last heartbeat; a file that is incomplete or of another version is DAMAGED."""
     try:
-        found = _read(state / HEARTBEAT, Heartbeat)
+        record = _read(state / HEARTBEAT, Heartbeat)
     except FileNotFoundError:
         return Sight.MISSING
     except (OSError, CodecError, ValueError):
         return Sight.DAMAGED
-    fits = found.schema_version == SCHEMA_VERSION and found.epoch >= 0 and isfinite(found.monotonic_s)
-    return found if fits else Sight.DAMAGED
+    valid = record.schema_version == SCHEMA_VERSION and record.epoch >= 0 and isfinite(record.monotonic_s)
+    return record if valid else Sight.DAMAGED
 
 
-def succeeded(state: Path, overtaken: int) -> bool:
-    """Whether a writer of a higher epoch has begun; it says so before it writes to any device."""
-    found = read_heartbeat(state)
-    return isinstance(found, Heartbeat) and found.mode is Mode.ACTIVE and found.epoch > overtaken
+def newer_writer_active(state: Path, overtaken: int) -> bool:
+    """Whether a writer with an epoch above ``overtaken`` is active; it writes its heartbeat before it writes to a
+    device.
+    """
+    record = read_heartbeat(state)
+    return isinstance(record, Heartbeat) and record.mode is Mode.ACTIVE and record.epoch > overtaken
 
 
 def read_takeover(state: Path) -> Takeover | None:
-    """The last one; None where there is none that can be read."""
+    """The last takeover; None if there is no valid one."""
     try:
-        found = _read(state / TAKEOVER, Takeover)
+        record = _read(state / TAKEOVER, Takeover)
     except (OSError, CodecError, ValueError):
         return None
-    numbers = (number for it in found.released.values() for number in (it.p_kw, it.q_kvar, it.monotonic_s))
-    fits = all(map(isfinite, numbers))
-    return found if found.schema_version == SCHEMA_VERSION and fits else None
+    numbers = (number for it in record.released.values() for number in (it.p_kw, it.q_kvar, it.monotonic_s))
+    valid = all(map(isfinite, numbers))
+    return record if record.schema_version == SCHEMA_VERSION and valid else None
 
 
 def boot_id() -> str | None:
-    """Of the running kernel: monotonic clocks can be compared only within one boot. None where it does not tell."""
+    """Identifier of the current boot: monotonic clocks are comparable only within one boot. None if unknown."""
     try:
         return _BOOT_ID.read_text().strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""What the service may do, and for how long an operator may do otherwise."""
+"""The operating modes of the service, and how long an operator may override a setpoint."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ LONGEST_OVERRIDE_S = 3600.0
 
 
 class Mode(StrEnum):
-    """OFF talks to no device, MONITOR reads and decides but cannot write, ACTIVE controls."""
+    """OFF connects to no device, MONITOR reads and decides but cannot write, ACTIVE controls."""
 
     OFF = "off"
     MONITOR = "monitor"

@@ -1,7 +1,7 @@
-"""What the service manager is told: sd_notify, over the datagram socket that systemd names in ``NOTIFY_SOCKET``.
+"""Messages to the service manager (sd_notify), over the datagram socket that systemd names in ``NOTIFY_SOCKET``.
 
-Without the variable nobody asked, and nothing happens. A manager that cannot be told is no reason to stop controlling:
-one that waits for a sign of life restarts the service by itself.
+Without that variable nothing is sent. A manager that cannot be reached is no reason to stop controlling: if it waits
+for a watchdog message it restarts the service by itself.
 """
 
 import logging
@@ -12,19 +12,19 @@ _log = logging.getLogger(__name__)
 
 ADDRESS = "NOTIFY_SOCKET"
 READY = "READY=1"
-"""The service does what it is there for; units that were to wait for it start."""
+"""Start-up is complete; units that wait for this service start."""
 WATCHDOG = "WATCHDOG=1"
-"""A sign of life, for ``WatchdogSec=``: to be sent where the work is done, never by a timer beside it."""
+"""Sign of life for ``WatchdogSec=``; send it where the work is done, never from a timer."""
 STOPPING = "STOPPING=1"
 
 
 def status(text: str) -> str:
-    """One line for ``systemctl status``."""
+    """One line of text for ``systemctl status``."""
     return f"STATUS={' '.join(text.split())}"
 
 
 def notify(*assignments: str) -> None:
-    """Tell the manager, e.g. ``notify(READY, status("MONITOR"))``; never waits and never raises."""
+    """Send to the manager, e.g. ``notify(READY, status("MONITOR"))``; never blocks and never raises."""
     address = os.environ.get(ADDRESS)
     if not address:
         return
@@ -34,4 +34,4 @@ def notify(*assignments: str) -> None:
             manager.connect(f"\0{address[1:]}" if abstract else address)
             manager.send("\n".join(assignments).encode())
     except OSError as error:
-        _log.warning("service manager at %s: not told %s: %s", address, ", ".join(assignments), error)
+        _log.warning("service manager at %s: not notified of %s: %s", address, ", ".join(assignments), error)

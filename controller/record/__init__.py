@@ -1,1 +1,1 @@
-"""What a run leaves behind: audit trail, journal, telemetry and tables."""
+"""The records of a run: audit trail, journal, telemetry and tables."""

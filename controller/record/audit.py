@@ -1,8 +1,9 @@
-"""The audit trail: every write attempt before and after, and what operators asked; JSON lines, only ever appended.
+"""The audit trail: every write attempt before and after, and what operators requested; JSON lines, append-only.
 
-An attempt has two lines with the same ``seq``: one of outcome "attempted", on the disk before the device is told, and
-one with what is known after the read-back. An attempt without the second one may have been executed. A line that a
-power loss or a full disk tore stays as it is: the next one begins on a line of its own, and readers pass over it.
+An attempt has two lines with the same ``seq``: one with outcome "attempted", on the disk before the device is written
+to, and one with the outcome after the read-back. An attempt without the second line may have been executed. A line that
+a power loss or a full disk cut off stays in the file: the next record starts on a new line, and readers skip the
+incomplete one.
 
 One process writes the file; its threads may share the trail.
 """
@@ -19,11 +20,11 @@ from types import TracebackType
 from typing import Self
 
 from controller.process.failures import RecordError, recording
-from controller.record.audit_lines import ATTEMPTED, AuditNote, AuditWrite, line_of, whole
+from controller.record.audit_lines import ATTEMPTED, AuditNote, AuditWrite, complete_line, json_line
 from core.devices import Outcome
 
 _TAIL_BYTES = 1 << 20
-"""The highest number in use is no farther from the end: it stands in the line that began an attempt of late."""
+"""The highest number in use is within this distance of the end, in the line that began a recent attempt."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,18 @@ class AuditTrail:
     """Open while something may be written. Every method returns only when its lines are on the disk.
 
     Raises:
-        RecordError: the disk does not let us (also on entry); then nothing may be written to a device.
+        RecordError: the file cannot be written (also on entry); then nothing may be written to a device.
     """
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, Lock()
         self._file: FileIO | None = None
-        self._next_seq, self._torn = 1, False
+        self._next_seq, self._incomplete = 1, False
         self._begun: dict[int, Attempt] = {}
 
     def __enter__(self) -> Self:
         with recording(self._path):
-            self._next_seq, self._torn = _end(self._path)
+            self._next_seq, self._incomplete = _end(self._path)
             self._file = self._path.open("ab", buffering=0)
             _sync_folder(self._path.parent)
         return self
@@ -65,7 +66,9 @@ class AuditTrail:
             self._file = None
 
     def begin(self, at: datetime, attempts: Sequence[Attempt]) -> tuple[int, ...]:
-        """Announce the attempts; their numbers, in order. A number is never used twice, even if this fails."""
+        """Record the attempts before they are written; returns their numbers in order. No number is used twice, even if
+        this fails.
+        """
         for attempt in attempts:
             _check(attempt)
         with self._lock:
@@ -76,7 +79,7 @@ class AuditTrail:
         return seqs
 
     def complete(self, at: datetime, outcomes: Mapping[int, Outcome]) -> None:
-        """Tell what became of announced attempts, by number, each once; may be tried again if it fails."""
+        """Record the outcomes of begun attempts by number, each once; may be repeated if it fails."""
         with self._lock:
             if unknown := outcomes.keys() - self._begun.keys():
                 raise ValueError(f"audit: asked to complete {sorted(unknown)}, allowed {sorted(self._begun)}")
@@ -87,7 +90,7 @@ class AuditTrail:
                 del self._begun[seq]
 
     def note(self, at: datetime, event: str, detail: str) -> None:
-        """Keep an event that is no write."""
+        """Record an event that is no write."""
         with self._lock:
             (seq,) = self._next(1)
             self._append([AuditNote(seq, at, event, detail)])
@@ -98,17 +101,17 @@ class AuditTrail:
         return seqs
 
     def _append(self, records: Sequence[AuditWrite | AuditNote]) -> None:
-        """All lines by one write and one fsync; a line that an earlier failure left torn is ended first."""
+        """Write all lines by one write and one fsync, after ending a line that an earlier failure left incomplete."""
         if not records:
             return
         if self._file is None:
             raise RecordError(f"{self._path}: the audit trail is not open")
-        data = b"\n" * self._torn + b"".join(map(line_of, records))
-        self._torn = True
+        data = b"\n" * self._incomplete + b"".join(map(json_line, records))
+        self._incomplete = True
         with recording(self._path):
             if (written := self._file.write(data)) != len(data):
                 raise OSError(None, f"{written} of {len(data)} bytes written")
-            self._torn = False
+            self._incomplete = False
             os.fsync(self._file.fileno())
 
 
@@ -119,19 +122,19 @@ def _check(attempt: Attempt) -> None:
 
 
 def _end(path: Path) -> tuple[int, bool]:
-    """The first free number, and whether the last line is torn."""
+    """The next free number, and whether the last line is incomplete."""
     if not path.exists():
         return 1, False
     with path.open("rb") as file:
         file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
         lines = file.readlines()
-    numbers = [values.get("seq") for values in map(whole, lines) if values]
+    numbers = [values.get("seq") for values in map(complete_line, lines) if values]
     highest = max((number for number in numbers if isinstance(number, int)), default=0)
     return highest + 1, bool(lines) and not lines[-1].endswith(b"\n")
 
 
 def _sync_folder(folder: Path) -> None:
-    """Without this a power loss may take a new file's name."""
+    """Without this, a power loss may remove a new file from its folder."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The lines of an audit trail and how to read them back; :mod:`controller.record.audit` writes them."""
+"""The lines of an audit trail and how to read them; :mod:`controller.record.audit` writes them."""
 
 import json
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class AuditWrite:
 
 @dataclass(frozen=True)
 class AuditNote:
-    """Something else that must be traceable: a change of mode, a refused command."""
+    """Another traceable event: a change of mode, a refused command."""
 
     seq: int
     time: datetime
@@ -44,16 +44,16 @@ class AuditNote:
 
 
 def read_audit(path: Path) -> Iterator[AuditWrite | AuditNote]:
-    """All records in the order of the file, without torn lines; none if there is no file.
+    """All records in file order, without incomplete lines; none if there is no file.
 
     Raises:
-        RecordError: the disk does not let us, or a whole line is not one that this version writes.
+        RecordError: the file cannot be read, or a complete line is not one that this version writes.
     """
     if not path.exists():
         return
     with recording(path), path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            if values := whole(line):
+            if values := complete_line(line):
                 try:
                     yield _record(values)
                 except CodecError as error:
@@ -61,7 +61,7 @@ def read_audit(path: Path) -> Iterator[AuditWrite | AuditNote]:
 
 
 def unfinished(path: Path) -> tuple[AuditWrite, ...]:
-    """Attempts of which nobody said what became of them: the process died between the two lines."""
+    """Attempts without an outcome: the process died between the two lines."""
     begun: dict[int, AuditWrite] = {}
     for record in read_audit(path):
         if isinstance(record, AuditWrite):
@@ -72,7 +72,7 @@ def unfinished(path: Path) -> tuple[AuditWrite, ...]:
     return tuple(begun.values())
 
 
-def line_of(record: AuditWrite | AuditNote) -> bytes:
+def json_line(record: AuditWrite | AuditNote) -> bytes:
     """One line of JSON.
 
     Raises:
@@ -84,10 +84,10 @@ def line_of(record: AuditWrite | AuditNote) -> bytes:
 
 
 def _record(values: dict[str, Any]) -> AuditWrite | AuditNote:
-    """The record of a whole line.
+    """The record of a complete line.
 
     Raises:
-        CodecError: it is none that this version writes.
+        CodecError: it is not one that this version writes.
     """
     record = decode(AuditNote, values) if "event" in values else decode(AuditWrite, values)
     if record.schema_version != SCHEMA_VERSION:
@@ -100,8 +100,8 @@ def _record(values: dict[str, Any]) -> AuditWrite | AuditNote:
     return record
 
 
-def whole(line: bytes) -> dict[str, Any] | None:
-    """The values of a line; None if it is torn, for no beginning or end of an object is an object."""
+def complete_line(line: bytes) -> dict[str, Any] | None:
+    """The values of a line; None if it is incomplete, as no part of a JSON object is itself an object."""
     try:
         values = json.loads(line.decode())
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""SQLite files of a run: write-ahead log, so that others read while we write; damaged ones make way for new ones."""
+"""SQLite files of a run, with a write-ahead log so that others can read while we write; damaged files are replaced."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -10,20 +10,20 @@ from controller.process.failures import DamagedError, recording
 
 SCHEMA_VERSION = 1
 BUSY_S = 1.0
-"""How long to wait for another process's lock."""
+"""How long (s) to wait for the lock of another process."""
 _SMALLEST_BYTES = 512
-"""SQLite takes a file shorter than its smallest page for an empty one, and silently writes over it."""
+"""SQLite treats a file shorter than its smallest page as empty and silently overwrites it."""
 _META = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID"
 
 
 def open_database(path: Path, tables: Iterable[str]) -> sqlite3.Connection:
-    """The database with its tables (CREATE statements) and a table ``meta`` that holds ``schema_version``.
+    """Open a database with its tables (CREATE statements) and a table ``meta`` that holds ``schema_version``.
 
-    Any thread may use the connection, one at a time. A commit survives the death of the process; whether it survives
-    a power loss too is set by :func:`transaction`.
+    Any thread may use the connection, one at a time. A commit survives the death of the process; whether it also
+    survives a power loss is decided by :func:`transaction`.
 
     Raises:
-        DamagedError: the file is no database, or of another schema.
+        DamagedError: the file is no database, or of another schema version.
         RecordError: it cannot be opened.
     """
     with recording(path):
@@ -48,7 +48,9 @@ def open_database(path: Path, tables: Iterable[str]) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection, *, durable: bool) -> Iterator[None]:
-    """One commit, or nothing if the block fails; ``durable`` waits for the disk, so that it survives a power loss."""
+    """One commit, or none if the block fails; ``durable`` syncs to the disk, so that the commit survives a power
+    loss.
+    """
     connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
     with connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -56,7 +58,7 @@ def transaction(connection: sqlite3.Connection, *, durable: bool) -> Iterator[No
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a database, with the log that belongs to it, to the first free ``<name>.aside-<number>``."""
+    """Rename a damaged database and its log to the first free ``<name>.aside-<number>``."""
     aside = next(p for k in count(1) if not (p := path.with_name(f"{path.name}.aside-{k}")).exists())
     with recording(path):
         path.rename(aside)
@@ -68,5 +70,5 @@ def set_aside(path: Path) -> Path:
 
 
 def _text(raw: bytes) -> str:
-    """Text of a damaged record need not be UTF-8; its checksum tells."""
+    """Text of a damaged record need not be UTF-8; its checksum reveals that."""
     return raw.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""A past run's telemetry for other programs: Parquet files, a file of line protocol, or an InfluxDB."""
+"""Exports the telemetry of a past run: to Parquet files, a line protocol file, or an InfluxDB."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -10,27 +10,28 @@ from pathlib import Path
 
 from controller.record.influx import Influx, deliver
 from controller.record.line_protocol import Cell, stored_line
-from controller.record.measurements import MEASUREMENTS, Measurement, columns
-from controller.record.outbox import DEAD_LETTERS, encoded, keep_dead
+from controller.record.measurements import MEASUREMENTS, MeasurementSchema, columns
+from controller.record.outbox import DEAD_LETTERS, append_dead_letters, to_lines
 from controller.record.reading import reading
 from core.config import InfluxConfig
 from core.errors import Fault, InputError
 
 LINE_PROTOCOL = "telemetry.lp"
 _ROWS = 5000
-"""Points that are held in memory and sent at a time."""
+"""Points that are read and sent at a time."""
 
 
 @dataclass(frozen=True)
-class Imported:
-    """Points that an InfluxDB took, and those that it refused for good."""
+class ImportCounts:
+    """Points that the InfluxDB accepted, and points that it refused for good."""
 
     sent: int
     dead_letters: int
 
 
 def export_line_protocol(database: Path, out: Path) -> Path:
-    """Write all points of ``database`` into the folder ``out``; points of which nothing is known have no line.
+    """Write all points of ``database`` as line protocol into the folder ``out``; points without a known value have no
+    line.
 
     Raises:
         InputError: there is no readable telemetry, or the folder cannot be written.
@@ -47,7 +48,7 @@ def export_line_protocol(database: Path, out: Path) -> Path:
 
 
 def export_parquet(database: Path, out: Path) -> tuple[Path, ...]:
-    """Write one file per measurement into the folder ``out``: time (UTC), tag, fields; unknown is null.
+    """Write one file per measurement into the folder ``out``: time (UTC), tag, fields; unknown values are null.
 
     Raises:
         InputError: pyarrow is not installed, there is no readable telemetry, or the folder cannot be written.
@@ -71,36 +72,37 @@ def export_parquet(database: Path, out: Path) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def import_influx(database: Path, influx: InfluxConfig, progress: Callable[[int, int], None]) -> Imported:
-    """Send all points of ``database``; what is refused for good goes to ``dead_letters.jsonl`` beside it.
+def import_influx(database: Path, influx: InfluxConfig, progress: Callable[[int, int], None]) -> ImportCounts:
+    """Send all points of ``database``; points that are refused for good go to ``dead_letters.jsonl`` in the same
+    folder.
 
-    Doing it again, whole or after a failure, does no harm.
+    Repeating it, in whole or after a failure, is harmless.
 
     Args:
-        progress: is called with the points done and all points.
+        progress: called with the number of points done and in total.
 
     Raises:
         InputError: there is no readable telemetry.
-        InfluxError: the database or its token cannot be had, or fails.
-        RecordError: a dead letter cannot be kept.
+        InfluxError: the database or its token is not available, or it fails.
+        RecordError: a dead letter cannot be written.
     """
     sent = done = dead = 0
     with reading(database) as connection, Influx(influx) as target:
         total = sum(connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in MEASUREMENTS)
         progress(done, total)
         for measurement, rows in _all_chunks(connection):
-            lines, unfit = encoded((measurement, row) for row in rows)
+            lines, unencodable = to_lines((measurement, row) for row in rows)
             delivery = deliver(target.write, lines)
-            letters = (*unfit, *delivery.dead)
-            keep_dead(database.with_name(DEAD_LETTERS), datetime.now(UTC), letters)
+            letters = (*unencodable, *delivery.dead)
+            append_dead_letters(database.with_name(DEAD_LETTERS), datetime.now(UTC), letters)
             sent, done, dead = sent + delivery.sent, done + len(rows), dead + len(letters)
             progress(done, total)
-    return Imported(sent, dead)
+    return ImportCounts(sent, dead)
 
 
 @contextmanager
 def _writing(out: Path, name: str) -> Iterator[Path]:
-    """A file to fill; it takes its place in the folder ``out`` when the block ends, and vanishes if the block fails."""
+    """A temporary file to fill; it is renamed to ``out/name`` when the block ends, and deleted if the block fails."""
     draft = out / f".{name}.partial"
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -113,14 +115,14 @@ def _writing(out: Path, name: str) -> Iterator[Path]:
         raise InputError([Fault("--out", "", str(out), f"a folder that can be written ({error.strerror})")]) from error
 
 
-def _all_chunks(connection: sqlite3.Connection) -> Iterator[tuple[Measurement, list[tuple[Cell, ...]]]]:
+def _all_chunks(connection: sqlite3.Connection) -> Iterator[tuple[MeasurementSchema, list[tuple[Cell, ...]]]]:
     for measurement in MEASUREMENTS.values():
         for rows in _chunks(connection, measurement):
             yield measurement, rows
 
 
-def _chunks(connection: sqlite3.Connection, measurement: Measurement) -> Iterator[list[tuple[Cell, ...]]]:
-    """All rows in order of time."""
+def _chunks(connection: sqlite3.Connection, measurement: MeasurementSchema) -> Iterator[list[tuple[Cell, ...]]]:
+    """All rows of a measurement by time, ``_ROWS`` at a time."""
     names = ", ".join(("time", *columns(measurement)))
     cursor = connection.execute(f"SELECT {names} FROM {measurement.name} ORDER BY time")
     while rows := cursor.fetchmany(_ROWS):

@@ -1,8 +1,8 @@
-"""Telemetry from SQLite to InfluxDB, at least once: what is written twice is the same point.
+"""Forwards telemetry from SQLite to InfluxDB, at least once: a point that is written twice stays one point.
 
-One thread does it all, so that neither a slow database nor a slow disk holds up the event loop. What the database
-takes leaves the queue (:mod:`controller.record.outbox`); while it takes nothing, everything waits there. A point that
-it refuses for good goes to ``dead_letters.jsonl`` beside the telemetry, one JSON line each: time, error, text.
+A single thread does it, so that a slow database or disk does not delay the event loop. Points that the database accepts
+leave the queue (:mod:`controller.record.outbox`); while it accepts none, all wait there. A point that it refuses for
+good goes to ``dead_letters.jsonl`` in the folder of the telemetry, one JSON line each: time, error, text.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from typing import Self
 
 from controller.record.database import open_database
 from controller.record.influx import ANSWER_S, CONNECT_S, Influx, deliver
-from controller.record.outbox import DEAD_LETTERS, Counts, Outbox, keep_dead
-from controller.record.retention import KEPT, Retention, prune
+from controller.record.outbox import DEAD_LETTERS, Counts, Outbox, append_dead_letters
+from controller.record.retention import DEFAULT_RETENTION, Retention, prune
 from controller.record.telemetry import TABLES, nanoseconds
 from core.config import InfluxConfig
 from core.errors import GridlabError
@@ -30,7 +30,7 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True)
 class Pace:
-    """How often and how much: a look at the queue, points of a request, pauses after failures (doubled each time)."""
+    """How often the queue is polled (s), points per request, and pauses after failures (s, doubled each time)."""
 
     period_s: float = 5.0
     batch_points: int = 5000
@@ -39,16 +39,16 @@ class Pace:
     answer_s: float = ANSWER_S
 
     def pause_s(self, failures: int) -> float:
-        """After so many failures in a row, 1 or more."""
+        """The pause after this many consecutive failures (1 or more)."""
         return float(min(self.last_pause_s, self.first_pause_s * 2 ** min(failures - 1, 30)))
 
 
 class Forwarder:
-    """Runs while the block lasts. Without an InfluxDB it only keeps the telemetry within its limits.
+    """Runs while the block lasts. Without an InfluxDB it only deletes what is beyond the retention limits.
 
     Args:
-        database: of a :class:`~controller.record.telemetry.Telemetry` with its outbox.
-        clock: the one that stamps the records; ages are measured by it.
+        database: file of a :class:`~controller.record.telemetry.Telemetry` with an outbox.
+        clock: the one that stamps the records; ages are relative to it.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Forwarder:
         database: Path,
         influx: InfluxConfig | None,
         clock: Clock,
-        retention: Retention = KEPT,
+        retention: Retention = DEFAULT_RETENTION,
         pace: Pace = Pace(),
     ) -> None:
         self._database, self._influx, self._clock = database, influx, clock
@@ -66,7 +66,9 @@ class Forwarder:
         self._failure: str | None = None
 
     async def __aenter__(self) -> Self:
-        """Begin. Whatever is missing, be it the token, is a ``failure`` and no error: nothing stops for telemetry."""
+        """Start the thread. A missing token or database sets ``failure`` and raises nothing: control never stops for
+        telemetry.
+        """
         loop = asyncio.get_running_loop()
         Thread(target=self._run, args=[loop], name="telemetry forwarder", daemon=True).start()
         return self
@@ -74,27 +76,27 @@ class Forwarder:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """A request in progress may end; what still waits is sent after the next start."""
+        """Wait for the request in progress; points still in the queue are sent after the next start."""
         self._stop.set()
         self._wake.set()
         try:
             async with asyncio.timeout(CONNECT_S + self._pace.answer_s + 1):
                 await self._ended.wait()
         except TimeoutError:
-            _log.warning("telemetry: the forwarder's last request does not end; left behind")
+            _log.warning("telemetry: the forwarder's last request does not end; not waiting any longer")
 
     @property
     def counts(self) -> Counts:
-        """As of the last look at the queue."""
+        """The counts at the last poll of the queue."""
         return self._counts
 
     @property
     def failure(self) -> str | None:
-        """Why nothing is forwarded at present; None if all is well."""
+        """Why nothing is being forwarded; None if there is no failure."""
         return self._failure
 
     async def drain(self, within_s: float) -> bool:
-        """Wait until nothing waits that was written before the call; False if ``within_s`` was too short."""
+        """Wait until all points written before the call have been handled; False if ``within_s`` was too short."""
         begun = self._rounds
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
@@ -110,18 +112,18 @@ class Forwarder:
             try:
                 for _ in self._session():
                     failures = 0
-                    self._well()
+                    self._log_recovery()
             except Exception as error:
                 if self._stop.is_set():
                     break
                 failures += 1
-                self._unwell(error)
+                self._log_failure(error)
                 self._stop.wait(self._pace.pause_s(failures))
-        with suppress(RuntimeError):  # the loop has ended without us
+        with suppress(RuntimeError):  # the event loop has already ended
             loop.call_soon_threadsafe(self._ended.set)
 
     def _session(self) -> Iterator[None]:
-        """One item for every round that went well, over one connection to each database."""
+        """Yields after every successful round; all rounds use one connection to each database."""
         with closing(open_database(self._database, TABLES)) as connection, ExitStack() as stack:
             outbox = Outbox(self._database, connection)
             self._counts = outbox.counts()
@@ -137,24 +139,24 @@ class Forwarder:
                 self._wake.wait(0.0 if more else self._pace.period_s)
 
     def _forward(self, outbox: Outbox, influx: Influx) -> bool:
-        """Send one batch; False if there was none."""
+        """Send one batch; False if the queue was empty."""
         batch = outbox.next_batch(self._pace.batch_points)
         if batch is None:
             return False
         delivery = deliver(influx.write, batch.lines, self._stop.is_set)
         dead = (*batch.dead, *delivery.dead)
-        keep_dead(self._database.with_name(DEAD_LETTERS), self._clock.now(), dead)
+        append_dead_letters(self._database.with_name(DEAD_LETTERS), self._clock.now(), dead)
         outbox.done(batch, delivery.sent, len(dead))
         return True
 
-    def _well(self) -> None:
+    def _log_recovery(self) -> None:
         if self._failure:
             self._failure = None
             _log.warning("telemetry: forwarded again, %d points wait", self._counts.backlog)
 
-    def _unwell(self, error: Exception) -> None:
-        """Say it once; what is no failure of a database says where it was raised."""
+    def _log_failure(self, error: Exception) -> None:
+        """Log the first of consecutive failures; an unexpected exception with its traceback."""
         if self._failure is None:
-            foreign = not isinstance(error, GridlabError)
-            _log.warning("telemetry: not forwarded: %s", error, exc_info=foreign)
+            unexpected = not isinstance(error, GridlabError)
+            _log.warning("telemetry: not forwarded: %s", error, exc_info=unexpected)
         self._failure = str(error)

@@ -1,12 +1,12 @@
-"""Writing lines into an InfluxDB, or a database that takes the same requests, with synchronous requests.
+"""Writes lines to an InfluxDB, or a database with the same API, by synchronous requests.
 
 | answer | meaning |
 |---|---|
-| 2xx | every line is kept |
-| 400, 413, 422 | a line is bad, or the batch too large: it is split until the bad line stands alone |
-| all others, none in time, no connection | the database cannot take anything now; the same lines may be sent again |
+| 2xx | every line is stored |
+| 400, 413, 422 | a line is invalid, or the batch too large: it is split until the invalid line is alone |
+| any other, none in time, no connection | the database cannot accept anything now; the same lines may be sent again |
 
-A wrong token or bucket (401, 403, 404) is no fault of a line: it blocks, it loses nothing.
+A wrong token or bucket (401, 403, 404) is no fault of a line: forwarding stops, and nothing is lost.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,33 +27,33 @@ from core.errors import GridlabError
 REFUSED = (400, 413, 422)
 CONNECT_S, ANSWER_S = 3.0, 10.0
 _SHOWN = 200
-"""Characters of a database's answer that an error shows."""
+"""Characters of the database's answer that an error shows."""
 
 
 class InfluxError(GridlabError):
-    """The database cannot take anything now."""
+    """The database cannot accept anything now."""
 
 
-class RefusedError(GridlabError):
+class RefusedLinesError(GridlabError):
     """The database refuses at least one of these lines for good."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What became of lines."""
+    """The number of lines that were sent, and those that were refused."""
 
     sent: int
     dead: tuple[DeadLetter, ...]
 
 
 class Influx:
-    """A connection, for one thread. The token is read anew whenever it is opened."""
+    """A connection, for one thread. The token file is read at each opening."""
 
     def __init__(self, config: InfluxConfig, answer_s: float = ANSWER_S) -> None:
         self._config, self._answer_s = config, answer_s
 
     def __enter__(self) -> Self:
-        """No traffic yet.
+        """Create the client; no traffic yet.
 
         Raises:
             InfluxError: there is no token.
@@ -70,29 +70,29 @@ class Influx:
         self._client.close()
 
     def write(self, lines: Sequence[str]) -> None:
-        """Keep all lines.
+        """Write all lines.
 
         Raises:
-            RefusedError: some were kept or none.
-            InfluxError: some were kept or none; try again later.
+            RefusedLinesError: some or none were stored.
+            InfluxError: some or none were stored; try again later.
         """
         body = "\n".join(lines).encode()
         try:
             self._api.write(self._config.bucket, record=body, write_precision=WritePrecision.NS)
         except ApiException as error:
-            kind = RefusedError if error.status in REFUSED else InfluxError
-            raise kind(f"{self._config.url}: {error.status} {_brief(error.body or error.reason)}") from error
+            kind = RefusedLinesError if error.status in REFUSED else InfluxError
+            raise kind(f"{self._config.url}: {error.status} {_shortened(error.body or error.reason)}") from error
         except (HTTPError, OSError) as error:
-            raise InfluxError(f"{self._config.url}: {_brief(error)}") from error
+            raise InfluxError(f"{self._config.url}: {_shortened(error)}") from error
 
 
 def seen_from(path: Path, config: InfluxConfig) -> InfluxConfig:
-    """The section of the configuration file ``path``, with the way to its token from here."""
+    """The section of the configuration file ``path`` with the token's path relative to the working directory."""
     return config.model_copy(update={"token_file": path.parent / config.token_file})
 
 
 def _token(config: InfluxConfig) -> str:
-    """What the token file holds.
+    """The content of the token file.
 
     Raises:
         InfluxError: it cannot be read, or is empty.
@@ -109,10 +109,10 @@ def _token(config: InfluxConfig) -> str:
 def deliver(
     write: Callable[[Sequence[str]], None], lines: Sequence[str], stopped: Callable[[], bool] = lambda: False
 ) -> Delivery:
-    """Write the lines with :meth:`Influx.write`; those that are refused alone are dead.
+    """Write the lines with :meth:`Influx.write`; lines that are refused even alone are dead letters.
 
     Raises:
-        InfluxError: the database cannot take anything now, or ``stopped`` says so; begin again with all lines.
+        InfluxError: the database cannot accept anything now, or ``stopped`` returned True; start again with all lines.
     """
     parts, dead = [lines] if lines else [], []
     while parts:
@@ -121,7 +121,7 @@ def deliver(
             raise InfluxError("stopped before all lines were sent")
         try:
             write(part)
-        except RefusedError as error:
+        except RefusedLinesError as error:
             if len(part) == 1:
                 dead.append(DeadLetter(part[0], str(error)))
             else:
@@ -130,5 +130,5 @@ def deliver(
     return Delivery(len(lines) - len(dead), tuple(dead))
 
 
-def _brief(answer: object) -> str:
+def _shortened(answer: object) -> str:
     return " ".join(str(answer).split())[:_SHOWN]

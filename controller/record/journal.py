@@ -1,7 +1,7 @@
-"""What a restart needs: a few records by name, the last two generations of each, in SQLite.
+"""State that a restart needs: a few records by name, the last two generations of each, in SQLite.
 
-Each record carries a checksum, so that a bad sector or a torn page costs one generation and not the plan. A commit
-survives the death of the process at any moment; a durable one also survives a power loss, for the price of one fsync.
+Each record has a checksum, so that a bad sector or an incomplete page costs one generation, not the plan. A commit
+survives the death of the process at any moment; a durable one also survives a power loss, at the cost of one fsync.
 """
 
 import json
@@ -30,7 +30,7 @@ _INSERT = "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)"
 
 @dataclass(frozen=True)
 class _Row:
-    """One generation of a record; ``value`` is JSON. It takes the slot of the oldest."""
+    """One generation of a record; ``value`` is JSON. It replaces the oldest generation."""
 
     key: str
     generation: int
@@ -49,7 +49,7 @@ class _Row:
 class Journal:
     """Open while the service runs; any thread may use it.
 
-    A damaged file is set aside, what can still be read of it is kept, and a new one begins: ``damaged`` tells.
+    A damaged file is renamed, its readable records are copied into a new one, and ``damaged`` reports it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,14 +62,14 @@ class Journal:
         """Open the file.
 
         Raises:
-            RecordError: the disk or another process does not let us.
+            RecordError: the disk or another process prevents it.
         """
         with ExitStack() as undo:
             undo.callback(self._close)
             try:
                 self._connect()
             except DamagedError as error:
-                self._renew(error)
+                self._recreate(error)
             undo.pop_all()
         return self
 
@@ -80,14 +80,14 @@ class Journal:
 
     @property
     def damaged(self) -> tuple[str, ...]:
-        """One line for everything that was found damaged so far."""
+        """One line for each damage found so far."""
         return tuple(self._damaged)
 
     def put(self, values: Mapping[str, object], *, durable: bool = True) -> None:
-        """Keep the values (whatever :func:`core.codec.encode` knows) in one commit: all or none.
+        """Store the values (any type of :func:`core.codec.encode`) in one commit: all or none.
 
         Raises:
-            RecordError: the disk or another process does not let us; the last records stand.
+            RecordError: the disk or another process prevents it; the last records stay valid.
             CodecError: a value has no JSON form.
         """
         texts = {key: json.dumps(encode(value), allow_nan=False).encode() for key, value in values.items()}
@@ -96,15 +96,15 @@ class Journal:
             try:
                 self._commit(rows, durable=durable)
             except DamagedError as error:
-                self._renew(error)
+                self._recreate(error)
                 self._commit(rows, durable=durable)
 
     def get(self, key: str) -> object | None:
-        """The JSON value of the newest record whose checksum holds; None if there is none."""
+        """The JSON value of the newest record with a correct checksum; None if there is none."""
         return next((json.loads(row.value) for row in self._newest_first(key)), None)
 
     def load(self, key: str, kind: type[T]) -> T | None:
-        """The newest record whose checksum holds and that is of this kind; None if there is none."""
+        """The newest record with a correct checksum that decodes as ``kind``; None if there is none."""
         for row in self._newest_first(key):
             try:
                 return decode(kind, json.loads(row.value))
@@ -117,12 +117,12 @@ class Journal:
             try:
                 rows = self._rows()
             except DamagedError as error:
-                self._renew(error)
+                self._recreate(error)
                 rows = self._rows()
         return sorted((row for row in rows if row.key == key), key=lambda row: -row.generation)
 
     def _rows(self) -> list[_Row]:
-        """All records whose checksum holds."""
+        """All records with a correct checksum."""
         with recording(self._path):
             stored = self._opened().execute(_SELECT).fetchall()
         rows = [row for row in map(_row, stored) if row]
@@ -148,7 +148,7 @@ class Journal:
             raise DamagedError(f"{self._path}: {verdict}")
         self._remember(self._rows())
 
-    def _renew(self, error: DamagedError) -> None:
+    def _recreate(self, error: DamagedError) -> None:
         self._close()
         aside = set_aside(self._path)
         self._connect()
@@ -171,7 +171,7 @@ class Journal:
 
 
 def _row(stored: tuple[object, ...]) -> _Row | None:
-    """The record, if its checksum holds."""
+    """The record, if its checksum is correct."""
     match stored:
         case (str(key), int(generation), bytes(value), bytes(checksum)):
             row = _Row(key, generation, value)
@@ -180,7 +180,7 @@ def _row(stored: tuple[object, ...]) -> _Row | None:
 
 
 def _readable(path: Path) -> list[_Row]:
-    """What a damaged file still holds, up to the first bad page."""
+    """The readable records of a damaged file, up to the first bad page."""
     rows: list[_Row] = []
     with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as connection:
         connection.text_factory = lambda raw: raw.decode(errors="replace")

@@ -1,13 +1,13 @@
 """Points as InfluxDB line protocol: ``measurement,tag=value field=value,… time``, time in nanoseconds.
 
-Numbers are always floats, so that a field never changes its type; unknown ones are left out. Source: "Line protocol",
-InfluxDB v2 reference.
+Numbers are always written as floats, so that a field never changes its type; unknown values are left out. Source: "Line
+protocol", InfluxDB v2 reference.
 """
 
 from collections.abc import Sequence
 from math import isfinite
 
-from controller.record.measurements import MEASUREMENTS, TEXT, Measurement, Point
+from controller.record.measurements import MEASUREMENTS, TEXT, MeasurementSchema, TelemetryPoint
 from core.errors import GridlabError
 
 Cell = float | str | None
@@ -19,8 +19,8 @@ class LineError(GridlabError):
     """A point has no form in line protocol."""
 
 
-def line(point: Point, time_ns: int) -> str | None:
-    """The line of a point, without its end; None if nothing of the point is known.
+def line(point: TelemetryPoint, time_ns: int) -> str | None:
+    """The line of a point, without line end; None if no value is known.
 
     Raises:
         LineError: a control character, a tag that ends with a backslash, or a value of the wrong type.
@@ -33,19 +33,19 @@ def line(point: Point, time_ns: int) -> str | None:
     return f"{measurement.name}{_tag(measurement, point.tag)} {','.join(known)} {time_ns}"
 
 
-def stored_line(measurement: Measurement, row: Sequence[Cell]) -> str | None:
-    """The line of a row of the measurement's table in SQLite: time, tag if it has one, fields.
+def stored_line(measurement: MeasurementSchema, row: Sequence[Cell]) -> str | None:
+    """The line of a row of the measurement's SQLite table: time, tag if it has one, fields.
 
     Raises:
         LineError: as for :func:`line`.
     """
     first = 1 if measurement.tag is None else 2
     tag = None if measurement.tag is None else str(row[1])
-    return line(Point(measurement.name, tag, tuple(row[first:])), int(row[0] or 0))
+    return line(TelemetryPoint(measurement.name, tag, tuple(row[first:])), int(row[0] or 0))
 
 
-def _tag(measurement: Measurement, value: str | None) -> str:
-    """An empty tag is the same as none."""
+def _tag(measurement: MeasurementSchema, value: str | None) -> str:
+    """An empty tag counts as none."""
     if measurement.tag is None or not value:
         return ""
     if value.endswith("\\"):
@@ -53,7 +53,7 @@ def _tag(measurement: Measurement, value: str | None) -> str:
     return f",{measurement.tag}={_printable(measurement, measurement.tag, value).translate(_IN_NAME)}"
 
 
-def _value(measurement: Measurement, field: str, value: Cell) -> str | None:
+def _value(measurement: MeasurementSchema, field: str, value: Cell) -> str | None:
     if value is None:
         return None
     if isinstance(value, str) != (field in TEXT):
@@ -64,7 +64,7 @@ def _value(measurement: Measurement, field: str, value: Cell) -> str | None:
     return repr(float(value)) if isfinite(value) else None
 
 
-def _printable(measurement: Measurement, name: str, text: str) -> str:
+def _printable(measurement: MeasurementSchema, name: str, text: str) -> str:
     if any(character < " " or character == "\x7f" for character in text):
         raise LineError(f"{measurement.name}: {name} {text!r}, allowed without control characters")
     return text

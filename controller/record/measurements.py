@@ -1,4 +1,4 @@
-"""The measurements of the telemetry as data: tag and fields, the same names in SQLite, InfluxDB and dashboards."""
+"""The measurements of the telemetry as data: tag and fields, with the same names in SQLite, InfluxDB and dashboards."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -8,11 +8,11 @@ from controller.record.records import CycleRecord, DevicesRecord, MpcRecord, Sev
 
 Record = CycleRecord | DevicesRecord | MpcRecord
 TEXT = ("quality", "status", "mode", "rung", "state", "outcome", "severity", "text")
-"""Fields that are text; all others are floats."""
+"""Text fields; all others are floats."""
 
 
 @dataclass(frozen=True)
-class Measurement:
+class MeasurementSchema:
     """A series of points; those of one instant differ by ``tag`` (None: there is one point)."""
 
     name: str
@@ -32,21 +32,21 @@ _SERVICE = (
     *("slack_p_kw", "slack_q_kvar", "violation_pu", "alarms", "warnings"),
 )
 _ALL = (
-    Measurement("prosumer", "prosumer", (*_PROSUMER, "rung")),
-    Measurement("node", "node", ("v_pu",)),
-    Measurement("line", "line", ("i_a", "i_max_a")),
-    Measurement("price", "prosumer", ("price_chf_per_kwh", "tariff_chf_per_kwh", "compensation_chf", "cost_chf")),
-    Measurement("limits", None, _LIMITS),
-    Measurement("mpc", None, _MPC),
-    Measurement("device", "device", ("latency_ms", "quality", "age_s", "state", "outcome", "lease_s")),
-    Measurement("alarm", "alarm", ("standing", "severity", "text")),
-    Measurement("service", None, _SERVICE),
+    MeasurementSchema("prosumer", "prosumer", (*_PROSUMER, "rung")),
+    MeasurementSchema("node", "node", ("v_pu",)),
+    MeasurementSchema("line", "line", ("i_a", "i_max_a")),
+    MeasurementSchema("price", "prosumer", ("price_chf_per_kwh", "tariff_chf_per_kwh", "compensation_chf", "cost_chf")),
+    MeasurementSchema("limits", None, _LIMITS),
+    MeasurementSchema("mpc", None, _MPC),
+    MeasurementSchema("device", "device", ("latency_ms", "quality", "age_s", "state", "outcome", "lease_s")),
+    MeasurementSchema("alarm", "alarm", ("standing", "severity", "text")),
+    MeasurementSchema("service", None, _SERVICE),
 )
 MEASUREMENTS = {measurement.name: measurement for measurement in _ALL}
 
 
 @dataclass(frozen=True)
-class Point:
+class TelemetryPoint:
     """One point; ``values`` in the order of the measurement's fields, None where unknown."""
 
     measurement: str
@@ -54,38 +54,39 @@ class Point:
     values: tuple[float | str | None, ...]
 
 
-def points(record: Record) -> Iterator[Point]:
-    """The points of a record; all are of its time."""
+def points(record: Record) -> Iterator[TelemetryPoint]:
+    """The points of a record; all have its time."""
     if isinstance(record, MpcRecord):
         yield _point("mpc", None, record)
         return
     for name, device in record.devices.items():
         yield _point("device", name, device)
     if isinstance(record, CycleRecord):
-        yield from _of_cycle(record)
+        yield from _cycle_points(record)
 
 
-def _of_cycle(record: CycleRecord) -> Iterator[Point]:
+def _cycle_points(record: CycleRecord) -> Iterator[TelemetryPoint]:
     for name, prosumer in record.prosumers.items():
         yield _point("prosumer", name, prosumer)
         yield _point("price", name, prosumer)
     for node, v_pu in record.nodes.items():
-        yield Point("node", node, (v_pu,))
+        yield TelemetryPoint("node", node, (v_pu,))
     for line, i_a in record.lines.items():
-        yield Point("line", line, (i_a, record.limits.i_max_a.get(line)))
+        yield TelemetryPoint("line", line, (i_a, record.limits.i_max_a.get(line)))
     yield _point("limits", None, record.limits)
     for alarm in (*record.ended, *record.alarms):
-        yield Point("alarm", f"{alarm.place} {alarm.kind}", (float(alarm.until is None), alarm.severity, alarm.text))
+        values = (float(alarm.until is None), alarm.severity, alarm.text)
+        yield TelemetryPoint("alarm", f"{alarm.place} {alarm.kind}", values)
     severities = Counter(alarm.severity for alarm in record.alarms)
     yield _point("service", None, record, alarms=severities[Severity.ALARM], warnings=severities[Severity.WARNING])
 
 
-def _point(measurement: str, tag: str | None, record: object, **counted: float) -> Point:
+def _point(measurement: str, tag: str | None, record: object, **extra: float) -> TelemetryPoint:
     fields = MEASUREMENTS[measurement].fields
-    return Point(measurement, tag, tuple(counted[f] if f in counted else getattr(record, f) for f in fields))
+    return TelemetryPoint(measurement, tag, tuple(extra[f] if f in extra else getattr(record, f) for f in fields))
 
 
-def columns(measurement: Measurement) -> Mapping[str, str]:
-    """Column → SQL type, besides the time; the tag first."""
+def columns(measurement: MeasurementSchema) -> Mapping[str, str]:
+    """Column → SQL type, without the time; the tag comes first."""
     tag = {} if measurement.tag is None else {measurement.tag: "TEXT"}
     return {**tag, **{field: "TEXT" if field in TEXT else "REAL" for field in measurement.fields}}

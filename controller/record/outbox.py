@@ -1,8 +1,8 @@
-"""What a forwarder still has to send: a queue in the telemetry's own file, filled in the commit that keeps the points.
+"""The queue of points to forward: a table in the telemetry's own file, filled in the same commit as the points.
 
-An entry names a measurement and an instant; the points themselves are read when they are sent. Whoever writes a point
-again adds another entry, so that no version is the last one and yet unsent. Entries leave the queue, and counters of
-what became of them grow, in one commit after the fact: a crash in between sends points twice, never not at all.
+An entry names a measurement and an instant; the points themselves are read when they are sent. Rewriting a point adds
+another entry, so that its last version is always sent. Entries leave the queue, and the counters increase, in one
+commit after sending: a crash in between sends points twice, never not at all.
 """
 
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 from controller.process.failures import recording
 from controller.record.database import transaction
 from controller.record.line_protocol import Cell, LineError, stored_line
-from controller.record.measurements import MEASUREMENTS, Measurement, columns
+from controller.record.measurements import MEASUREMENTS, MeasurementSchema, columns
 
 OUTBOX = """CREATE TABLE IF NOT EXISTS outbox (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -24,7 +24,7 @@ OUTBOX = """CREATE TABLE IF NOT EXISTS outbox (
 ENQUEUE = "INSERT INTO outbox (measurement, time, points) VALUES (?, ?, ?)"
 DEAD_LETTERS = "dead_letters.jsonl"
 SENT, DEAD, DROPPED = "sent", "dead_letters", "dropped"
-"""Counters in the table ``meta``, in points since the file began."""
+"""Counters in the table ``meta``, in points since the file was created."""
 _COUNT = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = value + excluded.value"
 _ROWS = {
     name: f"SELECT {', '.join(('time', *columns(measurement)))} FROM {name} WHERE time = ?"
@@ -34,7 +34,7 @@ _ROWS = {
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A point that no database will take, as its line, or as the row where it has no line; and why."""
+    """A point that no database accepts, as its line (or as the row, if it has no line), and the reason."""
 
     text: str
     error: str
@@ -42,7 +42,7 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class Batch:
-    """Lines of the entries ``first`` … ``last``, and what has no line."""
+    """Lines of the entries ``first`` … ``last``, and their points without a line."""
 
     first: int
     last: int
@@ -52,7 +52,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Counts:
-    """Points since the file began; those of which nothing was known count as waiting only, as they have no line."""
+    """Points since the file was created. Points without a known value count in ``backlog`` only, as they have no
+    line.
+    """
 
     sent: int = 0
     backlog: int = 0
@@ -61,13 +63,13 @@ class Counts:
 
 
 class Outbox:
-    """The queue in an open database with the tables of the telemetry; every method may raise ``RecordError``."""
+    """The queue in an open telemetry database; every method may raise ``RecordError``."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path, self._connection = path, connection
 
     def next_batch(self, points: int) -> Batch | None:
-        """The oldest entries, of about so many points together; None if there are none. They stay in the queue."""
+        """The oldest entries, of about ``points`` points in total; None if there are none. They stay in the queue."""
         with recording(self._path):
             entries = list(self._oldest(points))
             rows = [
@@ -77,17 +79,17 @@ class Outbox:
             ]
         if not entries:
             return None
-        lines, dead = encoded(rows)
+        lines, dead = to_lines(rows)
         return Batch(entries[0][0], entries[-1][0], lines, dead)
 
     def done(self, batch: Batch, sent: int, dead: int) -> None:
-        """The batch was dealt with."""
+        """Remove the entries of the batch and count its points."""
         with recording(self._path), transaction(self._connection, durable=False):
             self._connection.execute("DELETE FROM outbox WHERE sequence BETWEEN ? AND ?", (batch.first, batch.last))
             count(self._connection, {SENT: sent, DEAD: dead}.items())
 
     def counts(self) -> Counts:
-        """As of now."""
+        """The current counts."""
         with recording(self._path):
             (backlog,) = self._connection.execute("SELECT coalesce(sum(points), 0) FROM outbox").fetchone()
             kept = dict(self._connection.execute("SELECT key, value FROM meta").fetchall())
@@ -102,8 +104,10 @@ class Outbox:
                 return
 
 
-def encoded(rows: Iterable[tuple[Measurement, Sequence[Cell]]]) -> tuple[tuple[str, ...], tuple[DeadLetter, ...]]:
-    """Lines of stored rows, and what has none; rows of which nothing is known are in neither."""
+def to_lines(
+    rows: Iterable[tuple[MeasurementSchema, Sequence[Cell]]],
+) -> tuple[tuple[str, ...], tuple[DeadLetter, ...]]:
+    """Lines of stored rows, and rows that have no form as a line; rows without a known value are in neither."""
     lines, dead = [], []
     for measurement, row in rows:
         try:
@@ -114,11 +118,11 @@ def encoded(rows: Iterable[tuple[Measurement, Sequence[Cell]]]) -> tuple[tuple[s
     return tuple(lines), tuple(dead)
 
 
-def keep_dead(path: Path, time: datetime, letters: Collection[DeadLetter]) -> None:
+def append_dead_letters(path: Path, time: datetime, letters: Collection[DeadLetter]) -> None:
     """Append dead letters to a file, one JSON line each.
 
     Raises:
-        RecordError: the disk does not let us.
+        RecordError: the file cannot be written.
     """
     if not letters:
         return

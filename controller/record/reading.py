@@ -1,4 +1,4 @@
-"""The telemetry of a run, opened for reading."""
+"""Read access to the telemetry of a run."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from core.errors import Fault, InputError
 
 @contextmanager
 def reading(database: Path) -> Iterator[sqlite3.Connection]:
-    """The telemetry, live or of a finished run; no file is left beside it.
+    """The telemetry, live or of a finished run, opened read-only; no extra file is left in its folder.
 
     Raises:
-        InputError: there is no readable telemetry, or what is asked of it in the block is not there.
+        InputError: there is no readable telemetry, or a query of the block fails.
     """
     live = database.with_name(f"{database.name}-wal").exists()
     address = f"{database.resolve().as_uri()}?{'mode=ro' if live else 'immutable=1'}"

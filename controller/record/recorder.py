@@ -1,8 +1,8 @@
-"""Everything that a cycle leaves behind for later eyes: CSV tables of the run and live telemetry.
+"""Records what every cycle and MPC run produced: CSV tables of the run, and telemetry.
 
-Nothing here is needed to control: if a disk fails, :class:`RecordError` says so and the loop goes on. What must not be
-lost has files of its own, :mod:`controller.record.audit` and :mod:`controller.record.journal`; on a disk that fills up,
-:class:`Room` leaves the rest to them.
+Control does not depend on any of this: if a disk fails, :class:`RecordError` is raised and the loop goes on. Data that
+must not be lost has its own files, :mod:`controller.record.audit` and :mod:`controller.record.journal`; on a disk that
+fills up, :class:`DiskReserve` keeps space for them.
 """
 
 from collections.abc import Callable
@@ -18,39 +18,39 @@ from zoneinfo import ZoneInfo
 from controller.process.failures import RecordError
 from controller.record.measurements import Record
 from controller.record.records import CycleRecord, DevicesRecord, MpcRecord
-from controller.record.room import Room
-from controller.record.tables import CYCLE_TABLES, MPC, Table, mpc_row
+from controller.record.room import DiskReserve
+from controller.record.tables import CYCLE_TABLES, MPC, AppendedTable, mpc_row
 from controller.record.telemetry import Telemetry
 from core.config import TelemetryConfig
 
 
 class Recorder:
-    """Writes telemetry and, with ``tables``, the CSV files of a run, their times in the zone ``timezone``.
+    """Writes telemetry and, with ``tables``, the CSV files of a run, with times in the zone ``timezone``.
 
-    A recorder that is opened on the files of an earlier one goes on with them. Any thread may use it.
+    A recorder that is opened on existing files continues them. Any thread may use it.
 
     Args:
-        telemetry: its file is relative to ``folder``, or absolute; a forwarder takes it on if it names a database.
+        telemetry: its file is relative to ``folder``, or absolute; if it names an InfluxDB, points are queued for it.
     """
 
     def __init__(self, folder: Path, timezone: str, telemetry: TelemetryConfig, *, tables: bool = True) -> None:
         self._zone, self._lock, self._files = ZoneInfo(timezone), Lock(), ExitStack()
         path = folder / telemetry.sqlite
         self._telemetry = Telemetry(path, outbox=telemetry.influx is not None)
-        self._room = Room(path.parent, telemetry.reserve_mb)
+        self._reserve = DiskReserve(path.parent, telemetry.reserve_mb)
         kept = CYCLE_TABLES if tables else {}
-        self._of_cycle = {name: Table(folder / name, table.columns) for name, table in kept.items()}
-        self._of_mpc = [Table(folder / "mpc.csv", MPC)] if tables else []
+        self._cycle_tables = {name: AppendedTable(folder / name, table.columns) for name, table in kept.items()}
+        self._mpc_tables = [AppendedTable(folder / "mpc.csv", MPC)] if tables else []
 
     def __enter__(self) -> Self:
         """Open all files.
 
         Raises:
-            RecordError: the disk does not let us, or a table has other columns.
+            RecordError: a file cannot be opened, or a table has other columns.
         """
         with ExitStack() as files:
             files.enter_context(self._telemetry)
-            for table in (*self._of_cycle.values(), *self._of_mpc):
+            for table in (*self._cycle_tables.values(), *self._mpc_tables):
                 files.enter_context(table)
             self._files = files.pop_all()
         return self
@@ -62,46 +62,46 @@ class Recorder:
 
     @property
     def damaged(self) -> str | None:
-        """What was wrong with a telemetry file that had to be set aside."""
+        """The damage of a telemetry file that had to be replaced; None if there was none."""
         return self._telemetry.damaged
 
     def cycle(self, record: CycleRecord) -> None:
-        """Keep one 30 s cycle.
+        """Record one 30 s cycle.
 
         Raises:
             RecordError: a file could not be written; the others were.
         """
         time = self._local(record.time)
-        rows = {name: CYCLE_TABLES[name].rows(time, record) for name in self._of_cycle}
-        appends = (partial(table.append, rows[name]) for name, table in self._of_cycle.items())
-        self._keep(record, *appends)
+        rows = {name: CYCLE_TABLES[name].rows(time, record) for name in self._cycle_tables}
+        appends = (partial(table.append, rows[name]) for name, table in self._cycle_tables.items())
+        self._write_all(record, *appends)
 
     def devices(self, record: DevicesRecord) -> None:
-        """Keep what changed between two cycles.
+        """Record a change between two cycles.
 
         Raises:
             RecordError: it could not be written.
         """
-        self._keep(record)
+        self._write_all(record)
 
     def mpc(self, record: MpcRecord) -> None:
-        """Keep one MPC run.
+        """Record one MPC run.
 
         Raises:
             RecordError: a file could not be written; the other was.
         """
         row = mpc_row(self._local(record.time), record)
-        self._keep(record, *(partial(table.append, [row]) for table in self._of_mpc))
+        self._write_all(record, *(partial(table.append, [row]) for table in self._mpc_tables))
 
     def _local(self, time: datetime) -> str:
         return time.astimezone(self._zone).isoformat()
 
-    def _keep(self, record: Record, *appends: Callable[[], None]) -> None:
-        """Where there is room every write is tried, whatever becomes of the others."""
+    def _write_all(self, record: Record, *appends: Callable[[], None]) -> None:
+        """If the disk has space, try every write, even if others fail."""
         failures = []
         with self._lock:
             try:
-                self._room.require()
+                self._reserve.require()
             except RecordError:
                 self._telemetry.lose(record)
                 raise

@@ -1,4 +1,4 @@
-"""What the loop hands to its recorders: one record per 30 s cycle, per MPC run, and per change in between."""
+"""The data that the control loop passes to its recorders: per 30 s cycle, per MPC run, and per change in between."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,11 +8,12 @@ from enum import StrEnum
 
 @dataclass(frozen=True)
 class ProsumerRecord:
-    """A prosumer in one cycle. Measurements are those the decision was made on, i.e. of the end of the last cycle.
+    """A prosumer in one cycle. Measurements are those that the decision is based on, from the end of the previous
+    cycle.
 
-    ``load_kw``, ``pv_kw``, ``battery_kw`` are what the node emulates from now on; ``soc`` in [0, 1] is at this moment.
-    ``price_chf_per_kwh`` is the marginal price of the plan in force, ``compensation_chf`` what that plan promises for
-    the rest of its horizon; ``cost_chf`` is what the measured energy has cost since local midnight. ``rung`` and
+    ``load_kw``, ``pv_kw``, ``battery_kw`` are what the node emulates from now on; ``soc`` in [0, 1] is the current
+    value. ``price_chf_per_kwh`` is the marginal price of the current plan, ``compensation_chf`` what that plan promises
+    for the rest of its horizon; ``cost_chf`` is the cost of the measured energy since local midnight. ``rung`` and
     ``reasons`` are those of :mod:`realtime.fallback` and :mod:`realtime.reasons`.
     """
 
@@ -37,9 +38,9 @@ class ProsumerRecord:
 
 @dataclass(frozen=True)
 class DeviceRecord:
-    """How a device answered: time of the exchange, quality of its reading, age of the last good one.
+    """How a device answered: duration of the exchange, quality of its reading, age of the last good one.
 
-    Of converters also: who commands it, what became of the write of this cycle, what is left of its setpoint's lease.
+    For converters also: who commands it, the outcome of the write of this cycle, the rest of its setpoint's lease.
     """
 
     latency_ms: float | None
@@ -51,7 +52,7 @@ class DeviceRecord:
 
 
 class Severity(StrEnum):
-    """ALARM: a limit is left or control is lost. WARNING: control goes on with less than it should have."""
+    """ALARM: a limit is violated or control is lost. WARNING: control goes on with less than it should have."""
 
     ALARM = "alarm"
     WARNING = "warning"
@@ -59,8 +60,8 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Alarm:
-    """``place`` is a node, line, prosumer, device or ``MPC``; with ``kind`` it names the alarm. ``until`` None: it
-    stands.
+    """An alarm, named by ``kind`` and ``place`` (a node, line, prosumer, device or ``MPC``). ``until`` None: still
+    active.
     """
 
     kind: str
@@ -73,7 +74,9 @@ class Alarm:
 
 @dataclass(frozen=True)
 class LimitsRecord:
-    """What the grid is held against: voltages of all nodes but the slack, power of the slack, currents by line."""
+    """Limits as telemetry records them: voltages of all nodes but the slack (p.u.), slack power (kW, kvar), line
+    currents (A).
+    """
 
     v_min_pu: float
     v_max_pu: float
@@ -84,13 +87,13 @@ class LimitsRecord:
 
 @dataclass(frozen=True)
 class CycleRecord:
-    """One 30 s cycle. ``nodes`` holds voltages (p.u.), ``lines`` currents at the from-end (A), by name; slack power is
-    what is drawn from the upper grid.
+    """One 30 s cycle. ``nodes``: voltages (p.u.), ``lines``: currents at the from-end (A), by name; slack power is
+    drawn from the upper grid.
 
-    ``violation_pu`` is how far the worst voltage lies beyond its limit, 0 within. ``cycle_ms`` is wall clock,
-    ``missed`` the cycles that were skipped so far. ``plan_age_s``: since the plan in force was made. ``backlog`` counts
-    the points that wait for a forwarder of telemetry, ``dropped`` and ``dead_letters`` those that it lost or that no
-    database takes, since the telemetry began. ``alarms`` stand, ``ended`` ended now.
+    ``violation_pu``: excess of the worst voltage over its limit, 0 within. ``cycle_ms``: wall clock. ``missed``: cycles
+    skipped so far. ``plan_age_s``: age of the current plan. ``backlog``: points that wait for the telemetry forwarder;
+    ``dropped``, ``dead_letters``: points lost, or refused by the database, since the telemetry began. ``alarms`` are
+    active, ``ended`` have just ended.
     """
 
     time: datetime
@@ -115,7 +118,7 @@ class CycleRecord:
 
 @dataclass(frozen=True)
 class DevicesRecord:
-    """What a poll between two cycles changed: devices whose quality is another one now, by name."""
+    """A poll between two cycles: the devices whose quality has changed, by name."""
 
     time: datetime
     devices: Mapping[str, DeviceRecord]
@@ -123,8 +126,8 @@ class DevicesRecord:
 
 @dataclass(frozen=True)
 class MpcRecord:
-    """One MPC run. ``time`` is when it began; ``adopted``: whether its plan replaced the running one; ``budget_ms`` is
-    what it may take.
+    """One MPC run. ``time``: its start; ``adopted``: whether its plan replaced the current one; ``budget_ms``: allowed
+    time.
     """
 
     time: datetime

@@ -1,7 +1,7 @@
-"""Telemetry is kept for so many days and so many bytes; the oldest goes first, what was not yet forwarded last.
+"""Telemetry has limits of age and size: the oldest points are deleted first, points not yet forwarded last.
 
-Age deletes forwarded points only. Size deletes the others too when nothing else is left: those are lost and counted.
-A file never shrinks, but the room of what was deleted is used again.
+The age limit deletes forwarded points only. The size limit also deletes unsent points if no other is left; those are
+counted as dropped. The file never shrinks, but its free pages are used again.
 """
 
 import sqlite3
@@ -15,30 +15,30 @@ from controller.record.outbox import DROPPED, count
 from core.config import TelemetryConfig
 
 SLICE_NS = 3600 * 10**9
-"""What one call deletes at most, so that the writer of the next cycle never waits long."""
+"""Time span of the points that one call deletes at most, so that the writer of the next cycle never waits long."""
 _DAY_NS = 24 * SLICE_NS
 _NEVER_NS = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Retention:
-    """Limits of a telemetry file; by default those of a configuration that asks for none."""
+    """Limits of a telemetry file; by default those of a configuration that sets none."""
 
     days: float = TelemetryConfig().keep_days
     max_bytes: float = 1e6 * TelemetryConfig().keep_mb
 
     @classmethod
     def of(cls, config: TelemetryConfig) -> "Retention":
-        """As a configuration asks."""
+        """The limits of a configuration."""
         return cls(config.keep_days, 1e6 * config.keep_mb)
 
 
-KEPT = Retention()
+DEFAULT_RETENTION = Retention()
 
 
 @dataclass(frozen=True)
 class _Extent:
-    """Earliest instants of all points (None: there are none) and of those that wait (``_NEVER_NS``), bytes in use."""
+    """Earliest time of all points (None: no points) and of the unsent ones (``_NEVER_NS``: none), and bytes in use."""
 
     oldest_ns: int | None
     waiting_ns: int
@@ -46,10 +46,10 @@ class _Extent:
 
 
 def prune(path: Path, connection: sqlite3.Connection, retention: Retention, now_ns: int) -> bool:
-    """Delete at most an hour of points beyond the limits; True if there may be more.
+    """Delete at most an hour of points beyond the limits; True if there may be more to delete.
 
     Raises:
-        RecordError: the disk or another process does not let us.
+        RecordError: the disk or another process prevents it.
     """
     with recording(path):
         end_ns = _end_ns(_extent(connection), retention, now_ns)
@@ -66,7 +66,7 @@ def prune(path: Path, connection: sqlite3.Connection, retention: Retention, now_
 
 
 def _end_ns(extent: _Extent, retention: Retention, now_ns: int) -> int | None:
-    """Points before this instant go; None: all may stay."""
+    """Points before this time are to be deleted; None: none are."""
     oldest_ns = extent.oldest_ns
     if oldest_ns is None:
         return None

@@ -1,4 +1,4 @@
-"""Room on the disk that telemetry leaves to what control cannot do without: the audit trail and the journal."""
+"""Disk space that telemetry leaves free for what control depends on: the audit trail and the journal."""
 
 import shutil
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from controller.process.failures import RecordError, recording
 
 
 @dataclass(frozen=True)
-class Room:
-    """The disk of a folder, of which ``reserve_mb`` (10⁶ bytes) stay free."""
+class DiskReserve:
+    """``reserve_mb`` (10⁶ bytes) of the disk of ``folder`` are to stay free."""
 
     folder: Path
     reserve_mb: float
 
     def require(self) -> None:
-        """Nothing.
+        """Check the free space.
 
         Raises:
-            RecordError: less than the reserve is free, or the disk does not say.
+            RecordError: less than the reserve is free, or the free space is unknown.
         """
         with recording(self.folder):
             free_mb = shutil.disk_usage(self.folder).free / 1e6

@@ -1,4 +1,4 @@
-"""The CSV files of a simulated run, which grow by whole lines; numbers and last column as in the tables of a plan."""
+"""The CSV files of a closed-loop run, appended by complete lines; format and last column as in the tables of a plan."""
 
 import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,10 +25,10 @@ MPC = ("time", "status", "iterations", "wall_ms", "gap_rel", "violation_pu", "ad
 _TAIL_BYTES = 1 << 16
 
 
-class Table:
+class AppendedTable:
     """One CSV file, open for appending; its last column is the schema version.
 
-    A file that is there already goes on. A last line without its end, left by a process that was killed, is cut off.
+    An existing file is continued. An incomplete last line, left by a process that was killed, is removed.
     """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
@@ -41,7 +41,7 @@ class Table:
         """Open the file, with its header if it is new.
 
         Raises:
-            RecordError: the disk does not let us, or the file has other columns.
+            RecordError: the file cannot be opened, or has other columns.
         """
         with recording(self._path):
             self._file = self._path.open("ab+", buffering=0)
@@ -60,10 +60,10 @@ class Table:
             self._file = None
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Add rows: all or none.
+        """Append rows: all or none.
 
         Raises:
-            RecordError: the disk does not let us; the rows are lost.
+            RecordError: the file cannot be written; the rows are lost.
         """
         self._write(_text((*map(_cell, row), str(SCHEMA_VERSION)) for row in rows))
 
@@ -105,7 +105,7 @@ def mpc_row(time: str, record: MpcRecord) -> Row:
 
 @dataclass(frozen=True)
 class CycleTable:
-    """A table that every cycle adds to; ``rows`` takes the local time as text and the record."""
+    """A table that every cycle appends to; ``rows`` takes the local time as text and the record."""
 
     columns: tuple[str, ...]
     rows: Callable[[str, CycleRecord], Iterable[Row]]
@@ -126,7 +126,7 @@ def _text(rows: Iterable[Sequence[str]]) -> bytes:
 
 
 def _cell(value: Cell) -> str:
-    """Unknown is empty; so are NaN and infinity. Zero has no sign."""
+    """Unknown, NaN and infinity are empty cells; zero has no sign."""
     match value:
         case str():
             return value

@@ -1,6 +1,6 @@
 """Telemetry in SQLite: one table per measurement, time in nanoseconds since 1970 (UTC), one commit per record.
 
-A point that is written again takes the place of the old one, so whoever forwards or repeats may do it twice.
+Writing a point again replaces it, so forwarding or repeating twice is harmless.
 """
 
 import sqlite3
@@ -12,7 +12,7 @@ from typing import Self
 
 from controller.process.failures import DamagedError, RecordError, recording
 from controller.record.database import open_database, set_aside, transaction
-from controller.record.measurements import MEASUREMENTS, Measurement, Record, columns, points
+from controller.record.measurements import MEASUREMENTS, MeasurementSchema, Record, columns, points
 from controller.record.outbox import DROPPED, ENQUEUE, OUTBOX, count
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,10 +21,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Telemetry:
     """Open while the service runs, one thread at a time; other processes may read meanwhile.
 
-    A file that is no database of ours is set aside and a new one begins: ``damaged`` tells.
+    A file that is no valid database is renamed and a new one is created; ``damaged`` reports it.
 
     Args:
-        outbox: every record also enters the queue of a forwarder, see :mod:`controller.record.outbox`.
+        outbox: also queue every record for the forwarder, see :mod:`controller.record.outbox`.
     """
 
     def __init__(self, path: Path, *, outbox: bool = False) -> None:
@@ -37,7 +37,7 @@ class Telemetry:
         """Open the file.
 
         Raises:
-            RecordError: the disk or another process does not let us.
+            RecordError: the disk or another process prevents it.
         """
         with recording(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,10 +57,11 @@ class Telemetry:
             self._connection = None
 
     def write(self, record: Record) -> None:
-        """Keep all points of a record, or none; those that could not be kept are counted with the next that can.
+        """Store all points of a record, or none; points that could not be stored are counted at the next successful
+        write.
 
         Raises:
-            RecordError: the disk or another process does not let us.
+            RecordError: the disk or another process prevents it.
         """
         if self._connection is None:
             raise RecordError(f"{self._path}: the telemetry is not open")
@@ -71,8 +72,8 @@ class Telemetry:
             rows.setdefault(point.measurement, []).append((time_ns, *tag, *map(_known, point.values)))
         try:
             with recording(self._path), transaction(self._connection, durable=False):
-                for name, points_of in rows.items():
-                    self._connection.executemany(_INSERTS[name], points_of)
+                for name, rows_of_table in rows.items():
+                    self._connection.executemany(_INSERTS[name], rows_of_table)
                 if self._outbox:
                     self._connection.executemany(ENQUEUE, [(name, time_ns, len(rows[name])) for name in rows])
                 count(self._connection, [(DROPPED, self._lost)])
@@ -82,12 +83,12 @@ class Telemetry:
         self._lost = 0
 
     def lose(self, record: Record) -> None:
-        """A record is not kept: its points will be counted as dropped."""
+        """Count the points of a record that is not stored as dropped."""
         self._lost += sum(1 for _ in points(record))
 
 
 def nanoseconds(instant: datetime) -> int:
-    """Since 1970, exactly."""
+    """Nanoseconds since 1970, exact."""
     return (instant - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
@@ -97,13 +98,13 @@ def _known(value: float | str | None) -> object:
     return float(value) if isfinite(value) else None
 
 
-def _table(measurement: Measurement) -> str:
+def _table(measurement: MeasurementSchema) -> str:
     fields = ", ".join(f"{name} {kind}" for name, kind in columns(measurement).items())
     key = "time" if measurement.tag is None else f"time, {measurement.tag}"
     return f"CREATE TABLE IF NOT EXISTS {measurement.name} (time INTEGER, {fields}, PRIMARY KEY ({key})) WITHOUT ROWID"
 
 
-def _insert(measurement: Measurement) -> str:
+def _insert(measurement: MeasurementSchema) -> str:
     places = ", ".join("?" * (1 + len(columns(measurement))))
     return f"INSERT OR REPLACE INTO {measurement.name} VALUES ({places})"
 

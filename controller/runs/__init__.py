@@ -1,1 +1,1 @@
-"""Run directories: where they are, their tables and summaries, written and read back."""
+"""Run directories: where they are, and their tables and summaries, written and read back."""

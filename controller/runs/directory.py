@@ -1,4 +1,4 @@
-"""One recorded execution on disk: written once and whole, never over an older one."""
+"""The directory of one run: it appears complete or not at all, and never replaces an older run."""
 
 import json
 import shutil
@@ -16,6 +16,7 @@ from core.errors import Fault, InputError
 
 SCHEMA_VERSION = 1
 DIGITS = "%.12g"
+"""Format of the numbers in a table."""
 PARTIAL = ".partial"
 
 
@@ -23,7 +24,7 @@ def choose(out: Path | None, name: str, now: datetime) -> Path:
     """The directory of a new run: ``out``, or runs/<UTC time>-<name>.
 
     Raises:
-        InputError: ``out`` already holds something, or cannot be made.
+        InputError: ``out`` is not empty, or its parent cannot be created.
     """
     path = out or first_free(Path("runs") / f"{now:%Y%m%dT%H%M%SZ}-{name}")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -36,17 +37,17 @@ def choose(out: Path | None, name: str, now: datetime) -> Path:
 
 
 def first_free(path: Path) -> Path:
-    """The path itself, or with the first number that nobody has."""
+    """The path itself, or with the first number appended that is free."""
     numbered = (path.with_name(f"{path.name}-{k}") for k in count(2))
     return next(p for p in chain([path], numbered) if not p.exists())
 
 
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """A folder to fill; it takes its place at ``path`` when the block ends, and vanishes if the block fails.
+    """A temporary folder to fill; it is renamed to ``path`` when the block ends, and deleted if the block fails.
 
     Raises:
-        InputError: another run has taken that place meanwhile; what was written is beside it.
+        InputError: another run has been written to ``path`` in the meantime; the temporary folder stays.
     """
     draft = Path(mkdtemp(prefix=f".{path.name}.", suffix=PARTIAL, dir=path.parent))
     draft.chmod(0o755)
@@ -55,14 +56,14 @@ def written(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    place(draft, path)
+    publish(draft, path)
 
 
-def place(draft: Path, path: Path) -> None:
-    """Move a filled folder to where it belongs.
+def publish(draft: Path, path: Path) -> None:
+    """Rename a filled folder to its final path.
 
     Raises:
-        InputError: another one is there.
+        InputError: another run is there.
     """
     try:
         if path.exists():
@@ -74,12 +75,12 @@ def place(draft: Path, path: Path) -> None:
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
-    """A CSV file; its last column is the schema version."""
+    """Write a CSV file; its last column is the schema version."""
     frame.assign(schema_version=SCHEMA_VERSION).to_csv(path, index=False, float_format=DIGITS)
 
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
-    """summary.json of the run folder ``path``."""
+    """Write summary.json into the run folder ``path``."""
     text = json.dumps({"schema_version": SCHEMA_VERSION, **summary}, indent=2, ensure_ascii=False, allow_nan=False)
     (path / "summary.json").write_text(text + "\n", encoding="utf-8")
 
@@ -88,7 +89,7 @@ class Run:
     """A run read back from disk.
 
     Raises:
-        InputError: there is no readable run of a known schema.
+        InputError: there is no readable run of a known schema version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -102,7 +103,7 @@ class Run:
             raise InputError([Fault(str(path), "schema_version", str(version), str(SCHEMA_VERSION))])
 
     def table(self, name: str) -> pd.DataFrame:
-        """A CSV file of the run by name, ``time`` parsed (UTC).
+        """A CSV file of the run by name, ``time`` as UTC.
 
         Raises:
             InputError: the file is missing or unreadable.

@@ -1,4 +1,4 @@
-"""The tables that a closed loop leaves behind, read back: wide, a row per sample, a column per prosumer or node."""
+"""The tables of a closed-loop run, read back in wide form: a row per sample, a column per prosumer or node."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ MPC = ("time", "status", "iterations", "wall_ms", "gap_rel", "violation_pu", "ad
 
 @dataclass(frozen=True)
 class Recording:
-    """A run. Times are UTC; what was not known is empty.
+    """The tables of a run. Times are UTC; unknown values are NaN.
 
     Attributes:
-        realtime: by column of realtime.csv, [samples, prosumers].
+        realtime: column of realtime.csv → [samples, prosumers].
         v_pu: [samples, nodes], the slack included.
-        plan: of the day-ahead plan, by column of plan.csv, [steps, prosumers].
+        plan: the day-ahead plan, column of plan.csv → [steps, prosumers].
         mpc: mpc.csv.
     """
 
@@ -35,20 +35,20 @@ class Recording:
 
     @property
     def times(self) -> pd.DatetimeIndex:
-        """Of the samples, ascending."""
+        """Times of the samples, ascending."""
         return pd.DatetimeIndex(self.realtime["soc"].index)
 
     @property
     def prosumers(self) -> list[str]:
-        """In the order of the configuration."""
+        """Names in the order of the configuration."""
         return list(self.realtime["soc"].columns)
 
     @classmethod
     def read(cls, folder: Path) -> "Recording":
-        """Of the run in ``folder``.
+        """Read the run in ``folder``.
 
         Raises:
-            InputError: a table is missing, or is not what the loop writes.
+            InputError: a table is missing or invalid.
         """
         realtime = wide(folder, "realtime.csv", "prosumer", (*POWERS, *WORDS))
         times = realtime["soc"].index
@@ -66,7 +66,7 @@ def wide(folder: Path, file: str, kind: str, quantities: tuple[str, ...]) -> dic
     """Each quantity as [times, names], names in the order of the file.
 
     Raises:
-        InputError: the file is missing or no such table.
+        InputError: the file is missing, has other columns, or repeats a row.
     """
     table = columns(folder, file, ("time", kind, *quantities))
     if table.duplicated(["time", kind]).any():
@@ -79,17 +79,17 @@ def columns(folder: Path, file: str, names: tuple[str, ...]) -> pd.DataFrame:
     """Some columns of a table, ``time`` as UTC.
 
     Raises:
-        InputError: the file is missing or no such table.
+        InputError: the file is missing, has other columns, or has text where numbers belong.
     """
-    words = {"prosumer": str, "node": str, "line": str, "status": str, **dict.fromkeys(WORDS, str)}
+    types = {"prosumer": str, "node": str, "line": str, "status": str, **dict.fromkeys(WORDS, str)}
     try:
-        table = pd.read_csv(folder / file, dtype=words, keep_default_na=False, na_values=[""], usecols=list(names))
+        table = pd.read_csv(folder / file, dtype=types, keep_default_na=False, na_values=[""], usecols=list(names))
         table["time"] = pd.to_datetime(table["time"], utc=True, format="ISO8601")
     except (OSError, ValueError) as error:
         allowed = f"a table with columns {', '.join(names)}"
         raise InputError([Fault(f"{folder}/{file}", "", "no readable table", allowed)]) from error
     texts = [
-        name for name in names if name not in words and name != "time" and table[name].dtype == object and len(table)
+        name for name in names if name not in types and name != "time" and table[name].dtype == object and len(table)
     ]
     if texts:
         raise InputError([Fault(f"{folder}/{file}", name, "text", "numbers") for name in texts])

@@ -1,4 +1,4 @@
-"""What every run says of its plan and of its configuration: keys of summary.json, and the tables of plan and prices."""
+"""The plan and the configuration of a run: their keys of summary.json, and the tables of plan and prices."""
 
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,11 @@ from core.config import Config, LineConfig
 from mpc.day_ahead import CoordinatedDay, DayAhead
 
 UNCOORDINATED = "uncoordinated"
-"""Status of a run in which nobody coordinated."""
+"""Status of a plan without coordination."""
 
 
 def summarised(day: DayAhead) -> dict[str, Any]:
-    """The result of a day in the keys of summary.json."""
+    """The keys of summary.json that describe a planned day."""
     outcome = day.outcome if isinstance(day, CoordinatedDay) else None
     bills, v = day.bills, np.abs(day.flow.v)
     curtailed = {
@@ -59,7 +59,7 @@ def summarised(day: DayAhead) -> dict[str, Any]:
 
 
 def described(config: Config) -> dict[str, Any]:
-    """What a reader of the run needs to know of its configuration."""
+    """The keys of summary.json that repeat the configuration."""
     limits, lines = config.limits, config.grid.lines
     return {
         "date": config.horizon.date.isoformat(),
@@ -83,12 +83,12 @@ def described(config: Config) -> dict[str, Any]:
 
 
 def write_plan(folder: Path, day: DayAhead, prefix: str = "") -> None:
-    """Plan and prices as tables of a run."""
+    """Write the tables of plan and prices into a run folder."""
     write_table(folder / f"{prefix}plan.csv", tables.plan_frame(day))
     write_table(folder / f"{prefix}prices.csv", tables.prices_frame(day))
 
 
 def write_rounds(folder: Path, day: DayAhead) -> None:
-    """The rounds of a coordination as iterations.csv; no rows where nobody coordinated."""
+    """Write the coordination rounds as iterations.csv; it has no rows without coordination."""
     iterations = day.outcome.iterations if isinstance(day, CoordinatedDay) else ()
     write_table(folder / "iterations.csv", tables.iterations_frame(iterations))

@@ -1,4 +1,4 @@
-"""The columns of a run's CSV files: one frame per file, names as fixed in docs/interfaces.md."""
+"""The tables of a plan: one frame per CSV file, with the columns of docs/interfaces.md."""
 
 from dataclasses import asdict
 
@@ -12,12 +12,12 @@ from mpc.price import average_price_chf_per_kwh, marginal_price_chf_per_kwh
 
 
 def times(day: DayAhead) -> list[str]:
-    """Begin of each step, ISO 8601 with zone."""
+    """Start of each step, ISO 8601 with zone."""
     return [t.isoformat() for t in day.scenario.axis.times]
 
 
 def plan_frame(day: DayAhead) -> pd.DataFrame:
-    """Plan of every prosumer with tariff and prices; ``soc`` is at the END of the step, empty without a battery."""
+    """Plan, tariff and prices of every prosumer; ``soc`` is at the END of the step, empty without a battery."""
     frames = []
     tariff, dt_h = day.scenario.tariff.buy_chf_per_kwh, day.scenario.axis.dt_h
     for name, plan in day.plan.prosumers.items():
@@ -65,29 +65,29 @@ def prices_frame(day: DayAhead) -> pd.DataFrame:
 
 
 def nodes_frame(day: DayAhead) -> pd.DataFrame:
-    """Voltage magnitude of every node, the slack included."""
+    """Voltage magnitude (p.u.) of every node, the slack included."""
     v_pu = np.column_stack([day.scenario.slack_voltage_pu, np.abs(day.flow.v)])
     return _long(day, "node", day.scenario.network.nodes, "v_pu", v_pu)
 
 
 def lines_frame(day: DayAhead) -> pd.DataFrame:
-    """Current magnitude at the from-end of every line."""
+    """Current magnitude (A) at the from-end of every line."""
     names = tuple(line.name for line in day.scenario.network.lines)
     return _long(day, "line", names, "i_a", np.abs(day.flow.i))
 
 
 def slack_frame(day: DayAhead) -> pd.DataFrame:
-    """Power drawn from the upper grid."""
+    """Power drawn from the upper grid (kW, kvar)."""
     return pd.DataFrame({"time": times(day), "p_kw": day.flow.s_slack.real, "q_kvar": day.flow.s_slack.imag})
 
 
 def iterations_frame(iterations: tuple[Iteration, ...]) -> pd.DataFrame:
-    """One row per round; bound and gap are empty until a bound was asked for."""
+    """One row per round; bound and gap are empty in rounds without a bound."""
     return pd.DataFrame([asdict(i) for i in iterations], columns=list(Iteration.__dataclass_fields__))
 
 
 def _long(day: DayAhead, kind: str, names: tuple[str, ...], quantity: str, values: FloatArray) -> pd.DataFrame:
-    """[T, K] as rows of (time, name, value)."""
+    """Values [T, K] as rows of (time, name, value)."""
     return pd.DataFrame(
         {
             "time": np.repeat(times(day), len(names)),

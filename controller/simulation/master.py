@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from controller.process.talk import Talk, connection, module
+from controller.process.talk import LineClient, connection, running_module
 from controller.simulation.faults import FaultEvent, due
 from core.config import Config
 from core.time import Clock
@@ -100,8 +100,8 @@ async def simulate(
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(_Interrupt())
         plant, addresses = await stack.enter_async_context(started_plant(job, folder))
-        controller = await stack.enter_async_context(module(CONTROLLER, (), folder / "controller.log"))
-        guardian = await stack.enter_async_context(module(GUARDIAN, (), folder / "guardian.log"))
+        controller = await stack.enter_async_context(running_module(CONTROLLER, (), folder / "controller.log"))
+        guardian = await stack.enter_async_context(running_module(GUARDIAN, (), folder / "guardian.log"))
         opened = await controller.ask({"open": opening(job, folder, addresses)})
         await guardian.ask({"open": guardian_opening(job, folder, addresses)})
         if opened["live_port"] is not None:
@@ -144,9 +144,9 @@ class _Run:
     def __init__(
         self,
         job: Job,
-        plant: Talk,
-        controller: Talk,
-        guardian: Talk,
+        plant: LineClient,
+        controller: LineClient,
+        guardian: LineClient,
         clock: Clock,
         observe: Callable[[Moment], None],
     ) -> None:
@@ -203,10 +203,10 @@ class _Run:
 
 
 @asynccontextmanager
-async def started_plant(job: Job, folder: Path) -> AsyncIterator[tuple[Talk, Addresses]]:
+async def started_plant(job: Job, folder: Path) -> AsyncIterator[tuple[LineClient, Addresses]]:
     """The plant in lock step on free ports, and where its devices listen."""
-    async with module(PLANT, _plant_words(job, folder), folder / "plant.log") as process:
-        ready = await process.hear()
+    async with running_module(PLANT, _plant_words(job, folder), folder / "plant.log") as process:
+        ready = await process.receive()
         async with connection("plant", ready["control"]) as plant:
             yield plant, ready["devices"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from controller.accounts.closing import Ended, close_accounts
-from controller.process.answers import BatteryAccount, Referee, Truth
+from controller.process.answers import BatteryAccount, RefereeCounts, Truth
 from controller.process.talk import FollowerError
 from controller.report import write_report
-from controller.runs.directory import first_free, place, write_summary, written
+from controller.runs.directory import first_free, publish, write_summary, written
 from controller.runs.summaries import described
 from controller.simulation.master import Finished, Job, Moment, simulate
 from core.load import fingerprint
@@ -61,7 +61,7 @@ def _finished(folder: Path, run_path: Path, run: Callable[[], Coroutine[Any, Any
         return asyncio.run(run())
     except FollowerError as error:
         failed = first_free(run_path.with_name(f"{run_path.name}-failed"))
-        place(folder, failed)
+        publish(folder, failed)
         raise FollowerError(f"{error}; logs and tables are in {failed}") from error
 
 
@@ -78,5 +78,5 @@ def _ended(job: Job, finished: Finished) -> Ended:
         batteries={name: BatteryAccount.model_validate(kept) for name, kept in books.items() if kept is not None},
         cycle_ms=finished.controller["cycle_ms"],
         missed=finished.cycles - sum(ms <= 1e3 * CYCLE_DEADLINE_S for ms in finished.controller["cycle_ms"]),
-        referee=Referee.model_validate(finished.referee),
+        referee=RefereeCounts.model_validate(finished.referee),
     )

@@ -64,10 +64,10 @@ def test_a_manager_that_is_gone_is_a_line_in_the_log(
     with caplog.at_level(logging.WARNING):
         notify(WATCHDOG)
     (record,) = caplog.records
-    assert f"service manager at {address}: not told WATCHDOG=1" in record.message
+    assert f"service manager at {address}: not notified of WATCHDOG=1" in record.message
 
 
 def test_a_manager_that_does_not_listen_delays_nobody(heard: socket.socket, caplog: pytest.LogCaptureFixture) -> None:
     while not caplog.records:
         notify(WATCHDOG, status("x" * 10_000))
-    assert "not told WATCHDOG=1" in caplog.records[0].message
+    assert "not notified of WATCHDOG=1" in caplog.records[0].message

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from controller.record.export import Imported, import_influx
+from controller.record.export import ImportCounts, import_influx
 from controller.record.records import Alarm, CycleRecord, DeviceRecord, LimitsRecord, Severity
 from controller.record.telemetry import Telemetry
 from core.devices import Quality
@@ -51,6 +51,6 @@ def imported(influxd: Influxd, bucket: str, records: Iterable[CycleRecord], fold
         for k in range(2):
             telemetry.write(mpc(k))
     done = import_influx(path, influx_config(folder, influxd.proxy_port, bucket), lambda *_: None)
-    assert done == Imported(done.sent, 0)
+    assert done == ImportCounts(done.sent, 0)
     assert done.sent
     return record.time

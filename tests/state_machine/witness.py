@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.guardian.trail import TRAIL
-from controller.record.audit_lines import ATTEMPTED, whole
+from controller.record.audit_lines import ATTEMPTED, complete_line
 from controller.service.stores import AUDIT
 from sim_plant.converter import Refusal
 from sim_plant.referee import FrameVerdict, Tally
@@ -41,7 +41,7 @@ class Trail:
                 if not line.endswith(b"\n"):
                     return
                 self._offset += len(line)
-                if (values := whole(line)) and values.get("outcome") == ATTEMPTED:
+                if (values := complete_line(line)) and values.get("outcome") == ATTEMPTED:
                     yield Attempt(values["device"], _power(values))
 
 

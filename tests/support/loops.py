@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from controller.accounts.closing import Ended, close_accounts
-from controller.process.answers import BatteryAccount, Referee, Truth
+from controller.process.answers import BatteryAccount, RefereeCounts, Truth
 from controller.process.clocks import WallClock
 from controller.record.recorder import Recorder
 from controller.record.records import CycleRecord, MpcRecord, ProsumerRecord
@@ -228,7 +228,7 @@ class Loop:
         end = self.start + timedelta(seconds=end_s)
         before, last, after = (Truth.model_validate(said) for said in truths)
         books = {n: BatteryAccount.model_validate(asdict(s.battery)) for n, s in self.state.items() if s.battery}
-        counted = Referee.model_validate(counts(self.laboratory.recorder.tally))
+        counted = RefereeCounts.model_validate(counts(self.laboratory.recorder.tally))
         ended = Ended(self.config, self.path, end, before, last, after, books, self.cycle_ms, 0, counted)
         return {
             "command": "simulate",

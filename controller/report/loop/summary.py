@@ -9,7 +9,7 @@ from controller.accounts.model_check import ModelCheck
 from controller.accounts.settlement import Account
 from controller.accounts.voltage_events import Event
 from controller.accounts.voltage_quality import VoltageQuality
-from controller.process.answers import Referee
+from controller.process.answers import RefereeCounts
 from controller.report.primitives.summary import RunSummary
 
 
@@ -34,7 +34,7 @@ class LoopSummary(RunSummary):
     events: tuple[Event, ...]
     soc: dict[str, SocBand]
     energy_books: dict[str, EnergyBalance]
-    referee: Referee
+    referee: RefereeCounts
     safe: dict[str, bool]
     model_check: ModelCheck | None
 

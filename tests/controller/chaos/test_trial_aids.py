@@ -9,7 +9,7 @@ from controller.chaos.faulty_planner import FaultyPlanner, Mood
 from controller.chaos.sink import Sink, influx
 from controller.planner.link import PlannerLink
 from controller.planner.planner import DayAheadJob, PlannerError
-from controller.record.influx import Influx, InfluxError, RefusedError
+from controller.record.influx import Influx, InfluxError, RefusedLinesError
 from core.config import InfluxConfig
 from core.errors import SolverError
 from core.scenario import Scenario
@@ -29,7 +29,7 @@ def test_a_well_database_keeps_every_line_and_an_unwell_one_fails_in_turns(tmp_p
                 try:
                     database.write(lines)
                     told.append("kept")
-                except (InfluxError, RefusedError) as error:
+                except (InfluxError, RefusedLinesError) as error:
                     told.append(type(error).__name__)
         return told
 

@@ -15,7 +15,7 @@ from controller.guardian.trail import TRAIL
 from controller.process.clocks import WallClock
 from controller.process.heartbeat import Heartbeat, boot_id, read_takeover
 from controller.process.modes import Mode
-from controller.process.talk import FollowerError, module
+from controller.process.talk import FollowerError, running_module
 from controller.record.audit_lines import AuditWrite, read_audit
 from core.config_devices import Converter
 from core.devices import Outcome, Setpoint
@@ -118,7 +118,7 @@ def test_led_by_a_clock_master(tmp_path: Path) -> None:
         config = load_config(CONFIG)
         async with (
             open_plant(replace(plant_config(config, CONFIG, START), free_ports=True)) as plant,
-            module("controller.guardian.follow", (), tmp_path / "guardian.log") as guardian,
+            running_module("controller.guardian.follow", (), tmp_path / "guardian.log") as guardian,
         ):
             addresses = {device.name: dict(address(device)) for device in plant.devices}
             opening = {"config": str(CONFIG), "state": str(tmp_path), "start": START.isoformat()}
@@ -145,7 +145,7 @@ def test_led_by_a_clock_master(tmp_path: Path) -> None:
 def test_what_a_clock_master_cannot_ask(tmp_path: Path) -> None:
     async def ask(request: dict[str, object]) -> str:
         try:
-            async with module("controller.guardian.follow", (), tmp_path / "guardian.log") as guardian:
+            async with running_module("controller.guardian.follow", (), tmp_path / "guardian.log") as guardian:
                 await guardian.ask(request)
         except FollowerError as error:
             return str(error)

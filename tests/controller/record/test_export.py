@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from controller.record.export import LINE_PROTOCOL, Imported, export_line_protocol, export_parquet, import_influx
+from controller.record.export import LINE_PROTOCOL, ImportCounts, export_line_protocol, export_parquet, import_influx
 from controller.record.influx import Influx, InfluxError, seen_from
 from controller.record.line_protocol import LineError
 from controller.record.measurements import MEASUREMENTS, columns
@@ -81,7 +81,7 @@ def test_a_run_is_imported_twice_and_is_there_once(influxd: Influxd, path: Path,
     seen: list[tuple[int, int]] = []
     for _ in range(2):
         done = import_influx(path, influx_config(tmp_path, influxd.proxy_port), lambda *at: seen.append(at))
-        assert done == Imported(POINTS, 0)
+        assert done == ImportCounts(POINTS, 0)
     assert influxd.rows() == stored(path)
     half = seen[: len(seen) // 2]
     assert half == sorted(half)
@@ -92,7 +92,7 @@ def test_a_run_is_imported_twice_and_is_there_once(influxd: Influxd, path: Path,
 def test_an_import_reports_what_is_refused(influxd: Influxd, path: Path, tmp_path: Path) -> None:
     damage(path)
     done = import_influx(path, influx_config(tmp_path, influxd.proxy_port), lambda *_: None)
-    assert done == Imported(POINTS - 1, 1)
+    assert done == ImportCounts(POINTS - 1, 1)
     assert number(influxd.rows()) == POINTS - 1
     assert path.with_name("dead_letters.jsonl").read_text(encoding="utf-8").count("\n") == 1
 

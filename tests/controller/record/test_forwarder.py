@@ -15,7 +15,7 @@ from controller.process.clocks import WallClock
 from controller.process.failures import RecordError
 from controller.record.database import open_database
 from controller.record.forwarder import Forwarder, Pace
-from controller.record.influx import Influx, InfluxError, RefusedError, deliver
+from controller.record.influx import Influx, InfluxError, RefusedLinesError, deliver
 from controller.record.measurements import MEASUREMENTS, TEXT, columns
 from controller.record.outbox import ENQUEUE, Counts, Outbox
 from controller.record.retention import Retention
@@ -371,7 +371,7 @@ class Refusing:
 
     def write(self, lines: tuple[str, ...]) -> None:
         if self.poison & set(lines):
-            raise RefusedError("422 poison")
+            raise RefusedLinesError("422 poison")
         self.kept |= set(lines)
 
 

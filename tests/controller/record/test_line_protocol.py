@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.record.line_protocol import LineError, line, stored_line
-from controller.record.measurements import MEASUREMENTS, TEXT, Measurement, Point, points
+from controller.record.measurements import MEASUREMENTS, TEXT, MeasurementSchema, TelemetryPoint, points
 from controller.record.records import CycleRecord, MpcRecord
 from tests.support.cycle_records import cycle, mpc
 
@@ -54,20 +54,22 @@ def read(text: str) -> tuple[str, dict[str, str], dict[str, float | str], int]:
 
 
 @st.composite
-def any_point(draw: st.DrawFn) -> Point:
-    measurement: Measurement = draw(st.sampled_from(list(MEASUREMENTS.values())))
+def any_point(draw: st.DrawFn) -> TelemetryPoint:
+    measurement: MeasurementSchema = draw(st.sampled_from(list(MEASUREMENTS.values())))
     tag = None if measurement.tag is None else draw(st.text(PRINTABLE).filter(lambda text: not text.endswith("\\")))
     texts = st.none() | st.text(PRINTABLE)
-    return Point(measurement.name, tag, tuple(draw(texts if f in TEXT else NUMBERS) for f in measurement.fields))
+    return TelemetryPoint(
+        measurement.name, tag, tuple(draw(texts if f in TEXT else NUMBERS) for f in measurement.fields)
+    )
 
 
-def known(point: Point) -> dict[str, float | str]:
+def known(point: TelemetryPoint) -> dict[str, float | str]:
     pairs = zip(MEASUREMENTS[point.measurement].fields, point.values, strict=True)
     return {f: v for f, v in pairs if v is not None and (isinstance(v, str) or isfinite(v))}
 
 
 @given(any_point(), st.integers(-(2**63), 2**63 - 1))
-def test_round_trip(point: Point, time_ns: int) -> None:
+def test_round_trip(point: TelemetryPoint, time_ns: int) -> None:
     text = line(point, time_ns)
     if text is None:
         assert not known(point)
@@ -81,14 +83,14 @@ def test_round_trip(point: Point, time_ns: int) -> None:
 
 
 def test_examples() -> None:
-    assert line(Point("node", "N 1", (1,)), 5) == r"node,node=N\ 1 v_pu=1.0 5"
-    assert line(Point("line", "a=b,c", (-0.0, None)), -5) == r"line,line=a\=b\,c i_a=-0.0 -5"
+    assert line(TelemetryPoint("node", "N 1", (1,)), 5) == r"node,node=N\ 1 v_pu=1.0 5"
+    assert line(TelemetryPoint("line", "a=b,c", (-0.0, None)), -5) == r"line,line=a\=b\,c i_a=-0.0 -5"
     assert (
-        line(Point("device", "d", (None, 'no "good"\\', float("nan"), None, None, None)), 5)
+        line(TelemetryPoint("device", "d", (None, 'no "good"\\', float("nan"), None, None, None)), 5)
         == r'device,device=d quality="no \"good\"\\" 5'
     )
-    assert line(Point("node", "N1", (float("inf"),)), 5) is None
-    assert line(Point("node", "", (1e-9,)), 5) == "node v_pu=1e-09 5"
+    assert line(TelemetryPoint("node", "N1", (float("inf"),)), 5) is None
+    assert line(TelemetryPoint("node", "", (1e-9,)), 5) == "node v_pu=1e-09 5"
 
 
 @pytest.mark.parametrize("record", [cycle(0), mpc(0)])
@@ -101,7 +103,7 @@ def test_every_value_of_a_record_keeps_its_type(record: CycleRecord | MpcRecord)
 
 
 def test_a_stored_row_is_the_same_line() -> None:
-    point = Point("device", "d3", (1.25, "good", None, "remote", None, 45.0))
+    point = TelemetryPoint("device", "d3", (1.25, "good", None, "remote", None, 45.0))
     row: Sequence[float | str | None] = (7, "d3", 1.25, "good", None, "remote", None, 45.0)
     assert stored_line(MEASUREMENTS["device"], row) == line(point, 7)
     assert stored_line(MEASUREMENTS["service"], (7, "off", 1.0, 0.0, *[None] * 9)) == (
@@ -112,13 +114,13 @@ def test_a_stored_row_is_the_same_line() -> None:
 @pytest.mark.parametrize(
     ("point", "message"),
     [
-        (Point("node", "N1", ("high",)), "node: v_pu is 'high', allowed a number"),
-        (Point("device", "d", (1.0, 2.0, 3.0)), "device: quality is 2.0, allowed text"),
-        (Point("node", "N\n1", (1.0,)), "node: node 'N.n1', allowed without control characters"),
-        (Point("device", "d", (1.0, "a\tb", 3.0)), "quality 'a.tb', allowed without control characters"),
-        (Point("node", "N1\\", (1.0,)), "allowed without a backslash at the end"),
+        (TelemetryPoint("node", "N1", ("high",)), "node: v_pu is 'high', allowed a number"),
+        (TelemetryPoint("device", "d", (1.0, 2.0, 3.0)), "device: quality is 2.0, allowed text"),
+        (TelemetryPoint("node", "N\n1", (1.0,)), "node: node 'N.n1', allowed without control characters"),
+        (TelemetryPoint("device", "d", (1.0, "a\tb", 3.0)), "quality 'a.tb', allowed without control characters"),
+        (TelemetryPoint("node", "N1\\", (1.0,)), "allowed without a backslash at the end"),
     ],
 )
-def test_what_has_no_line(point: Point, message: str) -> None:
+def test_what_has_no_line(point: TelemetryPoint, message: str) -> None:
     with pytest.raises(LineError, match=message):
         line(point, 1)
