@@ -11,7 +11,7 @@ from controller.planner.planner import SIZE, DayAheadJob, PlannerError, ReplanJo
 from controller.planner.wire import Refusal, Reply, bare, packed, unpacked
 from controller.process.clocks import WallClock
 from core.config import CoordinationConfig
-from core.errors import Fault, InputError
+from core.errors import CoordinationError, Fault, GridlabError, InputError, SolverError, SolverLicenceError
 from core.scenario import Scenario
 from mpc.day_ahead import coordinate
 from mpc.solvers.quadratic import PIQP
@@ -46,6 +46,13 @@ def test_bad_input_comes_back_with_all_its_faults(day: Scenario) -> None:
     with pytest.raises(InputError) as caught:
         unpacked(packed(Reply(None, Refusal.of(InputError(faults))))[SIZE.size :], asked(day))
     assert caught.value.faults == faults
+
+
+@pytest.mark.parametrize("kind", [CoordinationError, SolverError, SolverLicenceError, PlannerError])
+def test_an_error_that_callers_know_comes_back_as_itself(day: Scenario, kind: type[GridlabError]) -> None:
+    with pytest.raises(GridlabError) as caught:
+        unpacked(packed(Reply(None, Refusal.of(kind("no answer from P1"))))[SIZE.size :], asked(day))
+    assert (type(caught.value), str(caught.value)) == (kind, "no answer from P1")
 
 
 def spoiled(answer: Answer, what: str) -> Answer:

@@ -191,6 +191,14 @@ def test_warm_start_from_its_own_end(splitting: SplittingName) -> None:
     assert abs(certify(warm).gap_rel) <= settings().gap_tol + 1e-5
 
 
+def test_a_warm_start_of_another_shape_is_as_good_as_none() -> None:
+    class Foreign:
+        def shifted(self, steps: int, grid: GridModel) -> "Foreign":
+            return self
+
+    assert agreed(Foreign()).outcome.iterations == agreed().outcome.iterations
+
+
 @each_splitting
 def test_warm_start_of_a_shrinking_horizon(splitting: SplittingName) -> None:
     """Three hours later, with the state of charge that the plan has then."""
