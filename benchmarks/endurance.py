@@ -162,7 +162,8 @@ def _costs(
     own, cost_chf = uncoordinated(scenario, config.coordination, config.solver.prosumer), 0.0
     own_chf = 0.0
     for prosumer in config.prosumers:
-        drawn_kwh = np.diff([energies[str(prosumer.converter)] for energies in energies_kwh])
+        read_kwh = [sum(energies[name] for name in prosumer.converters) for energies in energies_kwh]
+        drawn_kwh = np.diff(read_kwh)
         cost_chf += tariff.cost_chf(drawn_kwh / dt_h, dt_h)
         plan = own.plan.prosumers[prosumer.name]
         own_chf += tariff.cost_chf(plan.p_kw, dt_h)

@@ -3,6 +3,7 @@
 A file is read and judged by :func:`core.load.load_config`, which names all its faults at once.
 """
 
+from collections.abc import Mapping
 from datetime import time
 from math import lcm
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from core.algorithms import SplittingName, alternatives
-from core.config_devices import Device
+from core.config_devices import Converter, Device, ModbusMeter
 from core.config_fields import (
     Constant,
     Count,
@@ -170,6 +171,11 @@ class ProsumerConfig(Section):
     load: Expected[LoadFile]
     converter: Name | None = None
 
+    @property
+    def converters(self) -> tuple[str, ...]:
+        """Names of its converters, none for a passive house."""
+        return () if self.converter is None else (self.converter,)
+
 
 class ScheduleConfig(Section):
     """When what is done; times of day in the horizon's zone."""
@@ -253,6 +259,29 @@ class Config(Section):
     coordination: CoordinationConfig = CoordinationConfig()
     solver: SolverConfig = SolverConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
+
+    @property
+    def converters(self) -> Mapping[str, Converter]:
+        """The converters among ``devices``, by name."""
+        return {device.name: device for device in self.devices if isinstance(device, Converter)}
+
+    @property
+    def meters(self) -> Mapping[str, ModbusMeter]:
+        """The meters among ``devices``, by name."""
+        return {device.name: device for device in self.devices if isinstance(device, ModbusMeter)}
+
+    @property
+    def meter_at(self) -> Mapping[str, str]:
+        """Node → name of the meter that counts there: the first one in ``devices``."""
+        found: dict[str, str] = {}
+        for name, meter in self.meters.items():
+            found.setdefault(meter.node, name)
+        return found
+
+    @property
+    def converters_of(self) -> Mapping[str, tuple[str, ...]]:
+        """Prosumer → names of its converters, none for a passive house."""
+        return {prosumer.name: prosumer.converters for prosumer in self.prosumers}
 
     @property
     def mpc_period_min(self) -> int:

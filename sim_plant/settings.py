@@ -10,7 +10,7 @@ import numpy as np
 
 from core.arrays import FloatArray
 from core.config import Config
-from core.config_devices import Device, ModbusMeter
+from core.config_devices import Device
 from core.errors import GridlabError
 from core.load import load_scenario
 from core.network import Network
@@ -85,8 +85,8 @@ def plant_config(config: Config, path: Path, start: datetime | None = None) -> P
         PlantError: a converter without a prosumer.
         InputError: a series cannot be read.
     """
-    nodes = {p.converter: p.node for p in config.prosumers if p.converter}
-    unassigned = [d.name for d in config.devices if not isinstance(d, ModbusMeter) and d.name not in nodes]
+    nodes = {name: p.node for p in config.prosumers for name in p.converters}
+    unassigned = [name for name in config.converters if name not in nodes]
     if unassigned:
         raise PlantError(f"converters {', '.join(unassigned)}: at no node, allowed those of a prosumer")
     minutes = config.horizon.model_copy(update={"step_min": 1})

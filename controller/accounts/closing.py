@@ -95,13 +95,13 @@ def close_accounts(folder: Path, ended: Ended) -> dict[str, Any]:
 
 
 def _accounts(folder: Path, ended: Ended, recording: Recording, forecast: Scenario) -> dict[str, Account]:
-    config, converters = ended.config, _converters(ended.config)
+    config, truth = ended.config, ended.after.converters
     recorded = Recorded(
         span=Span(recording.times, ended.end),
         p_kw=recording.realtime["p_measured_kw"],
         pv_kw=recording.realtime["pv_kw"],
         soc=recording.realtime["soc"],
-        last_kw={name: ended.after.converters[converter].p_kw for name, converter in converters.items()},
+        last_kw={name: sum(truth[c].p_kw for c in names) for name, names in config.converters_of.items() if names},
         soc_final={name: books.soc for name, books in ended.batteries.items()},
     )
     realised = load_scenario(config, ended.config_path, "realised")
@@ -149,21 +149,20 @@ def _band(soc: pd.Series, battery: Battery) -> SocBand:
 
 def _energy_balances(ended: Ended, recording: Recording) -> dict[str, EnergyBalance]:
     until_last = Span(recording.times, recording.times[-1].to_pydatetime()).hours
-    converters, books = _converters(ended.config), {}
+    converters, books = ended.config.converters_of, {}
     for name in ended.batteries:
         load_kwh, pv_kwh = (
             float(recording.realtime[quantity][name].fillna(0.0).to_numpy() @ until_last)
             for quantity in ("load_kw", "pv_kw")
         )
-        before, last = (truth.converters[converters[name]] for truth in (ended.before, ended.last))
-        books[name] = checked(ended.batteries[name], load_kwh, pv_kwh, last.energy_kwh - before.energy_kwh)
+        before_kwh, last_kwh = (
+            sum(truth.converters[device].energy_kwh for device in converters[name])
+            for truth in (ended.before, ended.last)
+        )
+        books[name] = checked(ended.batteries[name], load_kwh, pv_kwh, last_kwh - before_kwh)
     return books
 
 
 def _local(said: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     """With instants as ISO 8601 in local time."""
     return {k: v.astimezone(zone).isoformat() if isinstance(v, datetime) else v for k, v in said.items()}
-
-
-def _converters(config: Config) -> dict[str, str]:
-    return {prosumer.name: prosumer.converter for prosumer in config.prosumers if prosumer.converter is not None}

@@ -11,7 +11,6 @@ import numpy as np
 
 from controller.accounts.model_check import ModelCheck
 from core.config import Config
-from core.config_devices import ModbusMeter
 from core.devices import Measurement, Quality
 from mpc.grid.power_flow import PowerFlow
 from realtime.timing import POLL_S
@@ -26,11 +25,10 @@ class GridCheck:
 
     def __init__(self, config: Config) -> None:
         self._flow = PowerFlow(config.grid.network())
-        meters = [device for device in config.devices if isinstance(device, ModbusMeter)]
-        self._meters = {device.node: device.name for device in reversed(meters)}
-        self._converters: dict[str, list[str | None]] = {node: [] for node in self._flow.network.nodes}
-        for prosumer in config.prosumers:
-            self._converters[prosumer.node].append(prosumer.converter)
+        self._meters = config.meter_at
+        self._owned = {
+            node: [p.converters for p in config.prosumers if p.node == node] for node in self._flow.network.nodes
+        }
 
     def after(self, check: ModelCheck | None, readings: Mapping[str, Measurement]) -> ModelCheck | None:
         """The check with one snapshot more; as it was where the demand of a node or the supply voltage is unknown.
@@ -69,10 +67,13 @@ class GridCheck:
         return reading.v_pu if reading else None
 
     def _demand_kva(self, node: str, good: Mapping[str, Measurement]) -> complex | None:
-        at_node = [self._meters[node]] if self._meters.get(node) in good else self._converters[node]
-        powers = [_power_kva(good.get(name or "")) for name in at_node]
+        meter = good.get(self._meters.get(node, ""))
+        if meter is not None:
+            return _power_kva(meter)
+        owned = self._owned[node]
+        powers = [_power_kva(good.get(name)) for names in owned for name in names]
         known = [power for power in powers if power is not None]
-        return sum(known, 0j) if len(known) == len(powers) else None
+        return sum(known, 0j) if all(owned) and len(known) == len(powers) else None
 
 
 def _of_one_moment(readings: Mapping[str, Measurement]) -> dict[str, Measurement]:

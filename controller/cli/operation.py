@@ -45,7 +45,7 @@ def serve(
     from core.load import load_config
 
     clock, settings = WallClock(), load_config(config)
-    if not any(prosumer.converter for prosumer in settings.prosumers):
+    if not any(settings.converters_of.values()):
         require_converters(settings, config)
     run_path = out if out and (out / AUDIT).exists() else run_directory.choose(out, settings.name, clock.now())
     setup = Setup(settings, config, run_path, state, planner=planner)

@@ -17,7 +17,6 @@ from controller.guardian.watching import SILENCE_S, UNKNOWN_EPOCH, Action, Watch
 from controller.process.heartbeat import Takeover, boot_id, read_heartbeat
 from controller.process.lock import exclusive_lock
 from core.config import Config
-from core.config_devices import Converter
 from core.devices import Outcome
 from core.errors import Fault, InputError
 from core.time import Clock
@@ -62,7 +61,7 @@ class Guardian:
         self.outcomes: dict[str, Outcome] = {}
         self._setup, self._clock = setup, clock
         self._site = Site(setup.path.parent, setup.config.grid.voltage_v, clock)
-        self._converters = [device for device in setup.config.devices if isinstance(device, Converter)]
+        self._converters = tuple(setup.config.converters.values())
         self._trail = Trail(setup.state, clock)
         self.guarded = {
             device.name: GuardedConverter(device, self._site, self._trail, setup.state) for device in self._converters

@@ -12,7 +12,7 @@ from controller.judge.evidence import Received, Reports, attempts_of, reports_of
 from controller.judge.histories import Histories
 from controller.record.audit_lines import AuditNote
 from core.config import Config
-from core.config_devices import Converter, Device, ModbusMeter, OpcUaConverter
+from core.config_devices import Device, OpcUaConverter
 from core.resources import Battery
 
 RESTART_S = 20.0
@@ -119,23 +119,19 @@ class Site:
     @classmethod
     def of(cls, config: Config, poll_s: float | None = None) -> "Site":
         """Of a configuration; without ``poll_s`` every device is read once a cycle."""
-        rated = {device.name: device for device in config.devices if isinstance(device, Converter)}
-        meters: dict[str, str] = {}
-        for device in config.devices:
-            if isinstance(device, ModbusMeter):
-                meters.setdefault(device.node, device.name)
+        rated = config.converters
         converters = {
-            p.converter: Limits(
+            name: Limits(
                 prosumer=p.name,
-                s_max_kva=rated[p.converter].s_max_kva,
-                ramp_kva_per_s=rated[p.converter].ramp_kva_per_s,
+                s_max_kva=rated[name].s_max_kva,
+                ramp_kva_per_s=rated[name].ramp_kva_per_s,
                 battery=p.battery.battery() if p.battery else None,
             )
             for p in config.prosumers
-            if p.converter
+            for name in p.converters
         }
         cycle_s = config.schedule.realtime_s
-        return cls(converters, meters, _links(config.devices), cycle_s, poll_s or cycle_s)
+        return cls(converters, config.meter_at, _links(config.devices), cycle_s, poll_s or cycle_s)
 
     @property
     def prosumers(self) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from controller.service.cycle import Cycle
 from controller.service.prices import Price
 from controller.service.watch import Image
 from core.config import Config
-from core.config_devices import ModbusMeter
 from core.devices import Quality
 from core.network import Network
 from realtime.node import NodeResult
@@ -43,21 +42,17 @@ class Places:
     meters: Mapping[str, str]
     feeds: Mapping[str, str]
     nodes: Mapping[str, str]
-    converters: Mapping[str, str]
+    converters: Mapping[str, tuple[str, ...]]
     slack: str
 
     @classmethod
     def of(cls, config: Config, network: Network) -> "Places":
-        """Of a configuration; where a node has several meters the first one counts."""
-        meters: dict[str, str] = {}
-        for device in config.devices:
-            if isinstance(device, ModbusMeter):
-                meters.setdefault(device.node, device.name)
+        """The meters of ``config`` and the lines of its grid ``network``."""
         return cls(
-            meters=meters,
+            meters=config.meter_at,
             feeds=network.feeds,
             nodes={p.name: p.node for p in config.prosumers},
-            converters={p.name: p.converter for p in config.prosumers if p.converter},
+            converters=config.converters_of,
             slack=network.slack,
         )
 
@@ -123,10 +118,10 @@ def _violation_pu(voltages_pu: Iterable[float | None], limits: LimitsRecord) -> 
 
 
 def _voltage(prosumer: str, image: Image, places: Places) -> float | None:
-    """From the meter at its node, else from its converter."""
-    meter, converter = places.meters.get(places.nodes[prosumer]), places.converters.get(prosumer)
-    reading = image.fresh(meter) or image.fresh(converter)
-    return reading.v_pu if reading else None
+    """From the meter at its node, else from the first of its converters that is known."""
+    meter = places.meters.get(places.nodes[prosumer])
+    readings = (image.fresh(device) for device in (meter, *places.converters[prosumer]))
+    return next((reading.v_pu for reading in readings if reading), None)
 
 
 def prosumer_record(

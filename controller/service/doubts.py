@@ -16,7 +16,6 @@ from enum import StrEnum
 
 from controller.service.watch import Image
 from core.config import Config
-from core.config_devices import Converter, ModbusMeter
 from core.devices import Outcome, Quality, Setpoint
 from drivers.status import ConverterStatus, OperatingState
 
@@ -159,12 +158,11 @@ class Doubts:
 
 def _nodes(config: Config) -> Sequence[_Node]:
     """Nodes of which all prosumers have a converter."""
-    converters = {device.name: device for device in config.devices if isinstance(device, Converter)}
-    found = []
-    for meter in (device for device in config.devices if isinstance(device, ModbusMeter)):
-        names = [p.converter for p in config.prosumers if p.node == meter.node]
-        known = tuple(name for name in names if name is not None)
-        if known and len(known) == len(names):
-            rated_kva = sum(converters[name].s_max_kva for name in known)
-            found.append(_Node(meter.name, known, METER_TOLERANCE_KW + METER_TOLERANCE_REL * rated_kva))
+    converters, found = config.converters, []
+    for meter in config.meters.values():
+        there = [p.converters for p in config.prosumers if p.node == meter.node]
+        names = tuple(name for owned in there for name in owned)
+        if names and all(there):
+            rated_kva = sum(converters[name].s_max_kva for name in names)
+            found.append(_Node(meter.name, names, METER_TOLERANCE_KW + METER_TOLERANCE_REL * rated_kva))
     return tuple(found)

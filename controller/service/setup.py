@@ -5,7 +5,6 @@ from pathlib import Path
 
 from controller.live.state import LiveState
 from core.config import Config
-from core.config_devices import Converter
 from realtime.node import NodeLimits
 from realtime.timing import REQUEST_TIMEOUT_S
 
@@ -41,15 +40,15 @@ class Setup:
 
 def node_limits(config: Config) -> dict[str, NodeLimits]:
     """What does not change, of every prosumer with a converter."""
-    converters = {device.name: device for device in config.devices if isinstance(device, Converter)}
+    converters = config.converters
     return {
         p.name: NodeLimits(
-            converter=p.converter,
+            converter=name,
             battery=p.battery.battery() if p.battery else None,
-            s_max_kva=converters[p.converter].s_max_kva,
-            ramp_kva_per_s=converters[p.converter].ramp_kva_per_s,
+            s_max_kva=converters[name].s_max_kva,
+            ramp_kva_per_s=converters[name].ramp_kva_per_s,
             cycle_s=config.schedule.realtime_s,
         )
         for p in config.prosumers
-        if p.converter
+        for name in p.converters
     }

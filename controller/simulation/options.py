@@ -123,7 +123,7 @@ def require_converters(settings: Config, path: Path) -> None:
     faults = [
         Fault(str(path), f"prosumers[{k}].converter", "none", allowed)
         for k, prosumer in enumerate(settings.prosumers)
-        if prosumer.converter is None
+        if not prosumer.converters
     ]
     if faults:
         raise InputError(faults)

@@ -39,6 +39,19 @@ def test_all_sections_and_kinds_of_devices() -> None:
     assert config.prosumers[0].battery.battery().capability is Capability.DISC
 
 
+def test_look_ups() -> None:
+    config = load_config(BAD_INPUT / "good.yaml")
+    assert list(config.converters.values()) == list(config.devices[:3])
+    assert config.converters["third_converter"] is config.devices[2]
+    assert list(config.meters.values()) == [config.devices[3]]
+    assert config.meter_at == {"N1": "meter"}
+    assert config.converters_of == {"first": ("first_converter",), "second": ("second_converter",)}
+    second = config.meters["meter"].model_copy(update={"name": "another"})
+    more = config.model_copy(update={"devices": (*config.devices, second)})
+    assert list(more.meters) == ["meter", "another"]
+    assert more.meter_at["N1"] == "meter", "the first one counts"
+
+
 def test_defaults(write: Write) -> None:
     optional = ["devices", "schedule", "coordination", "solver", "telemetry", "currency", "limits.margin"]
     inner = ["horizon.step_min", "prosumers[0].battery", "prosumers[0].pv"]

@@ -116,7 +116,7 @@ def charge_in_band(world: World, ledger: Ledger) -> None:
         return
     for prosumer in world.setup.config.prosumers:
         battery = world.service.states[prosumer.name].battery
-        if prosumer.battery is None or battery is None or ledger.lied(str(prosumer.converter)):
+        if prosumer.battery is None or battery is None or any(map(ledger.lied, prosumer.converters)):
             continue
         low, high = prosumer.battery.soc_min - SOC_TOLERANCE, prosumer.battery.soc_max + SOC_TOLERANCE
         assert low <= battery.soc <= high, f"8: {prosumer.name}: {battery.soc} outside {low} … {high}"

@@ -113,7 +113,7 @@ class Loop:
         return folder
 
     def _limits(self, name: str) -> NodeLimits:
-        converter = next(str(p.converter) for p in self.config.prosumers if p.name == name)
+        (converter,) = self.config.converters_of[name]
         battery = next(site.prosumer.battery for site in self.day.sites if site.prosumer.name == name)
         rating = self.laboratory.converters[converter].rating
         return NodeLimits(converter, battery, rating.s_max_kva, rating.ramp_kva_per_s)

@@ -9,7 +9,6 @@ import pytest
 from controller.accounts.grid_check import GridCheck
 from controller.accounts.model_check import WARNING_PU, ModelCheck
 from core.config import Config
-from core.config_devices import ModbusMeter
 from core.devices import Measurement, Quality
 from core.network import Network
 from sim_plant.grid import Grid
@@ -35,17 +34,15 @@ def measured(
     """What the devices say of ``network`` under these demands, by power-grid-model."""
     state = Grid(network).solve(demand, v_slack_pu)
     readings = {}
-    for device in config.devices:
-        if isinstance(device, ModbusMeter):
-            s = state.slack_kva if device.node == network.slack else demand.get(device.node, 0j)
-            truth = Reading(400 * state.v_pu[device.node], 0.0, s.real, s.imag)
-            said = measure(truth, accuracy, 1, device.name, t_s)
-            v_pu = said.v_v / 400
-            readings[device.name] = reading(device.name, p_kw=said.p_kw, q_kvar=said.q_kvar, v_pu=v_pu)
+    for meter in config.meters.values():
+        s = state.slack_kva if meter.node == network.slack else demand.get(meter.node, 0j)
+        truth = Reading(400 * state.v_pu[meter.node], 0.0, s.real, s.imag)
+        said = measure(truth, accuracy, 1, meter.name, t_s)
+        readings[meter.name] = reading(meter.name, p_kw=said.p_kw, q_kvar=said.q_kvar, v_pu=said.v_v / 400)
     for prosumer in config.prosumers:
         s = demand.get(prosumer.node, 0j)
-        assert prosumer.converter
-        readings[prosumer.converter] = reading(prosumer.converter, p_kw=s.real, q_kvar=s.imag)
+        (converter,) = prosumer.converters
+        readings[converter] = reading(converter, p_kw=s.real, q_kvar=s.imag)
     return readings
 
 

@@ -79,7 +79,7 @@ class Watchroom:
 
 
 def converters(config: Config) -> list[Converter]:
-    return [device for device in config.devices if isinstance(device, Converter)]
+    return list(config.converters.values())
 
 
 def without(config: Config, kind: type) -> Config:

@@ -17,7 +17,6 @@ from controller.process.heartbeat import Heartbeat, boot_id, read_takeover
 from controller.process.modes import Mode
 from controller.process.talk import FollowerError, running_module
 from controller.record.audit_lines import AuditWrite, read_audit
-from core.config_devices import Converter
 from core.devices import Outcome, Setpoint
 from core.load import load_config
 from drivers.factory import Site, connect
@@ -50,8 +49,8 @@ def guarding(config: Path, state: Path) -> Iterator[subprocess.Popen[str]]:
 
 def write_to_all(lab: Laboratory, epoch: int) -> set[Outcome]:
     async def write() -> set[Outcome]:
-        devices = [device for device in load_config(lab.config).devices if isinstance(device, Converter)]
-        async with connect(devices, Site(lab.config.parent, 400.0, WallClock()), epoch) as found:
+        devices = load_config(lab.config).converters
+        async with connect(devices.values(), Site(lab.config.parent, 400.0, WallClock()), epoch) as found:
             return {await converter.write(Setpoint(0.1, 0.0, 75.0)) for converter in found.converters.values()}
 
     return run(write())

@@ -127,7 +127,7 @@ def _assets(config: Config) -> Iterator[str]:
 
 def _devices(config: Config) -> Iterator[str]:
     converters = {device.name: device for device in config.devices if device.kind != "modbus_meter"}
-    wanted = [p.converter for p in config.prosumers if p.converter is not None]
+    wanted = [name for p in config.prosumers for name in p.converters]
     for names in ([d.name for d in config.devices], [p.name for p in config.prosumers], wanted):
         if _repeated(names):
             yield f"twice among {names}"
