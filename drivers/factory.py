@@ -20,6 +20,7 @@ from core.config_devices import (
 )
 from core.devices import Measurement, Meter
 from core.time import Clock
+from drivers.converter import Wire, WiredConverter
 from drivers.converters import generic_modbus, opcua, sunspec
 from drivers.exchange import TIMING, Exchanges, Timing
 from drivers.meters import sicam
@@ -30,8 +31,6 @@ from drivers.opcua_security import load_credentials
 from drivers.readings import Gauge
 from drivers.registers import RegisterMap, load_registers
 from drivers.status import ConverterStatus
-
-AnyConverter = generic_modbus.GenericModbusConverter | sunspec.SunspecConverter | opcua.OpcUaConverter
 
 _NOISY = ("asyncua", "pymodbus")
 """Libraries that report every lost packet; what matters of it the drivers say once."""
@@ -50,7 +49,7 @@ class Site:
 class ReadOnly:
     """A converter that cannot be told anything."""
 
-    def __init__(self, converter: AnyConverter) -> None:
+    def __init__(self, converter: WiredConverter) -> None:
         self.name = converter.name
         self.__converter = converter
 
@@ -69,8 +68,8 @@ class Devices:
     """Devices by name. ``converters`` is empty where nothing may be written."""
 
     meters: Mapping[str, Meter]
-    watched: Mapping[str, AnyConverter | ReadOnly]
-    converters: Mapping[str, AnyConverter]
+    watched: Mapping[str, WiredConverter | ReadOnly]
+    converters: Mapping[str, WiredConverter]
 
     @property
     def readers(self) -> Mapping[str, Meter]:
@@ -108,26 +107,25 @@ class _Build:
         self._site, self._stack, self._epoch = site, stack, writer_epoch
         self._links: dict[tuple[str, int, ModbusTls | None], ModbusLink] = {}
 
-    async def device(self, device: Device) -> AnyConverter | sicam.SicamMeter:
+    async def device(self, device: Device) -> WiredConverter | sicam.SicamMeter:
         exchanges = Exchanges(device.name, self._site.clock, self._site.timing)
         gauge = self._gauge(device)
         match device:
             case ModbusConverter():
                 registers = self._registers(device, generic_modbus.READABLE, generic_modbus.WRITABLE)
                 unit = ModbusUnit(await self._link(device), device.unit, registers)
-                return generic_modbus.GenericModbusConverter(unit, gauge, exchanges, self._epoch)
+                wire: Wire = generic_modbus.GenericModbusWire(unit)
             case SunspecConverter():
-                link = await self._link(device)
-                return sunspec.SunspecConverter(link, device.unit, gauge, exchanges, self._epoch)
+                wire = sunspec.SunspecWire(await self._link(device), device.unit, exchanges)
             case OpcUaConverter():
-                session = await self._session(device)
-                return opcua.OpcUaConverter(session, gauge, exchanges, self._epoch)
+                wire = opcua.OpcUaWire(await self._session(device))
             case ModbusMeter():
                 registers = self._registers(device, sicam.READABLE)
                 unit = ModbusUnit(await self._link(device), device.unit, registers)
                 return sicam.SicamMeter(unit, gauge, exchanges)
             case _:
                 assert_never(device)
+        return WiredConverter(wire, gauge, exchanges, self._epoch)
 
     def _gauge(self, device: Device) -> Gauge:
         s_max_kva = inf if isinstance(device, ModbusMeter) else device.s_max_kva

@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-from core.devices import Measurement, Outcome, Quality, Setpoint
-from core.errors import GridlabError
-from drivers.exchange import ExchangeError, Exchanges
+from drivers.converter import Asked, Command, Held, Said, Troubles
 from drivers.opcua import OpcUaSession, Sample
 from drivers.opcua_model import VARIABLES
-from drivers.readings import Gauge, Values, converter_status
-from drivers.setpoints import check_setpoint, check_writer, holds
-from drivers.status import ConverterStatus, OperatingState
+from drivers.readings import Values
+from drivers.status import OperatingState
 
 MAX_AGE_S = 12.0
 """Of a sample by the device's own clock; an older one is stale, however good its status."""
@@ -20,61 +17,38 @@ _SAMPLED = ("p_kw", "q_kvar", "v_v")
 _COMMAND = "enable"
 
 
-class OpcUaConverter:
-    """See :class:`core.devices.Converter`. ``status`` is that of the last reading, None if it failed."""
+class OpcUaWire:
+    """See :class:`drivers.converter.Wire`."""
 
-    def __init__(self, session: OpcUaSession, gauge: Gauge, exchanges: Exchanges, writer_epoch: int) -> None:
-        self.name = gauge.device
-        self.status: ConverterStatus | None = None
-        self._session, self._gauge, self._exchanges, self._epoch = session, gauge, exchanges, writer_epoch
+    def __init__(self, session: OpcUaSession) -> None:
+        self._session = session
 
-    async def read(self) -> Measurement:
+    async def read(self) -> Said:
         """One reading of everything."""
-        try:
-            async with self._exchanges.attempt():
-                samples = await self._session.read(_NAMES)
-        except ExchangeError:
-            self.status = None
-            return self._gauge.nothing()
-        samples = {name: _dated(sample) if name in _SAMPLED else sample for name, sample in samples.items()}
-        values = {**dict.fromkeys(_NEEDED), **_values(samples)}
-        self.status = converter_status(values)
-        old, troubles = dict(_old(samples)), dict(self._gauge.troubles(values))
-        troubles |= {name: samples[name].problem for name in troubles if name in samples and samples[name].problem}
-        self._exchanges.report(str({**old, **troubles}) if old or troubles else None)
-        quality = Quality.INVALID if troubles else Quality.STALE if old else Quality.GOOD
-        return self._gauge.measurement(values, quality)
+        read = await self._session.read(_NAMES)
+        samples = {name: _dated(sample) if name in _SAMPLED else sample for name, sample in read.items()}
 
-    async def write(self, setpoint: Setpoint) -> Outcome:
-        """Verified when the device holds the setpoint and follows it."""
-        try:
-            check_setpoint(self.name, setpoint, self._gauge.s_max_kva)
-        except GridlabError as error:
-            return self._exchanges.refuse(error)
-        powers = {"p_setpoint_kw": setpoint.p_kw, "q_setpoint_kvar": setpoint.q_kvar, "lease_s": setpoint.lease_s}
-        return await self._commanded({**powers, "writer_epoch": self._epoch}, {_COMMAND: 1}, follows=True)
+        def described(troubles: Troubles) -> str:
+            problems = {name: samples[name].problem for name in troubles if name in samples and samples[name].problem}
+            return str({**troubles, **problems})
 
-    async def release(self) -> Outcome:
-        """Verified when the device no longer follows setpoints."""
-        return await self._commanded({"writer_epoch": self._epoch}, {_COMMAND: 0}, follows=False)
+        return Said({**dict.fromkeys(_NEEDED), **_values(samples)}, dict(_old(samples)), described)
 
-    async def _commanded(self, values: Mapping[str, float], command: Mapping[str, float], *, follows: bool) -> Outcome:
-        try:
-            check_writer(self.name, self._epoch, self.status)
-        except GridlabError as error:
-            return self._exchanges.refuse(error)
+    async def command(self, asked: Asked) -> Command:
+        """Setpoint and writer first, then the command that makes the device act on them."""
+        values = {**asked.powers, "writer_epoch": asked.writer_epoch}
+        command = {_COMMAND: float(asked.follow)}
 
         async def send() -> None:
             await self._session.write(values)
             await self._session.write(command)
 
-        async def done() -> bool:
-            asked = {**values, **command}
-            held = _values(await self._session.read([*asked, "state"]))
-            remote = held.get("state") == OperatingState.REMOTE
-            return holds(asked, held, self._gauge.s_max_kva) and remote is follows
+        async def held() -> Held:
+            everything = {**values, **command}
+            shown = _values(await self._session.read([*everything, "state"]))
+            return Held(everything, shown, shown.get("state") == OperatingState.REMOTE)
 
-        return await self._exchanges.settle(send, done)
+        return Command(send, held)
 
 
 def _values(samples: Mapping[str, Sample]) -> Values:

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from itertools import count
 
-from core.devices import Measurement, Outcome, Quality, Setpoint
-from core.errors import GridlabError
-from drivers.exchange import ExchangeError, Exchanges
+from drivers.converter import Asked, Command, Held, Said
+from drivers.exchange import Exchanges
 from drivers.modbus import ModbusLink, ModbusUnit, Plan
-from drivers.readings import Gauge, Values, converter_status
-from drivers.setpoints import check_setpoint, check_writer, holds
-from drivers.status import ConverterStatus, OperatingState
+from drivers.readings import Values
+from drivers.status import OperatingState
 from drivers.sunspec_discovery import discover
 from drivers.sunspec_points import ACTIVE_FIRST, INVERTER_FAULT, VARS, WATTS
 
@@ -21,77 +19,51 @@ _LEFT = {"p_left_lease_s": "p_lease_s", "q_left_lease_s": "q_lease_s"}
 """What is left of a lease, where the device tells, and of which."""
 
 
-class SunspecConverter:
-    """See :class:`core.devices.Converter`. ``status`` is that of the last reading, None if it failed."""
+class SunspecWire:
+    """See :class:`drivers.converter.Wire`; ``exchanges`` are those of its converter: planning a command takes one."""
 
-    def __init__(self, link: ModbusLink, unit: int, gauge: Gauge, exchanges: Exchanges, writer_epoch: int) -> None:
-        self.name = gauge.device
-        self.status: ConverterStatus | None = None
-        self._link, self._unit_id, self._gauge, self._exchanges = link, unit, gauge, exchanges
-        self._epoch, self._count = writer_epoch, count(1)
+    def __init__(self, link: ModbusLink, unit: int, exchanges: Exchanges) -> None:
+        self._link, self._unit_id, self._exchanges = link, unit, exchanges
+        self._count = count(1)
         self._unit: ModbusUnit | None = None
 
-    async def read(self) -> Measurement:
+    async def read(self) -> Said:
         """One reading of everything; a device that was lost is discovered anew."""
         try:
-            async with self._exchanges.attempt():
-                unit = await self._discovered()
-                image = await unit.read(register.name for register in unit.registers.registers)
-        except ExchangeError:
-            self._unit = self.status = None
-            return self._gauge.nothing()
-        told = {name: value for name, value in image.values.items() if value is not None or name in _NEEDED}
-        values = {**told, "state": _state(image.values), "writer_epoch": _epoch(image.values)}
-        self.status = converter_status(values)
-        troubles = dict(self._gauge.troubles(values))
-        self._exchanges.report(f"{troubles} ({image.raw(troubles)})" if troubles else None)
-        return self._gauge.measurement(values, Quality.INVALID if troubles else Quality.GOOD)
+            unit = await self.discovered()
+            image = await unit.read(register.name for register in unit.registers.registers)
+        except BaseException:  # a deadline ends it too, by a cancellation
+            self._unit = None
+            raise
+        said = {name: value for name, value in image.values.items() if value is not None or name in _NEEDED}
+        values = {**said, "state": _state(image.values), "writer_epoch": _epoch(image.values)}
+        return Said(values, described=lambda troubles: f"{troubles} ({image.raw(troubles)})")
 
-    async def write(self, setpoint: Setpoint) -> Outcome:
-        """Verified when the device holds the setpoint and follows it."""
-        try:
-            check_setpoint(self.name, setpoint, self._gauge.s_max_kva)
-        except GridlabError as error:
-            return self._exchanges.refuse(error)
-        leases = {
-            "p_enable_after": 0,
-            "p_lease_s": setpoint.lease_s,
-            "q_enable_after": 0,
-            "q_lease_s": setpoint.lease_s,
-        }
-        p = {"p_enable": 1, "p_mode": WATTS, "p_setpoint_kw": setpoint.p_kw}
-        q = {"q_enable": 1, "q_mode": VARS, "q_priority": ACTIVE_FIRST, "q_setpoint_kvar": setpoint.q_kvar}
-        return await self._commanded(leases, p, q, follows=True)
+    async def command(self, asked: Asked) -> Command:
+        """Who writes, then P and Q by a request each."""
+        steps = _steps(asked)
+        async with self._exchanges.attempt():
+            unit = await self.discovered()
+            plan = await self._plan(unit, asked, steps)
+        values = {name: value for step in steps for name, value in step.items()}
 
-    async def release(self) -> Outcome:
-        """Verified when the device no longer follows setpoints."""
-        return await self._commanded({"p_enable": 0}, {"q_enable": 0}, follows=False)
+        async def held() -> Held:
+            shown = (await unit.read([*values, *_LEFT, "on", "inverter_state", "local"])).values
+            left = {name: values[of] for name, of in _LEFT.items() if of in values and shown[name] is not None}
+            return Held({**values, **left}, shown, _state(shown) is OperatingState.REMOTE)
 
-    async def _commanded(self, *steps: Step, follows: bool) -> Outcome:
-        try:
-            check_writer(self.name, self._epoch, self.status)
-            async with self._exchanges.attempt():
-                unit = await self._discovered()
-                plan = await self._plan(unit, steps)
-        except ExchangeError:
-            return Outcome.UNKNOWN
-        except GridlabError as error:
-            return self._exchanges.refuse(error)
-        asked = {name: value for step in steps for name, value in step.items()}
+        return Command(lambda: unit.write(plan), held)
 
-        async def done() -> bool:
-            held = (await unit.read([*asked, *_LEFT, "on", "inverter_state", "local"])).values
-            left = {name: asked[of] for name, of in _LEFT.items() if of in asked and held[name] is not None}
-            remote = _state(held) is OperatingState.REMOTE
-            return holds({**asked, **left}, held, self._gauge.s_max_kva) and remote is follows
+    async def discovered(self) -> ModbusUnit:
+        """The unit with the registers of its models.
 
-        return await self._exchanges.settle(lambda: unit.write(plan), done)
-
-    async def _discovered(self) -> ModbusUnit:
+        Raises:
+            ExchangeError: no SunSpec device that can be used.
+        """
         self._unit = self._unit or await discover(self._link, self._unit_id)
         return self._unit
 
-    async def _plan(self, unit: ModbusUnit, steps: tuple[Step, ...]) -> Plan:
+    async def _plan(self, unit: ModbusUnit, asked: Asked, steps: tuple[Step, ...]) -> Plan:
         """Who writes, then the requests of ``steps``, what shrinks |P| or |Q| before what lets it grow.
 
         P and Q go by two requests; so the setpoint between them stays in the circle that holds the old and the new one.
@@ -101,8 +73,24 @@ class SunspecConverter:
         def grows(step: Step) -> bool:
             return any(name in held and abs(value) > abs(held[name] or 0.0) for name, value in step.items())
 
-        heartbeat = {"heartbeat": self._epoch * 2**16 + next(self._count) % 2**16}
-        return [request for step in (heartbeat, *sorted(steps, key=grows)) for request in unit.plan(step, self.name)]
+        heartbeat = {"heartbeat": asked.writer_epoch * 2**16 + next(self._count) % 2**16}
+        return [request for step in (heartbeat, *sorted(steps, key=grows)) for request in unit.plan(step, asked.device)]
+
+
+def _steps(asked: Asked) -> tuple[Step, ...]:
+    """What is written by one request each."""
+    setpoint = asked.setpoint
+    if setpoint is None:
+        return {"p_enable": 0}, {"q_enable": 0}
+    leases = {
+        "p_enable_after": 0,
+        "p_lease_s": setpoint.lease_s,
+        "q_enable_after": 0,
+        "q_lease_s": setpoint.lease_s,
+    }
+    p = {"p_enable": 1, "p_mode": WATTS, "p_setpoint_kw": setpoint.p_kw}
+    q = {"q_enable": 1, "q_mode": VARS, "q_priority": ACTIVE_FIRST, "q_setpoint_kvar": setpoint.q_kvar}
+    return leases, p, q
 
 
 def _state(values: Values) -> OperatingState:

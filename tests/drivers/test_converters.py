@@ -11,7 +11,8 @@ from math import inf, nan
 import pytest
 
 from core.devices import Outcome, Quality, Setpoint
-from drivers.converters.generic_modbus import GenericModbusConverter
+from drivers.converter import WiredConverter
+from drivers.converters.generic_modbus import GenericModbusWire
 from drivers.meters.sicam import SicamMeter
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
@@ -30,7 +31,7 @@ SETPOINT = Setpoint(6.0, -8.0, 75.0)
 @dataclass
 class Bench:
     device: FakeDevice
-    converter: GenericModbusConverter
+    converter: WiredConverter
     clock: Hands
 
 
@@ -39,7 +40,7 @@ async def bench(says: dict[str, float | None] | None = None) -> AsyncIterator[Be
     clock, device = Hands(), FakeDevice(CONVERTER, {**SAYS, **(says or {})})
     async with served({1: device}) as port, ModbusLink("127.0.0.1", port, clock, QUICK) as link:
         unit = ModbusUnit(link, 1, CONVERTER)
-        yield Bench(device, GenericModbusConverter(unit, *parts("n3", clock), writer_epoch=7), clock)
+        yield Bench(device, WiredConverter(GenericModbusWire(unit), *parts("n3", clock), writer_epoch=7), clock)
 
 
 def test_setpoint_is_written_by_one_request_and_read_back() -> None:
@@ -141,7 +142,7 @@ def test_write_without_answer_is_decided_by_reading_back(lines: list[Line], outc
         clock = Hands()
         async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, clock, QUICK) as link:
             unit = ModbusUnit(link, 1, CONVERTER)
-            return await GenericModbusConverter(unit, *parts("n3", clock), writer_epoch=7).write(SETPOINT)
+            return await WiredConverter(GenericModbusWire(unit), *parts("n3", clock), writer_epoch=7).write(SETPOINT)
 
     assert run(test()) is outcome
 
@@ -207,7 +208,8 @@ def test_dead_device_is_invalid_without_values_and_comes_back() -> None:
         async with served({1: device}) as port:
             pass
         async with ModbusLink("127.0.0.1", port, clock, QUICK) as link:
-            converter = GenericModbusConverter(ModbusUnit(link, 1, CONVERTER), *parts("n3", clock), writer_epoch=7)
+            wire = GenericModbusWire(ModbusUnit(link, 1, CONVERTER))
+            converter = WiredConverter(wire, *parts("n3", clock), writer_epoch=7)
             clock.move(5.0)
             measurement = await converter.read()
             assert measurement.quality is Quality.INVALID

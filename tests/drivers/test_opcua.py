@@ -13,7 +13,8 @@ import pytest
 from asyncua import ua
 
 from core.devices import Outcome, Quality, Setpoint
-from drivers.converters.opcua import OpcUaConverter
+from drivers.converter import WiredConverter
+from drivers.converters.opcua import OpcUaWire
 from drivers.exchange import NoAnswerError, RefusedError, Timing
 from drivers.opcua import OpcUaSession
 from drivers.status import ConverterStatus, OperatingState
@@ -37,9 +38,9 @@ def device(shared: FakeConverter) -> FakeConverter:
 
 
 @asynccontextmanager
-async def connected(url: str, clock: Hands | None = None, timing: Timing = TIMING) -> AsyncIterator[OpcUaConverter]:
+async def connected(url: str, clock: Hands | None = None, timing: Timing = TIMING) -> AsyncIterator[WiredConverter]:
     async with OpcUaSession(url, None, timing) as session:
-        yield OpcUaConverter(session, *parts("n7", clock or Hands(), timing), writer_epoch=7)
+        yield WiredConverter(OpcUaWire(session), *parts("n7", clock or Hands(), timing), writer_epoch=7)
 
 
 def test_reading(device: FakeConverter) -> None:

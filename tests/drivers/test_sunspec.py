@@ -9,10 +9,9 @@ import pytest
 import sunspec2  # type: ignore[import-untyped]
 
 from core.devices import Outcome, Quality, Setpoint
-from drivers.converters.sunspec import SunspecConverter
 from drivers.modbus import ModbusLink
 from drivers.sunspec_points import MODELS, POINTS, SENTINELS, Point
-from tests.support.drivers import QUICK, Hands, parts, run
+from tests.support.drivers import QUICK, Hands, run, sunspec_converter
 from tests.support.scripted import Event, Line, scripted
 
 SIZES = {"int16": 1, "uint16": 1, "enum16": 1, "int32": 2, "uint32": 2}
@@ -97,7 +96,7 @@ def test_devices_that_are_none(lines: list[Line], trouble: str, caplog: pytest.L
     async def test() -> None:
         clock = Hands()
         async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, clock, QUICK) as link:
-            converter = SunspecConverter(link, 1, *parts("n5", clock), writer_epoch=7)
+            converter = sunspec_converter(link, clock)
             assert (await converter.read()).quality is Quality.INVALID
             assert await converter.write(Setpoint(0.0, 0.0, 75.0)) is Outcome.UNKNOWN
 
@@ -108,7 +107,7 @@ def test_devices_that_are_none(lines: list[Line], trouble: str, caplog: pytest.L
 def test_setpoint_out_of_range_is_never_sent() -> None:
     async def test() -> None:
         async with scripted([]) as (port, _), ModbusLink("127.0.0.1", port, Hands(), QUICK) as link:
-            converter = SunspecConverter(link, 1, *parts("n5", Hands()), writer_epoch=7)
+            converter = sunspec_converter(link, Hands())
             assert await converter.write(Setpoint(15.0, 15.0, 75.0)) is Outcome.REJECTED
 
     run(test())

@@ -9,8 +9,9 @@ from controller.process.failures import DamagedError
 from controller.record.audit_lines import AuditWrite, read_audit
 from core.codec import CodecError, decode
 from core.devices import Quality
-from drivers.converters.opcua import OpcUaConverter
-from drivers.converters.sunspec import SunspecConverter
+from drivers.converter import WiredConverter
+from drivers.converters.opcua import OpcUaWire
+from drivers.converters.sunspec import SunspecWire
 from drivers.exchange import BadAnswerError, Exchanges
 from drivers.modbus import ModbusLink
 from drivers.opcua import OpcUaSession
@@ -62,10 +63,11 @@ def test_sunspec_devices_that_raised(
         clock = LoopClock()
         async with ModbusLink("sunspec", 1, clock) as link:
             gauge, turns = Gauge("n5", 400.0, clock, 15.0), Exchanges("n5", clock, QUICK)
-            converter = SunspecConverter(link, 1, gauge, turns, writer_epoch=7)
+            wire = SunspecWire(link, 1, turns)
+            converter = WiredConverter(wire, gauge, turns, writer_epoch=7)
             assert (await converter.read()).quality is Quality.INVALID
             with pytest.raises(BadAnswerError, match=trouble.replace("[", r"\[").replace("]", r"\]")):
-                await converter._discovered()
+                await wire.discovered()
 
     strays: list[BaseException] = []
     run_on(device.answer, test(), strays.append)
@@ -79,7 +81,7 @@ def test_a_current_in_units_of_ten_to_the_ten_is_left_out() -> None:
         clock = LoopClock()
         async with ModbusLink("sunspec", 1, clock) as link:
             gauge, turns = Gauge("n5", 400.0, clock, 15.0), Exchanges("n5", clock, QUICK)
-            reading = await SunspecConverter(link, 1, gauge, turns, writer_epoch=7).read()
+            reading = await WiredConverter(SunspecWire(link, 1, turns), gauge, turns, writer_epoch=7).read()
             assert (reading.quality, reading.p_kw, reading.i_a) == (Quality.GOOD, 4.0, None)
 
     run_on(device.answer, test(), lambda error: pytest.fail(str(error)))
@@ -91,7 +93,7 @@ def test_true_and_false_are_no_powers() -> None:
         async def test() -> None:
             clock = Hands()
             async with OpcUaSession(fake.url, None) as session:
-                converter = OpcUaConverter(session, *parts("n7", clock), writer_epoch=7)
+                converter = WiredConverter(OpcUaWire(session), *parts("n7", clock), writer_epoch=7)
                 said = {name: Said.of(name) for name in SAYS}
                 show(fake, said)
                 assert (await converter.read()).quality is Quality.GOOD

@@ -3,7 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from drivers.converter import WiredConverter
+from drivers.converters.sunspec import SunspecWire
 from drivers.exchange import Exchanges, Timing
+from drivers.modbus import ModbusLink
 from drivers.readings import Gauge
 from tests.support.asynchronous import run as run
 
@@ -31,3 +34,9 @@ class Hands:
 def parts(name: str, clock: Hands, timing: Timing = QUICK, s_max_kva: float = 15.0) -> tuple[Gauge, Exchanges]:
     """What the factory gives to a device of 400 V and 15 kVA."""
     return Gauge(name, 400.0, clock, s_max_kva), Exchanges(name, clock, timing)
+
+
+def sunspec_converter(link: ModbusLink, clock: Hands) -> WiredConverter:
+    """Unit 1 of the link as n5, by the writer of epoch 7."""
+    gauge, exchanges = parts("n5", clock)
+    return WiredConverter(SunspecWire(link, 1, exchanges), gauge, exchanges, writer_epoch=7)

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from core.devices import Measurement, Outcome, Quality, Setpoint
-from drivers.converters.generic_modbus import GenericModbusConverter
-from drivers.converters.sunspec import SunspecConverter
+from drivers.converter import WiredConverter
+from drivers.converters.generic_modbus import GenericModbusWire
 from drivers.meters.sicam import SicamMeter
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
 from drivers.status import ConverterStatus, OperatingState
-from tests.support.drivers import REGISTERS, Hands, parts, run
+from tests.support.drivers import REGISTERS, Hands, parts, run, sunspec_converter
 from tests.support.scripted import Line, scripted
 
 TEN = datetime(2018, 6, 21, 10, tzinfo=UTC)
@@ -39,10 +39,11 @@ CONVERTER_SAYS = (
 
 
 @asynccontextmanager
-async def generic(lines: list[Line]) -> AsyncIterator[GenericModbusConverter]:
+async def generic(lines: list[Line]) -> AsyncIterator[WiredConverter]:
     async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, Hands()) as link:
         registers = load_registers(REGISTERS / "converter_generic.yaml")
-        yield GenericModbusConverter(ModbusUnit(link, 1, registers), *parts("n3", Hands()), writer_epoch=7)
+        wire = GenericModbusWire(ModbusUnit(link, 1, registers))
+        yield WiredConverter(wire, *parts("n3", Hands()), writer_epoch=7)
 
 
 async def seen(device: AbstractAsyncContextManager[Any]) -> tuple[Measurement, ConverterStatus]:
@@ -168,9 +169,9 @@ def sunspec_controls(rest: str, enabled: str = "0001") -> str:
 
 
 @asynccontextmanager
-async def sunspec(lines: list[Line]) -> AsyncIterator[SunspecConverter]:
+async def sunspec(lines: list[Line]) -> AsyncIterator[WiredConverter]:
     async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, Hands()) as link:
-        yield SunspecConverter(link, 1, *parts("n5", Hands()), writer_epoch=7)
+        yield sunspec_converter(link, Hands())
 
 
 def test_sunspec_converter_is_discovered_and_read() -> None:

@@ -13,7 +13,8 @@ from math import isclose
 from pathlib import Path
 
 from core.devices import Measurement, Outcome, Quality, Setpoint
-from drivers.converters.generic_modbus import GenericModbusConverter
+from drivers.converter import WiredConverter
+from drivers.converters.generic_modbus import GenericModbusWire
 from drivers.exchange import TIMING, Exchanges
 from drivers.meters.sicam import SicamMeter
 from drivers.modbus import ModbusLink, ModbusUnit
@@ -114,7 +115,7 @@ def fuzz_converter(seed: random.Random, exchanges: int) -> Findings:
             unit = ModbusUnit(link, 1, load_registers(REGISTERS / "converter_generic.yaml"))
             for k in range(exchanges):
                 gauge, turns = Gauge("n4", 400.0, clock, RATING_KVA), Exchanges("n4", clock, TIMING)
-                converter = GenericModbusConverter(unit, gauge, turns, writer_epoch=7)
+                converter = WiredConverter(GenericModbusWire(unit), gauge, turns, writer_epoch=7)
                 if k % 3:
                     await _read(device, converter, found)
                 else:
@@ -125,9 +126,7 @@ def fuzz_converter(seed: random.Random, exchanges: int) -> Findings:
     return found
 
 
-async def _read(
-    device: Device, driver: SicamMeter | GenericModbusConverter, found: Findings, *, status: bool = False
-) -> None:
+async def _read(device: Device, driver: SicamMeter | WiredConverter, found: Findings, *, status: bool = False) -> None:
     device.data = bytearray(device.layout.junk(device.rng, SANE))
     device.forget()
     try:
@@ -142,13 +141,13 @@ async def _read(
     found.accepted += reading.quality is Quality.GOOD
     for problem in _misreadings(reading, options, good, device.unharmed):
         found.falsehood(f"{driver.name}: {problem}: {reading}, answers {[h.hex() for h in device.heard]}")
-    if isinstance(driver, GenericModbusConverter) and not _status_said(driver, options):
+    if isinstance(driver, WiredConverter) and not _status_said(driver, options):
         found.falsehood(f"{driver.name}: {driver.status}, answers {[h.hex() for h in device.heard]}")
     if reading.quality is not Quality.GOOD:
         await asyncio.sleep(PAUSE_S)
 
 
-async def _write(device: Device, converter: GenericModbusConverter, found: Findings) -> None:
+async def _write(device: Device, converter: WiredConverter, found: Findings) -> None:
     device.data = bytearray(device.layout.junk(device.rng, SANE))
     device.obedient = device.rng.random() < 0.7
     p_kw, q_kvar = device.rng.uniform(-10, 10), device.rng.uniform(-10, 10)
@@ -198,7 +197,7 @@ def _usable(values: Mapping[str, float | None], layout: Layout, limit_kva: float
     return believable(values, needed, limit_kva)
 
 
-def _status_said(converter: GenericModbusConverter, options: list[dict[str, float | None]]) -> bool:
+def _status_said(converter: WiredConverter, options: list[dict[str, float | None]]) -> bool:
     status = converter.status
     if status is None:
         return True

@@ -17,7 +17,8 @@ from typing import Any
 from asyncua import ua
 
 from core.devices import Measurement, Quality
-from drivers.converters.opcua import OpcUaConverter
+from drivers.converter import WiredConverter
+from drivers.converters.opcua import OpcUaWire
 from drivers.exchange import TIMING, Exchanges
 from drivers.opcua import OpcUaSession
 from drivers.readings import Gauge
@@ -98,8 +99,8 @@ def fuzz_opcua(rng: random.Random, readings: int) -> Findings:
                 said: dict[str, Said] = {}
                 show(fake, said)
                 for _ in range(readings):
-                    gauge = Gauge("n7", 400.0, clock, 15.0)
-                    converter = OpcUaConverter(session, gauge, Exchanges("n7", clock, TIMING), writer_epoch=7)
+                    gauge, turns = Gauge("n7", 400.0, clock, 15.0), Exchanges("n7", clock, TIMING)
+                    converter = WiredConverter(OpcUaWire(session), gauge, turns, writer_epoch=7)
                     said |= {name: Said.by(rng, name) for name in SAYS}
                     found.tried += 1
                     try:

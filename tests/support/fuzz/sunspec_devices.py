@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.devices import Measurement, Quality
-from drivers.converters.sunspec import SunspecConverter
+from drivers.converter import WiredConverter
+from drivers.converters.sunspec import SunspecWire
 from drivers.exchange import TIMING, Exchanges
 from drivers.modbus import ModbusLink
 from drivers.readings import Gauge
@@ -116,7 +117,7 @@ def fuzz_sunspec(seed: random.Random, devices: int) -> Findings:
             device.renew()
             async with ModbusLink("sunspec", 1, clock) as link:
                 gauge, turns = Gauge("n5", 400.0, clock, RATING_KVA), Exchanges("n5", clock, TIMING)
-                converter = SunspecConverter(link, 1, gauge, turns, writer_epoch=7)
+                converter = WiredConverter(SunspecWire(link, 1, turns), gauge, turns, writer_epoch=7)
                 for _ in range(3):
                     await _read(device, converter, found)
 
@@ -125,7 +126,7 @@ def fuzz_sunspec(seed: random.Random, devices: int) -> Findings:
     return found
 
 
-async def _read(device: Device, converter: SunspecConverter, found: Findings) -> None:
+async def _read(device: Device, converter: WiredConverter, found: Findings) -> None:
     device.unharmed = True
     try:
         reading = await converter.read()
