@@ -3,7 +3,7 @@
 from asyncio import Server
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion, VerifyFlags, VerifyMode
 
@@ -71,7 +71,7 @@ def _port(server: ModbusTcpServer) -> int:
 def _device(unit: int, bank: Bank) -> SimDevice:
     """One block of words without content; the bank provides the values at each request."""
     words = SimData(bank.address, count=bank.n_words, values=0, datatype=DataType.REGISTERS)
-    return SimDevice(unit, [words], action=partial(_answer, bank))
+    return SimDevice(unit, [words], action=ModbusUnit(bank).answer)
 
 
 def _absent_units() -> SimDevice:
@@ -84,26 +84,32 @@ async def _no_answer(*_: object) -> ExcCodes:
     return ExcCodes.GATEWAY_NO_RESPONSE
 
 
-async def _answer(
-    bank: Bank,
-    function: int,
-    first: int,
-    address: int,
-    count: int,
-    registers: list[int],
-    written: list[int] | list[bool] | None,
-) -> ExcCodes | None:
-    """Answer one request from the bank.
+@dataclass(frozen=True)
+class ModbusUnit:
+    """A unit behind the server: it answers from its bank."""
 
-    Must not await: a client that timed out and asks again would then receive the answer to its previous request.
-    """
-    if function not in (_READ_HOLDING, _WRITE_ONE, _WRITE_MANY):
-        return ExcCodes.ILLEGAL_FUNCTION
-    if written is None:
-        result = bank.read(address, count)
-        if isinstance(result, Rejection):
-            return ExcCodes(result)
-        registers[address - first : address - first + count] = result
-        return None
-    rejection = bank.write(address, [int(word) for word in written])
-    return None if rejection is None else ExcCodes(rejection)
+    bank: Bank
+
+    async def answer(
+        self,
+        function: int,
+        first: int,
+        address: int,
+        count: int,
+        registers: list[int],
+        written: list[int] | list[bool] | None,
+    ) -> ExcCodes | None:
+        """Answer one request, as pymodbus calls it.
+
+        Must not await: a client that timed out and asks again would then receive the answer to its previous request.
+        """
+        if function not in (_READ_HOLDING, _WRITE_ONE, _WRITE_MANY):
+            return ExcCodes.ILLEGAL_FUNCTION
+        if written is None:
+            result = self.bank.read(address, count)
+            if isinstance(result, Rejection):
+                return ExcCodes(result)
+            registers[address - first : address - first + count] = result
+            return None
+        rejection = self.bank.write(address, [int(word) for word in written])
+        return None if rejection is None else ExcCodes(rejection)

@@ -16,8 +16,7 @@ UNCOORDINATED = "uncoordinated"
 
 def summarised(day: DayAhead) -> dict[str, Any]:
     """The keys of summary.json that describe a planned day."""
-    outcome = day.outcome if isinstance(day, CoordinatedDay) else None
-    bills, v = day.bills, np.abs(day.flow.v)
+    outcome, bills = day.outcome if isinstance(day, CoordinatedDay) else None, day.bills
     curtailed = {
         name: float(np.sum(plan.pv_available_kw - plan.pv_kw)) * day.scenario.axis.dt_h
         for name, plan in day.plan.prosumers.items()
@@ -45,16 +44,22 @@ def summarised(day: DayAhead) -> dict[str, Any]:
             "violation_pu": outcome.best.unheld_pu if outcome else 0.0,
             "cost_chf": outcome.best.unheld_chf if outcome else 0.0,
         },
-        "ac": {
-            "v_min_pu": float(v.min()),
-            "v_max_pu": float(v.max()),
-            "violation_max_pu": day.violation.v_pu,
-            "slack_q_violation_kvar": day.violation.slack_q_kvar,
-            "slack_p_violation_kw": day.violation.slack_p_kw,
-            "line_overload_a": day.violation.line_a,
-        },
+        "ac": _power_flow(day),
         "curtailed_kwh": curtailed,
         "simultaneous_kw": {name: plan.simultaneous_kw for name, plan in day.plan.prosumers.items()},
+    }
+
+
+def _power_flow(day: DayAhead) -> dict[str, float]:
+    """What the AC power flow says of the plan."""
+    v_pu, violation = np.abs(day.flow.v), day.violation
+    return {
+        "v_min_pu": float(v_pu.min()),
+        "v_max_pu": float(v_pu.max()),
+        "violation_max_pu": violation.v_pu,
+        "slack_q_violation_kvar": violation.slack_q_kvar,
+        "slack_p_violation_kw": violation.slack_p_kw,
+        "line_overload_a": violation.line_a,
     }
 
 

@@ -39,19 +39,9 @@ def plan(
         began_s = clock.monotonic_s()
         carry = rounds.run if observer is None else observed(rounds.run, observer)
         day = day_ahead.coordinate(scenario, config.coordination, clock, config.solver.prosumer, carry)
-    wall_s = clock.monotonic_s() - began_s
-    summary = {
-        "command": "plan",
-        "name": config.name,
-        "created_at": clock.now().isoformat(timespec="seconds"),
-        "config": str(config_path),
-        "config_sha256": fingerprint(config_path, config),
-        "version": version("gridlab"),
-        "seed": None,
-        "wall_s": round(wall_s, 4),
-        **summarised(day),
-        "scenario": described(config),
-    }
+    wall_s = round(clock.monotonic_s() - began_s, 4)
+    origin = _origin(config, config_path, clock)
+    summary = {**origin, "wall_s": wall_s, **summarised(day), "scenario": described(config)}
     with written(run_path) as folder:
         _write_day(folder, day)
         if day is not baseline:
@@ -60,6 +50,19 @@ def plan(
         write_summary(folder, summary)
     write_report(run_path)
     return summary
+
+
+def _origin(config: Config, config_path: Path, clock: Clock) -> dict[str, Any]:
+    """What was planned, when and by which version."""
+    return {
+        "command": "plan",
+        "name": config.name,
+        "created_at": clock.now().isoformat(timespec="seconds"),
+        "config": str(config_path),
+        "config_sha256": fingerprint(config_path, config),
+        "version": version("gridlab"),
+        "seed": None,
+    }
 
 
 def _write_day(folder: Path, day: DayAhead, prefix: str = "") -> None:

@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
@@ -174,36 +175,40 @@ def guarded(tls: ssl.SSLContext) -> Iterator[int]:
             thread.join()
 
 
-@pytest.mark.parametrize(
-    ("is_", "admits", "tls", "why"),
-    [
-        ("foreign", "own", section(), "the device's certificate does not hold: self-signed certificate"),
-        (
-            "expired",
-            "own",
-            section(device="expired"),
-            "the device's certificate does not hold: certificate has expired",
-        ),
-        ("made", "own", section(device="maker"), "the device has another certificate than the pinned one"),
-        ("device", "foreign", section(), "alert unknown ca"),
-        ("device", "expired", section(own="expired"), "alert certificate expired"),
-    ],
+@dataclass(frozen=True)
+class Stranger:
+    """A device that is not the right one: its certificate, whose it admits, what the client is set to, what it says."""
+
+    is_: str
+    admits: str
+    tls: ModbusTls
+    why: str
+
+
+STRANGERS = (
+    Stranger("foreign", "own", section(), "the device's certificate does not hold: self-signed certificate"),
+    Stranger(
+        "expired",
+        "own",
+        section(device="expired"),
+        "the device's certificate does not hold: certificate has expired",
+    ),
+    Stranger("made", "own", section(device="maker"), "the device has another certificate than the pinned one"),
+    Stranger("device", "foreign", section(), "alert unknown ca"),
+    Stranger("device", "expired", section(own="expired"), "alert certificate expired"),
 )
+
+
+@pytest.mark.parametrize("device", STRANGERS)
 @pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3])
 def test_who_is_not_the_right_one(
-    folder: Path,
-    is_: str,
-    admits: str,
-    tls: ModbusTls,
-    why: str,
-    version: ssl.TLSVersion,
-    caplog: pytest.LogCaptureFixture,
+    folder: Path, device: Stranger, version: ssl.TLSVersion, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test() -> None:
-        with guarded(context(folder, is_, admits, version)) as port:
-            said = await lost_with(folder, port, tls, caplog)
+        with guarded(context(folder, device.is_, device.admits, version)) as port:
+            said = await lost_with(folder, port, device.tls, caplog)
         assert said.startswith(f"n3: lost: 127.0.0.1:{port}: ")
-        assert said.endswith(f"{why})")
+        assert said.endswith(f"{device.why})")
 
     run(test())
 

@@ -39,7 +39,6 @@ def recorded(
     begin_min: float = 0,
     pv_kw: float = 3.0,
     soc: float = 0.5,
-    last_kw: float | None = None,
     soc_final: float = 0.5,
 ) -> Recorded:
     times = pd.date_range(day.axis.start + timedelta(minutes=begin_min), periods=len(p_kw), freq="30s")
@@ -54,9 +53,14 @@ def recorded(
         p_kw=column(p_kw),
         pv_kw=column(pv_kw),
         soc=column(soc),
-        last_kw={} if last_kw is None else {name: last_kw},
+        last_kw={},
         soc_final={name: soc_final},
     )
+
+
+def before(last_kw: float, run: Recorded) -> Recorded:
+    """The run with what its prosumer drew in the last cycle before it."""
+    return replace(run, last_kw=dict.fromkeys(run.p_kw, last_kw))
 
 
 def account(day: Scenario, run: Recorded, config: Config, planned_kw: float = 0.0) -> Account:
@@ -70,14 +74,14 @@ def account(day: Scenario, run: Recorded, config: Config, planned_kw: float = 0.
 def test_demand_of_an_interval_is_read_at_its_end(gridlab9_config: Config) -> None:
     """Nothing at first, then 2 kW in every reading, 8 kW at the very end: 119 intervals of 2 kW and one of 8."""
     day = constant()
-    got = account(day, recorded(day, np.array([0.0] + [2.0] * 119), last_kw=8.0), gridlab9_config)
+    got = account(day, before(8.0, recorded(day, np.array([0.0] + [2.0] * 119))), gridlab9_config)
     assert got.imported_kwh == pytest.approx((119 * 2 + 8) / 120)
     assert got.real_chf == pytest.approx(0.3 * (119 * 2 + 8) / 120)
 
 
 def test_import_and_export_have_their_own_price(gridlab9_config: Config) -> None:
     day = constant()
-    got = account(day, recorded(day, np.array([1.0, -1.0] * 60), last_kw=1.0), gridlab9_config)
+    got = account(day, before(1.0, recorded(day, np.array([1.0, -1.0] * 60))), gridlab9_config)
     assert (got.imported_kwh, got.exported_kwh) == (pytest.approx(0.5), pytest.approx(0.5))
     assert got.real_chf == pytest.approx(0.5 * 0.3 - 0.5 * 0.1)
 

@@ -102,21 +102,23 @@ def test_a_laboratory_in_order(plant: Plant, capsys: Capsys) -> None:
     assert all(name in printed for name in reports)
 
 
-def test_every_trouble_has_its_words(plant: Plant, capsys: Capsys) -> None:
-    troubles = {
-        "n3_converter": ("frozen", None, "its clock stands"),
-        "n4_converter": ("local", None, "is operated at its panel (LOCAL)"),
-        "n9_converter": ("derated", 5.0, "offers 5 kVA, configured 15 kVA"),
-        "n6_meter": ("sentinel", None, "invalid: {'p_kw': 'not available'"),
-        "n7_meter": ("wrong_scale", 10.0, "V, plausible 200 … 600 V"),
-    }
+TROUBLES = {
+    "n3_converter": ("frozen", None, "its clock stands"),
+    "n4_converter": ("local", None, "is operated at its panel (LOCAL)"),
+    "n9_converter": ("derated", 5.0, "offers 5 kVA, configured 15 kVA"),
+    "n6_meter": ("sentinel", None, "invalid: {'p_kw': 'not available'"),
+    "n7_meter": ("wrong_scale", 10.0, "V, plausible 200 … 600 V"),
+}
+"""By device: a fault of the plant, its number, and what the probe says of it."""
 
+
+def test_every_trouble_has_its_words(plant: Plant, capsys: Capsys) -> None:
     async def test() -> tuple[Config, tuple[DeviceReport, ...]]:
         site = Site(CONFIG.parent, plant.config.grid.voltage_v, WallClock())
         remote = [device for device in plant.config.devices if device.name == "n7_converter"]
         async with connect(remote, site, writer_epoch=4) as devices, black_hole() as hole:
             assert await devices.converters["n7_converter"].write(Setpoint(0.5, 0.0, 60.0)) is Outcome.VERIFIED
-            for device, (fault, number, _) in troubles.items():
+            for device, (fault, number, _) in TROUBLES.items():
                 assert "error" not in await plant.ask(fault=fault, device=device, on=True, number=number)
             before = await plant.ask(ask="referee")
             with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -124,14 +126,14 @@ def test_every_trouble_has_its_words(plant: Plant, capsys: Capsys) -> None:
             config = plant.with_ports(n2_meter=hole, n8_meter=closed)
             reports = await probe(config, CONFIG, WallClock(), reads=2)
             assert await plant.ask(ask="referee") == before
-            for device, (fault, _, _) in troubles.items():
+            for device, (fault, _, _) in TROUBLES.items():
                 await plant.ask(fault=fault, device=device, on=False)
             assert await devices.converters["n7_converter"].release() is Outcome.VERIFIED
         return config, reports
 
     config, found = run(test())
     reports = {report.name: report for report in found}
-    for name, (_, _, words) in troubles.items():
+    for name, (_, _, words) in TROUBLES.items():
         (problem,) = reports[name].problems
         assert words in problem, problem
     assert reports["n7_converter"].problems == ("follows setpoints (REMOTE, writer 4): is another controller running?",)

@@ -28,6 +28,20 @@ GUESSES = st.one_of(VISIBLE, VISIBLE.map("Bearer {}".format), VISIBLE.map("Basic
 QUERIES = st.one_of(st.none(), st.none(), st.none(), st.dictionaries(VISIBLE, VISIBLE, min_size=1, max_size=2))
 
 
+@dataclass(frozen=True)
+class Client:
+    """Who asks, and the credentials of those who have no role."""
+
+    who: str
+    guess: str
+
+    def headers(self, api: Running) -> dict[str, str]:
+        """As they are sent."""
+        if self.who in tuple(Role):
+            return {"Authorization": f"Bearer {token_of(api.folder, Role(self.who))}"}
+        return {} if self.who == NOBODY else {"Authorization": self.guess}
+
+
 @dataclass
 class Tally:
     """Of one endpoint: cases by (who, class of the status), and what must not be."""
@@ -56,7 +70,7 @@ def fuzz(api: Running, endpoint: Endpoint, cases: int, number: int) -> Tally:
     operation = SCHEMA[endpoint.path][endpoint.method]
     good, bad = (operation.as_strategy(mode) for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE))
     made_up = st.one_of(good, bad) if endpoint.method == "POST" else good
-    who = st.sampled_from((NOBODY, GARBAGE, *Role))
+    clients = st.builds(Client, st.sampled_from((NOBODY, GARBAGE, *Role)), GUESSES)
 
     @seed(number)
     @settings(
@@ -66,25 +80,22 @@ def fuzz(api: Running, endpoint: Endpoint, cases: int, number: int) -> Tally:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(made_up, who, GUESSES, QUERIES)
-    def one(case: Case, who: str, guess: str, query: dict[str, str] | None) -> None:
-        _ask(api, endpoint, case, who, guess, query, tally)
+    @given(made_up, clients, QUERIES)
+    def one(case: Case, client: Client, query: dict[str, str] | None) -> None:
+        _ask(api, endpoint, case, client, query, tally)
 
     one()
     return tally
 
 
 def _ask(
-    api: Running, endpoint: Endpoint, case: Case, who: str, guess: str, query: dict[str, str] | None, tally: Tally
+    api: Running, endpoint: Endpoint, case: Case, client: Client, query: dict[str, str] | None, tally: Tally
 ) -> None:
-    headers = {} if who == NOBODY else {"Authorization": guess}
-    if who in tuple(Role):
-        headers["Authorization"] = f"Bearer {token_of(api.folder, Role(who))}"
     before = state_of(api)
-    response = case.call(f"http://127.0.0.1:{api.port}", headers=headers, params=query)
+    response = case.call(f"http://127.0.0.1:{api.port}", headers=client.headers(api), params=query)
     after = state_of(api)
-    if "Authorization" not in response.request.headers:
-        who = NOBODY  # a made-up case may leave it out on purpose
+    # a made-up case may leave the credentials out on purpose
+    who = client.who if "Authorization" in response.request.headers else NOBODY
     tally.cases[who, response.status_code // 100] += 1
     where = f"{endpoint.path} by {who}: {response.status_code}"
     if response.status_code >= 500:
