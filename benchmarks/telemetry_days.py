@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.tables import Table, three_digits
 from controller.runs.directory import Run
-from tests.closed_loop.test_telemetry_day import scenario_with, simulating
 from tests.support.commands import scenario_file
+from tests.support.simulated_day import scenario_with, simulating
 from tests.support.time_series_servers import Influxd, influx_config
 
 NONE, UP, KILLED = "no database", "influxd up", "influxd killed after the first cycle"

@@ -1,7 +1,5 @@
 """Runs that several tests look at: made once, as a user would make them."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,14 +7,9 @@ import pytest
 
 from controller.runs.directory import Run
 from tests.conftest import CONFIG
+from tests.support.commands import gridlab_process
 
 Simulate = Callable[..., Run]
-
-
-def gridlab_process(*words: object) -> subprocess.CompletedProcess[str]:
-    """``gridlab WORDS`` as a process of its own."""
-    command = [sys.executable, "-m", "controller.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,7 @@
 import asyncio
 import shutil
 import sqlite3
-import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import timedelta
 from math import fsum
@@ -14,87 +12,28 @@ from statistics import median
 from typing import Any
 
 import pytest
-import yaml
 
 from controller.process.clocks import WallClock
 from controller.record.forwarder import Forwarder
 from controller.record.measurements import MEASUREMENTS, columns
 from controller.record.retention import Retention
 from controller.record.telemetry import nanoseconds
-from controller.runs.directory import PARTIAL, Run
+from controller.runs.directory import Run
 from core.config import InfluxConfig
 from core.load import load_config
 from core.time import TimeAxis
-from tests.closed_loop.conftest import gridlab_process
 from tests.conftest import CONFIG
-from tests.support.commands import scenario_file
-from tests.support.laboratory import GRIDLAB, wait_for
+from tests.support.simulated_day import CYCLES, import_run, scenario_with, simulating
 from tests.support.time_series_servers import Influxd, Row, influx_config, number, stored
 
-DAY_S = 1200
-"""Of real time, on the slowest machine; 80 s on a quiet one."""
-CYCLES = 2880
 DOWN_H, UP_H = 6, 18
 Rows = dict[str, set[Row]]
-
-
-def scenario_with(folder: Path, influx: InfluxConfig) -> Path:
-    """The default scenario, its telemetry forwarded to ``influx``."""
-    path = scenario_file(folder)
-    with path.open("a", encoding="utf-8") as file:
-        yaml.safe_dump({"telemetry": {"influx": influx.model_dump(mode="json")}}, file)
-    return path
-
-
-def import_run(run: Run, scenario: Path) -> None:
-    """What a user does after a run: all points are sent, those that had no time to arrive and the others again."""
-    ended = gridlab_process("import-influx", run.path, scenario, "--quiet")
-    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 async def forwarder_starts_again(telemetry: Path, influx: InfluxConfig) -> None:
     """As in a service that was down: it sends what waits in the queue, and nothing else."""
     async with Forwarder(telemetry, influx, WallClock(), Retention(days=1e5)) as forwarder:
         assert await forwarder.drain(120), forwarder.failure
-
-
-@dataclass(frozen=True)
-class Day:
-    """A simulated day in progress."""
-
-    process: subprocess.Popen[str]
-    out: Path
-
-    def until(self, time_ns: int) -> int:
-        """Wait for the loop to come there; the instant of its latest cycle."""
-        wait_for(lambda: self.process.poll() is not None or self._latest_ns() >= time_ns, DAY_S)
-        assert self.process.poll() is None, self.process.communicate()
-        return self._latest_ns()
-
-    def ended(self) -> Run:
-        """The whole run."""
-        said, _ = self.process.communicate(timeout=DAY_S)
-        assert (self.process.returncode, said) == (0, "")
-        return Run(self.out)
-
-    def _latest_ns(self) -> int:
-        """0 before the first cycle, and while the file is being made."""
-        for draft in self.out.parent.glob(f".{self.out.name}.*{PARTIAL}/telemetry.sqlite"):
-            address = f"{draft.as_uri()}?mode=ro"
-            with suppress(sqlite3.OperationalError), closing(sqlite3.connect(address, uri=True)) as connection:
-                return int(connection.execute("SELECT coalesce(max(time), 0) FROM service").fetchone()[0])
-        return 0
-
-
-@contextmanager
-def simulating(scenario: Path, out: Path, *words: str) -> Iterator[Day]:
-    """``gridlab simulate`` of a whole day, unless ``words`` say otherwise."""
-    command = [*GRIDLAB, "simulate", str(scenario), "--out", str(out), "--quiet", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        try:
-            yield Day(process, out)
-        finally:
-            process.terminate()
 
 
 @dataclass(frozen=True)

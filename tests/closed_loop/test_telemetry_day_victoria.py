@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from controller.record.measurements import MEASUREMENTS, columns
-from tests.closed_loop.test_telemetry_day import CYCLES, import_run, scenario_with, simulating
 from tests.support.requirements import tool
+from tests.support.simulated_day import CYCLES, import_run, scenario_with, simulating
 from tests.support.time_series_servers import free_port, influx_config, program, request, stored
 
 OPTIONS = ("-retentionPeriod=100y", "-dedup.minScrapeInterval=1ms", "-search.latencyOffset=1s")

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from controller.runs.directory import Run
-from tests.closed_loop.conftest import Simulate, gridlab_process
+from tests.closed_loop.conftest import Simulate
 from tests.conftest import CONFIG
-from tests.support.commands import scenario_file
+from tests.support.commands import gridlab_process, scenario_file
 from tests.support.laboratory import GRIDLAB, wait_for
 
 SHORT = ("--start", "12:00", "--end", "12:20")

@@ -1,6 +1,7 @@
-"""Running the console program inside the test, as a user would call it."""
+"""Running the console program as a user would call it, inside the test or as a process of its own."""
 
 import socket
+import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -32,6 +33,12 @@ def gridlab(capsys: pytest.CaptureFixture[str], *words: object) -> Ended:
             cli.main()
     printed = capsys.readouterr()
     return Ended(int(exited.value.code or 0), printed.out, printed.err)
+
+
+def gridlab_process(*words: object) -> subprocess.CompletedProcess[str]:
+    """``gridlab WORDS`` as a process of its own."""
+    command = [sys.executable, "-m", "controller.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def scenario_file(folder: Path, *replacements: tuple[str, str]) -> Path:
