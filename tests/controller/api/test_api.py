@@ -3,15 +3,17 @@
 import errno
 import json
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from controller.api.tokens import Role
 from controller.process.modes import Mode
 from tests.controller.api.orders import ARM, GETS, MODE, ORDERS, OVERRIDE, STOP
-from tests.support.api import Running
+from tests.support.api import Running, running
 from tests.support.laboratory import wait_for
 
 CONVERTERS = {f"n{k}_converter" for k in (3, 4, 5, 7, 9)}
@@ -22,9 +24,17 @@ def activate(api: Running) -> None:
     assert api.ask("POST", MODE, {"mode": "active", "nonce": nonce}).status == 200
 
 
-def test_what_a_viewer_reads(api: Running) -> None:
-    api.cycle(4)
-    status, devices, plan = (api.ask("GET", path, role=Role.VIEWER).body for path in GETS)
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Running]:
+    """A service that nobody spoke to: its plan is new."""
+    with running(tmp_path) as here:
+        here.set_mode(Mode.MONITOR)
+        yield here
+
+
+def test_what_a_viewer_reads(fresh: Running) -> None:
+    fresh.cycle(4)
+    status, devices, plan = (fresh.ask("GET", path, role=Role.VIEWER).body for path in GETS)
     assert status["mode"] == "monitor"
     assert status["plan_id"] == plan["ruling"]["plan_id"] == plan["day_ahead"]
     assert status["cycle"]["alarms"] == []
@@ -33,7 +43,7 @@ def test_what_a_viewer_reads(api: Running) -> None:
     assert {device["quality"] for device in devices["devices"].values()} == {"good"}
     assert devices["overrides"] == {}
     first, second = map(datetime.fromisoformat, plan["ruling"]["times"][:2])
-    assert first <= api.clock.now() < second
+    assert first <= fresh.clock.now() < second
     steps = {len(p["p_kw"]) for p in plan["ruling"]["prosumers"].values()}
     assert steps == {len(plan["ruling"]["times"])}
 

@@ -1,4 +1,4 @@
-"""One service for all tests of the API of a process: planning and connecting take seconds."""
+"""One service for all tests that speak to it over HTTP: planning and connecting take seconds."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from controller.process.modes import Mode
 from tests.support.api import Running, running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def _shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("service")) as here:
         yield here
@@ -16,7 +16,7 @@ def _shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
 
 @pytest.fixture
 def api(_shared_service: Running) -> Running:
-    """It, in MONITOR, nothing armed."""
+    """It, in MONITOR, nothing armed; how long it has run, and how old its plan is, the tests before have left."""
     _shared_service.set_mode(Mode.OFF)
     _shared_service.set_mode(Mode.MONITOR)
     _shared_service.wait(60.0)
