@@ -1,14 +1,11 @@
 """The default scenario, as every part of the suite needs it."""
 
-from pathlib import Path
-
 import pytest
 
 from core.config import Config
 from core.load import load_config, load_scenario
 from core.scenario import Scenario
-
-CONFIG = Path(__file__).parents[1] / "configs" / "gridlab9.yaml"
+from tests.support.paths import CONFIG
 
 
 @pytest.fixture(scope="session")

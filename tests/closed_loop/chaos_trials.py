@@ -6,7 +6,7 @@ import pytest
 
 from controller.chaos.running import Result, prepare, run
 from controller.chaos.trials import TRIALS, Trial
-from tests.conftest import CONFIG
+from tests.support.paths import CONFIG
 
 
 def named(*numbers: int) -> pytest.MarkDecorator:

@@ -1,15 +1,13 @@
 """Runs that several tests look at: made once, as a user would make them."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from controller.runs.directory import Run
-from tests.conftest import CONFIG
 from tests.support.commands import gridlab_process
-
-Simulate = Callable[..., Run]
+from tests.support.paths import CONFIG
+from tests.support.simulated_day import Simulate
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from controller.runs.directory import Run
-from tests.closed_loop.conftest import Simulate
+from tests.support.simulated_day import Simulate
 
 PROSUMERS = {"N3", "N4", "N5", "N7", "N9"}
 

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from controller.record.audit_lines import AuditNote, AuditWrite, read_audit
-from tests.support.laboratory import GRIDLAB, Laboratory, laboratory, wait_for
+from tests.support.commands import GRIDLAB
+from tests.support.laboratory import Laboratory, laboratory, wait_for
 
 CONVERTERS = {f"n{k}_converter" for k in (3, 4, 5, 7, 9)}
 

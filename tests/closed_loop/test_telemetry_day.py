@@ -22,7 +22,7 @@ from controller.runs.directory import Run
 from core.config import InfluxConfig
 from core.load import load_config
 from core.time import TimeAxis
-from tests.conftest import CONFIG
+from tests.support.paths import CONFIG
 from tests.support.simulated_day import CYCLES, import_run, scenario_with, simulating
 from tests.support.time_series_servers import Influxd, Row, influx_config, number, stored
 

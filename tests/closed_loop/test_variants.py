@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from controller.runs.directory import Run
-from tests.closed_loop.conftest import Simulate
-from tests.conftest import CONFIG
-from tests.support.commands import gridlab_process, scenario_file
-from tests.support.laboratory import GRIDLAB, wait_for
+from tests.support.commands import GRIDLAB, gridlab_process, scenario_file
+from tests.support.laboratory import wait_for
+from tests.support.paths import CONFIG
+from tests.support.simulated_day import Simulate
 
 SHORT = ("--start", "12:00", "--end", "12:20")
 MODBUS = (

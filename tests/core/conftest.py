@@ -10,8 +10,7 @@ import pytest
 import yaml
 
 from core.load import load_yaml
-
-BAD_INPUT = Path(__file__).parents[1] / "cases" / "bad_input"
+from tests.support.paths import BAD_INPUT
 
 
 def change(data: Any, path: str, value: object = None, *, drop: bool = False) -> None:

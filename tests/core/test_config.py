@@ -15,9 +15,8 @@ from core.config_devices import ModbusConverter, ModbusMeter, ModbusTls, OpcUaCo
 from core.errors import InputError
 from core.load import load_config, load_yaml
 from core.resources import Capability
+from tests.support.paths import BAD_INPUT, CONFIGS
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-BAD_INPUT = Path(__file__).parents[1] / "cases" / "bad_input"
 Write = Callable[[dict[str, Any]], Path]
 
 

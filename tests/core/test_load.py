@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from core.arrays import FloatArray
 from core.errors import InputError
 from core.load import fingerprint, load_config, load_scenario, load_yaml
+from tests.support.paths import BAD_INPUT, CONFIGS
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-BAD_INPUT = Path(__file__).parents[1] / "cases" / "bad_input"
 CASES: Any = load_yaml(BAD_INPUT / "series.yaml")
 Write = Callable[[dict[str, Any]], Path]
 

@@ -1,15 +1,12 @@
 """Units and containers run commands that the program has, with options that these know."""
 
-from pathlib import Path
-
 import pytest
 import typer.main
 import yaml
 from typer.core import TyperGroup
 
 from controller.cli import app
-
-CONFIGS = Path(__file__).parents[2] / "configs"
+from tests.support.paths import CONFIGS
 
 
 def of_units() -> list[str]:

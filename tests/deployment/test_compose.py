@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.paths import ROOT
 from tests.support.requirements import tool
 
-ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "configs" / "compose"
 DOCKERFILE = COMPOSE / "Dockerfile"
 CONTROL = {"gridlab", "guardian", "planner"}
@@ -78,7 +78,7 @@ def test_an_image_is_pinned(name: str, services: dict[str, Any]) -> None:
 
 def test_versions_are_those_that_the_project_speaks_of(services: dict[str, Any]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    schema = json.loads((ROOT / "tests/grafana/schema/package.json").read_text())
+    schema = json.loads((ROOT / "tests/controller/grafana/schema/package.json").read_text())
     packages = {**schema.get("dependencies", {}), **schema.get("devDependencies", {})}
     assert {services[name]["image"] for name in CONTROL} == {f"gridlab:{project['version']}"}
     assert services["grafana"]["image"] == f"grafana/grafana:{packages['@grafana/schema']}"

@@ -9,9 +9,10 @@ import pytest
 
 from controller.service.service import STOP_S
 from realtime.timing import CYCLE_DEADLINE_S, CYCLE_S, LEASE_S
+from tests.support.paths import CONFIGS
 from tests.support.requirements import tool
 
-SYSTEMD = Path(__file__).parents[2] / "configs" / "systemd"
+SYSTEMD = CONFIGS / "systemd"
 PLANNER, SERVICE, GUARDIAN = UNITS = "gridlab-planner.service", "gridlab.service", "gridlab-guardian.service"
 ON_THE_DEVICES_NETWORK = SERVICE, GUARDIAN
 PROGRAM = "/opt/gridlab/venv/bin/gridlab"

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 PAGES = sorted([*ROOT.glob("*.md"), *(page for top in ("docs", "configs") for page in (ROOT / top).rglob("*.md"))])
 PACKAGES = "controller|core|drivers|mpc|realtime|sim_plant|benchmarks"
 FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)

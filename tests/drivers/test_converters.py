@@ -18,7 +18,8 @@ from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
 from drivers.status import OperatingState
 from tests.drivers.devices import FakeDevice, Words, ignore, obey, refuse, served
-from tests.support.drivers import QUICK, REGISTERS, Hands, parts, run
+from tests.support.drivers import QUICK, Hands, parts, run
+from tests.support.paths import REGISTERS
 from tests.support.scripted import Event, Line, scripted
 
 CONVERTER = load_registers(REGISTERS / "converter_generic.yaml")

@@ -13,7 +13,8 @@ from drivers.device_clock import READINGS, TOLERANCE_S
 from drivers.factory import Devices, Site, connect
 from sim_plant.plant import Plant, open_plant
 from tests.support.drivers import QUICK, Hands, run
-from tests.support.plant_benches import CONFIGS, GENERIC, METER, START, SUNSPEC, device, opcua_device, plant_of
+from tests.support.paths import CONFIGS
+from tests.support.plant_benches import GENERIC, METER, START, SUNSPEC, device, opcua_device, plant_of
 
 ONE = device("meter", METER, node="N3", port=1)
 CONVERTERS = (device("generic", GENERIC, port=1), device("sunspec", SUNSPEC, port=2), opcua_device("opcua", "opcua"))

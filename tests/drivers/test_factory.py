@@ -14,7 +14,8 @@ from core.errors import InputError
 from drivers.factory import Site, connect
 from drivers.registers import load_registers
 from tests.drivers.devices import FakeDevice, served
-from tests.support.drivers import QUICK, REGISTERS, Hands, run
+from tests.support.drivers import QUICK, Hands, run
+from tests.support.paths import REGISTERS
 
 CONVERTER = load_registers(REGISTERS / "converter_generic.yaml")
 METER = load_registers(REGISTERS / "sicam_meter.yaml")

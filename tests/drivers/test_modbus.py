@@ -11,7 +11,8 @@ from drivers.exchange import BreakerState, NoAnswerError, Timing
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import RegisterRangeError, load_registers
 from tests.drivers.devices import FakeDevice, served
-from tests.support.drivers import QUICK, REGISTERS, Hands, parts, run
+from tests.support.drivers import QUICK, Hands, parts, run
+from tests.support.paths import REGISTERS
 from tests.support.scripted import READ, WRITE, Event, Line, linked
 
 MAP = load_registers(REGISTERS / "converter_generic.yaml")

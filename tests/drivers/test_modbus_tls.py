@@ -29,7 +29,8 @@ from drivers.modbus_tls import load_tls
 from drivers.registers import load_registers
 from tests.drivers.certificates import issue
 from tests.drivers.devices import FakeDevice, served
-from tests.support.drivers import QUICK, REGISTERS, Hands, run
+from tests.support.drivers import QUICK, Hands, run
+from tests.support.paths import REGISTERS
 from tests.support.scripted import READ, WRITE, Event, Line, Play, scripted
 
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.errors import InputError
 from drivers.converters.generic_modbus import READABLE, WRITABLE
 from drivers.registers import Register, RegisterMap, RegisterRangeError, load_registers
-from tests.support.drivers import REGISTERS
+from tests.support.paths import REGISTERS
 
 TYPES = ("int16", "uint16", "int32", "uint32", "uint64", "float32")
 Save = Callable[[Any], Path]

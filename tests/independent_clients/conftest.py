@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import CONFIG
 from tests.independent_clients.running_plant import RunningPlant, running_plant
+from tests.support.paths import CONFIG
 
 
 @pytest.fixture(scope="package")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.conftest import CONFIG
+from tests.support.paths import CONFIG
 
 LEASE_S, LAST_LEASE_S = 30, 1
 """Life of a setpoint while it is followed, and once it shall lapse; a step of 0.2 kW takes 1.4 s to three quarters."""

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from sunspec2.modbus.client import SunSpecModbusClientDeviceTCP
 
-from tests.conftest import CONFIG
 from tests.independent_clients.running_plant import RunningPlant
+from tests.support.paths import CONFIG
 from tests.support.requirements import tool
 
 DOCS = CONFIG.parents[1] / "docs"

@@ -19,7 +19,7 @@ from tests.independent_clients.running_plant import (
     eventually,
     running_plant,
 )
-from tests.sim_plant.certificates import write_certificate
+from tests.support.self_signed import write_certificate
 
 NODE = "nsu=urn:gridlab:converter;s=n7_converter"
 TYPES = {

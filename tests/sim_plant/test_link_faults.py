@@ -10,11 +10,7 @@ from hypothesis import strategies as st
 from sim_plant.faults import FaultError
 from sim_plant.link_faults import MODBUS, OPCUA, Ending, LinkFault, Piece, pieces
 from sim_plant.links import Link
-
-
-def mbap(unit: int, pdu: bytes, transaction: int = 1) -> bytes:
-    return b"".join((transaction.to_bytes(2, "big"), b"\0\0", (len(pdu) + 1).to_bytes(2, "big"), bytes((unit,)), pdu))
-
+from tests.support.plant_benches import mbap
 
 READ = mbap(1, bytes((3, 0, 0, 0, 2)))
 WRITE = mbap(1, bytes((16, 0, 0, 0, 1, 2, 0, 75)))

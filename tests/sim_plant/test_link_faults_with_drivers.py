@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from controller.process.clocks import WallClock
 from core.config_devices import Device
 from core.devices import Measurement, Outcome, Quality, Setpoint
 from drivers.exchange import Timing
 from drivers.factory import Devices, Site, connect
 from sim_plant.link_faults import LinkFault
 from sim_plant.plant import Plant, open_plant
-from tests.sim_plant.test_plant_with_drivers import Wall
-from tests.support.plant_benches import CONFIGS, GENERIC, METER, START, SUNSPEC, device, opcua_device, plant_of, run
+from tests.support.paths import CONFIGS
+from tests.support.plant_benches import GENERIC, METER, START, SUNSPEC, device, opcua_device, plant_of, run
 
 TIMING = Timing(request_s=0.2, exchange_s=0.8, pause_s=0.1, session_s=0.6)
 GENERIC_ONE, GENERIC_TWO = device("generic", GENERIC, port=1, unit=1), device("second", GENERIC, port=1, unit=2)
@@ -90,7 +91,7 @@ class Bench:
 @asynccontextmanager
 async def bench(*devices: Device) -> AsyncIterator[Bench]:
     config = plant_of(*devices, seed=2)
-    site = Site(CONFIGS, config.network.voltage_v, Wall(), TIMING)
+    site = Site(CONFIGS, config.network.voltage_v, WallClock(), TIMING)
     async with open_plant(config) as plant, connect(plant.devices, site, writer_epoch=3) as connected:
         yield Bench(plant, connected)
 

@@ -10,13 +10,14 @@ from core.config import Config
 from sim_plant.meter import Accuracy
 from sim_plant.plant import open_plant
 from sim_plant.settings import PlantConfig, PlantError, SlackVoltage, plant_config
-from tests.conftest import CONFIG
+from tests.support.paths import CONFIG
 from tests.support.plant_benches import (
     GENERIC,
     METER,
     SUNSPEC,
     device,
     floats,
+    listening,
     master,
     modbus,
     plant_of,
@@ -143,14 +144,6 @@ def test_it_listens_on_this_machine_only() -> None:
         assert set(listening()) == others
 
     run(test())
-
-
-def listening() -> list[tuple[str, int]]:
-    """(address, port) of the listening TCP sockets of this process, as the kernel writes them."""
-    inodes = {str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()}
-    rows = [line.split() for family in ("tcp", "tcp6") for line in Path(f"/proc/net/{family}").read_text().splitlines()]
-    mine = [row[1].split(":") for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes]
-    return [(address, int(port, 16)) for address, port in mine]
 
 
 def test_the_supply_moves_between_its_values_and_repeats() -> None:

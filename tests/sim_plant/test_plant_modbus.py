@@ -11,18 +11,8 @@ from sim_plant.modbus_server import ModbusUnit, PortError
 from sim_plant.plant import Plant, open_plant
 from sim_plant.referee import FrameLog
 from sim_plant.settings import PlantError
-from tests.support.plant_benches import (
-    CONFIGS,
-    GENERIC,
-    METER,
-    START,
-    device,
-    floats,
-    modbus,
-    plant_of,
-    run,
-    setpoint_words,
-)
+from tests.support.paths import CONFIGS
+from tests.support.plant_benches import GENERIC, METER, START, device, floats, modbus, plant_of, run, setpoint_words
 
 CONVERTER = device("c", GENERIC)
 VALUE, ADDRESS, STATE, FUNCTION, NO_ANSWER = 3, 2, 4, 1, 11

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.process.clocks import WallClock
 from core.config_devices import Device, ModbusAddress, ModbusTls
 from core.devices import Meter, Quality
 from drivers.exchange import Timing
@@ -15,10 +16,9 @@ from sim_plant.faults import FaultError
 from sim_plant.modbus_server import TlsError
 from sim_plant.plant import Plant, open_plant
 from sim_plant.settings import PlantConfig, PlantError
-from tests.sim_plant.certificates import write_certificate
-from tests.sim_plant.test_plant_lock_step import listening
-from tests.sim_plant.test_plant_with_drivers import Wall
-from tests.support.plant_benches import CONFIGS, GENERIC, METER, SUNSPEC, device, obey, plant_of, run
+from tests.support.paths import CONFIGS
+from tests.support.plant_benches import GENERIC, METER, SUNSPEC, device, listening, obey, plant_of, run
+from tests.support.self_signed import write_certificate
 
 TIMING = Timing(request_s=0.3, exchange_s=1.0, pause_s=0.1)
 READ_STATE = bytes.fromhex("0001 0000 0006 01 03 0007 0001")
@@ -54,7 +54,7 @@ def secured(folder: Path) -> PlantConfig:
 
 
 def site(config: PlantConfig) -> Site:
-    return Site(CONFIGS, config.network.voltage_v, Wall(), TIMING)
+    return Site(CONFIGS, config.network.voltage_v, WallClock(), TIMING)
 
 
 def test_setpoints_and_readings_of_every_kind(folder: Path) -> None:

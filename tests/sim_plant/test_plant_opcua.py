@@ -15,8 +15,8 @@ from core.config_devices import OpcUaSecurity
 from sim_plant.opcua_guard import GuardError
 from sim_plant.plant import Plant, open_plant
 from sim_plant.settings import PlantConfig, PlantError
-from tests.sim_plant.certificates import write_certificate
 from tests.support.plant_benches import START, opcua_device, plant_of, run
+from tests.support.self_signed import write_certificate
 
 NAMES = ("p_setpoint_kw", "q_setpoint_kvar", "lease_s", "writer_epoch", "enable")
 Prepare = Callable[[Client], Awaitable[None]]

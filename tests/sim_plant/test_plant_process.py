@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import CONFIG
-from tests.support.plant_benches import CONFIGS, master, run
+from tests.support.paths import CONFIG, CONFIGS
+from tests.support.plant_benches import master, run
 
 
 @pytest.fixture

@@ -1,26 +1,17 @@
 """The drivers and the plant understand each other, though each has its own idea of SunSpec and of the physics."""
 
-import time
-from datetime import UTC, datetime
-
+from controller.process.clocks import WallClock
 from drivers.factory import Site, connect
 from sim_plant.plant import open_plant
-from tests.support.plant_benches import CONFIGS, GENERIC, METER, SUNSPEC, device, obey, opcua_device, plant_of, run
-
-
-class Wall:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic_s(self) -> float:
-        return time.monotonic()
+from tests.support.paths import CONFIGS
+from tests.support.plant_benches import GENERIC, METER, SUNSPEC, device, obey, opcua_device, plant_of, run
 
 
 def test_setpoints_arrive_and_are_released() -> None:
     async def test() -> None:
         converters = [device("a", GENERIC, port=1), device("b", SUNSPEC, port=2), opcua_device("c", "c")]
         config = plant_of(*converters, device("m", METER, node="N3", port=3))
-        site = Site(CONFIGS, config.network.voltage_v, Wall())
+        site = Site(CONFIGS, config.network.voltage_v, WallClock())
         async with open_plant(config) as plant, connect(plant.devices, site, writer_epoch=3) as devices:
             await obey(plant, devices)
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from sim_plant.plant import Plant, open_plant
-from tests.sim_plant.test_link_faults import mbap
-from tests.support.plant_benches import GENERIC, device, master, plant_of, run, setpoint_words
+from tests.support.plant_benches import GENERIC, device, master, mbap, plant_of, run, setpoint_words
 
 CONVERTERS = (device("c", GENERIC, port=1, unit=1), device("d", GENERIC, port=1, unit=2))
 STATE = bytes((3, 0, 7, 0, 1))

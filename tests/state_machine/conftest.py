@@ -1,19 +1,5 @@
-"""How long anything may happen: tens of seconds, or with ``--hypothesis-profile=proof`` a quarter of an hour."""
+"""The profiles of Hypothesis have to be known before pytest chooses one."""
 
-from hypothesis import HealthCheck, Phase, settings
+from tests.state_machine import profiles
 
-SHORT, PROOF = "short", "proof"
-
-settings.register_profile(
-    SHORT,
-    max_examples=10,
-    stateful_step_count=30,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    phases=(Phase.generate, Phase.shrink),
-    suppress_health_check=tuple(HealthCheck),
-)
-settings.register_profile(
-    PROOF, settings.get_profile(SHORT), max_examples=250, stateful_step_count=40, derandomize=False, print_blob=True
-)
+profiles.register()

@@ -8,9 +8,9 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.state_machine.conductor import Shared
-from tests.state_machine.conftest import PROOF, SHORT
 from tests.state_machine.ledger import FOREIGN
 from tests.state_machine.machine import CHEAP, COSTLY, Laboratory
+from tests.state_machine.profiles import PROOF, SHORT
 from tests.state_machine.world import hastened, planner_unit
 
 OPERATIONS = {

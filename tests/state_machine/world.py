@@ -41,9 +41,9 @@ from drivers.factory import Site
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import PlantConfig, plant_config
-from tests.conftest import CONFIG
 from tests.state_machine.witness import Witness
 from tests.support.disks import full_disk
+from tests.support.paths import CONFIG
 from tests.support.service_bench import midsummer, modbus_only
 
 CYCLE_S, POLL_S = 30.0, 5.0

@@ -30,7 +30,7 @@ from core.load import load_config
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
-from tests.conftest import CONFIG
+from tests.support.paths import CONFIG
 
 T = TypeVar("T")
 NOON = datetime(2018, 6, 21, 12, 0, tzinfo=ZoneInfo("Europe/Zurich"))

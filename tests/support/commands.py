@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from controller import cli
+from tests.support.paths import CONFIGS
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+GRIDLAB = (sys.executable, "-m", "controller.cli")
 FILES = (("file", "profiles"), ("registers", "registers"))
 
 
@@ -37,7 +38,7 @@ def gridlab(capsys: pytest.CaptureFixture[str], *words: object) -> Ended:
 
 def gridlab_process(*words: object) -> subprocess.CompletedProcess[str]:
     """``gridlab WORDS`` as a process of its own."""
-    command = [sys.executable, "-m", "controller.cli", *map(str, words)]
+    command = [*GRIDLAB, *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 

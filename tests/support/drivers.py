@@ -1,7 +1,6 @@
 """What every test of a driver needs: a clock in its hand, and an event loop that is left clean."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from drivers.converter import WiredConverter
 from drivers.converters.sunspec import SunspecWire
@@ -10,7 +9,6 @@ from drivers.modbus import ModbusLink
 from drivers.readings import Gauge
 from tests.support.asynchronous import run as run
 
-REGISTERS = Path(__file__).parents[2] / "configs" / "registers"
 QUICK = Timing(request_s=0.3, exchange_s=2.0, pause_s=1.0)
 """Deadlines that a test can wait for; the pause is in the time of :class:`Hands`."""
 

@@ -13,9 +13,7 @@ from pathlib import Path
 import yaml
 
 from sim_plant.reports import Answer
-from tests.conftest import CONFIG
-
-GRIDLAB = (sys.executable, "-m", "controller.cli")
+from tests.support.paths import CONFIG
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from sim_plant.meter import EXACT
 from sim_plant.plant import Plant
 from sim_plant.settings import PlantConfig
 from tests.support.asynchronous import run as run
+from tests.support.paths import CONFIGS
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 START = datetime(2018, 6, 21, tzinfo=UTC)
 NETWORK = Network(
     slack="N1",
@@ -106,9 +106,22 @@ def floats(words: Sequence[int]) -> list[float]:
     return list(struct.unpack(f">{len(words) // 2}f", struct.pack(f">{len(words)}H", *words)))
 
 
+def mbap(unit: int, pdu: bytes, transaction: int = 1) -> bytes:
+    """A frame of Modbus TCP."""
+    return b"".join((transaction.to_bytes(2, "big"), b"\0\0", (len(pdu) + 1).to_bytes(2, "big"), bytes((unit,)), pdu))
+
+
 def setpoint_words(p_kw: float, q_kvar: float, lease_s: int = 75, epoch: int = 1, enable: int = 1) -> list[int]:
     """Registers 0 to 6 of the generic converter."""
     return [*struct.unpack(">4H", struct.pack(">2f", p_kw, q_kvar)), lease_s, epoch, enable]
+
+
+def listening() -> list[tuple[str, int]]:
+    """(address, port) of the listening TCP sockets of this process, as the kernel writes them."""
+    inodes = {str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()}
+    rows = [line.split() for family in ("tcp", "tcp6") for line in Path(f"/proc/net/{family}").read_text().splitlines()]
+    mine = [row[1].split(":") for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes]
+    return [(address, int(port, 16)) for address, port in mine]
 
 
 async def obey(plant: Plant, devices: Devices) -> None:

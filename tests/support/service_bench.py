@@ -27,7 +27,7 @@ from realtime.node import NodeState
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
-from tests.conftest import CONFIG
+from tests.support.paths import CONFIG
 
 MIDSUMMER = date(2018, 6, 21)
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,11 @@ import yaml
 
 from controller.runs.directory import PARTIAL, Run
 from core.config import InfluxConfig
-from tests.support.commands import gridlab_process, scenario_file
-from tests.support.laboratory import GRIDLAB, wait_for
+from tests.support.commands import GRIDLAB, gridlab_process, scenario_file
+from tests.support.laboratory import wait_for
 
+Simulate = Callable[..., Run]
+"""(words of the command, ``config``: the default scenario) → the run."""
 DAY_S = 1200
 """Of real time, on the slowest machine; 80 s on a quiet one."""
 CYCLES = 2880

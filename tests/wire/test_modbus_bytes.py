@@ -17,7 +17,8 @@ from drivers.meters.sicam import SicamMeter
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
 from drivers.status import ConverterStatus, OperatingState
-from tests.support.drivers import REGISTERS, Hands, parts, run, sunspec_converter
+from tests.support.drivers import Hands, parts, run, sunspec_converter
+from tests.support.paths import REGISTERS
 from tests.support.scripted import Line, scripted
 
 TEN = datetime(2018, 6, 21, 10, tzinfo=UTC)

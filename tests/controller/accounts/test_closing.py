@@ -13,8 +13,9 @@ import pytest
 
 from controller.accounts.closing import HINDSIGHT
 from sim_plant.laboratory import Laboratory
-from tests.support.commands import CONFIGS, scenario_file
+from tests.support.commands import scenario_file
 from tests.support.loops import looped
+from tests.support.paths import CONFIGS
 
 DEFAULT = CONFIGS / "gridlab9.yaml"
 STEPS = 8

@@ -17,7 +17,8 @@ from core.load import load_scenario
 from core.prices import PriceSignal
 from mpc.grid.rows import GridModel
 from mpc.prosumer import Prosumer
-from tests.support.commands import CONFIGS, free_ports, gridlab, scenario_file
+from tests.support.commands import free_ports, gridlab, scenario_file
+from tests.support.paths import CONFIGS
 
 DEFAULT = CONFIGS / "gridlab9.yaml"
 Capsys = pytest.CaptureFixture[str]

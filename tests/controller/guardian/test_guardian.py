@@ -28,9 +28,9 @@ from sim_plant.converter import ControlState
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
-from tests.conftest import CONFIG
 from tests.support.asynchronous import run
 from tests.support.disks import full_disk
+from tests.support.paths import CONFIG
 
 START = datetime(2018, 6, 21, tzinfo=UTC)
 OLD = 5

@@ -24,11 +24,10 @@ from sim_plant.converter import ControlState
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
-from tests.conftest import CONFIG
 from tests.support.asynchronous import run
 from tests.support.laboratory import Laboratory, laboratory, wait_for
+from tests.support.paths import CONFIG, ROOT
 
-ROOT = CONFIG.parents[1]
 GUARDIAN = (sys.executable, "-m", "controller.guardian")
 START = datetime(2018, 6, 21, tzinfo=UTC)
 HEAVY = {"pandas", "scipy", "cvxpy", "matplotlib", "piqp", "clarabel", "apscheduler", "uvicorn", "typer", "rich", "mpc"}

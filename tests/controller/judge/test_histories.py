@@ -21,8 +21,8 @@ from controller.judge.verdict import judge
 from controller.runs.directory import Run
 from core.errors import InputError
 from core.load import load_config
-from tests.conftest import CONFIG
 from tests.support.commands import gridlab_process
+from tests.support.paths import CONFIG
 
 SITE = Site.of(load_config(CONFIG))
 END = datetime(2018, 6, 21, 9, 40, tzinfo=UTC)

@@ -13,8 +13,8 @@ from controller.judge.histories import Histories, ReceivedFrame, StateChange
 from controller.judge.invariants import violations
 from controller.record.audit_lines import AuditNote, AuditWrite
 from core.load import load_config
-from tests.conftest import CONFIG
 from tests.controller.judge.handmade import SITE, START, WANTED_KVA, at, calm, changed, fault, numbers
+from tests.support.paths import CONFIG
 
 RUN = calm()
 """Twenty cycles; the safe state is left in the third."""

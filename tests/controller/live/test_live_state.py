@@ -12,9 +12,9 @@ from controller.record.records import CycleRecord, DeviceRecord
 from core.config import Config
 from core.devices import Quality
 from core.load import load_config
-from tests.conftest import CONFIG
 from tests.support.asynchronous import run
 from tests.support.cycle_records import cycle, mpc
+from tests.support.paths import CONFIG
 
 SITE = load_config(CONFIG)
 NUMBERS = st.none() | st.floats()

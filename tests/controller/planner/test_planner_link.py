@@ -32,9 +32,9 @@ from mpc.forecast import Observed
 from mpc.intra_day import Running, Situation, replan
 from mpc.solvers.quadratic import PIQP
 from tests.support.asynchronous import run
+from tests.support.paths import ROOT
 from tests.support.synthetic import scenario
 
-ROOT = Path(__file__).parents[3]
 SETTINGS = CoordinationConfig()
 ENDLESS = CoordinationConfig(gap_tol=1e-15, max_iterations=10**6)
 STEP = 20

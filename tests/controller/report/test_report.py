@@ -23,7 +23,8 @@ from controller.report.primitives.amounts import magnitude, number, percent
 from controller.report.primitives.style import COLOURS, THEMED
 from controller.report.primitives.times import edge
 from core.errors import InputError
-from tests.support.commands import CONFIGS, gridlab, scenario_file
+from tests.support.commands import gridlab, scenario_file
+from tests.support.paths import CONFIGS
 from tests.support.reports import (
     SVG,
     Page,

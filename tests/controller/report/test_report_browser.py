@@ -13,8 +13,8 @@ from controller.report import write_report
 from controller.report.primitives.amounts import number
 from tests.support.asynchronous import run
 from tests.support.browser import Page, browser
-from tests.support.commands import CONFIGS
 from tests.support.loops import looped
+from tests.support.paths import CONFIGS
 from tests.support.reports import planned, summary
 from tests.support.requirements import tool
 

@@ -24,8 +24,8 @@ from controller.report.primitives import svg
 from controller.report.primitives.amounts import number
 from controller.report.primitives.style import COLOURS
 from controller.runs.directory import Run
-from tests.support.commands import CONFIGS
 from tests.support.loops import looped
+from tests.support.paths import CONFIGS
 from tests.support.reports import Page, drawings, panels, report, rewrite, strokes, summary, texts, with_table
 
 FIGURES = ("run", "voltages", "prosumers", "exchange", "mpc", "cycles", "day-ahead")

@@ -13,8 +13,8 @@ from controller.report import write_report
 from controller.report.loop.record import read_loop
 from controller.runs.directory import Run
 from core.errors import InputError
-from tests.support.commands import CONFIGS
 from tests.support.loops import looped
+from tests.support.paths import CONFIGS
 from tests.support.reports import rewrite
 
 

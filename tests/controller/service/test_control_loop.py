@@ -23,8 +23,8 @@ from realtime.timing import POLL_S
 from sim_plant.plant import open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
-from tests.conftest import CONFIG
 from tests.support.asynchronous import run
+from tests.support.paths import CONFIG
 from tests.support.service_bench import bench, midsummer, modbus_only, rungs, selfish_plans
 
 CONVERTERS = ("n3_converter", "n4_converter", "n5_converter")

@@ -14,7 +14,7 @@ from controller.service.days import Day, DayLoader
 from core.config import Config
 from core.errors import InputError
 from core.load import load_config, load_scenario
-from tests.conftest import CONFIG
+from tests.support.paths import CONFIG
 
 ZURICH = ZoneInfo("Europe/Zurich")
 SPRING, AUTUMN = date(2018, 3, 25), date(2018, 10, 28)

@@ -19,7 +19,7 @@ from mpc.day_ahead import uncoordinated
 from mpc.forecast import Observed
 from mpc.intra_day import Running
 from mpc.margin import COLD_START_PU, Margin
-from tests.conftest import CONFIG
+from tests.support.paths import CONFIG
 
 CONFIGURED = load_config(CONFIG)
 DAY = DayLoader(CONFIGURED, CONFIG).load(date(2018, 6, 21)).day

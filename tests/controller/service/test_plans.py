@@ -24,7 +24,7 @@ from realtime.fallback import LadderState, Source
 from realtime.fallback import Mode as Rung
 from realtime.node import NodeLimits, NodeState
 from realtime.plane import ZERO, Power
-from tests.conftest import CONFIG
+from tests.support.paths import CONFIG
 
 CONFIGURED = load_config(CONFIG)
 

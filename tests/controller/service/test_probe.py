@@ -20,8 +20,8 @@ from controller.service.probe import DeviceReport, compared, probe
 from core.config import Config
 from core.devices import Outcome, Quality, Setpoint
 from drivers.factory import Site, connect
-from tests.conftest import CONFIG
 from tests.support.asynchronous import run
+from tests.support.paths import CONFIG
 
 Capsys = pytest.CaptureFixture[str]
 

@@ -26,8 +26,8 @@ from core.load import load_config
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
-from tests.conftest import CONFIG
 from tests.support.asynchronous import run
+from tests.support.paths import CONFIG
 
 CONVERTERS = tuple(f"n{k}_converter" for k in (3, 4, 5, 7, 9))
 EVENING = datetime(2018, 6, 21, 23, 50, tzinfo=ZoneInfo("Europe/Zurich"))

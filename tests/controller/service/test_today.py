@@ -12,7 +12,7 @@ from core.errors import Fault, InputError
 from core.load import load_config
 from mpc.day_ahead import uncoordinated
 from mpc.intra_day import Running
-from tests.conftest import CONFIG
+from tests.support.paths import CONFIG
 
 CONFIGURED = load_config(CONFIG)
 LOADER = DayLoader(CONFIGURED, CONFIG)

@@ -12,7 +12,7 @@ import pytest
 from controller import cli
 from controller.report.study.figures import LOOKS, price_response_figure, rho_figure
 from controller.studies import penalty as study
-from tests.support.commands import CONFIGS
+from tests.support.paths import CONFIGS
 
 SVG = "{http://www.w3.org/2000/svg}"
 RHO_COLUMNS = ["splitting", "rho_rel", "rho", "primal", "dual", "gap_rel", "violation_pu", "schema_version"]

@@ -19,11 +19,9 @@ from drivers.registers import load_registers
 from tests.support.fuzz.findings import Findings
 from tests.support.fuzz.mutants import HOSTILE, altered, as_yaml, torn, torn_table
 from tests.support.fuzz.sense import doubts_about_config, doubts_about_registers, kept
+from tests.support.paths import BAD_INPUT, CONFIGS
 
-ROOT = Path(__file__).parents[2]
-CONFIGS = ROOT / "configs"
-GOOD = ROOT / "tests" / "cases" / "bad_input"
-SOURCES = (GOOD / "good.yaml", CONFIGS / "gridlab9.yaml", CONFIGS / "gridlab9-household.yaml")
+SOURCES = (BAD_INPUT / "good.yaml", CONFIGS / "gridlab9.yaml", CONFIGS / "gridlab9-household.yaml")
 MAPS = tuple(sorted((CONFIGS / "registers").glob("*.yaml")))
 COLUMNS = {"p": 2.5, "q": 2.5, "pv": 5.0, "price": 1.0, "v_pu": 1.0}
 """Column of day.csv → by what the largest value that good.yaml makes of it is larger."""
@@ -35,7 +33,7 @@ def fuzz_configs(rng: random.Random, mutants: int, folder: Path) -> Findings:
     for name in ("profiles", "registers"):
         (folder / name).symlink_to(CONFIGS / name)
     for name in ("day.csv", "registers.yaml"):
-        (folder / name).symlink_to(GOOD / name)
+        (folder / name).symlink_to(BAD_INPUT / name)
     documents = {source: load_yaml(source) for source in SOURCES}
     path = folder / "mutant.yaml"
     for _ in range(mutants):
@@ -80,9 +78,9 @@ def fuzz_series(rng: random.Random, mutants: int, folder: Path) -> Findings:
     """The series of good.yaml; what is accepted lies between the least and the largest number of its column."""
     found = Findings()
     path = folder / "good.yaml"
-    path.write_bytes((GOOD / "good.yaml").read_bytes())
-    (folder / "registers.yaml").symlink_to(GOOD / "registers.yaml")
-    config, text = load_config_in(folder, path), (GOOD / "day.csv").read_text(encoding="utf-8")
+    path.write_bytes((BAD_INPUT / "good.yaml").read_bytes())
+    (folder / "registers.yaml").symlink_to(BAD_INPUT / "registers.yaml")
+    config, text = load_config_in(folder, path), (BAD_INPUT / "day.csv").read_text(encoding="utf-8")
     for _ in range(mutants):
         content = torn_table(rng, text)
         (folder / "day.csv").write_bytes(content)
@@ -99,7 +97,7 @@ def fuzz_series(rng: random.Random, mutants: int, folder: Path) -> Findings:
 
 def load_config_in(folder: Path, path: Path) -> Config:
     """good.yaml, its table in place."""
-    (folder / "day.csv").write_bytes((GOOD / "day.csv").read_bytes())
+    (folder / "day.csv").write_bytes((BAD_INPUT / "day.csv").read_bytes())
     return load_config(path)
 
 

@@ -10,7 +10,6 @@ import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isclose
-from pathlib import Path
 
 from core.devices import Measurement, Outcome, Quality, Setpoint
 from drivers.converter import WiredConverter
@@ -24,8 +23,8 @@ from tests.support.fuzz.findings import Findings
 from tests.support.fuzz.frames import READ, Request, sliced, spoilt
 from tests.support.fuzz.memory_wire import LoopClock, run_on
 from tests.support.fuzz.register_oracle import Layout, believable, instant, same
+from tests.support.paths import REGISTERS
 
-REGISTERS = Path(__file__).parents[2] / "configs" / "registers"
 UNHARMED = 0.4
 """Share of answers that arrive as they were sent."""
 RATING_KVA, OVERLOAD_KVA = 15.0, 22.5

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[4]
+from tests.support.paths import ROOT
+
 PACKAGES = ("controller", "core", "drivers", "mpc", "realtime")
 SPLITTING = '''\
 """Copies of profiles as in the profile splitting, but with one penalty for p and q and without over-relaxation.

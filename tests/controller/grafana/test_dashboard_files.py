@@ -12,9 +12,9 @@ from controller.grafana.files import BOARDS, files
 from controller.live.site import COLOURS, Site
 from controller.record.measurements import MEASUREMENTS, TEXT
 from core.config import Config
-from tests.conftest import CONFIG
-from tests.grafana import provisioned
-from tests.grafana.provisioned import FOLDER, PROVISIONING, Names
+from tests.controller.grafana import provisioned
+from tests.controller.grafana.provisioned import FOLDER, PROVISIONING, Names
+from tests.support.paths import CONFIG
 
 
 @pytest.fixture(scope="module")

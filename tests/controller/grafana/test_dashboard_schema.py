@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.grafana import provisioned
+from tests.controller.grafana import provisioned
 from tests.support.requirements import tool
 
 SCHEMA = Path(__file__).parent / "schema"

@@ -12,9 +12,9 @@ import pytest
 from controller.record.measurements import MEASUREMENTS
 from controller.record.records import CycleRecord
 from controller.record.telemetry import nanoseconds
-from tests.grafana import histories, provisioned
-from tests.grafana.grafana_macros import Series, firing, seconds, substituted
-from tests.grafana.provisioned import Names, PanelQuery
+from tests.controller.grafana import histories, provisioned
+from tests.controller.grafana.grafana_macros import Series, firing, seconds, substituted
+from tests.controller.grafana.provisioned import Names, PanelQuery
 from tests.support.cycle_records import PROSUMERS, START
 from tests.support.time_series_servers import Influxd
 

@@ -5,12 +5,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-FOLDER = Path(__file__).parents[2] / "configs" / "grafana"
+from tests.support.paths import CONFIGS
+
+FOLDER = CONFIGS / "grafana"
 DASHBOARDS = FOLDER / "dashboards"
 PROVISIONING = FOLDER / "provisioning"
 _NAME = re.compile(r'"([^"]+)"')

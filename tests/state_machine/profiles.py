@@ -1,0 +1,21 @@
+"""How long anything may happen: tens of seconds, or with ``--hypothesis-profile=proof`` a quarter of an hour."""
+
+from hypothesis import HealthCheck, Phase, settings
+
+SHORT, PROOF = "short", "proof"
+
+
+def register() -> None:
+    """Both profiles, before pytest chooses one."""
+    settings.register_profile(
+        SHORT,
+        max_examples=10,
+        stateful_step_count=30,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=tuple(HealthCheck),
+    )
+    longer = {"max_examples": 250, "stateful_step_count": 40, "derandomize": False, "print_blob": True}
+    settings.register_profile(PROOF, settings.get_profile(SHORT), **longer)
