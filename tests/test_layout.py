@@ -7,7 +7,10 @@ from pathlib import Path
 from tests.support.paths import ROOT
 
 PACKAGES = ("controller", "core", "drivers", "mpc", "realtime", "sim_plant")
-ACROSS = {"closed_loop", "deployment", "fuzz", "independent_clients", "libraries", "state_machine", "support", "wire"}
+ACROSS = {
+    *("closed_loop", "deployment", "docs", "fuzz", "independent_clients"),
+    *("libraries", "state_machine", "support", "wire"),
+}
 """Folders of tests that belong to no package; ``cases`` holds data alone."""
 
 
