@@ -1,1 +1,1 @@
-"""What a finished run is judged by: settlement, voltages, energy balance, model check, and the closing of them all."""
+"""Evaluation of a finished run: settlement, voltages, energy balance, model check, and the summary of all of them."""

@@ -1,4 +1,4 @@
-"""How long cycles and MPC runs took: quantiles of wall clock, None where there is nothing to take them of."""
+"""How long cycles and MPC runs took: quantiles of wall-clock time, None without data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from mpc.coordination.outcome import Status
 
 @dataclass(frozen=True)
 class Cycles:
-    """Of the 30 s layer; ``missed`` ones did not take place."""
+    """Durations of the 30 s cycles; ``missed`` cycles did not take place."""
 
     cycles: int
     missed: int
@@ -21,13 +21,15 @@ class Cycles:
 
     @classmethod
     def of(cls, cycle_ms: Sequence[float], missed: int) -> "Cycles":
-        """Of the wall clock of each cycle."""
+        """From the wall-clock time of each cycle."""
         return cls(len(cycle_ms), missed, *(_quantile(cycle_ms, share) for share in (0.5, 0.99, 1)))
 
 
 @dataclass(frozen=True)
 class MpcRuns:
-    """Of the MPC; ``adopted`` plans came into force. ``budget_ms`` is what a run may take."""
+    """Durations of the MPC runs; ``adopted`` counts the plans that came into force. ``budget_ms``: allowed time of a
+    run.
+    """
 
     runs: int
     converged: int
@@ -40,7 +42,7 @@ class MpcRuns:
 
     @classmethod
     def of(cls, mpc: pd.DataFrame, budget_ms: float) -> "MpcRuns":
-        """Of mpc.csv."""
+        """From the table mpc.csv."""
         wall_ms = mpc["wall_ms"].tolist()
         return cls(
             runs=len(mpc),

@@ -1,7 +1,7 @@
-"""Do the books of the emulated batteries balance? Checked against the plant's true energy, not the measured one.
+"""Check of the emulated batteries: the energy that the controller has booked against the plant's true energy.
 
-A battery exists only in the controller's books, which integrate measured power. What its node really drew, less load
-and PV as they were in force, is what a real battery in its place would have given:
+A battery exists only in the controller, which integrates measured power. The true energy of its node, less load and PV
+as they were in force, is what a real battery in its place would have delivered:
 
     true energy = Σ (load_p − g) Δt − ∫ p dt        booked energy = discharged − charged
 
@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from controller.process.answers import BatteryAccount
 
 BALANCED = 0.01
-"""Difference relative to the throughput that good books may have."""
+"""Largest difference, relative to the throughput, of a correct account."""
 NO_THROUGHPUT_KWH = 1e-9
 
 
 @dataclass(frozen=True)
 class EnergyBalance:
-    """Energy at a battery's terminals, kWh; net energies are > 0 where more was discharged than charged.
+    """Energy at a battery's terminals (kWh); net energies are > 0 if more was discharged than charged.
 
-    ``estimated_kwh`` of the throughput was booked by command, without a measurement; ``unexplained_kwh`` is what a full
-    battery took or an empty one gave. ``difference_rel`` is relative to the throughput, None without any.
+    ``estimated_kwh`` of the throughput was booked from setpoints, without a measurement; ``unexplained_kwh`` was
+    charged into a full battery or discharged from an empty one. ``difference_rel`` is relative to the throughput, None
+    without any.
     """
 
     charged_kwh: float
@@ -36,7 +37,9 @@ class EnergyBalance:
 
 
 def checked(battery: BatteryAccount, load_kwh: float, pv_kwh: float, drawn_kwh: float) -> EnergyBalance:
-    """Compare the books of a battery with what its node's converter really drew, and load and PV in force."""
+    """Compare a battery's account with the energy that its node's converter really drew, and with load and PV in
+    force.
+    """
     throughput_kwh = battery.discharged_kwh + battery.charged_kwh
     booked_kwh, true_kwh = battery.discharged_kwh - battery.charged_kwh, load_kwh - pv_kwh - drawn_kwh
     difference_kwh = booked_kwh - true_kwh

@@ -1,8 +1,8 @@
-"""The grid model against measured voltages: does the power flow that prices are computed with describe this grid?
+"""Check of the grid model against measured voltages: does the power flow behind the prices describe this grid?
 
-From the measured demand of every node and the measured supply voltage the AC power flow gives |V|; what a meter says in
-addition is compared. A wrong impedance, node or sign shows as an error that grows with the power drawn: at standstill
-all that is compared is the meters.
+The AC power flow computes |V| from the measured demand of every node and the measured supply voltage; it is compared
+with the voltages that meters measure. A wrong impedance, node or sign shows as an error that grows with the power
+drawn; without load only the meters are compared.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,7 @@ from realtime.timing import POLL_S
 class GridCheck:
     """Compares readings of the devices of a configuration with its grid; built once.
 
-    A node's demand is what its meter says, else the sum of the converters of its prosumers; nodes without prosumer and
-    meter have none.
+    The demand of a node is what its meter measures, else the sum of the converters of its prosumers, else zero.
     """
 
     def __init__(self, config: Config) -> None:
@@ -31,13 +30,13 @@ class GridCheck:
         }
 
     def after(self, check: ModelCheck | None, readings: Mapping[str, Measurement]) -> ModelCheck | None:
-        """The check with one snapshot more; as it was where the demand of a node or the supply voltage is unknown.
+        """The check with one snapshot added; unchanged if the demand of a node or the supply voltage is unknown.
 
         Args:
-            check: of earlier snapshots, None without any.
-            readings: by device. Those of quality GOOD count that are less than one poll older than the newest.
+            check: of earlier snapshots, None if there are none.
+            readings: by device; only those of quality GOOD count that are less than one poll older than the newest.
         """
-        errors = self._errors(_of_one_moment(readings))
+        errors = self._errors(_simultaneous(readings))
         if not errors:
             return check
         node, worst_pu = max(errors.items(), key=lambda item: item[1])
@@ -50,7 +49,7 @@ class GridCheck:
         return ModelCheck(total_pu / samples, worst_pu, node, samples)
 
     def _errors(self, good: Mapping[str, Measurement]) -> dict[str, float]:
-        """By node with a meter, p.u.; a demand under which the model has no solution gives its voltages as 0."""
+        """Error (p.u.) by node with a meter; if the model has no solution for a demand, its voltages are 0."""
         slack, *nodes = self._flow.network.nodes
         demands = [self._demand_kva(node, good) for node in nodes]
         known = [demand for demand in demands if demand is not None]
@@ -76,7 +75,7 @@ class GridCheck:
         return sum(known, 0j) if all(owned) and len(known) == len(powers) else None
 
 
-def _of_one_moment(readings: Mapping[str, Measurement]) -> dict[str, Measurement]:
+def _simultaneous(readings: Mapping[str, Measurement]) -> dict[str, Measurement]:
     good = {name: reading for name, reading in readings.items() if reading.quality is Quality.GOOD}
     newest_s = max((reading.received_s for reading in good.values()), default=0.0)
     return {name: reading for name, reading in good.items() if newest_s - reading.received_s < POLL_S}

@@ -1,4 +1,4 @@
-"""When a run sampled, and for how long each sample stands."""
+"""The sampling times of a run, and for how long each sample is valid."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +14,9 @@ CLOSE_H = 1e-9
 
 @dataclass(frozen=True)
 class Span:
-    """Samples (aware, ascending) and the end of the interval that the last one begins, which may be that sample."""
+    """Sampling times (aware, ascending), and the end of the interval that starts at the last one (may be equal to
+    it).
+    """
 
     times: pd.DatetimeIndex
     end: datetime
@@ -26,11 +28,11 @@ class Span:
 
     @property
     def hours(self) -> FloatArray:
-        """From each sample to the next one or the end, [K]."""
+        """Time from each sample to the next one or the end (h), [K]."""
         return np.diff(self._since(self.begin), append=(self.end - self.begin) / timedelta(hours=1))
 
     def steps(self, axis: TimeAxis) -> tuple[int, int]:
-        """The first step of ``axis`` that the span touches, and the one after the last.
+        """The first step of ``axis`` that the span overlaps, and the one after the last.
 
         Raises:
             ValueError: the axis does not contain the span.
@@ -46,7 +48,7 @@ class Span:
         return np.floor(self._since(axis.start) / axis.dt_h + CLOSE_H).astype(int)
 
     def hours_in(self, axis: TimeAxis) -> FloatArray:
-        """How much of each step of ``axis`` the span covers, [T]."""
+        """How much of each step of ``axis`` the span covers (h), [T]."""
         begin, end = ((t - axis.start) / timedelta(hours=1) for t in (self.begin, self.end))
         return np.diff(np.clip(axis.dt_h * np.arange(axis.n_steps + 1), begin, end))
 

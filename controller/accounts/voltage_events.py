@@ -1,4 +1,4 @@
-"""When the grid left its voltage limits, how far, and why: events that a report can list."""
+"""When the grid left its voltage limits, how far, and why, as events that a report can list."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from realtime.reasons import Reason
 DAY_AHEAD = "day_ahead"
 """State of the MPC before its first run."""
 MOST = 0.5
-"""Share of an interval's cycles in which a battery must be saturated to be named."""
+"""A battery is named if it is saturated in more than this share of an interval's cycles."""
 INSTANT = pd.Timedelta(1, "ns")
 
 
@@ -31,17 +31,17 @@ class MeanParts:
 
 @dataclass(frozen=True)
 class Event:
-    """Neighbouring intervals of ten minutes in which the mean at one or more nodes lies beyond limits of one side.
+    """Consecutive ten-minute intervals in which the mean voltage of at least one node is outside the same limit.
 
     Attributes:
         begin, end: UTC; ``end`` is the end of the last interval.
         side: +1 above the upper limit, −1 below the lower one.
         nodes: the worst first; ``pairs`` counts nodes × intervals.
-        at, mean_pu, beyond_pu: begin of the interval with the worst mean, that mean, and how far it lies outside.
-        parts: of that mean.
-        mpc: how the MPC run ended whose turn it was then; ``adopted``: whether its plan came into force.
+        at, mean_pu, beyond_pu: start of the interval with the worst mean, that mean, and its excess over the limit.
+        parts: parts of that mean.
+        mpc: status of the last MPC run before that interval; ``adopted``: whether its plan came into force.
         not_used: prosumers that held their setpoint or were safe in that interval.
-        saturated: those whose battery could not follow for most of it.
+        saturated: prosumers whose battery could not follow in most of its cycles.
     """
 
     begin: datetime
@@ -61,33 +61,35 @@ class Event:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What was going on: ``rung`` and ``reasons`` are tables [samples, prosumers] of words; ``mpc`` is mpc.csv."""
+    """The state of the controller: ``rung`` and ``reasons`` are tables [samples, prosumers] of text; ``mpc`` is
+    mpc.csv.
+    """
 
     rung: pd.DataFrame
     reasons: pd.DataFrame
     mpc: pd.DataFrame
 
 
-def events(parts: VoltageParts, v_min_pu: float, v_max_pu: float, then: Circumstances) -> tuple[Event, ...]:
+def events(parts: VoltageParts, v_min_pu: float, v_max_pu: float, circumstances: Circumstances) -> tuple[Event, ...]:
     """All events, in the order of their begins."""
     means = ten_minute_means(parts.measured).asfreq(INTERVAL)
     excess, middle_pu = beyond(means, v_min_pu, v_max_pu), (v_min_pu + v_max_pu) / 2
-    found = []
+    all_events = []
     for side in (1, -1):
         outside = excess.where((means - middle_pu) * side > 0).clip(lower=0.0).fillna(0.0)
         stretches = _stretches(outside.any(axis=1))
-        found += [_event(parts, outside.loc[first:last], side, then) for first, last in stretches]
-    return tuple(sorted(found, key=lambda event: event.begin))
+        all_events += [_event(parts, outside.loc[first:last], side, circumstances) for first, last in stretches]
+    return tuple(sorted(all_events, key=lambda event: event.begin))
 
 
-def _event(parts: VoltageParts, outside: pd.DataFrame, side: int, then: Circumstances) -> Event:
+def _event(parts: VoltageParts, outside: pd.DataFrame, side: int, circumstances: Circumstances) -> Event:
     excess, begins, names = outside.to_numpy(float), pd.DatetimeIndex(outside.index), [str(name) for name in outside]
     row, column = divmod(int(excess.argmax()), len(names))
     at, node = begins[row], names[column]
     cycles = slice(at, at + pd.Timedelta(INTERVAL) - INSTANT)
     worst_first = [names[k] for k in np.argsort(-excess.max(axis=0), kind="stable") if excess[:, k].max() > 0]
-    rung, reasons = then.rung.loc[cycles], then.reasons.loc[cycles]
-    runs = then.mpc[then.mpc["time"] <= at]
+    rung, reasons = circumstances.rung.loc[cycles], circumstances.reasons.loc[cycles]
+    runs = circumstances.mpc[circumstances.mpc["time"] <= at]
     return Event(
         begin=begins[0].to_pydatetime(),
         end=(begins[-1] + pd.Timedelta(INTERVAL)).to_pydatetime(),
@@ -106,14 +108,14 @@ def _event(parts: VoltageParts, outside: pd.DataFrame, side: int, then: Circumst
 
 
 def _stretches(outside: pd.Series) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:
-    """First and last time of every stretch of True."""
+    """First and last time of every run of consecutive True values."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], outside.to_numpy(), [False]]).astype(int)))
     for first, after in edges.reshape(-1, 2):
         yield outside.index[first], outside.index[after - 1]
 
 
-def _share(words: pd.Series, word: str) -> float:
-    return float(words.str.contains(word, regex=False).mean())
+def _share(reasons: pd.Series, reason: str) -> float:
+    return float(reasons.str.contains(reason, regex=False).mean())
 
 
 def _means(parts: VoltageParts, node: str, cycles: slice) -> MeanParts:

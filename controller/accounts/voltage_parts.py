@@ -1,15 +1,15 @@
-"""What a measured voltage consists of: what the plan expected of it, and what came otherwise.
+"""Decomposition of a measured voltage: what the plan expected, and the deviations from it by cause.
 
 With F the AC power flow, p* the targets in force, p the measured demand, v0 the measured supply voltage and v̂0 the one
 that the plan was made with, a measured voltage is the sum of
 
     planned      |F(p*, v̂0)|
-    supply       |F(p*, v0)| − |F(p*, v̂0)|        the upper grid moved after the plan was made
+    supply       |F(p*, v0)| − |F(p*, v̂0)|        the supply voltage changed after the plan was made
     off target   |F(p, v0)| − |F(p*, v0)|          prosumers did not draw what the plan wants of them
-    rest         |V| − |F(p, v0)|                  model and meters
+    rest         |V| − |F(p, v0)|                  errors of model and meters
 
-Tables are [samples, nodes besides the slack], indexed by time; what cannot be known is empty. The target of a sample is
-the one that was decided a cycle before.
+Tables are [samples, nodes besides the slack], indexed by time; unknown values are NaN. The target of a sample is the
+one that was decided a cycle before.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from mpc.grid.power_flow import ComplexArray, PowerFlow
 PREDICTED_BY = pd.Timedelta(minutes=10)
 """The MPC predicts the supply voltage by its mean over this time."""
 LATE = 2
-"""Cycles from the begin of an MPC run to the first sample that shows its plan: one to adopt it, one to act."""
+"""Cycles from the start of an MPC run to the first sample that shows its plan: one to adopt it, one to act."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class VoltageParts:
 
     @property
     def rest(self) -> pd.DataFrame:
-        """What is left over."""
+        """The part that no other part explains."""
         return self.measured - self.planned - self.supply - self.off_target
 
 
 @dataclass(frozen=True)
 class Demand:
-    """Complex demand P + jQ (kVA), [samples, prosumers]: the target decided at a sample, and what was measured then."""
+    """Complex demand P + jQ (kVA), [samples, prosumers]: the target decided at a sample, and the measured demand."""
 
     target: pd.DataFrame
     measured: pd.DataFrame
@@ -53,7 +53,7 @@ class Demand:
 def voltage_parts(
     network: Network, v_pu: pd.DataFrame, predicted_pu: pd.Series, demand: Demand, nodes: Mapping[str, str]
 ) -> VoltageParts:
-    """Take measured voltages apart.
+    """Decompose measured voltages.
 
     Args:
         v_pu: [samples, nodes], the slack included.
@@ -75,11 +75,11 @@ def voltage_parts(
 
 
 def predicted_supply(supply_pu: pd.Series, forecast_pu: pd.Series, adopted: pd.DatetimeIndex) -> pd.Series:
-    """The supply voltage that the plan in force expects at each sample.
+    """The supply voltage (p.u.) that the plan in force expects at each sample.
 
     Args:
         supply_pu, forecast_pu: measured, and expected day-ahead, at each sample.
-        adopted: when the MPC runs began whose plans came into force, ascending.
+        adopted: start times of the MPC runs whose plans came into force, ascending.
     """
     if adopted.empty:
         return forecast_pu

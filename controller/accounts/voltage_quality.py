@@ -1,8 +1,8 @@
-"""How well measured voltages kept their limits: single samples, and their means of ten minutes as in EN 50160.
+"""Compliance of measured voltages with their limits: single samples, and ten-minute means as in EN 50160.
 
-Voltages come as tables [samples, nodes besides the slack] indexed by time; an empty cell was not measured and counts
-nowhere. Every pair of a node and a sample, or of a node and an interval, counts for itself. A sample belongs to the
-interval in which it was taken, the one on the boundary to the later.
+Voltages are tables [samples, nodes besides the slack] indexed by time; an empty cell was not measured and is not
+counted. Every pair of a node and a sample, or of a node and an interval, counts once. A sample belongs to the interval
+in which it was taken; one on the boundary belongs to the later interval.
 """
 
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ import pandas as pd
 
 INTERVAL = "10min"
 OUTSIDE_10MIN, OUTSIDE = 0.01, 0.05
-"""Shares of the means and of the samples that may lie outside."""
+"""Shares of the means and of the samples that may be outside."""
 WORST_MEAN_PU, WORST_PU = 0.005, 0.008
-"""How far beyond its limit the worst mean and the worst sample may lie."""
+"""Largest excess over the limit of the worst mean and of the worst sample."""
 
 
 @dataclass(frozen=True)
 class VoltageQuality:
-    """Counts of pairs, and the worst excess beyond a limit (≥ 0); extremes are None where nothing was measured.
+    """Counts of pairs, and the worst excess over a limit (≥ 0); extremes are None if nothing was measured.
 
     Attributes:
         unmeasured: pairs of node and sample without a value.
-        any_node_10min: intervals in which at least one node's mean is outside.
+        any_node_10min: intervals in which the mean of at least one node is outside.
     """
 
     v_min_pu: float | None
@@ -39,7 +39,7 @@ class VoltageQuality:
 
 
 def judged(v_pu: pd.DataFrame, v_min_pu: float, v_max_pu: float) -> VoltageQuality:
-    """Count and measure against the limits of the configuration, without any margin."""
+    """Counts and extremes relative to the limits of the configuration, without any margin."""
     means = ten_minute_means(v_pu)
     samples_beyond, means_beyond = (beyond(table, v_min_pu, v_max_pu).to_numpy(float) for table in (v_pu, means))
     measured = v_pu.to_numpy(float)
@@ -59,10 +59,10 @@ def judged(v_pu: pd.DataFrame, v_min_pu: float, v_max_pu: float) -> VoltageQuali
 
 
 def ten_minute_means(v_pu: pd.DataFrame) -> pd.DataFrame:
-    """Mean of what was measured in each interval, [intervals, nodes], indexed by their begins."""
+    """Mean of the measured values in each interval, [intervals, nodes], indexed by the start of the interval."""
     return v_pu.groupby(pd.DatetimeIndex(v_pu.index).floor(INTERVAL)).mean()
 
 
 def beyond(v_pu: pd.DataFrame, v_min_pu: float, v_max_pu: float) -> pd.DataFrame:
-    """How far each value lies beyond its nearer limit: > 0 outside, ≤ 0 within, empty where nothing was measured."""
+    """Excess of each value over its nearer limit (p.u.): > 0 outside, ≤ 0 within, NaN where nothing was measured."""
     return (v_pu - v_max_pu).where(v_pu > (v_min_pu + v_max_pu) / 2, v_min_pu - v_pu).where(v_pu.notna())

@@ -17,7 +17,15 @@ from typing import Any
 
 from controller.process.modes import Mode
 from controller.process.talk import Follower, FollowerError, LineClient, running_module
-from controller.simulation.master import CONTROLLER, GUARDIAN, Addresses, Job, guardian_opening, opening, started_plant
+from controller.simulation.master import (
+    CONTROLLER,
+    GUARDIAN,
+    Addresses,
+    Job,
+    controller_opening,
+    guardian_opening,
+    started_plant,
+)
 from realtime.timing import POLL_S, REQUEST_TIMEOUT_S
 
 OPERATOR = "operator"
@@ -140,7 +148,7 @@ class FaultedRun:
         successor = await self._stack.enter_async_context(
             running_module(CONTROLLER, (), self.folder / "controller.log")
         )
-        base = opening(self.job, self.folder, self.addresses)
+        base = controller_opening(self.job, self.folder, self.addresses)
         opened = await successor.ask({"open": {**base, "at_s": self.now_s, **self.words, **words}})
         self.restarts_s.append(time.monotonic() - began_s)
         self.controller, self.led.mode, self.led.port = successor, None, opened["live_port"]
@@ -225,7 +233,7 @@ async def open_faulted_run(job: Job, folder: Path, poll_s: float = POLL_S, **wor
         faulted = FaultedRun(job, folder, plant, addresses, poll_s, told, controller=first, _guardian=guardian)
         stack.push_async_callback(faulted.close)
         await guardian.ask({"open": guardian_opening(job, folder, addresses)})
-        opened = await first.ask({"open": {**opening(job, folder, addresses), "at_s": 0.0, **told}})
+        opened = await first.ask({"open": {**controller_opening(job, folder, addresses), "at_s": 0.0, **told}})
         faulted.led.port = opened["live_port"]
         await faulted.arm()
         yield faulted

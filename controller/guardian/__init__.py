@@ -1,1 +1,3 @@
-"""The guardian: a small process that brings converters to their safe state when the service falls silent."""
+"""The guardian: a small process that puts converters into their safe state when the service stops giving signs of
+life.
+"""

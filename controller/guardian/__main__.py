@@ -1,7 +1,7 @@
 """``python -m controller.guardian CONFIG --state DIR``: the guardian in real time, until SIGTERM.
 
-Exit codes as of ``gridlab``: 0 it was stopped, 1 it failed, 2 bad input. No library of optimisation is
-loaded. The service manager is told after every look at the heartbeat.
+Exit code 0: stopped, 1: failed, 2: bad input. No optimisation library is loaded. The service manager gets a watchdog
+message after every check of the heartbeat.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from controller.guardian.guardian import GuardianSetup, on_duty, run_guardian
+from controller.guardian.guardian import GuardianSetup, realtime_setup, run_guardian
 from controller.process.clocks import WallClock
 from controller.process.systemd import READY, STOPPING, WATCHDOG, notify
 from core.errors import GridlabError, InputError
@@ -22,11 +22,11 @@ FAILED, BAD_INPUT = 1, 2
 
 
 def main() -> int:
-    """Guard; the exit code."""
-    given = _parser().parse_args()
+    """Run the guardian; returns the exit code."""
+    args = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        asyncio.run(_guard(on_duty(load_config(given.config), given.config, given.state)))
+        asyncio.run(_guard(realtime_setup(load_config(args.config), args.config, args.state)))
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
@@ -37,12 +37,10 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    text = "Writes the safe state to every converter of a scenario when its service falls silent."
+    text = "Puts every converter of a scenario into its safe state when its service stops giving signs of life."
     parser = argparse.ArgumentParser(prog="gridlab guardian", description=text)
-    parser.add_argument("config", type=Path, help="scenario, a YAML file; that of the service")
-    parser.add_argument(
-        "--state", type=Path, default=Path("state"), help="folder of what outlives a run (default state)"
-    )
+    parser.add_argument("config", type=Path, help="scenario of the service, a YAML file")
+    parser.add_argument("--state", type=Path, default=Path("state"), help="state folder of the service (default state)")
     return parser
 
 
@@ -50,7 +48,7 @@ async def _guard(setup: GuardianSetup) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run_guardian(setup, WallClock(), stop, looked=partial(notify, READY, WATCHDOG))
+    await run_guardian(setup, WallClock(), stop, on_step=partial(notify, READY, WATCHDOG))
     notify(STOPPING)
 
 

@@ -1,13 +1,13 @@
-"""``python -m controller.guardian.follow``: the guardian of a simulated run, led by a clock master over stdin.
+"""``python -m controller.guardian.follow``: the guardian of a simulated run, controlled by a clock master over stdin.
 
 | request | answer |
 |---|---|
-| ``{"open": {…}}``, see :class:`Opening` | ``{"guarding": number of converters}`` |
+| ``{"open": {…}}``, see :class:`GuardianOpening` | ``{"guarding": number of converters}`` |
 | ``{"tick": t}``, at ``t`` seconds since the start | ``{"took_over": bool, "outcomes": {converter: outcome}}`` |
 
-``took_over`` stays true, with the outcomes of the last attempts, until a new writer has begun. What cannot be done is
-answered by ``{"error": text}``, and it ends; so it does when stdin ends. While virtual time stands nothing is tried
-again: a tick is one attempt at each converter that is not yet known to be safe.
+``took_over`` stays true, with the outcomes of the last attempts, until a new writer is active. A request that fails is
+answered by ``{"error": text}``, and the process ends; it also ends when stdin ends. Between two ticks virtual time
+stands still and nothing is retried: a tick is one attempt at each converter that is not yet known to be safe.
 """
 
 import asyncio
@@ -27,11 +27,11 @@ from realtime.timing import WRITE_S
 
 
 @dataclass(frozen=True)
-class Opening:
-    """What a clock master says first.
+class GuardianOpening:
+    """The first request of the clock master.
 
-    ``addresses``: where each device listens, {host, port, unit} or {url} by name. ``state``: where the controller of
-    the run writes its heartbeat. ``start``: of virtual time, ISO 8601 with zone.
+    ``addresses``: where each device listens, {host, port, unit} or {url} by name. ``state``: the folder where the
+    controller of the run writes its heartbeat. ``start``: start of virtual time, ISO 8601 with zone.
     """
 
     config: str
@@ -41,40 +41,40 @@ class Opening:
     silence_s: float = SILENCE_S
 
     def setup(self) -> GuardianSetup:
-        """What the guardian is made of."""
+        """The guardian's setup."""
         path = Path(self.config)
         config = at_addresses(load_config(path), self.addresses)
         return GuardianSetup(config, path, Path(self.state), patience_s=WRITE_S, silence_s=self.silence_s)
 
 
-class Session:
-    """One run."""
+class GuardianSession:
+    """The guardian of one run."""
 
     def __init__(self) -> None:
         self._clock: SteppedClock
         self._guardian: Guardian | None = None
 
     async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Do what the clock master asks.
+        """Execute one request.
 
         Raises:
-            GridlabError, OSError, ValueError: it cannot be done.
+            GridlabError, OSError, ValueError: it failed.
         """
         match request:
             case {"open": dict(opening)}:
-                return await self._open(Opening(**opening))
+                return await self._open(GuardianOpening(**opening))
             case {"tick": int() | float() as t_s} if self._guardian:
                 self._clock.advance_to(t_s)
                 outcomes = await self._guardian.step()
-                return {"took_over": self._guardian.stands_in, "outcomes": outcomes}
+                return {"took_over": self._guardian.has_taken_over, "outcomes": outcomes}
         raise GridlabError(f"guardian: asked {request}, allowed open, then tick")
 
     async def close(self) -> None:
-        """Give up what is under way."""
+        """Cancel the releases in progress."""
         if self._guardian:
             await self._guardian.close()
 
-    async def _open(self, opening: Opening) -> Mapping[str, Any]:
+    async def _open(self, opening: GuardianOpening) -> Mapping[str, Any]:
         self._clock, setup = SteppedClock(datetime.fromisoformat(opening.start)), opening.setup()
         guardian = Guardian(setup, self._clock)
         await guardian.check()
@@ -83,7 +83,7 @@ class Session:
 
 
 async def _guard() -> None:
-    session = Session()
+    session = GuardianSession()
     try:
         await follow(session)
     finally:
@@ -91,7 +91,7 @@ async def _guard() -> None:
 
 
 def main() -> None:
-    """Guard until stdin ends."""
+    """Run until stdin ends."""
     log_to_stderr()
     asyncio.run(_guard())
 

@@ -1,7 +1,7 @@
-"""The guardian of a service: looks at its heartbeat, and stands in for it when it falls silent.
+"""The guardian of a service: it watches the heartbeat, and takes over when the service stops giving signs of life.
 
-It shares nothing with the service but the machine, the configuration file and a folder, so that what stops the one does
-not stop the other. It can do one thing only: release converters to their own safe state.
+It shares with the service only the machine, the configuration file and a folder, so that a failure of one does not stop
+the other. It can do one thing only: release converters to their own safe state.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.guardian.release import GuardedConverter
-from controller.guardian.trail import Trail
-from controller.guardian.watching import SILENCE_S, UNKNOWN_EPOCH, Action, Watching, watch
+from controller.guardian.trail import GuardianRecords
+from controller.guardian.watching import SILENCE_S, UNKNOWN_EPOCH, Action, WatchState, watch
 from controller.process.heartbeat import Takeover, boot_id, read_heartbeat
 from controller.process.lock import exclusive_lock
 from core.config import Config
@@ -26,19 +26,20 @@ from realtime.timing import LEASE_S
 _log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
-"""Between two looks at the heartbeat, and two attempts at a device."""
+"""Time (s) between two checks of the heartbeat, and between two attempts at a device."""
 LOCK = "guardian.lock"
 
 
 @dataclass(frozen=True)
 class GuardianSetup:
-    """What a guardian is made of.
+    """Settings of a guardian.
 
     Attributes:
-        path: where ``config`` was read from.
+        path: the file that ``config`` was read from.
         state: the state folder of the service.
-        boot: of heartbeats whose clock is comparable with ours; None in virtual time.
-        patience_s: real time that a step waits for devices; one that takes longer is not forgotten.
+        boot: boot id of heartbeats whose clock is comparable with ours; None in virtual time.
+        patience_s: real time that a step waits for devices; slower ones are awaited in the next steps.
+        silence_s: time without a heartbeat after which it takes over.
     """
 
     config: Config
@@ -50,11 +51,11 @@ class GuardianSetup:
 
 
 class Guardian:
-    """See the module. It owns no time: whoever drives it calls :meth:`step`.
+    """Watches one service and releases its converters; it has no timer: the caller calls :meth:`step`.
 
     Attributes:
         guarded: the converters of the configuration, by name.
-        outcomes: of the last attempts since it took over, by converter; empty while it does not stand in.
+        outcomes: of the last attempts since it took over, by converter; empty before.
     """
 
     def __init__(self, setup: GuardianSetup, clock: Clock) -> None:
@@ -62,26 +63,26 @@ class Guardian:
         self._setup, self._clock = setup, clock
         self._site = Site(setup.path.parent, setup.config.grid.voltage_v, clock)
         self._converters = tuple(setup.config.converters.values())
-        self._trail = Trail(setup.state, clock)
+        self._records = GuardianRecords(setup.state, clock)
         self.guarded = {
-            device.name: GuardedConverter(device, self._site, self._trail, setup.state) for device in self._converters
+            device.name: GuardedConverter(device, self._site, self._records, setup.state) for device in self._converters
         }
-        self._watching = Watching()
+        self._watching = WatchState()
         self._overtaken: int | None = None
         self._pending: set[str] = set()
         self._until_s = 0.0
         self._running: dict[str, asyncio.Task[Outcome]] = {}
 
     @property
-    def stands_in(self) -> bool:
-        """Whether it has taken over and no new writer has begun."""
+    def has_taken_over(self) -> bool:
+        """Whether it has taken over and no new writer is active yet."""
         return self._overtaken is not None
 
     async def check(self) -> None:
-        """Try what will be needed; no device is touched.
+        """Check that all settings can be used; no device is contacted.
 
         Raises:
-            InputError: no converter, or a register map, certificate or key that cannot be used.
+            InputError: there is no converter, or a register map, certificate or key cannot be used.
         """
         if not self._converters:
             raise InputError([Fault(str(self._setup.path), "devices", "no converter", "at least one converter")])
@@ -89,13 +90,15 @@ class Guardian:
             pass
 
     async def step(self) -> Mapping[str, Outcome]:
-        """Look once, and do what follows from it; the outcomes so far."""
+        """Check the heartbeat once and act on it; returns the outcomes so far."""
         before, now_s = self._watching, self._clock.monotonic_s()
         found = read_heartbeat(self._setup.state)
         self._watching, action = watch(before, found, now_s, self._setup.boot, self._setup.silence_s)
         match action:
             case Action.TAKE_OVER:
-                await self._assume(self._watching.overtaken or UNKNOWN_EPOCH, now_s, again=before.overtaken is not None)
+                await self._take_over(
+                    self._watching.overtaken or UNKNOWN_EPOCH, now_s, again=before.overtaken is not None
+                )
             case Action.STEP_BACK:
                 await self._step_back()
         if self._overtaken is not None and (self._pending or self._running):
@@ -103,19 +106,19 @@ class Guardian:
         return dict(self.outcomes)
 
     async def close(self) -> None:
-        """Give up what is under way."""
+        """Cancel the releases in progress."""
         await self._cancel()
-        self._trail.close()
+        self._records.close()
 
-    async def _assume(self, overtaken: int, now_s: float, *, again: bool) -> None:
-        """An attempt that is under way says nothing of what the old writer has done since."""
-        said = "the writer that was overtaken is back" if again else f"no cycle for {self._setup.silence_s:g} s"
-        _log.warning("%s: releasing %d converters", said, len(self.guarded))
+    async def _take_over(self, overtaken: int, now_s: float, *, again: bool) -> None:
+        """Start releasing. Attempts in progress are cancelled: they do not tell what the old writer has done since."""
+        why = "the writer that was overtaken is back" if again else f"no cycle for {self._setup.silence_s:g} s"
+        _log.warning("%s: releasing %d converters", why, len(self.guarded))
         await self._cancel()
         self._overtaken, self._until_s = overtaken, now_s + LEASE_S
         self._pending = set(self.guarded)
         self.outcomes.clear()
-        await self._trail.note("takeover", f"epoch {overtaken}: {said}")
+        await self._records.note("takeover", f"epoch {overtaken}: {why}")
 
     async def _step_back(self) -> None:
         if self._overtaken is None:
@@ -124,27 +127,27 @@ class Guardian:
         self._pending.clear()
         self.outcomes.clear()
         await self._cancel()
-        for ward in self.guarded.values():
-            ward.released = None
+        for converter in self.guarded.values():
+            converter.released = None
         _log.info("a new writer has begun: stepping back")
-        await self._trail.note("stepped back", f"epoch {overtaken} has a successor")
+        await self._records.note("stepped back", f"epoch {overtaken} has a successor")
 
     async def _release(self, overtaken: int, now_s: float) -> None:
-        """Attempts at all that are not known to be safe and not still busy with the last one."""
+        """Attempt a release of every converter that is not known to be safe and not busy with an earlier attempt."""
         for name in self._pending - self._running.keys():
             self._running[name] = asyncio.create_task(self.guarded[name].release(overtaken, "guardian"))
         await asyncio.wait(self._running.values(), timeout=self._setup.patience_s)
         if self._collect():
-            epoch = max(ward.epoch for ward in self.guarded.values())
-            released = {name: ward.released for name, ward in self.guarded.items() if ward.released}
+            epoch = max(converter.epoch for converter in self.guarded.values())
+            released = {name: converter.released for name, converter in self.guarded.items() if converter.released}
             now, outcomes = self._clock.now(), dict(self.outcomes)
-            await self._trail.tell(Takeover(overtaken, epoch, now, outcomes, released, self._setup.boot))
+            await self._records.write_takeover(Takeover(overtaken, epoch, now, outcomes, released, self._setup.boot))
         if self._pending and now_s >= self._until_s:
-            _log.error("not known to be safe, but their leases have ended: %s", ", ".join(sorted(self._pending)))
+            _log.error("not known to be safe, but their leases have expired: %s", ", ".join(sorted(self._pending)))
             self._pending.clear()
 
     def _collect(self) -> bool:
-        """Take what has ended; whether anything is new."""
+        """Collect the outcomes of finished attempts; whether any has changed."""
         before = dict(self.outcomes)
         for name in [name for name, task in self._running.items() if task.done()]:
             outcome = self._running.pop(name).result()
@@ -163,15 +166,15 @@ class Guardian:
 
 
 async def run_guardian(
-    setup: GuardianSetup, clock: Clock, stop: asyncio.Event, looked: Callable[[], None] = lambda: None
+    setup: GuardianSetup, clock: Clock, stop: asyncio.Event, on_step: Callable[[], None] = lambda: None
 ) -> None:
-    """Guard in real time until ``stop`` is set.
+    """Run in real time until ``stop`` is set.
 
     Args:
-        looked: called after every step, about once a second: a watchdog of the system may watch the guardian by it.
+        on_step: called after every step, about once a second, e.g. to notify a watchdog.
 
     Raises:
-        InputError: another guardian has this state folder, or see :meth:`Guardian.check`.
+        InputError: another guardian uses this state folder, or see :meth:`Guardian.check`.
     """
     with exclusive_lock(setup.state, LOCK, "guardian"):
         guardian = Guardian(setup, clock)
@@ -182,9 +185,9 @@ async def run_guardian(
                 next_s = clock.monotonic_s() + LOOK_S
                 try:
                     await guardian.step()
-                except Exception:  # whatever became of one step, the next one looks again
+                except Exception:  # a failed step must not end the guardian; the next one tries again
                     _log.exception("step failed")
-                looked()
+                on_step()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(max(next_s - clock.monotonic_s(), 0.0)):
                         await stop.wait()
@@ -192,6 +195,6 @@ async def run_guardian(
             await guardian.close()
 
 
-def on_duty(config: Config, path: Path, state: Path) -> GuardianSetup:
+def realtime_setup(config: Config, path: Path, state: Path) -> GuardianSetup:
     """A setup in the real time of this machine."""
     return GuardianSetup(config, path, state, boot_id())

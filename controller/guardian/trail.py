@@ -1,4 +1,4 @@
-"""Records of a guardian, which never keep it from releasing: neither a full disk nor one that hangs."""
+"""Records of the guardian; neither a full disk nor one that does not respond keeps it from releasing."""
 
 import asyncio
 import logging
@@ -19,11 +19,11 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 TRAIL = "guardian.jsonl"
 RECORD_S = 1.0
-"""How long a release waits for its record."""
+"""How long (s) a release waits for its record."""
 
 
-class Trail:
-    """The audit trail ``guardian.jsonl`` of a state folder, and ``takeover.json``; opened when it is needed."""
+class GuardianRecords:
+    """The audit trail ``guardian.jsonl`` and ``takeover.json`` of a state folder; opened at the first record."""
 
     def __init__(self, state: Path, clock: Clock) -> None:
         self._state, self._clock = state, clock
@@ -32,27 +32,27 @@ class Trail:
         self._lost = False
 
     def close(self) -> None:
-        """Once nothing is released any more."""
+        """Close the file, once nothing is being released any more."""
         self._stack.close()
 
     async def note(self, event: str, detail: str) -> None:
-        """An event that is no release."""
-        await self._kept(lambda: self._opened().note(self._clock.now(), event, detail))
+        """Record an event that is no release."""
+        await self._try_record(lambda: self._opened().note(self._clock.now(), event, detail))
 
     async def begin(self, device: str, reason: str) -> int | None:
-        """Announce a release; its number, None if that could not be recorded."""
+        """Record a release before it is attempted; its number, or None if the record failed."""
         attempt = Attempt(device, None, None, reason, "")
-        numbers = await self._kept(lambda: self._opened().begin(self._clock.now(), [attempt]))
+        numbers = await self._try_record(lambda: self._opened().begin(self._clock.now(), [attempt]))
         return numbers[0] if numbers else None
 
     async def complete(self, number: int | None, outcome: Outcome) -> None:
-        """What became of it."""
+        """Record the outcome of a release."""
         if number is not None:
-            await self._kept(lambda: self._opened().complete(self._clock.now(), {number: outcome}))
+            await self._try_record(lambda: self._opened().complete(self._clock.now(), {number: outcome}))
 
-    async def tell(self, takeover: Takeover) -> None:
-        """For the service that comes back."""
-        await self._kept(lambda: takeover.write(self._state))
+    async def write_takeover(self, takeover: Takeover) -> None:
+        """Write ``takeover.json`` for the next service."""
+        await self._try_record(lambda: takeover.write(self._state))
 
     def _opened(self) -> AuditTrail:
         with self._opening:
@@ -60,17 +60,17 @@ class Trail:
                 self._trail = self._stack.enter_context(AuditTrail(self._state / TRAIL))
             return self._trail
 
-    async def _kept(self, write: Callable[[], T]) -> T | None:
-        """That a record is lost is said once, and once that records are back."""
+    async def _try_record(self, write: Callable[[], T]) -> T | None:
+        """Write a record if possible; the first failure and the recovery are logged."""
         try:
             async with asyncio.timeout(RECORD_S):
                 result = await asyncio.to_thread(write)
         except (RecordError, TimeoutError) as error:
             if not self._lost:
-                _log.error("goes on without a record: %s", error or f"the disk took more than {RECORD_S:g} s")
+                _log.error("continues without records: %s", error or f"the disk took more than {RECORD_S:g} s")
             self._lost = True
             return None
         if self._lost:
-            _log.info("records are back")
+            _log.info("records are written again")
             self._lost = False
         return result

@@ -1,16 +1,16 @@
-"""When a guardian takes over, and when it steps back. Pure: what is known, what is found and the time go in.
+"""When a guardian takes over, and when it steps back: a pure function of its state, the heartbeat and the time.
 
-Silence counts from the moment a heartbeat was written, or from when it was first seen if its clock cannot be compared
-with ours: that of an earlier boot, or one ahead of us.
+Silence is counted from the time that a heartbeat was written, or from when it was first seen if its clock is not
+comparable with ours: one of an earlier boot, or one ahead of us.
 
-| found | then |
+| heartbeat | action |
 |---|---|
-| nothing, ever | nothing to guard: no service has been ACTIVE here |
-| ACTIVE | armed; silent for ``silence_s``: take over |
-| OFF, MONITOR | disarmed: such a service has no object that could write |
-| damaged, or gone | silence goes on; a damaged file arms, as nobody knows what it said |
-| ACTIVE again of the epoch that was overtaken | the old writer is back: release again, once per sign of it |
-| ACTIVE of a higher epoch | a new writer has begun: step back, armed again |
+| never any | none: no service has been ACTIVE here |
+| ACTIVE | watch it; take over after ``silence_s`` without a new one |
+| OFF, MONITOR | none: such a service cannot write |
+| damaged, or gone | silence goes on; a damaged file starts it, as its content is unknown |
+| ACTIVE again with the epoch that was overtaken | the old writer is back: release again, once per heartbeat |
+| ACTIVE with a higher epoch | a new writer is active: step back, and watch it |
 """
 
 from dataclasses import dataclass, replace
@@ -20,13 +20,15 @@ from controller.process.heartbeat import Heartbeat, Sight
 from controller.process.modes import Mode
 
 SILENCE_S = 60.0
-"""Without a completed cycle, before the guardian takes over: two cycles. The leases of 75 s end after that."""
+"""Time (s) without a completed cycle before the guardian takes over: two cycles. The leases (75 s) expire after
+that.
+"""
 UNKNOWN_EPOCH = 0
-"""Below that of any writer."""
+"""Lower than that of any writer."""
 
 
 class Action(StrEnum):
-    """What to do now."""
+    """What the guardian does next."""
 
     NOTHING = "nothing"
     TAKE_OVER = "take over"
@@ -34,13 +36,13 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True)
-class Watching:
-    """What a guardian knows.
+class WatchState:
+    """What the guardian knows of the service.
 
     Attributes:
-        heartbeat: the newest good one.
-        alive_s: from when silence counts; None while there is nobody to guard.
-        overtaken: epoch of the writer that the guardian stands in for; None while it does not.
+        heartbeat: the newest valid one.
+        alive_s: time from which silence is counted; None while there is no writer to watch.
+        overtaken: epoch of the writer that the guardian has replaced; None if it has not taken over.
     """
 
     heartbeat: Heartbeat | None = None
@@ -49,28 +51,28 @@ class Watching:
 
 
 def watch(
-    known: Watching, found: Heartbeat | Sight, now_s: float, boot: str | None, silence_s: float = SILENCE_S
-) -> tuple[Watching, Action]:
-    """What is known after a look at the heartbeat, and what to do.
+    known: WatchState, found: Heartbeat | Sight, now_s: float, boot: str | None, silence_s: float = SILENCE_S
+) -> tuple[WatchState, Action]:
+    """The state after a check of the heartbeat, and the action to take.
 
     Args:
-        now_s: on the clock of ``boot`` that heartbeats carry.
+        now_s: on the clock of ``boot`` that heartbeats use.
     """
     action = Action.NOTHING
     if isinstance(found, Heartbeat) and found != known.heartbeat:
-        known, action = _heard(known, found, now_s, boot)
+        known, action = _on_new_heartbeat(known, found, now_s, boot)
     elif found is Sight.DAMAGED and known.alive_s is None and known.overtaken is None:
         known = replace(known, alive_s=now_s)
     if known.alive_s is not None and now_s - known.alive_s >= silence_s:
         overtaken = known.heartbeat.epoch if known.heartbeat else UNKNOWN_EPOCH
-        return Watching(known.heartbeat, overtaken=overtaken), Action.TAKE_OVER
+        return WatchState(known.heartbeat, overtaken=overtaken), Action.TAKE_OVER
     return known, action
 
 
-def _heard(known: Watching, found: Heartbeat, now_s: float, boot: str | None) -> tuple[Watching, Action]:
+def _on_new_heartbeat(known: WatchState, found: Heartbeat, now_s: float, boot: str | None) -> tuple[WatchState, Action]:
     if found.mode is not Mode.ACTIVE:
-        return Watching(found), Action.NOTHING
+        return WatchState(found), Action.NOTHING
     if known.overtaken is not None and found.epoch <= known.overtaken:
         return replace(known, heartbeat=found), Action.TAKE_OVER
     alive_s = min(found.monotonic_s, now_s) if found.boot == boot else now_s
-    return Watching(found, alive_s), Action.STEP_BACK
+    return WatchState(found, alive_s), Action.STEP_BACK

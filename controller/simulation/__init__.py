@@ -1,1 +1,1 @@
-"""Whole days against the simulated plant: the clock master and the accounts of a finished run."""
+"""Closed-loop runs against the simulated plant: the clock master, and the summary of a finished run."""

@@ -14,14 +14,14 @@ from core.errors import Fault, InputError, shown
 from core.load import load_yaml
 
 MEASURING = ("frozen", "sentinel", "nan", "byte_swap", "wrong_scale", "inverted_sign", "clock_stands", "clock_jumps")
-"""What any device of the simulated plant can have."""
+"""Faults of any device of the simulated plant."""
 COMMANDED = ("local", "ignore_writes", "reboot", "trip", "stuck", "derated", "foreign_write")
-"""What a converter can have as well."""
+"""Further faults of a converter."""
 LINK = (
     "down", "flapping", "black_hole", "silent", "late_write", "late", "replay", "garbage", "corrupt", "fewer", "short",
     "cut", "reset", "slow", "sliced",
 )  # fmt: skip
-"""What the link to a device can have."""
+"""Faults of the link to a device."""
 MODBUS_ONLY = ("byte_swap", "fewer")
 NUMBERS = {
     "flapping": "a number > 0 Hz",
@@ -33,13 +33,13 @@ NUMBERS = {
     "clock_jumps": "a number of s",
     "foreign_write": "a whole number 0 … 65535, an epoch",
 }
-"""Faults that take a number, and which; the plant has one of its own for each."""
+"""Faults with a number, and what it may be; the plant has a default for each."""
 KEYS = ("at", "for_s", "device", "fault", "number")
 
 
 @dataclass(frozen=True)
 class FaultEvent:
-    """A device has a fault from ``at`` (aware) for ``for_s``; ``number`` is of the unit that ``NUMBERS`` tells."""
+    """A fault of a device from ``at`` (aware) for ``for_s``; ``NUMBERS`` states the unit of ``number``."""
 
     at: datetime
     for_s: float
@@ -52,7 +52,7 @@ def load_faults(path: Path, config: Config) -> tuple[FaultEvent, ...]:
     """The faults of a file, on the day of the horizon.
 
     Raises:
-        InputError: with everything that is wrong with it.
+        InputError: the file is invalid; lists every fault in it.
     """
     data, faults = load_yaml(path), list[Fault]()
     if not isinstance(data, list):
@@ -63,24 +63,26 @@ def load_faults(path: Path, config: Config) -> tuple[FaultEvent, ...]:
     return tuple(event for event in events if event)
 
 
-def possible(device: Device) -> tuple[str, ...]:
+def possible_faults(device: Device) -> tuple[str, ...]:
     """The faults that a device, or the link to it, can have."""
     faults = (*MEASURING, *(() if isinstance(device, ModbusMeter) else COMMANDED), *LINK)
     return tuple(f for f in faults if not (isinstance(device, OpcUaConverter) and f in MODBUS_ONLY))
 
 
-def due(events: Sequence[FaultEvent], start: datetime, t_s: float, period_s: float) -> Iterator[Mapping[str, Any]]:
-    """What the plant is to be told in the cycle at ``t_s``: faults that begin or end within its ``period_s``.
+def fault_requests(
+    events: Sequence[FaultEvent], start: datetime, t_s: float, period_s: float
+) -> Iterator[Mapping[str, Any]]:
+    """Requests to the plant in the cycle at ``t_s``: faults that begin or end within its ``period_s``.
 
-    The first cycle is told of those that began before the run.
+    The first cycle also starts the faults that began before the run.
     """
     for event in events:
-        begins_s = (event.at - start).total_seconds()
-        if begins_s < 0 < begins_s + event.for_s:
-            begins_s, ends_s = 0.0, begins_s + event.for_s
+        begin_s = (event.at - start).total_seconds()
+        if begin_s < 0 < begin_s + event.for_s:
+            begin_s, end_s = 0.0, begin_s + event.for_s
         else:
-            ends_s = begins_s + event.for_s
-        for when_s, on in ((begins_s, True), (ends_s, False)):
+            end_s = begin_s + event.for_s
+        for when_s, on in ((begin_s, True), (end_s, False)):
             if t_s <= when_s < t_s + period_s:
                 number = {} if event.number is None or not on else {"number": event.number}
                 yield {"fault": event.fault, "device": event.device, "on": on, **number}
@@ -91,38 +93,40 @@ def _event(at: str, item: object, path: Path, config: Config, faults: list[Fault
     if not isinstance(item, dict) or not set(item) <= set(KEYS) or not set(KEYS[:4]) <= set(item):
         faults.append(Fault(str(path), at, shown(item), allowed))
         return None
-    wrong = dict(_wrong(item, config))
-    faults += [Fault(str(path), f"{at}.{key}", shown(item[key]), right) for key, right in wrong.items()]
+    invalid = dict(_invalid(item, config))
+    faults += [
+        Fault(str(path), f"{at}.{key}", shown(item[key]), allowed_value) for key, allowed_value in invalid.items()
+    ]
     instant = _instant(item["at"], config.horizon.date, config.horizon.timezone)
-    if instant is None or wrong:
+    if instant is None or invalid:
         return None
     return FaultEvent(instant, float(item["for_s"]), item["device"], item["fault"], item.get("number"))
 
 
-def _wrong(item: Mapping[str, Any], config: Config) -> Iterator[tuple[str, str]]:
-    """(key, what is allowed) of every entry that is wrong."""
+def _invalid(item: Mapping[str, Any], config: Config) -> Iterator[tuple[str, str]]:
+    """(key, what is allowed) of every invalid entry."""
     if _instant(item["at"], config.horizon.date, config.horizon.timezone) is None:
         yield "at", "a time of day HH:MM:SS in quotes"
-    if not _number(item["for_s"]) or item["for_s"] <= 0:
+    if not _is_number(item["for_s"]) or item["for_s"] <= 0:
         yield "for_s", "a number > 0"
     device, fault = next((d for d in config.devices if d.name == item["device"]), None), item["fault"]
     if device is None:
         yield "device", f"one of {', '.join(d.name for d in config.devices)}"
-    elif fault not in possible(device):
-        yield "fault", f"one of {', '.join(possible(device))}"
-    elif "number" in item and not _fits(fault, item["number"]):
+    elif fault not in possible_faults(device):
+        yield "fault", f"one of {', '.join(possible_faults(device))}"
+    elif "number" in item and not _number_allowed(fault, item["number"]):
         yield "number", NUMBERS.get(fault, f"none for {fault}")
 
 
-def _fits(fault: str, number: object) -> bool:
-    if fault not in NUMBERS or not isinstance(number, int | float) or not _number(number):
+def _number_allowed(fault: str, number: object) -> bool:
+    if fault not in NUMBERS or not isinstance(number, int | float) or not _is_number(number):
         return False
     if fault == "foreign_write":
         return number in range(2**16)
     return fault == "clock_jumps" or number > 0
 
 
-def _number(value: object) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 

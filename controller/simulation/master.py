@@ -1,7 +1,8 @@
-"""The clock master of a simulated run: plant and controller are processes of their own that follow it in lock step.
+"""The clock master of a simulated run: plant, controller and guardian are separate processes that follow it in lock
+step.
 
-Per 30 s of virtual time: the plant advances, then the controller does its cycle over the sockets. Nothing depends on
-how long either takes, so one seed gives one run.
+Per 30 s of virtual time the plant advances, then the controller runs its cycle over the sockets. The result does not
+depend on how long either takes, so one seed gives one run.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.process.talk import LineClient, connection, running_module
-from controller.simulation.faults import FaultEvent, due
+from controller.simulation.faults import FaultEvent, fault_requests
 from core.config import Config
 from core.time import Clock
 
@@ -28,13 +29,13 @@ class Job:
     """A run to simulate.
 
     Attributes:
-        path: where ``config`` was read from.
+        path: the file that ``config`` was read from.
         start, end: aware, within the day of the horizon.
-        coordinate: False for the selfish baseline.
-        margin: in place of that of the configuration, unless None.
-        pace: simulated seconds per second; None is as fast as it goes.
-        server_key: private key of the plant's servers where the configuration asks for security or TLS.
-        live_port: of a live page on this machine; 0 is a free one, None none at all.
+        coordinate: False for the uncoordinated baseline.
+        margin: replaces that of the configuration; None keeps it.
+        pace: simulated seconds per second of wall time; None: as fast as possible.
+        server_key: private key of the plant's servers if the configuration asks for security or TLS.
+        live_port: of a live page on this machine; 0 selects a free one, None serves none.
     """
 
     config: Config
@@ -51,18 +52,18 @@ class Job:
 
     @property
     def period_s(self) -> float:
-        """Of the 30 s cycle."""
+        """Length of a cycle (30 s)."""
         return self.config.schedule.realtime_s
 
     @property
     def cycles(self) -> int:
-        """In all."""
+        """Number of cycles of the run."""
         return round((self.end - self.start).total_seconds() / self.period_s)
 
 
 @dataclass(frozen=True)
 class Moment:
-    """Where a run stands after a cycle; voltages are the worst of the cycle, the cost since the start."""
+    """Progress of a run after a cycle; voltages are the extremes of the cycle, the cost is since the start."""
 
     at: datetime
     share: float
@@ -73,11 +74,11 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """What the processes said when it was over.
+class RunResult:
+    """The answers of the processes at the end.
 
-    ``truths``: the plant without noise at the start, at the last cycle, and at the end. ``interrupted``: the end came
-    early, by a signal.
+    ``truths``: true state of the plant at the start, at the last cycle, and at the end. ``interrupted``: a signal ended
+    the run early.
     """
 
     end: datetime
@@ -91,8 +92,8 @@ class Finished:
 
 async def simulate(
     job: Job, folder: Path, clock: Clock, observe: Callable[[Moment], None], announce: Callable[[int], None]
-) -> Finished:
-    """Run it; the controller's tables are in ``folder`` then. ``announce`` is told the port of the live page.
+) -> RunResult:
+    """Run it; the controller's tables are then in ``folder``. ``announce`` gets the port of the live page.
 
     Raises:
         FollowerError: a process failed.
@@ -102,7 +103,7 @@ async def simulate(
         plant, addresses = await stack.enter_async_context(started_plant(job, folder))
         controller = await stack.enter_async_context(running_module(CONTROLLER, (), folder / "controller.log"))
         guardian = await stack.enter_async_context(running_module(GUARDIAN, (), folder / "guardian.log"))
-        opened = await controller.ask({"open": opening(job, folder, addresses)})
+        opened = await controller.ask({"open": controller_opening(job, folder, addresses)})
         await guardian.ask({"open": guardian_opening(job, folder, addresses)})
         if opened["live_port"] is not None:
             announce(opened["live_port"])
@@ -112,7 +113,7 @@ async def simulate(
 
 
 class _Interrupt:
-    """A first SIGINT or SIGTERM ends the run after the cycle in progress, with its books closed."""
+    """The first SIGINT or SIGTERM ends the run after the current cycle, with complete accounts."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
@@ -127,12 +128,12 @@ class _Interrupt:
             asyncio.get_running_loop().remove_signal_handler(number)
 
     @property
-    def asked(self) -> bool:
-        """Whether it came."""
+    def requested(self) -> bool:
+        """Whether a signal has arrived."""
         return self._event.is_set()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep, but not longer than until it comes."""
+        """Sleep for ``seconds``, or until a signal arrives."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._event.wait()
@@ -156,18 +157,18 @@ class _Run:
         self._first: Mapping[str, Any] = {}
 
     async def cycles(self, stop: _Interrupt) -> int:
-        """All cycles, or those until it is interrupted; how many."""
-        began_s = self._clock.monotonic_s()
+        """Run all cycles, or those until a signal arrives; returns their number."""
+        start_s = self._clock.monotonic_s()
         self._first = await self._plant.ask({"ask": "truth"})
         for k in range(self._job.cycles):
-            await self._keep_pace(k, began_s, stop)
-            if stop.asked and k:
+            await self._keep_pace(k, start_s, stop)
+            if stop.requested and k:
                 return k
             await self._cycle(k)
         return self._job.cycles
 
-    async def finished(self, cycles: int, day_ahead: Mapping[str, Any]) -> Finished:
-        """Let the last cycle's setpoints act for their 30 s, then stop."""
+    async def finished(self, cycles: int, day_ahead: Mapping[str, Any]) -> RunResult:
+        """Let the last cycle's setpoints act for their 30 s, then stop the controller."""
         job, plant = self._job, self._plant
         at_last_cycle = await plant.ask({"ask": "truth"})
         end_s = cycles * job.period_s
@@ -175,7 +176,7 @@ class _Run:
         at_end = await plant.ask({"ask": "truth"})
         stopped = await self._controller.ask({"stop": end_s})
         referee = await plant.ask({"ask": "referee"})
-        return Finished(
+        return RunResult(
             end=job.start + timedelta(seconds=end_s),
             cycles=cycles,
             day_ahead=day_ahead,
@@ -188,31 +189,31 @@ class _Run:
     async def _cycle(self, k: int) -> None:
         job, t_s = self._job, k * self._job.period_s
         await self._plant.ask({"advance_to": t_s})
-        for request in due(job.faults, job.start, t_s, job.period_s):
+        for request in fault_requests(job.faults, job.start, t_s, job.period_s):
             await self._plant.ask(request)
-        seen = await self._controller.ask({"cycle": t_s})
+        answer = await self._controller.ask({"cycle": t_s})
         await self._guardian.ask({"tick": t_s})
-        self._cost += seen["cost_per_h"] * job.period_s / 3600
+        self._cost += answer["cost_per_h"] * job.period_s / 3600
         at, share = job.start + timedelta(seconds=t_s), (k + 1) / job.cycles
-        self._observe(Moment(at, share, seen["v_min_pu"], seen["v_max_pu"], self._cost, seen["mpc"]))
+        self._observe(Moment(at, share, answer["v_min_pu"], answer["v_max_pu"], self._cost, answer["mpc"]))
 
-    async def _keep_pace(self, k: int, began_s: float, stop: _Interrupt) -> None:
+    async def _keep_pace(self, k: int, start_s: float, stop: _Interrupt) -> None:
         if self._job.pace is not None:
-            due_s = began_s + k * self._job.period_s / self._job.pace
+            due_s = start_s + k * self._job.period_s / self._job.pace
             await stop.sleep(max(0.0, due_s - self._clock.monotonic_s()))
 
 
 @asynccontextmanager
 async def started_plant(job: Job, folder: Path) -> AsyncIterator[tuple[LineClient, Addresses]]:
     """The plant in lock step on free ports, and where its devices listen."""
-    async with running_module(PLANT, _plant_words(job, folder), folder / "plant.log") as process:
+    async with running_module(PLANT, _plant_arguments(job, folder), folder / "plant.log") as process:
         ready = await process.receive()
         async with connection("plant", ready["control"]) as plant:
             yield plant, ready["devices"]
 
 
-def opening(job: Job, folder: Path, addresses: Addresses) -> Mapping[str, Any]:
-    """What the controller is told first, see :class:`controller.api.follow.Opening`."""
+def controller_opening(job: Job, folder: Path, addresses: Addresses) -> Mapping[str, Any]:
+    """The first request to the controller, see :class:`controller.api.follow.ControllerOpening`."""
     return {
         "config": str(job.path),
         "folder": str(folder),
@@ -225,11 +226,11 @@ def opening(job: Job, folder: Path, addresses: Addresses) -> Mapping[str, Any]:
 
 
 def guardian_opening(job: Job, folder: Path, addresses: Addresses) -> Mapping[str, Any]:
-    """What the guardian is told first, see :class:`controller.guardian.follow.Opening`."""
+    """The first request to the guardian, see :class:`controller.guardian.follow.GuardianOpening`."""
     return {"config": str(job.path), "state": str(folder), "start": job.start.isoformat(), "addresses": addresses}
 
 
-def _plant_words(job: Job, folder: Path) -> Sequence[str]:
+def _plant_arguments(job: Job, folder: Path) -> Sequence[str]:
     key = () if job.server_key is None else ("--server-key", str(job.server_key))
     start = ("--start", job.start.isoformat(), "--seed", str(job.seed))
     return (

@@ -1,4 +1,4 @@
-"""Command-line words of ``gridlab simulate`` as values, each fault in one line."""
+"""Options of ``gridlab simulate`` as values."""
 
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -65,10 +65,10 @@ class Wanted:
 
 
 def pace(text: str) -> float | None:
-    """``max`` (None), ``realtime``, or a factor such as ``60x``.
+    """``max`` (None), ``realtime`` (1), or a factor such as ``60x``.
 
     Raises:
-        InputError: anything else.
+        InputError: any other text.
     """
     if text in PACES:
         return PACES[text]
@@ -82,10 +82,10 @@ def pace(text: str) -> float | None:
 
 
 def margin(text: str | None) -> str | float | None:
-    """``auto``, ``off``, or p.u.; None leaves that of the configuration.
+    """``auto``, ``off``, or a number (p.u.); None keeps that of the configuration.
 
     Raises:
-        InputError: anything else.
+        InputError: any other text.
     """
     if text is None or text in ("auto", "off"):
         return text
@@ -99,10 +99,10 @@ def margin(text: str | None) -> str | float | None:
 
 
 def span(config: Config, begin: str | None, end: str | None) -> tuple[datetime, datetime]:
-    """From and to, aware, of the horizon's day; HH:MM of its local time, ``24:00`` or None is its end.
+    """Start and end (aware) on the horizon's day from HH:MM in its local time; ``24:00`` or None is the end of the day.
 
     Raises:
-        InputError: no such time, not at a step, or not one after the other.
+        InputError: there is no such time, it is not at a step, or the end is not after the start.
     """
     horizon = config.horizon
     axis = TimeAxis.day(horizon.date, horizon.timezone, horizon.step_min)

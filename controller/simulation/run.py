@@ -1,4 +1,4 @@
-"""``gridlab simulate``: a closed-loop run from its processes to summary.json and the report."""
+"""``gridlab simulate``: a closed-loop run, from its processes to summary.json and the report."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -12,7 +12,7 @@ from controller.process.talk import FollowerError
 from controller.report import write_report
 from controller.runs.directory import first_free, publish, write_summary, written
 from controller.runs.summaries import described
-from controller.simulation.master import Finished, Job, Moment, simulate
+from controller.simulation.master import Job, Moment, RunResult, simulate
 from core.load import fingerprint
 from core.time import Clock
 from realtime.timing import CYCLE_DEADLINE_S
@@ -21,15 +21,15 @@ from realtime.timing import CYCLE_DEADLINE_S
 def run_simulation(
     job: Job, run_path: Path, clock: Clock, observe: Callable[[Moment], None], announce: Callable[[int], None]
 ) -> dict[str, Any]:
-    """Simulate, write the run directory, and return its summary.
+    """Simulate, write the run directory, and return the summary.
 
     Raises:
-        InputError: a series is faulty.
-        FollowerError: plant or controller failed.
+        InputError: a series is invalid.
+        FollowerError: plant, controller or guardian failed.
     """
     began_s = clock.monotonic_s()
     with written(run_path) as folder:
-        finished = _finished(folder, run_path, lambda: simulate(job, folder, clock, observe, announce))
+        finished = _run_to_end(folder, run_path, lambda: simulate(job, folder, clock, observe, announce))
         summary = {
             "command": "simulate",
             "name": job.config.name,
@@ -55,8 +55,8 @@ def run_simulation(
     return summary
 
 
-def _finished(folder: Path, run_path: Path, run: Callable[[], Coroutine[Any, Any, Finished]]) -> Finished:
-    """The run; what a failed one has left, its logs first of all, stays beside where it would have been."""
+def _run_to_end(folder: Path, run_path: Path, run: Callable[[], Coroutine[Any, Any, RunResult]]) -> RunResult:
+    """Run it; if it fails, its logs and tables are kept in a folder named ``<run>-failed``."""
     try:
         return asyncio.run(run())
     except FollowerError as error:
@@ -65,9 +65,9 @@ def _finished(folder: Path, run_path: Path, run: Callable[[], Coroutine[Any, Any
         raise FollowerError(f"{error}; logs and tables are in {failed}") from error
 
 
-def _ended(job: Job, finished: Finished) -> Ended:
+def _ended(job: Job, finished: RunResult) -> Ended:
     before, last, after = (Truth.model_validate(truth) for truth in finished.truths)
-    books = finished.controller["books"]
+    batteries = finished.controller["books"]
     return Ended(
         config=job.config,
         config_path=job.path,
@@ -75,7 +75,9 @@ def _ended(job: Job, finished: Finished) -> Ended:
         before=before,
         last=last,
         after=after,
-        batteries={name: BatteryAccount.model_validate(kept) for name, kept in books.items() if kept is not None},
+        batteries={
+            name: BatteryAccount.model_validate(account) for name, account in batteries.items() if account is not None
+        },
         cycle_ms=finished.controller["cycle_ms"],
         missed=finished.cycles - sum(ms <= 1e3 * CYCLE_DEADLINE_S for ms in finished.controller["cycle_ms"]),
         referee=RefereeCounts.model_validate(finished.referee),

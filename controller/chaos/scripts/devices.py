@@ -6,7 +6,7 @@ from datetime import datetime
 from controller.chaos.script import Injected, Resources, Script, TrialContext
 from controller.judge.case import Kind
 from controller.process.modes import Mode
-from controller.simulation.faults import possible
+from controller.simulation.faults import possible_faults
 from core.config_devices import ModbusConverter, ModbusMeter, OpcUaConverter, SunspecConverter
 
 MODBUS = (ModbusConverter, SunspecConverter)
@@ -36,7 +36,7 @@ class Switch:
             context.faulted.job.config,
             CONVERTERS if context.random.random() < CONVERTERS_SHARE else (ModbusMeter,),
         )
-        able = [d for d in config.devices if isinstance(d, self.devices) and self.fault in possible(d)]
+        able = [d for d in config.devices if isinstance(d, self.devices) and self.fault in possible_faults(d)]
         return context.random.choice([d for d in able if isinstance(d, meant)] or able).name
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.guardian.watching import SILENCE_S, Action, Watching, watch
+from controller.guardian.watching import SILENCE_S, Action, WatchState, watch
 from controller.process.heartbeat import Heartbeat, Sight
 from controller.process.modes import Mode
 
@@ -22,7 +22,7 @@ class Eyes:
     """Looks one after the other."""
 
     def __init__(self) -> None:
-        self.known = Watching()
+        self.known = WatchState()
 
     def look(self, found: Heartbeat | Sight, now_s: float) -> Action:
         self.known, action = watch(self.known, found, now_s, BOOT)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.simulation.faults import NUMBERS, FaultEvent, due, load_faults, possible
+from controller.simulation.faults import NUMBERS, FaultEvent, fault_requests, load_faults, possible_faults
 from core.config import Config
 from core.errors import InputError
 from sim_plant import faults as plant_faults
@@ -73,9 +73,11 @@ def test_the_plant_is_said_when_a_fault_begins_and_ends(tmp_path: Path, gridlab9
     start = events[0].at - timedelta(seconds=60)
     begins = {"fault": "slow", "device": "n4_converter", "on": True, "number": 2}
     ends = {"fault": "slow", "device": "n4_converter", "on": False}
-    told = {t_s: list(due(events, start, t_s, 30.0)) for t_s in range(0, 240, 30)}
+    told = {t_s: list(fault_requests(events, start, t_s, 30.0)) for t_s in range(0, 240, 30)}
     assert {t_s: requests for t_s, requests in told.items() if requests} == {60: [begins], 180: [ends]}
-    assert list(due(events, start + timedelta(seconds=100), 0.0, 30.0)) == [begins], "it began before the run"
+    assert list(fault_requests(events, start + timedelta(seconds=100), 0.0, 30.0)) == [begins], (
+        "it began before the run"
+    )
 
 
 def test_the_plant_knows_every_name(gridlab9_config: Config) -> None:
@@ -85,5 +87,5 @@ def test_the_plant_knows_every_name(gridlab9_config: Config) -> None:
             "opcua_converter": plant_faults.OPCUA_FAULTS,
         }.get(device.kind, plant_faults.CONVERTER_FAULTS)
         link = set(LinkFault) - ({LinkFault.FEWER} if device.kind == "opcua_converter" else set())
-        assert set(possible(device)) == {*own, *link}
+        assert set(possible_faults(device)) == {*own, *link}
     assert {*LINK_NUMBERS, "derated", "wrong_scale", "clock_jumps", "foreign_write"} == set(NUMBERS)
