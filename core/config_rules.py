@@ -195,12 +195,12 @@ def _converters(config: Config) -> Iterator[Broken]:
             yield Broken(f"prosumers[{k}].converter", shown(name), allowed)
 
 
-def _twice(path: str, field: str, sections: Iterable[Section]) -> Iterator[Broken]:
+def _twice(path: str, key: str, sections: Iterable[Section]) -> Iterator[Broken]:
     first: dict[str, int] = {}
     for k, section in enumerate(sections):
-        name = getattr(section, field, None)
+        name = getattr(section, key, None)
         if name is not None and first.setdefault(name, k) != k:
-            yield Broken(f"{path}[{k}].{field}", shown(name), f"a {field} that {path}[{first[name]}] does not have")
+            yield Broken(f"{path}[{k}].{key}", shown(name), f"a {key} that {path}[{first[name]}] does not have")
 
 
 def _devices(config: Config, exists: FileExists) -> Iterator[Broken]:

@@ -205,11 +205,11 @@ class FrameLog:
 
     def _line(self, event: FrameVerdict | StateChange) -> Mapping[str, object]:
         instant = (self._start + timedelta(seconds=event.t_s)).isoformat()
-        what = {"state": event.state} if isinstance(event, StateChange) else _verdict_fields(event)
+        what = {"state": event.state} if isinstance(event, StateChange) else _of_verdict(event)
         return {"schema_version": 1, "time": instant, "device": event.device, **what}
 
 
-def _verdict_fields(verdict: FrameVerdict) -> Mapping[str, object]:
+def _of_verdict(verdict: FrameVerdict) -> Mapping[str, object]:
     frame = verdict.frame
     return {
         "p_kw": _number(frame.s_kva.real),

@@ -66,7 +66,7 @@ class GuardianSession:
             case {"tick": int() | float() as t_s} if self._guardian:
                 self._clock.advance_to(t_s)
                 outcomes = await self._guardian.step()
-                return {"took_over": self._guardian.has_taken_over, "outcomes": outcomes}
+                return {"took_over": self._guardian.is_writer, "outcomes": outcomes}
         raise GridlabError(f"guardian: asked {request}, allowed open, then tick")
 
     async def close(self) -> None:

@@ -74,7 +74,7 @@ class Guardian:
         self._running: dict[str, asyncio.Task[Outcome]] = {}
 
     @property
-    def has_taken_over(self) -> bool:
+    def is_writer(self) -> bool:
         """Whether it has taken over and no new writer is active yet."""
         return self._overtaken is not None
 
@@ -96,7 +96,7 @@ class Guardian:
         self._watching, action = watch(before, found, now_s, self._setup.boot, self._setup.silence_s)
         match action:
             case Action.TAKE_OVER:
-                await self._take_over(
+                await self._become_writer(
                     self._watching.overtaken or UNKNOWN_EPOCH, now_s, again=before.overtaken is not None
                 )
             case Action.STEP_BACK:
@@ -110,7 +110,7 @@ class Guardian:
         await self._cancel()
         self._records.close()
 
-    async def _take_over(self, overtaken: int, now_s: float, *, again: bool) -> None:
+    async def _become_writer(self, overtaken: int, now_s: float, *, again: bool) -> None:
         """Start releasing. Attempts in progress are cancelled: they do not tell what the old writer has done since."""
         why = "the writer that was overtaken is back" if again else f"no cycle for {self._setup.silence_s:g} s"
         _log.warning("%s: releasing %d converters", why, len(self.guarded))

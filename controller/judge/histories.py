@@ -209,17 +209,17 @@ def _telemetry(path: Path) -> Mapping[str, Sequence[dict[str, Any]]]:
     with closing(
         sqlite3.connect(f"{path.resolve().as_uri()}?{'mode=ro' if live else 'immutable=1'}", uri=True)
     ) as file:
-        return {name: _points(file, name, fields) for name, fields in _POINTS.items()}
+        return {name: _points(file, name, columns) for name, columns in _POINTS.items()}
 
 
-def _points(file: sqlite3.Connection, table: str, fields: Sequence[str]) -> list[dict[str, Any]]:
+def _points(file: sqlite3.Connection, table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
     there = {row[1] for row in file.execute(f"PRAGMA table_info({table})")}
     if not there:
         return []
-    wanted = ", ".join(("time", *(field if field in there else "NULL" for field in fields)))
+    wanted = ", ".join(("time", *(column if column in there else "NULL" for column in columns)))
     rows = file.execute(f"SELECT {wanted} FROM {table} ORDER BY time")
     return [
-        {"time": _EPOCH + timedelta(microseconds=t // 1000), **dict(zip(fields, row, strict=True))} for t, *row in rows
+        {"time": _EPOCH + timedelta(microseconds=t // 1000), **dict(zip(columns, row, strict=True))} for t, *row in rows
     ]
 
 

@@ -19,14 +19,14 @@ HEADERS = {
 
 
 class Guard:
-    """Lets GET pass, and POST to ``posts``, to a loopback name only.
+    """Lets GET pass, and POST to ``orders``, to a loopback name only.
 
     A page whose name was made to resolve to 127.0.0.1 asks for another host; any other page of a browser tells its
     origin.
     """
 
-    def __init__(self, app: ASGIApp, posts: Collection[str] = ()) -> None:
-        self._app, self._posts = app, posts
+    def __init__(self, app: ASGIApp, orders: Collection[str] = ()) -> None:
+        self._app, self._orders = app, orders
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -46,7 +46,7 @@ class Guard:
             return refusal(421, f"host: asked {host!r}, allowed {' or '.join(HOSTS)}")
         if origin is not None and origin != f"http://{host}":
             return refusal(403, f"origin: asked {origin!r}, allowed http://{host}")
-        allowed = "POST" if scope["path"] in self._posts else "GET"
+        allowed = "POST" if scope["path"] in self._orders else "GET"
         if scope["method"] != allowed:
             return refusal(405, f"method: asked {scope['method']}, allowed {allowed}", allow=allowed)
         return None

@@ -115,7 +115,7 @@ def live_app(state: LiveState, routes: Sequence[Route] = (), middleware: Sequenc
             Route("/api/v1/events", get_events),
             *routes,
         ],
-        middleware=[*middleware, Middleware(Guard, posts={r.path for r in routes if "POST" in (r.methods or ())})],
+        middleware=[*middleware, Middleware(Guard, orders={r.path for r in routes if "POST" in (r.methods or ())})],
         exception_handlers={HTTPException: _not_there, Exception: _failed},
     )
     app.router.redirect_slashes = False

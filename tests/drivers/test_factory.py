@@ -23,9 +23,9 @@ SAYS = {"state": 2.0, "p_kw": 1.0, "q_kvar": 0.0, "v_v": 400.0, "s_max_kva": 15.
 METER_SAYS = {"v_v": 400.0, "i_a": 1.0, "p_kw": 1.0, "q_kvar": 0.0, "clock_s": 1529575200.0}
 
 
-def section(**fields: Any) -> Device:
-    rating = {} if fields["kind"] == "modbus_meter" else {"s_max_kva": 15, "ramp_kva_per_s": 0.25}
-    device: Device = TypeAdapter(Device).validate_python({**rating, **fields})
+def section(**keys: Any) -> Device:
+    rating = {} if keys["kind"] == "modbus_meter" else {"s_max_kva": 15, "ramp_kva_per_s": 0.25}
+    device: Device = TypeAdapter(Device).validate_python({**rating, **keys})
     return device
 
 

@@ -29,14 +29,14 @@ def save(tmp_path: Path) -> Save:
     return saved
 
 
-def one(**fields: Any) -> dict[str, Any]:
-    register = {"name": "p_kw", "address": 0, "type": "int16", **fields}
+def one(**keys: Any) -> dict[str, Any]:
+    register = {"name": "p_kw", "address": 0, "type": "int16", **keys}
     return {"schema_version": 1, "name": "m", "registers": [{k: v for k, v in register.items() if v is not ...}]}
 
 
-def two(**fields: Any) -> dict[str, Any]:
+def two(**keys: Any) -> dict[str, Any]:
     data = one(type="float32")
-    data["registers"].append({"name": "q_kvar", "address": 2, "type": "int16", **fields})
+    data["registers"].append({"name": "q_kvar", "address": 2, "type": "int16", **keys})
     return data
 
 
@@ -96,12 +96,12 @@ def test_map_lacks_what_a_device_needs(save: Save) -> None:
     ]
 
 
-def register(**fields: Any) -> Register:
-    return Register(**{"name": "x", "address": 0, "type": "int16", **fields})
+def register(**keys: Any) -> Register:
+    return Register(**{"name": "x", "address": 0, "type": "int16", **keys})
 
 
 @pytest.mark.parametrize(
-    ("fields", "value", "words"),
+    ("keys", "value", "words"),
     [
         ({"type": "int16", "scale": -0.1}, 1.5, (0xFFF1,)),
         ({"type": "uint16"}, 65535, (0xFFFF,)),
@@ -118,9 +118,9 @@ def register(**fields: Any) -> Register:
         ({"type": "float32", "sentinel": -9999.0}, None, (0xC61C, 0x3C00)),
     ],
 )
-def test_words(fields: dict[str, Any], value: float | None, words: tuple[int, ...]) -> None:
-    assert register(**fields).encode(value) == words
-    assert register(**fields).decode(words) == (None if value is None else pytest.approx(value, rel=1e-15))
+def test_words(keys: dict[str, Any], value: float | None, words: tuple[int, ...]) -> None:
+    assert register(**keys).encode(value) == words
+    assert register(**keys).decode(words) == (None if value is None else pytest.approx(value, rel=1e-15))
 
 
 @pytest.mark.parametrize("words", [(0x7F80, 0), (0xFF80, 0), (0x7FC0, 1), (0xFFC1, 0)])
@@ -136,7 +136,7 @@ def test_what_is_not_believed_is_not_available() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "value", "message"),
+    ("keys", "value", "message"),
     [
         ({"unit": "kW", "scale": 0.001}, 40, "n4 x: asked 40 kW, allowed -32.768 … 32.767 kW"),
         ({"unit": "kW", "access": "rw", "min": -10, "max": 10}, 12.0, "n4 x: asked 12 kW, allowed -10 … 10 kW"),
@@ -148,9 +148,9 @@ def test_what_is_not_believed_is_not_available() -> None:
         ({"access": "rw", "min": 0.5}, 0.9, "n4 x: asked 0.9, allowed 0.5"),
     ],
 )
-def test_refusals_say_who_asked_allowed_unit(fields: dict[str, Any], value: float | None, message: str) -> None:
+def test_refusals_say_who_asked_allowed_unit(keys: dict[str, Any], value: float | None, message: str) -> None:
     with pytest.raises(RegisterRangeError) as caught:
-        register(**fields).encode(value, "n4")
+        register(**keys).encode(value, "n4")
     assert str(caught.value).startswith(message)
 
 

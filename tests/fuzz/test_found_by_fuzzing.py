@@ -111,7 +111,7 @@ def test_a_number_that_no_float_can_hold_is_a_codec_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("key", "value"),
     [
         ("p_kw", "1.5"),
         ("p_kw", float("nan")),
@@ -122,7 +122,7 @@ def test_a_number_that_no_float_can_hold_is_a_codec_error() -> None:
         ("time", "2018-06-21T10:00:00"),
     ],
 )
-def test_an_audit_line_of_another_form_is_damage(field: str, value: object, tmp_path: Path) -> None:
+def test_an_audit_line_of_another_form_is_damage(key: str, value: object, tmp_path: Path) -> None:
     line = {
         "seq": 1, "time": "2018-06-21T10:00:00+00:00", "device": "n4", "p_kw": 1.5, "q_kvar": None, "reason": "use",
         "plan_id": "p-1", "outcome": "verified", "schema_version": 1,
@@ -131,6 +131,6 @@ def test_an_audit_line_of_another_form_is_damage(field: str, value: object, tmp_
     path.write_text(json.dumps(line) + "\n")
     (record,) = read_audit(path)
     assert isinstance(record, AuditWrite)
-    path.write_text(json.dumps(line | {field: value}) + "\n")
+    path.write_text(json.dumps(line | {key: value}) + "\n")
     with pytest.raises(DamagedError, match="line 1"):
         list(read_audit(path))

@@ -107,7 +107,7 @@ def guarded(world: World) -> None:
     """The guardian stands in for a service that has been silent for too long, by the heartbeat that both know."""
     beat = read_heartbeat(world.setup.state)
     if isinstance(beat, Heartbeat) and beat.mode is Mode.ACTIVE and world.at_s - beat.monotonic_s >= SILENCE_S:
-        assert world.guardian.has_taken_over, f"4: no guardian at {world.at_s} s, {beat}"
+        assert world.guardian.is_writer, f"4: no guardian at {world.at_s} s, {beat}"
 
 
 def charge_in_band(world: World, ledger: Ledger) -> None:

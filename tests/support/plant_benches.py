@@ -37,8 +37,8 @@ OPCUA = {"kind": "opcua_converter", **RATING}
 METER = {"kind": "modbus_meter", "registers": "registers/sicam_meter.yaml"}
 
 
-def device(name: str, kind: Mapping[str, object], **fields: object) -> Device:
-    return TypeAdapter[Device](Device).validate_python({"name": name, "port": 1, **kind, **fields})
+def device(name: str, kind: Mapping[str, object], **keys: object) -> Device:
+    return TypeAdapter[Device](Device).validate_python({"name": name, "port": 1, **kind, **keys})
 
 
 def plant_of(*devices: Device, **options: Any) -> PlantConfig:
@@ -58,10 +58,10 @@ def plant_of(*devices: Device, **options: Any) -> PlantConfig:
     )
 
 
-def opcua_device(name: str, path: str = "", **fields: object) -> Device:
+def opcua_device(name: str, path: str = "", **keys: object) -> Device:
     kind = {key: value for key, value in OPCUA.items() if key != "port"}
     url = f"opc.tcp://127.0.0.1:4840/{path}"
-    return TypeAdapter[Device](Device).validate_python({"name": name, "url": url, **kind, **fields})
+    return TypeAdapter[Device](Device).validate_python({"name": name, "url": url, **kind, **keys})
 
 
 @asynccontextmanager

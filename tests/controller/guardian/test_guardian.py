@@ -155,7 +155,7 @@ def test_no_takeover_while_heartbeats_come_nor_in_monitor_nor_after_a_stop(tmp_p
                 room.beat(mode=mode)
                 assert [await room.at(t_s + later_s) for later_s in (0, 70, 150)] == [{}] * 3
             assert room.plant.laboratory.recorder.tally.frames.total() == frames
-            assert not room.guardian.has_taken_over
+            assert not room.guardian.is_writer
             assert {path.name for path in room.state.iterdir()} == {"heartbeat.json"}
 
     run(test())
@@ -211,14 +211,14 @@ def test_what_is_not_yet_safe_is_dropped_for_a_new_writer_that_began_in_monitor(
             await room.at(60.0)
             room.beat(mode=Mode.MONITOR)
             assert (await room.at(61.0))["n3_converter"] is Outcome.REJECTED
-            assert room.guardian.has_taken_over
+            assert room.guardian.is_writer
             n3.switch("ignore_writes", on=False)
             room.beat(OLD + 2)
             assert await room.at(62.0) == {}
             assert set((await room.write(OLD + 2)).values()) == {Outcome.VERIFIED}
             assert await room.at(63.0) == {}
             assert room.modes == {ControlState.REMOTE}
-            assert not room.guardian.has_taken_over
+            assert not room.guardian.is_writer
 
     run(test())
 

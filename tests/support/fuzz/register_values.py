@@ -17,15 +17,15 @@ def fuzz_register_values(rng: random.Random, registers: int) -> Findings:
     """Random words, and special ones, through ``WORDS_PER_REGISTER`` decodings of each register."""
     found = Findings()
     for _ in range(registers):
-        fields = _fields(rng)
-        entry, register = Entry(name="x", address=0, **fields), Register(name="x", address=0, **fields)
+        keys = _keys(rng)
+        entry, register = Entry(name="x", address=0, **keys), Register(name="x", address=0, **keys)
         for _ in range(WORDS_PER_REGISTER):
             data = _data(rng, entry)
             found.tried += 1
             try:
                 _compare(register, entry, data, found)
             except Exception as error:
-                found.crash(f"{fields}, {data.hex()}: {error!r}")
+                found.crash(f"{keys}, {data.hex()}: {error!r}")
     return found
 
 
@@ -42,20 +42,20 @@ def _compare(register: Register, entry: Entry, data: bytes, found: Findings) -> 
         found.falsehood(f"{register}: {data.hex()} is {got}, which is {register.encode(got)}")
 
 
-def _fields(rng: random.Random) -> dict[str, Any]:
+def _keys(rng: random.Random) -> dict[str, Any]:
     kind = rng.choice(list(FORMATS))
-    fields: dict[str, Any] = {
+    keys: dict[str, Any] = {
         "type": kind,
         "scale": rng.choice((1.0, 0.1, 0.001, -1.0, -0.001, 1000.0, rng.uniform(-10, 10) or 1.0)),
         "offset": rng.choice((0.0, 0.0, 0.0, 100.0, -273.15)),
         "word_order": rng.choice(("big", "little")),
     }
     if rng.random() < 0.6:
-        fields["sentinel"] = _sentinel(rng, kind)
+        keys["sentinel"] = _sentinel(rng, kind)
     if rng.random() < 0.5:
-        ends = sorted(fields["offset"] + fields["scale"] * rng.uniform(-1, 1) * _LIMITS[kind] for _ in range(2))
-        fields |= {name: max(min(end, 1e9), -1e9) for name, end in zip(("min", "max"), ends, strict=True)}
-    return fields
+        ends = sorted(keys["offset"] + keys["scale"] * rng.uniform(-1, 1) * _LIMITS[kind] for _ in range(2))
+        keys |= {name: max(min(end, 1e9), -1e9) for name, end in zip(("min", "max"), ends, strict=True)}
+    return keys
 
 
 def _sentinel(rng: random.Random, kind: str) -> int | float | str:
