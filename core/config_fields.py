@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 Variant = Literal["forecast", "realised"]
 T = TypeVar("T")
@@ -55,7 +55,10 @@ Day = Annotated[
     Field(strict=True, ge=date(1970, 1, 1), lt=date(2200, 1, 1), description="a date such as 2018-06-21"),
 ]
 TimeOfDay = Annotated[
-    time, BeforeValidator(_time_of_day), Field(strict=True, description='a local time such as "23:00"')
+    time,
+    BeforeValidator(_time_of_day),
+    Field(strict=True, description='a local time such as "23:00"'),
+    WithJsonSchema({"type": "string", "pattern": r"^([01]?\d|2[0-3]):[0-5]?\d$"}, mode="validation"),
 ]
 
 Whole = Annotated[int, Field(strict=True)]

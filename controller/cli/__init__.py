@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import laboratory, operation, operator, planning, runs
+from controller.cli import authoring, laboratory, operation, operator, planning, runs
 from core.errors import GridlabError, InputError, SolverLicenceError
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command, example in (
+    (authoring.init, "init demo"),
+    (authoring.schema, "schema > gridlab.schema.json"),
     (planning.plan, "plan configs/gridlab9.yaml --splitting constraint --max-iterations 300"),
     (laboratory.simulate, "simulate configs/gridlab9.yaml --start 10:00 --end 19:00"),
     (laboratory.plant, "plant configs/gridlab9.yaml --pace 60"),
