@@ -13,6 +13,8 @@ import pandas as pd
 INTERVAL = "10min"
 OUTSIDE_10MIN, OUTSIDE = 0.01, 0.05
 """Shares of the means and of the samples that may be outside."""
+DECIMALS = 12
+"""Digits of a mean (p.u.): twenty samples at a limit are not beyond it, in whichever order they are summed."""
 WORST_MEAN_PU, WORST_PU = 0.005, 0.008
 """Largest excess over the limit of the worst mean and of the worst sample."""
 
@@ -60,7 +62,7 @@ def judged(v_pu: pd.DataFrame, v_min_pu: float, v_max_pu: float) -> VoltageQuali
 
 def ten_minute_means(v_pu: pd.DataFrame) -> pd.DataFrame:
     """Mean of the measured values in each interval, [intervals, nodes], indexed by the start of the interval."""
-    return v_pu.groupby(pd.DatetimeIndex(v_pu.index).floor(INTERVAL)).mean()
+    return v_pu.groupby(pd.DatetimeIndex(v_pu.index).floor(INTERVAL)).mean().round(DECIMALS)
 
 
 def beyond(v_pu: pd.DataFrame, v_min_pu: float, v_max_pu: float) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from core.errors import Fault, InputError
 
@@ -88,9 +89,7 @@ def columns(folder: Path, file: str, names: tuple[str, ...]) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         allowed = f"a table with columns {', '.join(names)}"
         raise InputError([Fault(f"{folder}/{file}", "", "no readable table", allowed)]) from error
-    texts = [
-        name for name in names if name not in types and name != "time" and table[name].dtype == object and len(table)
-    ]
-    if texts:
+    numbers = [name for name in names if name not in types and name != "time"]
+    if texts := [name for name in numbers if len(table) and not is_numeric_dtype(table[name])]:
         raise InputError([Fault(f"{folder}/{file}", name, "text", "numbers") for name in texts])
     return table[list(names)]
