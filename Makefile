@@ -3,7 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint types contracts bench proof figures dashboards clean
+.PHONY: help demo test format check lint types contracts bench proof figures dashboards clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.run  ## a day of the nine-node laboratory in closed loop, with a report
 	$(BIN)/gridlab simulate configs/gridlab9.yaml
@@ -11,11 +14,17 @@ demo: .venv/.run  ## a day of the nine-node laboratory in closed loop, with a re
 test: .venv/.dev  ## all tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
-lint: .venv/.dev
+format: .venv/.dev  ## rewrites the code as the linter wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: lint types contracts  ## lint, types and contracts
+
+lint: .venv/.dev  ## style and likely errors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: .venv/.dev
+types: .venv/.dev  ## static types
 	$(BIN)/mypy
 
 contracts: .venv/.dev  ## who may import whom
@@ -35,7 +44,7 @@ figures: .venv/.dev  ## rewrites docs/figures
 dashboards: .venv/.dev  ## rewrites configs/grafana
 	$(BIN)/python -m controller.grafana
 
-clean:
+clean:  ## removes .venv
 	rm -rf .venv
 
 .venv/.run: pyproject.toml constraints.txt
