@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from controller.live.site import Site
+from controller.live.site import PageSite
 from core.errors import InputError
 from core.load import load_config
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"controller.grafana: no {error.name}; allowed: with the extra gridlab[grafana] installed\n")
         return BAD_INPUT
     try:
-        write(Site.of(load_config(given.config)), given.out)
+        write(PageSite.of(load_config(given.config)), given.out)
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT

@@ -13,7 +13,7 @@ from controller.grafana.board import TAG
 from controller.grafana.influxql import SOURCE_UID, in_range, increase, last, points, rows_of, value
 from controller.grafana.sdk import model
 from controller.grafana.shared import PLAN_AGE_S
-from controller.live.site import Site
+from controller.live.site import PageSite
 from realtime.timing import HOLD_DATA_S
 
 HEAD = "# Made by `make dashboards`; changes by hand are lost.\n"
@@ -49,12 +49,12 @@ class Rule:
     silent: str = "OK"
 
 
-def rules(site: Site) -> tuple[Rule, ...]:
+def rules(site: PageSite) -> tuple[Rule, ...]:
     """All rules; limits are left beyond the tolerances of the coordination, as in the report and on the live page."""
     return (*_limits(site), *_control(), *_backlog(), *_losses())
 
 
-def provisioned(site: Site, boards: Mapping[str, model.Dashboard]) -> str:
+def provisioned(site: PageSite, boards: Mapping[str, model.Dashboard]) -> str:
     """The provisioning file; ``boards`` by slug."""
     made = [_rule(rule, _panel_id(boards[rule.panel[0]], rule.panel[1])) for rule in rules(site)]
     group = {"orgId": 1, "name": TAG, "folder": TAG, "interval": EVERY, "rules": made}
@@ -62,7 +62,7 @@ def provisioned(site: Site, boards: Mapping[str, model.Dashboard]) -> str:
     return HEAD + text
 
 
-def _limits(site: Site) -> tuple[Rule, ...]:
+def _limits(site: PageSite) -> tuple[Rule, ...]:
     def upper_grid(slug: str, kind: str, drawn: str, limit: str) -> Rule:
         panel = f"{kind} at the upper grid"
         return Rule(

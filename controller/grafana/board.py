@@ -10,7 +10,7 @@ REFRESH = "30s"
 
 
 @dataclass(frozen=True)
-class Section:
+class BoardSection:
     """Panels under a heading, placed from left to right and from top to bottom."""
 
     title: str
@@ -18,7 +18,7 @@ class Section:
 
 
 def board(
-    slug: str, title: str, says: str, *sections: Section, variable: Builder[model.VariableModel] | None = None
+    slug: str, title: str, says: str, *sections: BoardSection, variable: Builder[model.VariableModel] | None = None
 ) -> model.Dashboard:
     """A dashboard; ``slug`` is the name of its file and the end of its address."""
     made = (

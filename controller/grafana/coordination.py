@@ -3,27 +3,27 @@
 from collections.abc import Mapping
 
 from controller.grafana import shared
-from controller.grafana.board import Section, board
+from controller.grafana.board import BoardSection, board
 from controller.grafana.influxql import Query, in_range, last, mean, over_time, points, value
 from controller.grafana.panels import Chart, Number, States
 from controller.grafana.sdk import common, model
 from controller.grafana.style import BAD, NOTE, STATUSES, WARN
-from controller.live.site import Site
+from controller.live.site import PageSite
 
 
-def coordination(site: Site) -> model.Dashboard:
+def coordination(site: PageSite) -> model.Dashboard:
     """The dashboard."""
     return board(
         "coordination",
         "Coordination",
         "Runs of the MPC: residuals, certified gap, violation, iterations and time against its budget.",
-        Section("Last run", _last_run(site)),
-        Section("Quality", (_residuals(), _gap(site), _violation(site), _status())),
-        Section("Effort", (_iterations(), _wall_time(), _plan_age())),
+        BoardSection("Last run", _last_run(site)),
+        BoardSection("Quality", (_residuals(), _gap(site), _violation(site), _status())),
+        BoardSection("Effort", (_iterations(), _wall_time(), _plan_age())),
     )
 
 
-def _last_run(site: Site) -> tuple[Number, ...]:
+def _last_run(site: PageSite) -> tuple[Number, ...]:
     def of(field: str) -> Query:
         return Query(in_range("mpc", {field: last(field)}))
 
@@ -53,13 +53,13 @@ def _residuals() -> Chart:
     return chart.logarithmic().colours({"primal": NOTE, "dual": WARN})
 
 
-def _gap(site: Site) -> Chart:
+def _gap(site: PageSite) -> Chart:
     says = f"Certified distance from the optimum; {site.gap_tol:g} is asked for."
     chart = _runs("Gap", says, "sci", {"gap": "gap_rel"})
     return chart.logarithmic().limit(site.gap_tol, BAD).colours({"gap": "text"})
 
 
-def _violation(site: Site) -> Chart:
+def _violation(site: PageSite) -> Chart:
     says = f"Worst violation of a limit by the AC power flow of the plan; {site.v_tol_pu:g} p.u. is asked for."
     chart = _runs("Violation", says, "sci", {"violation": "violation_pu"})
     return chart.logarithmic().limit(site.v_tol_pu, BAD).colours({"violation": "text"})

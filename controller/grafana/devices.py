@@ -1,28 +1,28 @@
 """Dashboard *Devices and safety*: can the devices be trusted, do they obey, is everything recorded."""
 
 from controller.grafana import shared
-from controller.grafana.board import Section, board
+from controller.grafana.board import BoardSection, board
 from controller.grafana.influxql import Query, in_range, last, least, most, over_time
-from controller.grafana.panels import Chart, Rows, States
+from controller.grafana.panels import Chart, States, TablePanel
 from controller.grafana.sdk import model
 from controller.grafana.style import BAD, NOTE, OUTCOMES, QUALITIES, SEVERITIES, STATES, WARN, Colours
-from controller.live.site import Site
+from controller.live.site import PageSite
 from realtime.timing import CYCLE_DEADLINE_S, HOLD_DATA_S
 
 FAILED = """"outcome" != 'verified'"""
 
 
-def devices(site: Site) -> model.Dashboard:
+def devices(site: PageSite) -> model.Dashboard:
     """The dashboard."""
     return board(
         "devices",
         "Devices and safety",
         "Latency, age and quality of readings, leases and outcomes of writes, alarms, and the telemetry itself.",
-        Section("Alarms", (shared.standing_alarms(), _alarms())),
-        Section("Readings", (_latency(), _age(), _words("Quality", "quality", QUALITIES, "Of the last reading."))),
-        Section("Writes", (_lease(), _refused(), _commanded(), _outcomes())),
-        Section("Cycle", (_cycle(), _missed(site))),
-        Section("Telemetry", (_backlog(), _lost())),
+        BoardSection("Alarms", (shared.standing_alarms(), _alarms())),
+        BoardSection("Readings", (_latency(), _age(), _words("Quality", "quality", QUALITIES, "Of the last reading."))),
+        BoardSection("Writes", (_lease(), _refused(), _commanded(), _outcomes())),
+        BoardSection("Cycle", (_cycle(), _missed(site))),
+        BoardSection("Telemetry", (_backlog(), _lost())),
     )
 
 
@@ -65,11 +65,11 @@ def _refused() -> Chart:
     return Chart("Writes without success", says, "none", Query(writes, alias="$tag_device")).min(0).stairs()
 
 
-def _alarms() -> Rows:
+def _alarms() -> TablePanel:
     columns = {"cycles": 'sum("standing")', "severity": last("severity"), "text": last("text")}
     query = Query(in_range("alarm", columns, by="alarm"), table=True)
     says = "Every alarm of the chosen range, for how many cycles it stood, and its last text."
-    return Rows("Alarms of the range", says, query, words={"severity": SEVERITIES}).without("Time")
+    return TablePanel("Alarms of the range", says, query, words={"severity": SEVERITIES}).without("Time")
 
 
 def _cycle() -> Chart:
@@ -78,7 +78,7 @@ def _cycle() -> Chart:
     return Chart("Duration of the cycle", says, "ms", query).limit(1e3 * CYCLE_DEADLINE_S, BAD).min(0)
 
 
-def _missed(site: Site) -> Chart:
+def _missed(site: PageSite) -> Chart:
     query = Query(over_time("service", {"missed": most("missed")}))
     says = f"Cycles of {site.cycle_s:g} s that were skipped since the service started."
     return Chart("Missed cycles", says, "none", query).colours({"missed": BAD}).stairs().min(0)

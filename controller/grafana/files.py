@@ -12,9 +12,9 @@ from controller.grafana.overview import overview
 from controller.grafana.prices import prices
 from controller.grafana.prosumers import prosumers
 from controller.grafana.sdk import JSONEncoder, model
-from controller.live.site import Site
+from controller.live.site import PageSite
 
-BOARDS: Mapping[str, Callable[[Site], model.Dashboard]] = {
+BOARDS: Mapping[str, Callable[[PageSite], model.Dashboard]] = {
     "overview": overview,
     "grid": grid,
     "prices": prices,
@@ -25,14 +25,14 @@ BOARDS: Mapping[str, Callable[[Site], model.Dashboard]] = {
 ALERTS = "provisioning/alerting/gridlab.yaml"
 
 
-def files(site: Site) -> dict[str, str]:
+def files(site: PageSite) -> dict[str, str]:
     """Path below configs/grafana → content."""
     boards = {slug: make(site) for slug, make in BOARDS.items()}
     dashboards = {f"dashboards/{slug}.json": _json(board) for slug, board in boards.items()}
     return {**dashboards, ALERTS: provisioned(site, boards)}
 
 
-def write(site: Site, folder: Path) -> None:
+def write(site: PageSite, folder: Path) -> None:
     """Write them below ``folder``.
 
     Raises:

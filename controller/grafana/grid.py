@@ -1,27 +1,27 @@
 """Dashboard *Grid*: every voltage and current against its limit, power at the upper grid."""
 
 from controller.grafana import shared
-from controller.grafana.board import Section, board
+from controller.grafana.board import BoardSection, board
 from controller.grafana.influxql import Query, in_range, last, least, mean, most, over_time, points, rows_of, value
-from controller.grafana.panels import HEIGHT, Chart, Rows
+from controller.grafana.panels import HEIGHT, Chart, TablePanel
 from controller.grafana.sdk import model
 from controller.grafana.style import BAD, node_series
-from controller.live.site import Site
+from controller.live.site import PageSite
 
 
-def grid(site: Site) -> model.Dashboard:
+def grid(site: PageSite) -> model.Dashboard:
     """The dashboard."""
     return board(
         "grid",
         "Grid",
         "Voltages of all nodes, currents of all lines and the power at the upper grid, against their limits.",
-        Section("Voltages", (_voltages(site), _beyond(site), _nodes())),
-        Section("Currents", (_currents(), _loading())),
-        Section("Upper grid", (shared.slack_p(), shared.slack_q())),
+        BoardSection("Voltages", (_voltages(site), _beyond(site), _nodes())),
+        BoardSection("Currents", (_currents(), _loading())),
+        BoardSection("Upper grid", (shared.slack_p(), shared.slack_q())),
     )
 
 
-def _voltages(site: Site) -> Chart:
+def _voltages(site: PageSite) -> Chart:
     chart = Chart(
         "Voltages",
         "Of every node; one with a prosumer has its colour. The limits do not apply to the slack.",
@@ -33,18 +33,18 @@ def _voltages(site: Site) -> Chart:
     return chart.series(node_series(site)).decimals(4).height(HEIGHT + 4)
 
 
-def _beyond(site: Site) -> Chart:
+def _beyond(site: PageSite) -> Chart:
     says = f"How far the worst voltage lies beyond its limit. The coordination tolerates {site.v_tol_pu:g} p.u."
     query = Query(over_time("service", {"beyond": most("violation_pu")}))
     chart = Chart("Voltage beyond its limit", says, shared.PU, query).colours({"beyond": BAD})
     return chart.limit(site.v_tol_pu, BAD).min(0).decimals(4).fill_opacity(20)
 
 
-def _nodes() -> Rows:
+def _nodes() -> TablePanel:
     columns = {"lowest": least("v_pu"), "mean": mean("v_pu"), "highest": most("v_pu"), "last": last("v_pu")}
     query = Query(in_range("node", columns, by="node"), table=True)
     says = "Voltage of every node in the chosen range."
-    return Rows("Nodes", says, query, units=dict.fromkeys(columns, shared.PU)).decimals(4).without("Time")
+    return TablePanel("Nodes", says, query, units=dict.fromkeys(columns, shared.PU)).decimals(4).without("Time")
 
 
 def _currents() -> Chart:

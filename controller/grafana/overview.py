@@ -1,24 +1,24 @@
 """Dashboard *Overview*: is the grid within its limits, is somebody in control, what does it cost, what is wrong."""
 
 from controller.grafana import shared
-from controller.grafana.board import Section, board
+from controller.grafana.board import BoardSection, board
 from controller.grafana.influxql import Query, in_range, last, least, most, over_time, rows_of
 from controller.grafana.panels import Chart, Number, States
 from controller.grafana.sdk import model
 from controller.grafana.style import BAD, MODES, RUNGS, SEVERITIES, WARN
-from controller.live.site import Site
+from controller.live.site import PageSite
 
 
-def overview(site: Site) -> model.Dashboard:
+def overview(site: PageSite) -> model.Dashboard:
     """The dashboard."""
     return board(
         "overview",
         "Overview",
         "Is the grid within its limits, is somebody in control, what does it cost, what is wrong.",
-        Section("Now", (*_control(), *_grid(site), *_batteries(site))),
-        Section("Limits", (_voltages(site), shared.slack_p())),
-        Section("Alarms and control", (shared.standing_alarms(), _modes())),
-        Section("Costs and alarms", (shared.costs(site), _alarms())),
+        BoardSection("Now", (*_control(), *_grid(site), *_batteries(site))),
+        BoardSection("Limits", (_voltages(site), shared.slack_p())),
+        BoardSection("Alarms and control", (shared.standing_alarms(), _modes())),
+        BoardSection("Costs and alarms", (shared.costs(site), _alarms())),
     )
 
 
@@ -33,7 +33,7 @@ def _control() -> tuple[Number, ...]:
     )
 
 
-def _grid(site: Site) -> tuple[Number, ...]:
+def _grid(site: PageSite) -> tuple[Number, ...]:
     worst = f"How far the worst voltage lies beyond its limit. The coordination tolerates {site.v_tol_pu:g} p.u."
     every = "Of all nodes but the slack."
     return (
@@ -44,7 +44,7 @@ def _grid(site: Site) -> tuple[Number, ...]:
     )
 
 
-def _batteries(site: Site) -> tuple[Number, ...]:
+def _batteries(site: PageSite) -> tuple[Number, ...]:
     each = in_range("price", {"each": last("cost_chf")}, by="prosumer")
     cost = Query(in_range(rows_of(each), {"cost": 'sum("each")'}))
     said = "What the measured energy of all prosumers has cost since local midnight."
@@ -58,12 +58,12 @@ def _now(field: str) -> Query:
     return Query(in_range("service", {field: last(field)}))
 
 
-def _extreme(site: Site, function: str) -> Query:
+def _extreme(site: PageSite, function: str) -> Query:
     each = in_range("node", {"each": last("v_pu")}, by="node", where=shared.but_slack(site))
     return Query(in_range(rows_of(each), {function: f'{function}("each")'}))
 
 
-def _voltages(site: Site) -> Chart:
+def _voltages(site: PageSite) -> Chart:
     extremes = {"highest": most("v_pu"), "lowest": least("v_pu")}
     chart = Chart(
         "Voltages against their limits",

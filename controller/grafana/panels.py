@@ -119,7 +119,7 @@ class States(statetimeline.Panel):
         self.legend(legend.placement(common.LegendPlacement.BOTTOM).calcs([]))
 
 
-class Rows(table.Panel):
+class TablePanel(table.Panel):
     """A table of one query. ``units``: column → unit; ``words``: column → colours of its words."""
 
     def __init__(
@@ -144,7 +144,7 @@ class Rows(table.Panel):
             coloured = model.DynamicConfigValue("custom.cellOptions", {"type": "color-background"})
             self.override_by_name(column, [model.DynamicConfigValue("mappings", mapping(colours)), coloured])
 
-    def without(self, *columns: str) -> "Rows":
+    def without(self, *columns: str) -> "TablePanel":
         """Columns that say nothing here."""
         excluded = {"excludeByName": dict.fromkeys(columns, True), "indexByName": {}, "renameByName": {}}
         self.with_transformation(model.DataTransformerConfig("organize", options=excluded))

@@ -1,27 +1,27 @@
 """Dashboard *Prices*: what the signal asks of each prosumer, what it promises, what the day costs."""
 
 from controller.grafana import shared
-from controller.grafana.board import Section, board
+from controller.grafana.board import BoardSection, board
 from controller.grafana.influxql import Query, in_range, last, mean, over_time
-from controller.grafana.panels import Chart, Rows
+from controller.grafana.panels import Chart, TablePanel
 from controller.grafana.sdk import model
 from controller.grafana.style import fixed
-from controller.live.site import Site
+from controller.live.site import PageSite
 
 
-def prices(site: Site) -> model.Dashboard:
+def prices(site: PageSite) -> model.Dashboard:
     """The dashboard."""
     return board(
         "prices",
         "Prices",
         "The price signal of every prosumer against the tariff, compensations and costs.",
-        Section("Signal", (_prices(site), _signal(site))),
-        Section("Money", (_compensation(site), shared.costs(site))),
-        Section("Now", (_table(site),)),
+        BoardSection("Signal", (_prices(site), _signal(site))),
+        BoardSection("Money", (_compensation(site), shared.costs(site))),
+        BoardSection("Now", (_table(site),)),
     )
 
 
-def _prices(site: Site) -> Chart:
+def _prices(site: PageSite) -> Chart:
     return (
         shared.by_prosumer(
             site,
@@ -36,7 +36,7 @@ def _prices(site: Site) -> Chart:
     )
 
 
-def _signal(site: Site) -> Chart:
+def _signal(site: PageSite) -> Chart:
     signal = f"{mean('price_chf_per_kwh')} - {mean('tariff_chf_per_kwh')}"
     return shared.by_prosumer(
         site,
@@ -47,7 +47,7 @@ def _signal(site: Site) -> Chart:
     ).stairs()
 
 
-def _compensation(site: Site) -> Chart:
+def _compensation(site: PageSite) -> Chart:
     return shared.by_prosumer(
         site,
         "Compensation",
@@ -57,7 +57,7 @@ def _compensation(site: Site) -> Chart:
     ).stairs()
 
 
-def _table(site: Site) -> Rows:
+def _table(site: PageSite) -> TablePanel:
     columns = {
         "price": last("price_chf_per_kwh"),
         "tariff": last("tariff_chf_per_kwh"),
@@ -68,4 +68,4 @@ def _table(site: Site) -> Rows:
     units = {"price": per_kwh, "tariff": per_kwh, "compensation": money, "cost today": money}
     query = Query(in_range("price", columns, by="prosumer"), table=True)
     says = "The last values of the chosen range."
-    return Rows("Prosumers", says, query, units=units, width=24).decimals(3).without("Time")
+    return TablePanel("Prosumers", says, query, units=units, width=24).decimals(3).without("Time")

@@ -1,27 +1,27 @@
 """Dashboard *Prosumers*: what one prosumer is asked, told and does; a variable selects it."""
 
 from controller.grafana import shared
-from controller.grafana.board import Section, board
+from controller.grafana.board import BoardSection, board
 from controller.grafana.influxql import SOURCE, Query, in_range, last, mean, over_time, tag_values
 from controller.grafana.panels import Chart, Number, Panel, States
 from controller.grafana.sdk import build, model
 from controller.grafana.style import BAD, GOOD, NOTE, RUNGS, WARN, fixed
-from controller.live.site import Site
+from controller.live.site import PageSite
 
 SELECTED = """"prosumer" = '$prosumer'"""
 _ROLES = {"target": "#999999", "setpoint": NOTE, "measured": "text"}
 
 
-def prosumers(site: Site) -> model.Dashboard:
+def prosumers(site: PageSite) -> model.Dashboard:
     """The dashboard."""
     return board(
         "prosumers",
         "Prosumers",
         "Target, setpoint and measurement of one prosumer, its load, PV and battery.",
-        Section("Now: $prosumer", _now(site)),
-        Section("Power", (_asked("P", "kw", shared.KW), _asked("Q", "kvar", shared.KVAR))),
-        Section("Behind the meter", (_emulated(), _soc(), _voltage())),
-        Section("Decisions", (_price(site), _rung())),
+        BoardSection("Now: $prosumer", _now(site)),
+        BoardSection("Power", (_asked("P", "kw", shared.KW), _asked("Q", "kvar", shared.KVAR))),
+        BoardSection("Behind the meter", (_emulated(), _soc(), _voltage())),
+        BoardSection("Decisions", (_price(site), _rung())),
         variable=_variable(),
     )
 
@@ -39,7 +39,7 @@ def _over_time(measurement: str, **columns: str) -> Query:
     return Query(over_time(measurement, {name: mean(field) for name, field in columns.items()}, where=SELECTED))
 
 
-def _now(site: Site) -> tuple[Panel, ...]:
+def _now(site: PageSite) -> tuple[Panel, ...]:
     def of(measurement: str, field: str) -> Query:
         return Query(in_range(measurement, {field: last(field)}, where=SELECTED))
 
@@ -80,7 +80,7 @@ def _voltage() -> Chart:
     return chart.colours({"voltage": "text"}).decimals(4)
 
 
-def _price(site: Site) -> Chart:
+def _price(site: PageSite) -> Chart:
     query = _over_time("price", price="price_chf_per_kwh", tariff="tariff_chf_per_kwh")
     chart = Chart("Price and tariff", "Marginal price of the plan in force.", shared.per_kwh(site), query)
     return chart.colours({"price": NOTE}).series([("tariff", fixed("text", dashed=True))]).stairs()

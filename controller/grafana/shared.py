@@ -1,26 +1,26 @@
 """Panels, queries and units that several dashboards show."""
 
 from controller.grafana.influxql import Query, in_range, increase, last, mean, over_time, points, rows_of, text, value
-from controller.grafana.panels import Chart, Number, Rows
+from controller.grafana.panels import Chart, Number, TablePanel
 from controller.grafana.style import BAD, SEVERITIES, WARN, prosumer_series
-from controller.live.site import Site
+from controller.live.site import PageSite
 
 PU, KW, KVAR, AMPERE = "suffix: p.u.", "suffix: kW", "suffix: kvar", "suffix: A"
 PLAN_LATE_S, PLAN_AGE_S = 11 * 60.0, 12 * 60.0
 """A plan is made every ten minutes, takes up to a minute, and is in force from the next cycle on."""
 
 
-def money(site: Site) -> str:
+def money(site: PageSite) -> str:
     """Unit of amounts."""
     return f"suffix: {site.currency}"
 
 
-def per_kwh(site: Site) -> str:
+def per_kwh(site: PageSite) -> str:
     """Unit of prices."""
     return f"suffix: {site.currency}/kWh"
 
 
-def but_slack(site: Site) -> str:
+def but_slack(site: PageSite) -> str:
     """A condition: no limit applies to the voltage of the slack, it is given."""
     return f'"node" != {text(site.slack)}'
 
@@ -57,7 +57,7 @@ def plan_age_now() -> Number:
     return Number("Plan age", says, "s", query).alarming((PLAN_LATE_S, WARN), (PLAN_AGE_S, BAD))
 
 
-def costs(site: Site) -> Chart:
+def costs(site: PageSite) -> Chart:
     """What each prosumer's day has cost so far."""
     return by_prosumer(
         site,
@@ -68,19 +68,19 @@ def costs(site: Site) -> Chart:
     )
 
 
-def by_prosumer(site: Site, title: str, says: str, unit: str, each: str, *others: Query) -> Chart:
+def by_prosumer(site: PageSite, title: str, says: str, unit: str, each: str, *others: Query) -> Chart:
     """One series per prosumer, in its colour."""
     queries = Query(each, alias="$tag_prosumer"), *others
     return Chart(title, says, unit, *queries).series(prosumer_series(site))
 
 
-def standing_alarms() -> Rows:
+def standing_alarms() -> TablePanel:
     """Alarms whose last point says that they stand."""
     shown = {name: value(name) for name in ("severity", "text")}
     each = rows_of(in_range("alarm", {"standing": last("standing"), **shown}, by="alarm"))
     query = Query(points(each, {"alarm": value("alarm"), **shown}, where='"standing" = 1'), table=True)
     says = "Of the last two minutes; of a range that has ended, at its end."
-    table = Rows("Alarms that stand", says, query, words={"severity": SEVERITIES}).no_value("none")
+    table = TablePanel("Alarms that stand", says, query, words={"severity": SEVERITIES}).no_value("none")
     return table.time_from("2m").hide_time_override(True)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from controller.grafana.sdk import build, model
-from controller.live.site import Site
+from controller.live.site import PageSite
 
 GOOD, WARN, BAD, NOTE, OFF = "#009E73", "#E69F00", "#D55E00", "#56B4E9", "#999999"
 """Distinguishable with every kind of colour vision (Okabe and Ito)."""
@@ -46,12 +46,12 @@ def as_limit() -> Properties:
     return [*fixed(LIMIT, dashed=True), model.DynamicConfigValue("custom.lineWidth", 1)]
 
 
-def prosumer_series(site: Site) -> Iterable[tuple[str, Properties]]:
+def prosumer_series(site: PageSite) -> Iterable[tuple[str, Properties]]:
     """Name → properties of each prosumer's series: the colours of the live page and the report."""
     return ((p.name, fixed(p.colour, dashed=p.dashed > 0)) for p in site.prosumers)
 
 
-def node_series(site: Site) -> Iterable[tuple[str, Properties]]:
+def node_series(site: PageSite) -> Iterable[tuple[str, Properties]]:
     """Name → properties of each node's series: the colour of its first prosumer, or grey."""
     owners = {p.node: p for p in reversed(site.prosumers)}
     for node in site.places:

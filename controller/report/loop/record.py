@@ -26,7 +26,7 @@ ITERATIONS, PLANNED_NODES = "iterations.csv", "plan_nodes.csv"
 
 
 @dataclass(frozen=True)
-class DayAhead:
+class InitialPlan:
     """The plan with which the run began.
 
     Attributes:
@@ -56,7 +56,7 @@ class LoopRecord:
     summary: LoopSummary
     axis: TimeAxis
     recording: Recording
-    day_ahead: DayAhead
+    day_ahead: InitialPlan
     hindsight: dict[str, pd.DataFrame]
     i_a: pd.DataFrame
     slack: pd.DataFrame
@@ -106,9 +106,9 @@ def read_loop(run: Run) -> LoopRecord:
     )
 
 
-def _day_ahead(run: Run, summary: LoopSummary) -> DayAhead:
+def _day_ahead(run: Run, summary: LoopSummary) -> InitialPlan:
     axis = plan_axis(run, summary.scenario.step_min, summary.scenario.timezone)
-    return DayAhead(
+    return InitialPlan(
         axis=axis,
         plan=read_plan(run, "plan.csv", axis),
         v_pu=read_voltages(run, PLANNED_NODES, axis) if (run.path / PLANNED_NODES).exists() else None,

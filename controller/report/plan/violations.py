@@ -6,7 +6,7 @@ from math import inf
 
 import numpy as np
 
-from controller.report.plan.record import Day, Record
+from controller.report.plan.record import PlannedDay, Record
 from controller.report.primitives.amounts import SLACK
 from core.arrays import FloatArray
 from mpc.grid.rows import PU_PER_RATING
@@ -49,7 +49,7 @@ class Excursion:
         return float(self.limit.excess[self.worst] / self.limit.tolerance)
 
 
-def excursions(record: Record, day: Day) -> dict[tuple[str, int], Excursion]:
+def excursions(record: Record, day: PlannedDay) -> dict[tuple[str, int], Excursion]:
     """Everything outside by more than the run's tolerance, by (what, side)."""
     found = {}
     for limit in limits(record, day):
@@ -61,7 +61,7 @@ def excursions(record: Record, day: Day) -> dict[tuple[str, int], Excursion]:
     return found
 
 
-def limits(record: Record, day: Day) -> Iterator[Limit]:
+def limits(record: Record, day: PlannedDay) -> Iterator[Limit]:
     """All limits; the voltage of the slack is given, not limited."""
     scenario = record.summary.scenario
     tolerance = scenario.violation_tol_pu

@@ -14,13 +14,13 @@ from core.network import GridLimits
 UNCOORDINATED = "uncoordinated"
 
 
-class Part(BaseModel):
+class SummaryPart(BaseModel):
     """A section of summary.json."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
 
-class Cost(Part):
+class Cost(SummaryPart):
     """A day under the retail tariff, in the run's currency."""
 
     uncoordinated: float
@@ -38,7 +38,7 @@ class CompensatedCost(Cost):
     compensation: float
 
 
-class Ac(Part):
+class Ac(SummaryPart):
     """What the AC power flow says of the day."""
 
     v_min_pu: float
@@ -49,14 +49,14 @@ class Ac(Part):
     line_overload_a: float
 
 
-class Unheld(Part):
+class Unheld(SummaryPart):
     """Limits that nobody can hold: by how much (comparable p.u.) and what that was priced at."""
 
     violation_pu: float
     cost_chf: float
 
 
-class Described(Part):
+class Described(SummaryPart):
     """The scenario; ``line_i_max_a`` has the lines with a limit, ``telemetry`` is the name of its database."""
 
     date: date
@@ -83,7 +83,7 @@ class Described(Part):
         return {"p_kw": limits.slack_p_max_kw, "q_kvar": limits.slack_q_max_kvar}[quantity]
 
 
-class RunSummary(Part):
+class RunSummary(SummaryPart):
     """What every run of a day says: a plan and a closed loop alike.
 
     Attributes:
@@ -129,7 +129,7 @@ class Summary(RunSummary):
         return f"{self.scenario.splitting} splitting" if self.coordinated else UNCOORDINATED
 
 
-T = TypeVar("T", bound=Part)
+T = TypeVar("T", bound=SummaryPart)
 
 
 def parse(kind: type[T], data: dict[str, Any], folder: Path) -> T:

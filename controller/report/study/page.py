@@ -13,7 +13,7 @@ from controller.report.primitives.files import columns
 from controller.report.primitives.guide import guide
 from controller.report.primitives.markup import Markup, joined, row, table
 from controller.report.primitives.page import document, masthead
-from controller.report.primitives.summary import Part, parse
+from controller.report.primitives.summary import SummaryPart, parse
 from controller.report.study.figures import PRICE_RESPONSE, RHO, Panels, study_figure
 from controller.runs.directory import Run
 
@@ -21,7 +21,7 @@ UNKNOWN_CONFIG = "CONFIG"
 
 
 @dataclass(frozen=True)
-class Kind:
+class StudyKind:
     """What a study is: its files, its counterpart in the paper, and how to read it."""
 
     command: str
@@ -33,7 +33,7 @@ class Kind:
 
 
 KINDS = {
-    "study rho": Kind(
+    "study rho": StudyKind(
         command="study rho",
         paper="figure 6",
         file="rho.csv",
@@ -45,7 +45,7 @@ KINDS = {
             is relative to the natural scale of the scenario, where 1 is the start of every coordination. Counterpart
             of figure 6 of the paper.""",
     ),
-    "study price_response": Kind(
+    "study price_response": StudyKind(
         command="study price-response",
         paper="figure 7",
         file="price_response.csv",
@@ -59,7 +59,7 @@ KINDS = {
 }
 
 
-class StudySummary(Part):
+class StudySummary(SummaryPart):
     """summary.json of a study; one of an older version does not name configuration and version."""
 
     command: str
@@ -75,7 +75,7 @@ class StudyRecord:
     """A study read back: a row per splitting and penalty."""
 
     summary: StudySummary
-    kind: Kind
+    kind: StudyKind
     points: pd.DataFrame
 
 
