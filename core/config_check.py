@@ -24,13 +24,13 @@ def check_config(data: object, file: str, exists: FileExists) -> tuple[Config | 
         data: what a YAML parser returned.
         exists: tells of a path of the configuration whether such a file is there.
     """
-    reading = _Reading(file)
+    reading = _FileCheck(file)
     partial = cast(Config, reading.section(Config, data, ""))
     reading.faults += [Fault(file, rule.key, rule.got, rule.allowed) for rule in broken_rules(partial, exists)]
     return (None if reading.faults else Config.model_validate(data)), reading.faults
 
 
-class _Reading:
+class _FileCheck:
     """Collects the faults of one file; ``key`` is the path of a value, such as ``prosumers[0].battery``."""
 
     def __init__(self, file: str) -> None:

@@ -34,7 +34,7 @@ LONGEST_CYCLE_S = 37.5
 """Two cycles have to fit into the life of a setpoint in the device, 75 s."""
 
 
-class Broken(NamedTuple):
+class BrokenRule(NamedTuple):
     """A rule that does not hold: at which key, what is there, what would be right."""
 
     key: str
@@ -47,7 +47,7 @@ def known(section: Section, *names: str) -> bool:
     return all(hasattr(section, name) for name in names)
 
 
-def broken_rules(config: Config, exists: FileExists) -> Iterator[Broken]:
+def broken_rules(config: Config, exists: FileExists) -> Iterator[BrokenRule]:
     """Every rule that the configuration breaks; ``exists`` tells whether a file of that path is there."""
     if known(config, "horizon"):
         yield from _horizon(config.horizon)
@@ -65,39 +65,39 @@ def broken_rules(config: Config, exists: FileExists) -> Iterator[Broken]:
     yield from _shared_addresses(config)
 
 
-def _horizon(horizon: HorizonConfig) -> Iterator[Broken]:
+def _horizon(horizon: HorizonConfig) -> Iterator[BrokenRule]:
     if not known(horizon, "date", "timezone"):
         return
     minutes = TimeAxis.day(horizon.date, horizon.timezone, step_min=1).n_steps
     day = f"{horizon.date} in {horizon.timezone}"
     if minutes == 0:
-        yield Broken("horizon.date", f"{horizon.date}", f"a day that exists; {day} does not")
+        yield BrokenRule("horizon.date", f"{horizon.date}", f"a day that exists; {day} does not")
     elif known(horizon, "step_min") and minutes % horizon.step_min:
-        yield Broken("horizon.step_min", f"{horizon.step_min}", f"a divisor of {minutes}, the minutes of {day}")
+        yield BrokenRule("horizon.step_min", f"{horizon.step_min}", f"a divisor of {minutes}, the minutes of {day}")
 
 
-def _limits(limits: LimitsConfig) -> Iterator[Broken]:
+def _limits(limits: LimitsConfig) -> Iterator[BrokenRule]:
     if known(limits, "v_min_pu", "v_max_pu") and limits.v_min_pu >= limits.v_max_pu:
-        yield Broken("limits.v_min_pu", f"{limits.v_min_pu:g}", f"less than v_max_pu, {limits.v_max_pu:g} p.u.")
+        yield BrokenRule("limits.v_min_pu", f"{limits.v_min_pu:g}", f"less than v_max_pu, {limits.v_max_pu:g} p.u.")
 
 
-def _schedule(schedule: ScheduleConfig) -> Iterator[Broken]:
+def _schedule(schedule: ScheduleConfig) -> Iterator[BrokenRule]:
     if not known(schedule, "mpc_every_min"):
         return
     period_s = 60 * schedule.mpc_every_min
     if known(schedule, "realtime_s") and (period_s % schedule.realtime_s or schedule.realtime_s > LONGEST_CYCLE_S):
         allowed = f"at most {LONGEST_CYCLE_S:g} s and a divisor of mpc_every_min, {period_s} s"
-        yield Broken("schedule.realtime_s", f"{schedule.realtime_s:g}", allowed)
+        yield BrokenRule("schedule.realtime_s", f"{schedule.realtime_s:g}", allowed)
     if known(schedule, "mpc_budget_s") and schedule.mpc_budget_s > period_s:
         allowed = f"at most mpc_every_min, {period_s} s"
-        yield Broken("schedule.mpc_budget_s", f"{schedule.mpc_budget_s:g}", allowed)
+        yield BrokenRule("schedule.mpc_budget_s", f"{schedule.mpc_budget_s:g}", allowed)
 
 
-def _slack_voltage(grid: GridConfig) -> Iterator[Broken]:
+def _slack_voltage(grid: GridConfig) -> Iterator[BrokenRule]:
     low, high = SLACK_BAND_PU
     for key, v_pu in _constants("grid.slack_voltage_pu", getattr(grid, "slack_voltage_pu", None)):
         if not low <= v_pu <= high:
-            yield Broken(key, f"{v_pu:g}", f"{low:g} to {high:g} p.u.")
+            yield BrokenRule(key, f"{v_pu:g}", f"{low:g} to {high:g} p.u.")
 
 
 def _constants(key: str, series: object) -> Iterator[tuple[str, float]]:
@@ -112,7 +112,7 @@ def _constants(key: str, series: object) -> Iterator[tuple[str, float]]:
                 yield from _constants(f"{key}.{variant}", getattr(series, variant, None))
 
 
-def _topology(grid: GridConfig) -> Iterator[Broken]:
+def _topology(grid: GridConfig) -> Iterator[BrokenRule]:
     lines = {
         k: Line(line.from_node, line.to_node, getattr(line, "r_mohm", 1), getattr(line, "x_mohm", 1))
         for k, line in enumerate(getattr(grid, "lines", ()))
@@ -122,9 +122,9 @@ def _topology(grid: GridConfig) -> Iterator[Broken]:
     for k, text in topology_faults(getattr(grid, "slack", ""), list(lines.values())):
         if k is not None:
             allowed = "each line once, with an impedance above zero, without loops"
-            yield Broken(f"grid.lines[{places[k]}]", text, allowed)
+            yield BrokenRule(f"grid.lines[{places[k]}]", text, allowed)
         elif _nodes(grid) is not None:
-            yield Broken("grid.lines", text, "lines that connect every node with the slack node")
+            yield BrokenRule("grid.lines", text, "lines that connect every node with the slack node")
 
 
 def _nodes(grid: GridConfig) -> list[str] | None:
@@ -134,38 +134,38 @@ def _nodes(grid: GridConfig) -> list[str] | None:
     return list(dict.fromkeys((grid.slack, *(node for line in grid.lines for node in (line.from_node, line.to_node)))))
 
 
-def _prosumers(config: Config) -> Iterator[Broken]:
+def _prosumers(config: Config) -> Iterator[BrokenRule]:
     if known(config, "prosumers") and not config.prosumers:
-        yield Broken("prosumers", "an empty list", "at least one prosumer")
+        yield BrokenRule("prosumers", "an empty list", "at least one prosumer")
     for k, prosumer in enumerate(getattr(config, "prosumers", ())):
         key = f"prosumers[{k}]"
         if battery := getattr(prosumer, "battery", None):
             yield from _battery(f"{key}.battery", battery)
         for place, kw_per_kwp in _constants(f"{key}.pv", getattr(prosumer, "pv", None)):
             if kw_per_kwp < 0:
-                yield Broken(place, f"{kw_per_kwp:g}", "an available power ≥ 0 kW per kWp")
+                yield BrokenRule(place, f"{kw_per_kwp:g}", "an available power ≥ 0 kW per kWp")
 
 
-def _battery(key: str, battery: BatteryConfig) -> Iterator[Broken]:
+def _battery(key: str, battery: BatteryConfig) -> Iterator[BrokenRule]:
     if not known(battery, "soc_min", "soc_max"):
         return
     low, high = battery.soc_min, battery.soc_max
     if low >= high:
-        yield Broken(f"{key}.soc_min", f"{low:g}", f"less than soc_max, {high:g}")
+        yield BrokenRule(f"{key}.soc_min", f"{low:g}", f"less than soc_max, {high:g}")
         return
     for name in ("soc_initial", "soc_final_min"):
         soc = getattr(battery, name, None)
         if soc is not None and not low <= soc <= high:
-            yield Broken(f"{key}.{name}", f"{soc:g}", f"from soc_min to soc_max, {low:g} to {high:g}")
+            yield BrokenRule(f"{key}.{name}", f"{soc:g}", f"from soc_min to soc_max, {low:g} to {high:g}")
     if all(known(battery, name) for name in BatteryConfig.model_fields) and battery.soc_final_min is not None:
         per_hour = battery.efficiency * battery.battery().power_box_kw / battery.energy_kwh
         reachable = battery.soc_initial + SHORTEST_DAY_H * per_hour
         if battery.soc_final_min > reachable:
             allowed = f"at most {reachable:.3g}, what charging all day reaches from soc_initial"
-            yield Broken(f"{key}.soc_final_min", f"{battery.soc_final_min:g}", allowed)
+            yield BrokenRule(f"{key}.soc_final_min", f"{battery.soc_final_min:g}", allowed)
 
 
-def _places(config: Config) -> Iterator[Broken]:
+def _places(config: Config) -> Iterator[BrokenRule]:
     """Prosumers and meters stand at nodes of the grid; the slack node is the supply and has no prosumer."""
     nodes = _nodes(config.grid) if known(config, "grid") else None
     if nodes is None:
@@ -173,13 +173,13 @@ def _places(config: Config) -> Iterator[Broken]:
     for k, prosumer in enumerate(getattr(config, "prosumers", ())):
         if known(prosumer, "node") and prosumer.node not in nodes[1:]:
             allowed = f"a node of the grid other than the slack: {', '.join(nodes[1:])}"
-            yield Broken(f"prosumers[{k}].node", shown(prosumer.node), allowed)
+            yield BrokenRule(f"prosumers[{k}].node", shown(prosumer.node), allowed)
     for k, device in enumerate(getattr(config, "devices", ())):
         if isinstance(device, ModbusMeter) and known(device, "node") and device.node not in nodes:
-            yield Broken(f"devices[{k}].node", shown(device.node), f"a node of the grid: {', '.join(nodes)}")
+            yield BrokenRule(f"devices[{k}].node", shown(device.node), f"a node of the grid: {', '.join(nodes)}")
 
 
-def _converters(config: Config) -> Iterator[Broken]:
+def _converters(config: Config) -> Iterator[BrokenRule]:
     """Names are unique, and each converter of a prosumer is a device of its own."""
     prosumers, devices = getattr(config, "prosumers", ()), getattr(config, "devices", ())
     yield from _twice("prosumers", "name", prosumers)
@@ -192,33 +192,33 @@ def _converters(config: Config) -> Iterator[Broken]:
         name = getattr(prosumer, "converter", None)
         if name is not None and name not in names:
             allowed = f"a converter among the devices: {', '.join(names) or 'there is none'}"
-            yield Broken(f"prosumers[{k}].converter", shown(name), allowed)
+            yield BrokenRule(f"prosumers[{k}].converter", shown(name), allowed)
 
 
-def _twice(path: str, key: str, sections: Iterable[Section]) -> Iterator[Broken]:
+def _twice(path: str, key: str, sections: Iterable[Section]) -> Iterator[BrokenRule]:
     first: dict[str, int] = {}
     for k, section in enumerate(sections):
         name = getattr(section, key, None)
         if name is not None and first.setdefault(name, k) != k:
-            yield Broken(f"{path}[{k}].{key}", shown(name), f"a {key} that {path}[{first[name]}] does not have")
+            yield BrokenRule(f"{path}[{k}].{key}", shown(name), f"a {key} that {path}[{first[name]}] does not have")
 
 
-def _devices(config: Config, exists: FileExists) -> Iterator[Broken]:
+def _devices(config: Config, exists: FileExists) -> Iterator[BrokenRule]:
     """Register maps exist, addresses of converters differ, and OPC UA without security stays on this machine."""
     taken: dict[tuple[str, int, int], str] = {}
     for k, device in enumerate(getattr(config, "devices", ())):
         key = f"devices[{k}]"
         if isinstance(device, MappedModbus) and known(device, "registers") and not exists(device.registers):
-            yield Broken(f"{key}.registers", shown(str(device.registers)), "an existing file")
+            yield BrokenRule(f"{key}.registers", shown(str(device.registers)), "an existing file")
         if isinstance(device, ModbusConverter | SunspecConverter) and known(device, "host", "port", "unit"):
             other = taken.setdefault((device.host, device.port, device.unit), key)
             if other != key:
-                yield Broken(f"{key}.port", f"{device.port}", f"host, port and unit that {other} does not have")
+                yield BrokenRule(f"{key}.port", f"{device.port}", f"host, port and unit that {other} does not have")
         if isinstance(device, OpcUaConverter) and known(device, "url", "security"):
             yield from _security(key, device)
 
 
-def _shared_addresses(config: Config) -> Iterator[Broken]:
+def _shared_addresses(config: Config) -> Iterator[BrokenRule]:
     """Devices at one host and port share a connection, so they are all behind the same TLS or all behind none."""
     first: dict[tuple[str, int], tuple[str, ModbusTls | None]] = {}
     for k, device in enumerate(getattr(config, "devices", ())):
@@ -230,14 +230,14 @@ def _shared_addresses(config: Config) -> Iterator[Broken]:
         if tls != device.tls:
             got = "another `tls`" if tls and device.tls else "`tls`" if device.tls else "no `tls`"
             allowed = f"that of {other}, as both are at {device.host}:{device.port}"
-            yield Broken(f"devices[{k}].tls", got, allowed)
+            yield BrokenRule(f"devices[{k}].tls", got, allowed)
 
 
-def _security(key: str, device: OpcUaConverter) -> Iterator[Broken]:
+def _security(key: str, device: OpcUaConverter) -> Iterator[BrokenRule]:
     try:
         host = urlsplit(device.url).hostname or ""
         local = host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         local = False
     if device.security is None and not local:
-        yield Broken(f"{key}.security", "nothing", f"security, as {device.url} is not on this machine")
+        yield BrokenRule(f"{key}.security", "nothing", f"security, as {device.url} is not on this machine")

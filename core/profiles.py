@@ -32,7 +32,7 @@ class Range(NamedTuple):
     words: str
 
 
-class _Reading(NamedTuple):
+class _DayRows(NamedTuple):
     """Rows of a table that make up a day, and when each begins (s after the begin of the axis)."""
 
     rows: IntArray
@@ -89,7 +89,7 @@ class Profiles:
             return unknown
         return step_means(reading.begins_s, values[reading.rows], self._edges_s)
 
-    def _read_day(self, table: Table, day: date) -> _Reading | None:
+    def _read_day(self, table: Table, day: date) -> _DayRows | None:
         """The rows that ``day`` needs; the last one holds for the usual step. None with faults where some miss."""
         rows, times_s, passes = self._day_times(table, day)
         ends_s = np.minimum(times_s + table.usual_step_s, np.append(times_s[1:], inf))
@@ -104,7 +104,7 @@ class Profiles:
             here = np.arange(first, np.searchsorted(times_s, end_s))
             picked.append(rows[here])
             begins_s.append(np.maximum(times_s[here] - begin_s, 0) + elapsed_s)
-        return _Reading(np.concatenate(picked), np.concatenate(begins_s))
+        return _DayRows(np.concatenate(picked), np.concatenate(begins_s))
 
     def _day_times(self, table: Table, day: date) -> tuple[IntArray, FloatArray, tuple[Pass, ...]]:
         """Rows, their seconds on the clock of the file (wall or elapsed), and how the day of the axis reads it."""

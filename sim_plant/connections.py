@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sim_plant.link_faults import Ending, LinkFault, Piece
+from sim_plant.link_faults import LinkEnding, LinkFault, Piece
 from sim_plant.links import Link
 
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -183,9 +183,9 @@ class Connection:
             return
         piece = self._pieces.popleft()
         self.client.send(piece.data)
-        if piece.ending is Ending.RESET:
+        if piece.ending is LinkEnding.RESET:
             self.client.abort(reset=True)
-        elif piece.ending is Ending.CLOSE:
+        elif piece.ending is LinkEnding.CLOSE:
             self.client.close()
         self._schedule_next()
 
@@ -210,7 +210,7 @@ class Connection:
         self._complete_executed()
         self._server_closed_unseen = self._link.number(LinkFault.BLACK_HOLE) is not None
         if not self._server_closed_unseen:
-            self._queue_pieces(Piece(b"", ending=Ending.CLOSE))
+            self._queue_pieces(Piece(b"", ending=LinkEnding.CLOSE))
         self._report_if_closed()
 
     def _report_if_closed(self) -> None:

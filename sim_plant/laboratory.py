@@ -7,7 +7,7 @@ from core.config_devices import Converter, ModbusMeter, OpcUaConverter
 from sim_plant.converter import ConverterRating
 from sim_plant.faults import CONVERTER_FAULTS, OPCUA_FAULTS
 from sim_plant.grid import Grid, GridState
-from sim_plant.meter import Reading
+from sim_plant.meter import MeterReading
 from sim_plant.referee import FrameLog, Referee
 from sim_plant.settings import PlantConfig, PlantError
 from sim_plant.stations import ConverterStation, Instrument, MeterStation, PlantContext, Station
@@ -104,7 +104,7 @@ class Laboratory:
     def _voltage_v(self, node: str) -> float:
         return self.grid_state.v_pu[node] * self.config.network.voltage_v
 
-    def _truth_at(self, node: str, demand_kva: Mapping[str, complex]) -> Reading:
+    def _truth_at(self, node: str, demand_kva: Mapping[str, complex]) -> MeterReading:
         """True values at the node: its voltage and demand, and the current of the line that feeds it.
 
         At the slack node: the power and current drawn from the upper grid.
@@ -112,6 +112,6 @@ class Laboratory:
         state, v_v = self.grid_state, self._voltage_v(node)
         if node in self._feeds:
             s = demand_kva.get(node, 0j) if state.solved else 0j
-            return Reading(v_v, state.i_a[self._feeds[node]], s.real, s.imag)
+            return MeterReading(v_v, state.i_a[self._feeds[node]], s.real, s.imag)
         s = state.slack_kva
-        return Reading(v_v, 1e3 * abs(s) / (3**0.5 * v_v) if v_v else 0.0, s.real, s.imag)
+        return MeterReading(v_v, 1e3 * abs(s) / (3**0.5 * v_v) if v_v else 0.0, s.real, s.imag)

@@ -44,7 +44,7 @@ REQUEST_FAULTS = (LinkFault.SILENT, LinkFault.LATE_WRITE)
 ANSWER_FAULTS = tuple(LinkFault)[tuple(LinkFault).index(LinkFault.LATE) :]
 
 
-class Ending(StrEnum):
+class LinkEnding(StrEnum):
     """How a connection ends after a piece of an answer."""
 
     CLOSE = "close"
@@ -57,7 +57,7 @@ class Piece:
 
     data: bytes
     pause_s: float = 0.0
-    ending: Ending | None = None
+    ending: LinkEnding | None = None
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,9 @@ def pieces(fault: LinkFault | None, number: float, answer: bytes, rng: Random) -
         case LinkFault.SHORT:
             yield Piece(half)
         case LinkFault.CUT:
-            yield Piece(half, ending=Ending.CLOSE)
+            yield Piece(half, ending=LinkEnding.CLOSE)
         case LinkFault.RESET:
-            yield Piece(half, ending=Ending.RESET)
+            yield Piece(half, ending=LinkEnding.RESET)
         case LinkFault.SLOW:
             yield Piece(answer, pause_s=number)
         case LinkFault.SLICED:

@@ -13,7 +13,7 @@ _NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
-class Reading:
+class MeterReading:
     """Line-to-line RMS voltage, RMS current and demand at one instant, true or as measured."""
 
     v_v: float
@@ -38,10 +38,10 @@ EXACT = Accuracy(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 """No noise, full resolution."""
 
 
-def measure(truth: Reading, accuracy: Accuracy, seed: int, device: str, t_s: float) -> Reading:
+def measure(truth: MeterReading, accuracy: Accuracy, seed: int, device: str, t_s: float) -> MeterReading:
     """The measured values at ``t_s`` (s since the start)."""
     v, i, p, q = normals(seed, device, t_s)
-    return Reading(
+    return MeterReading(
         v_v=_resolved(truth.v_v + accuracy.v_noise_v * v, accuracy.v_step_v),
         i_a=max(0.0, _resolved(truth.i_a + accuracy.i_noise_a * i, accuracy.i_step_a)),
         p_kw=_resolved(truth.p_kw + accuracy.s_noise_kva * p, accuracy.s_step_kva),

@@ -71,7 +71,7 @@ def _port(server: ModbusTcpServer) -> int:
 def _device(unit: int, bank: Bank) -> SimDevice:
     """One block of words without content; the bank provides the values at each request."""
     words = SimData(bank.address, count=bank.n_words, values=0, datatype=DataType.REGISTERS)
-    return SimDevice(unit, [words], action=ModbusUnit(bank).answer)
+    return SimDevice(unit, [words], action=ServedUnit(bank).answer)
 
 
 def _absent_units() -> SimDevice:
@@ -85,7 +85,7 @@ async def _no_answer(*_: object) -> ExcCodes:
 
 
 @dataclass(frozen=True)
-class ModbusUnit:
+class ServedUnit:
     """A unit behind the server: it answers from its bank."""
 
     bank: Bank

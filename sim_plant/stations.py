@@ -7,7 +7,7 @@ from math import nan
 
 from sim_plant.converter import ControlState, ConverterRating, Frame, Refusal, State, accept, initial_state, update
 from sim_plant.faults import METER_FAULTS, NO_FAULTS, DeviceFault, FaultError, Values, check_number
-from sim_plant.meter import Accuracy, Reading, measure
+from sim_plant.meter import Accuracy, MeterReading, measure
 from sim_plant.referee import FrameLimits, Referee
 
 SETPOINT = ("p_setpoint_kw", "q_setpoint_kvar", "lease_s", "writer_epoch", "enable")
@@ -34,10 +34,10 @@ class Instrument:
         self.faults = NO_FAULTS
         self.possible = possible
         self._accuracy, self._context = accuracy, context
-        self._reading, self._latched_s = Reading(0.0, 0.0, 0.0, 0.0), context.now_s()
+        self._reading, self._latched_s = MeterReading(0.0, 0.0, 0.0, 0.0), context.now_s()
         self._frozen: Values | None = None
 
-    def latch(self, truth: Reading, t_s: float) -> None:
+    def latch(self, truth: MeterReading, t_s: float) -> None:
         """Measure the true values at ``t_s``; the reading is reported until the next one."""
         self._reading = measure(truth, self._accuracy, self._context.seed, self.name, t_s)
         self._latched_s = t_s
@@ -108,10 +108,10 @@ class ConverterStation:
         changed_s = expired_s if self.state.mode is ControlState.REMOTE else t_s
         return self._enter(update(self.state, t_s, self.rating, self.instrument.faults.inputs), changed_s)
 
-    def truth(self, v_v: float) -> Reading:
+    def truth(self, v_v: float) -> MeterReading:
         """The values that a perfect meter at its terminals would read, for a line-to-line voltage in V."""
         s = self.state.s_kva
-        return Reading(v_v, 1e3 * abs(s) / (3**0.5 * v_v) if v_v else 0.0, s.real, s.imag)
+        return MeterReading(v_v, 1e3 * abs(s) / (3**0.5 * v_v) if v_v else 0.0, s.real, s.imag)
 
     def values(self) -> Values:
         """The reported values: the valid setpoint, the rest of its lease (s), and the last reading."""

@@ -37,7 +37,7 @@ JSON = "application/json"
 DEFAULT_RATES = Rates()
 
 
-class RefusedError(Exception):
+class RequestRefusedError(Exception):
     """An answer of 4xx or 503."""
 
     def __init__(self, status: int, text: str, **headers: str) -> None:
@@ -77,7 +77,7 @@ class Api:
     async def _answer(self, endpoint: Endpoint, request: Request) -> Response:
         try:
             answer = await self._done(endpoint, request)
-        except RefusedError as error:
+        except RequestRefusedError as error:
             return _refused(request, error.status, str(error), **error.headers)
         except InputError as error:
             return _refused(request, 422, str(error))
@@ -93,20 +93,22 @@ class Api:
         request.state.role = role
         self._admit(endpoint, role)
         if request.url.query:
-            raise RefusedError(400, "query: asked one, allowed none")
+            raise RequestRefusedError(400, "query: asked one, allowed none")
         order = await _order(endpoint, request)
         request.state.said = order.said
         if self._operations is None:
-            raise RefusedError(503, "service: starting or stopping", retry_after="1")
+            raise RequestRefusedError(503, "service: starting or stopping", retry_after="1")
         return await ACTS[endpoint.name](self._operations, order)
 
     def _admit(self, endpoint: Endpoint, role: Role | None) -> None:
         if not self._gate.admits(role, stop=endpoint.path == STOP):
-            raise RefusedError(429, f"{role or 'no token'}: asked too often", retry_after="1")
+            raise RequestRefusedError(429, f"{role or 'no token'}: asked too often", retry_after="1")
         if role is None:
-            raise RefusedError(401, "token: asked without a valid one, allowed Bearer TOKEN", www_authenticate="Bearer")
+            raise RequestRefusedError(
+                401, "token: asked without a valid one, allowed Bearer TOKEN", www_authenticate="Bearer"
+            )
         if not role.may(endpoint.role):
-            raise RefusedError(403, f"{endpoint.path}: asked by {role}, allowed for {endpoint.role}")
+            raise RequestRefusedError(403, f"{endpoint.path}: asked by {role}, allowed for {endpoint.role}")
 
 
 async def _order(endpoint: Endpoint, request: Request) -> Order:
@@ -116,18 +118,18 @@ async def _order(endpoint: Endpoint, request: Request) -> Order:
         async with asyncio.timeout(BODY_S):
             body = await _body(request)
     except TimeoutError:
-        raise RefusedError(408, f"body: asked none in {BODY_S:g} s, allowed all of it") from None
+        raise RequestRefusedError(408, f"body: asked none in {BODY_S:g} s, allowed all of it") from None
     if not body and endpoint.takes is Nothing:
         return Nothing()
     kind = request.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != JSON:
-        raise RefusedError(415, f"content-type: asked {shown(kind)}, allowed {JSON}")
+        raise RequestRefusedError(415, f"content-type: asked {shown(kind)}, allowed {JSON}")
     try:
         order: Order = adapter(endpoint.takes).validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = shown(".".join(map(str, first["loc"])))
-        raise RefusedError(400 if first["type"] == "json_invalid" else 422, f"{where}: {first['msg']}") from None
+        raise RequestRefusedError(400 if first["type"] == "json_invalid" else 422, f"{where}: {first['msg']}") from None
     return order
 
 
@@ -136,7 +138,7 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > BODY_MAX:
-            raise RefusedError(413, f"body: asked more than {BODY_MAX} bytes, allowed {BODY_MAX}")
+            raise RequestRefusedError(413, f"body: asked more than {BODY_MAX} bytes, allowed {BODY_MAX}")
     return body
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from controller.chaos.hosting import hosted
 from controller.planner.answer import Answer
 from controller.planner.planner import SIZE, Job, Planner
-from controller.planner.wire import Refusal, Reply, packed
+from controller.planner.wire import JobRefusal, Reply, packed
 from core.arrays import FloatArray
 from core.errors import SolverError
 from mpc.intra_day import Running
@@ -61,7 +61,7 @@ class FaultyPlanner:
         self.led += 1
         match self.mood:
             case Mood.INFEASIBLE:
-                return packed(Reply(None, Refusal.of(SolverError("prosumer: infeasible"))))
+                return packed(Reply(None, JobRefusal.of(SolverError("prosumer: infeasible"))))
             case Mood.GARBAGE:
                 return SIZE.pack(4096) + Random(0).randbytes(4096)
         answer = await self._planner.answer(job)

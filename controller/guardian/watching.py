@@ -16,7 +16,7 @@ comparable with ours: one of an earlier boot, or one ahead of us.
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from controller.process.heartbeat import Heartbeat, Sight
+from controller.process.heartbeat import Heartbeat, NoHeartbeat
 from controller.process.modes import Mode
 
 SILENCE_S = 60.0
@@ -51,7 +51,7 @@ class WatchState:
 
 
 def watch(
-    known: WatchState, found: Heartbeat | Sight, now_s: float, boot: str | None, silence_s: float = SILENCE_S
+    known: WatchState, found: Heartbeat | NoHeartbeat, now_s: float, boot: str | None, silence_s: float = SILENCE_S
 ) -> tuple[WatchState, Action]:
     """The state after a check of the heartbeat, and the action to take.
 
@@ -61,7 +61,7 @@ def watch(
     action = Action.NOTHING
     if isinstance(found, Heartbeat) and found != known.heartbeat:
         known, action = _on_new_heartbeat(known, found, now_s, boot)
-    elif found is Sight.DAMAGED and known.alive_s is None and known.overtaken is None:
+    elif found is NoHeartbeat.DAMAGED and known.alive_s is None and known.overtaken is None:
         known = replace(known, alive_s=now_s)
     if known.alive_s is not None and now_s - known.alive_s >= silence_s:
         overtaken = known.heartbeat.epoch if known.heartbeat else UNKNOWN_EPOCH

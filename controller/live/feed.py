@@ -8,7 +8,7 @@ from functools import cached_property
 WAITING_MAX = 16
 
 
-class Message:
+class FeedMessage:
     """An event of the stream; its text is made once, by the first client that takes it."""
 
     def __init__(self, event: str, make: Callable[[], str]) -> None:
@@ -28,10 +28,10 @@ class Feed:
     is made when it is taken, and then includes every update until that moment.
     """
 
-    def __init__(self, whole: Callable[[], Message]) -> None:
+    def __init__(self, whole: Callable[[], FeedMessage]) -> None:
         self._whole = whole
         self._whole_due = True
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[FeedMessage] = deque()
         self._news = asyncio.Event()
         self._news.set()
         self.ended = False
@@ -39,7 +39,7 @@ class Feed:
     def __len__(self) -> int:
         return len(self._waiting) + self._whole_due
 
-    def put(self, message: Message) -> None:
+    def put(self, message: FeedMessage) -> None:
         """Append an update."""
         if len(self) >= WAITING_MAX:
             self._waiting.clear()
@@ -53,7 +53,7 @@ class Feed:
         self.ended = True
         self._news.set()
 
-    async def next(self, within_s: float) -> Message | None:
+    async def next(self, within_s: float) -> FeedMessage | None:
         """The oldest message; None if none comes in that time, or ever."""
         try:
             async with asyncio.timeout(within_s):

@@ -12,7 +12,7 @@ HISTORY_S = 2 * 3600.0
 
 
 @dataclass(frozen=True)
-class Point:
+class HistoryPoint:
     """Lowest and highest voltage of the nodes but the slack, and prices by prosumer. None is unknown."""
 
     time: datetime
@@ -22,7 +22,7 @@ class Point:
     price_per_kwh: Mapping[str, float | None]
 
     @classmethod
-    def of(cls, record: CycleRecord, slack: str) -> "Point":
+    def of(cls, record: CycleRecord, slack: str) -> "HistoryPoint":
         """Of a cycle; there is one tariff for all, that of the first prosumer that has one."""
         prosumers = record.prosumers
         voltages = _known(v_pu for node, v_pu in record.nodes.items() if node != slack)
@@ -39,14 +39,14 @@ class History:
     """Points of :data:`HISTORY_S` at one per ``cycle_s``; older ones are forgotten."""
 
     def __init__(self, cycle_s: float) -> None:
-        self._points: deque[Point] = deque(maxlen=max(1, round(HISTORY_S / cycle_s)))
+        self._points: deque[HistoryPoint] = deque(maxlen=max(1, round(HISTORY_S / cycle_s)))
 
     @property
-    def points(self) -> tuple[Point, ...]:
+    def points(self) -> tuple[HistoryPoint, ...]:
         """Oldest first."""
         return tuple(self._points)
 
-    def add(self, point: Point) -> None:
+    def add(self, point: HistoryPoint) -> None:
         """Append one."""
         self._points.append(point)
 

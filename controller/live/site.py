@@ -38,7 +38,7 @@ class SiteProsumer:
 
 
 @dataclass(frozen=True)
-class Site:
+class PageSite:
     """All of it. ``places`` are columns and rows of nodes in the drawing; ``zone`` is that of every time.
 
     A voltage is outside when it leaves its band by more than ``v_tol_pu``, a power or current when it exceeds its limit
@@ -66,7 +66,7 @@ class Site:
     gap_tol: float
 
     @classmethod
-    def of(cls, config: Config) -> "Site":
+    def of(cls, config: Config) -> "PageSite":
         """Of a configuration."""
         network, limits, schedule = config.grid.network(), config.limits.limits(), config.schedule
         ends, tolerance_pu = outward(network), config.coordination.violation_tol_pu

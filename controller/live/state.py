@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
-from controller.live.feed import Feed, Message
-from controller.live.history import History, Point
-from controller.live.site import Site
+from controller.live.feed import Feed, FeedMessage
+from controller.live.history import History, HistoryPoint
+from controller.live.site import PageSite
 from controller.record.records import Alarm, CycleRecord, MpcRecord
 from core.codec import encode
 from core.config import Config
@@ -34,7 +34,7 @@ class Now:
     mpc: tuple[MpcRecord, ...]
     alarms: tuple[Alarm, ...]
     ended: tuple[Alarm, ...]
-    history: tuple[Point, ...]
+    history: tuple[HistoryPoint, ...]
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class Update:
     mpc: MpcRecord | None
     alarms: tuple[Alarm, ...]
     ended: tuple[Alarm, ...]
-    point: Point | None
+    point: HistoryPoint | None
 
 
 class LiveState:
     """See the module. ``site`` is what does not change."""
 
     def __init__(self, config: Config) -> None:
-        self.site = Site.of(config)
+        self.site = PageSite.of(config)
         self._zone = ZoneInfo(self.site.zone)
         self._mode: str | None = None
         self._cycle: CycleRecord | None = None
@@ -96,7 +96,7 @@ class LiveState:
     @contextmanager
     def client(self) -> Iterator[Feed]:
         """A feed that is told every update until the block ends, the whole of what stands first."""
-        feed = Feed(lambda: Message("now", self.now))
+        feed = Feed(lambda: FeedMessage("now", self.now))
         self._clients.add(feed)
         try:
             yield feed
@@ -119,7 +119,7 @@ class LiveState:
             alarms=tuple(map(self._local, record.alarms)),
             ended=tuple(map(self._local, record.ended)),
         )
-        point = Point.of(record, self.site.slack)
+        point = HistoryPoint.of(record, self.site.slack)
         self._cycle, self._mode, self._published_s = record, record.mode, time.monotonic()
         self._history.add(point)
         self._ended.extendleft(record.ended)
@@ -134,10 +134,12 @@ class LiveState:
         until = alarm.until.astimezone(self._zone) if alarm.until else None
         return replace(alarm, since=alarm.since.astimezone(self._zone), until=until)
 
-    def _tell(self, cycle: CycleRecord | None = None, mpc: MpcRecord | None = None, point: Point | None = None) -> None:
+    def _tell(
+        self, cycle: CycleRecord | None = None, mpc: MpcRecord | None = None, point: HistoryPoint | None = None
+    ) -> None:
         if self._clients:
             update = Update(self._mode, cycle, mpc, self._standing, tuple(self._ended), point)
-            message = Message("update", lambda: _json(update))
+            message = FeedMessage("update", lambda: _json(update))
             for client in self._clients:
                 client.put(message)
 

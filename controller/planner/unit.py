@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from controller.planner.planner import SIZE, Job, Planner, PlannerError, ReplanJob
-from controller.planner.wire import Refusal, Reply, bare, packed
+from controller.planner.wire import JobRefusal, Reply, bare, packed
 from controller.process.systemd import READY, STOPPING, WATCHDOG, notify
 from core.codec import encode
 from core.errors import GridlabError
@@ -104,10 +104,10 @@ class _Planning:
             answer = await self._planner.answer(self._reminded(job))
         except GridlabError as error:
             _log.warning("%s", error)
-            return Reply(None, Refusal.of(error))
+            return Reply(None, JobRefusal.of(error))
         except Exception as error:  # a job of another version, of which any part may be missing
             _log.exception("no job")
-            return Reply(None, Refusal.of(PlannerError(f"planner: no job: {type(error).__name__}: {error}")))
+            return Reply(None, JobRefusal.of(PlannerError(f"planner: no job: {type(error).__name__}: {error}")))
         self._remember(answer.running)
         return Reply(answer, None)
 

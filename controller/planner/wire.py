@@ -27,7 +27,7 @@ LARGEST_REPLY = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class Refusal:
+class JobRefusal:
     """Why there is no plan: an error that callers know, by name, and where it was raised."""
 
     kind: str
@@ -54,7 +54,7 @@ class Reply:
     """Either of the two."""
 
     answer: Answer | None
-    refusal: Refusal | None
+    refusal: JobRefusal | None
 
 
 def bare(running: Running) -> Running:

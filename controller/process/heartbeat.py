@@ -98,23 +98,23 @@ class Takeover:
         _replace(state / TAKEOVER, self)
 
 
-class Sight(StrEnum):
+class NoHeartbeat(StrEnum):
     """Why there is no usable heartbeat: the file is missing, or its content is invalid."""
 
     MISSING = "missing"
     DAMAGED = "damaged"
 
 
-def read_heartbeat(state: Path) -> Heartbeat | Sight:
+def read_heartbeat(state: Path) -> Heartbeat | NoHeartbeat:
     """The last heartbeat; a file that is incomplete or of another version is DAMAGED."""
     try:
         record = _read(state / HEARTBEAT, Heartbeat)
     except FileNotFoundError:
-        return Sight.MISSING
+        return NoHeartbeat.MISSING
     except (OSError, CodecError, ValueError):
-        return Sight.DAMAGED
+        return NoHeartbeat.DAMAGED
     valid = record.schema_version == SCHEMA_VERSION and record.epoch >= 0 and isfinite(record.monotonic_s)
-    return record if valid else Sight.DAMAGED
+    return record if valid else NoHeartbeat.DAMAGED
 
 
 def newer_writer_active(state: Path, overtaken: int) -> bool:

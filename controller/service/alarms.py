@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from controller.live.site import Site
+from controller.live.site import PageSite
 from controller.record.records import Alarm, CycleRecord, MpcRecord, Severity
 from core.devices import Quality
 from realtime.fallback import Mode as Rung
@@ -33,7 +33,7 @@ class Finding:
 class AlarmLog:
     """Alarms that stand."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: PageSite) -> None:
         self._site = site
         self._standing: dict[tuple[str, str], Alarm] = {}
         self._seen: set[tuple[str, str]] = set()
@@ -64,7 +64,7 @@ class AlarmLog:
         return tuple(standing), tuple(ended)
 
 
-def _findings(site: Site, record: CycleRecord, mpc: MpcRecord | None, planned: datetime) -> Iterator[Finding]:
+def _findings(site: PageSite, record: CycleRecord, mpc: MpcRecord | None, planned: datetime) -> Iterator[Finding]:
     """``planned``: since when no MPC has run, or there is a service."""
     yield from _grid(site, record)
     yield from _prosumers(record)
@@ -76,7 +76,7 @@ def _findings(site: Site, record: CycleRecord, mpc: MpcRecord | None, planned: d
         yield Finding("overdue", Severity.ALARM, "MPC", f"no run for {minutes:.0f} min")
 
 
-def _grid(site: Site, record: CycleRecord) -> Iterator[Finding]:
+def _grid(site: PageSite, record: CycleRecord) -> Iterator[Finding]:
     low, high, tolerance = site.limits.v_min_pu, site.limits.v_max_pu, site.v_tol_pu
     for node, v_pu in record.nodes.items():
         if v_pu is not None and node != site.slack and not low - tolerance <= v_pu <= high + tolerance:
@@ -106,7 +106,7 @@ def _prosumers(record: CycleRecord) -> Iterator[Finding]:
             yield Finding("rung", severity, name, f"{prosumer.rung}{f': {why}' if why else ''}")
 
 
-def _devices(site: Site, record: CycleRecord) -> Iterator[Finding]:
+def _devices(site: PageSite, record: CycleRecord) -> Iterator[Finding]:
     for name, device in record.devices.items():
         age = "never read" if device.age_s is None else f"last good reading {device.age_s:.0f} s old"
         if device.quality != Quality.GOOD:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from controller.live.site import Site
+from controller.live.site import PageSite
 from controller.record.records import CycleRecord, DevicesRecord, MpcRecord, Severity
 from controller.service.alarms import AlarmLog, Finding
 from controller.service.costs import Costs
@@ -31,7 +31,7 @@ class CycleRecorder:
         network, self._clock = config.grid.network(), clock
         self._zone = ZoneInfo(config.horizon.timezone)
         self._places, self._limits = Places.of(config, network), limits_record(config, network)
-        self._alarms = AlarmLog(Site.of(config))
+        self._alarms = AlarmLog(PageSite.of(config))
         self._mpc: MpcRecord | None = None
         self._last: Snapshot | None = None
         self._quality: dict[str, str] = {}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_plant.faults import FaultError
-from sim_plant.link_faults import MODBUS, OPCUA, Ending, LinkFault, Piece, pieces
+from sim_plant.link_faults import MODBUS, OPCUA, LinkEnding, LinkFault, Piece, pieces
 from sim_plant.links import Link
 from tests.support.plant_benches import mbap
 
@@ -95,8 +95,8 @@ def test_an_answer_with_fewer_registers_is_well_formed() -> None:
     assert sent(on(LinkFault.FEWER), refusal) == refusal
 
 
-@pytest.mark.parametrize(("fault", "ending"), [("short", None), ("cut", Ending.CLOSE), ("reset", Ending.RESET)])
-def test_half_answers(fault: str, ending: Ending | None) -> None:
+@pytest.mark.parametrize(("fault", "ending"), [("short", None), ("cut", LinkEnding.CLOSE), ("reset", LinkEnding.RESET)])
+def test_half_answers(fault: str, ending: LinkEnding | None) -> None:
     assert on(LinkFault(fault)).answer_pieces(ANSWER) == [Piece(ANSWER[:6], ending=ending)]
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sim_plant.meter import EXACT, Accuracy, Reading, measure, normals
+from sim_plant.meter import EXACT, Accuracy, MeterReading, measure, normals
 
-TRUTH = Reading(v_v=401.234567, i_a=12.345678, p_kw=-3.21098, q_kvar=0.98765)
+TRUTH = MeterReading(v_v=401.234567, i_a=12.345678, p_kw=-3.21098, q_kvar=0.98765)
 
 
 def test_the_noise_depends_on_seed_device_and_time_alone() -> None:
@@ -28,10 +28,10 @@ def test_the_noise_is_standard_normal() -> None:
 
 def test_a_reading_comes_in_steps() -> None:
     coarse = Accuracy(0, 0, 0, v_step_v=0.5, i_step_a=0.1, s_step_kva=0.01)
-    assert measure(TRUTH, coarse, 0, "m", 0.0) == Reading(401.0, 12.3, -3.21, 0.99)
+    assert measure(TRUTH, coarse, 0, "m", 0.0) == MeterReading(401.0, 12.3, -3.21, 0.99)
     assert measure(TRUTH, EXACT, 0, "m", 0.0) == TRUTH
 
 
 def test_a_current_is_never_negative() -> None:
     loud = Accuracy(i_noise_a=5.0)
-    assert min(measure(Reading(400, 0.0, 0, 0), loud, 0, "m", t).i_a for t in range(50)) == 0.0
+    assert min(measure(MeterReading(400, 0.0, 0, 0), loud, 0, "m", t).i_a for t in range(50)) == 0.0

@@ -7,7 +7,7 @@ import pytest
 from drivers.registers import RegisterMap, load_registers
 from sim_plant.banks import MapBank, MapError, Rejection
 from sim_plant.laboratory import Laboratory
-from sim_plant.modbus_server import ModbusUnit, PortError
+from sim_plant.modbus_server import PortError, ServedUnit
 from sim_plant.plant import Plant, open_plant
 from sim_plant.referee import FrameLog
 from sim_plant.settings import PlantError
@@ -202,7 +202,7 @@ def test_a_request_is_answered_without_ever_waiting() -> None:
     registers = [0] * 20
     for written in (None, setpoint_words(1.0, 0.0)):
         with pytest.raises(StopIteration):
-            ModbusUnit(bank).answer(3 if written is None else 16, 0, 0, 7, registers, written).send(None)
+            ServedUnit(bank).answer(3 if written is None else 16, 0, 0, 7, registers, written).send(None)
     assert bank.read(100, 2) is Rejection.ADDRESS
 
 

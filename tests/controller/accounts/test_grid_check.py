@@ -12,7 +12,7 @@ from core.config import Config
 from core.devices import Measurement, Quality
 from core.network import Network
 from sim_plant.grid import Grid
-from sim_plant.meter import EXACT, Accuracy, Reading, measure
+from sim_plant.meter import EXACT, Accuracy, MeterReading, measure
 
 Readings = dict[str, Measurement]
 LOADS = {"N3": 2 + 0.5j, "N4": 1.5 - 0.5j, "N5": -4 + 0j, "N7": 2.5 + 1j, "N9": -3 + 0.2j}
@@ -36,7 +36,7 @@ def measured(
     readings = {}
     for meter in config.meters.values():
         s = state.slack_kva if meter.node == network.slack else demand.get(meter.node, 0j)
-        truth = Reading(400 * state.v_pu[meter.node], 0.0, s.real, s.imag)
+        truth = MeterReading(400 * state.v_pu[meter.node], 0.0, s.real, s.imag)
         said = measure(truth, accuracy, 1, meter.name, t_s)
         readings[meter.name] = reading(meter.name, p_kw=said.p_kw, q_kvar=said.q_kvar, v_pu=said.v_v / 400)
     for prosumer in config.prosumers:

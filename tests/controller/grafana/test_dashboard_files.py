@@ -9,7 +9,7 @@ pytest.importorskip("grafana_foundation_sdk", reason="without the extra gridlab[
 
 from controller.grafana.__main__ import main
 from controller.grafana.files import BOARDS, files
-from controller.live.site import COLOURS, Site
+from controller.live.site import COLOURS, PageSite
 from controller.record.measurements import MEASUREMENTS, TEXT
 from core.config import Config
 from tests.controller.grafana import provisioned
@@ -19,7 +19,7 @@ from tests.support.paths import CONFIG
 
 @pytest.fixture(scope="module")
 def made(gridlab9_config: Config) -> dict[str, str]:
-    return files(Site.of(gridlab9_config))
+    return files(PageSite.of(gridlab9_config))
 
 
 def all_queries() -> list[tuple[str, str]]:
@@ -49,7 +49,7 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_other_prosumers_have_their_own_colours(gridlab9_config: Config) -> None:
     prosumers = [p.model_copy(update={"name": f"house {n}"}) for n, p in enumerate(gridlab9_config.prosumers)]
-    text = files(Site.of(gridlab9_config.model_copy(update={"prosumers": prosumers, "currency": "EUR"})))
+    text = files(PageSite.of(gridlab9_config.model_copy(update={"prosumers": prosumers, "currency": "EUR"})))
     assert '"house 4"' in text["dashboards/prices.json"]
     assert "suffix: EUR/kWh" in text["dashboards/prices.json"]
     assert "CHF" not in text["dashboards/prices.json"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.guardian.watching import SILENCE_S, Action, WatchState, watch
-from controller.process.heartbeat import Heartbeat, Sight
+from controller.process.heartbeat import Heartbeat, NoHeartbeat
 from controller.process.modes import Mode
 
 NOTHING, TAKE_OVER, STEP_BACK = Action.NOTHING, Action.TAKE_OVER, Action.STEP_BACK
@@ -24,7 +24,7 @@ class Eyes:
     def __init__(self) -> None:
         self.known = WatchState()
 
-    def look(self, found: Heartbeat | Sight, now_s: float) -> Action:
+    def look(self, found: Heartbeat | NoHeartbeat, now_s: float) -> Action:
         self.known, action = watch(self.known, found, now_s, BOOT)
         return action
 
@@ -52,7 +52,7 @@ def test_nothing_to_guard() -> None:
     eyes = Eyes()
     for mode in (Mode.MONITOR, Mode.OFF):
         assert [eyes.look(beat(100.0, mode=mode), t_s) for t_s in (100.0, 1e5)] == [NOTHING] * 2
-    assert [Eyes().look(Sight.MISSING, t_s) for t_s in (0.0, 1e5)] == [NOTHING] * 2
+    assert [Eyes().look(NoHeartbeat.MISSING, t_s) for t_s in (0.0, 1e5)] == [NOTHING] * 2
 
 
 def test_a_stop_disarms() -> None:
@@ -61,8 +61,8 @@ def test_a_stop_disarms() -> None:
     assert [eyes.look(beat(150.0, mode=Mode.OFF), t_s) for t_s in (150.0, 1e5)] == [NOTHING] * 2
 
 
-@pytest.mark.parametrize("sight", Sight)
-def test_a_heartbeat_that_goes_bad_is_silence(sight: Sight) -> None:
+@pytest.mark.parametrize("sight", NoHeartbeat)
+def test_a_heartbeat_that_goes_bad_is_silence(sight: NoHeartbeat) -> None:
     eyes = Eyes()
     eyes.look(beat(100.0), 100.0)
     assert [eyes.look(sight, t_s) for t_s in (130.0, 159.0, 160.0, 300.0)] == [NOTHING, NOTHING, TAKE_OVER, NOTHING]
@@ -76,7 +76,7 @@ def test_a_damaged_one_counts_from_the_first_sight(before: Mode | None) -> None:
     if before:
         eyes.look(beat(90.0, mode=before), 90.0)
     times_s = (100.0, 159.9, 160.0, 161.0, 300.0)
-    assert [eyes.look(Sight.DAMAGED, t_s) for t_s in times_s] == [NOTHING, NOTHING, TAKE_OVER, NOTHING, NOTHING]
+    assert [eyes.look(NoHeartbeat.DAMAGED, t_s) for t_s in times_s] == [NOTHING, NOTHING, TAKE_OVER, NOTHING, NOTHING]
     assert eyes.look(beat(310.0, epoch=6), 310.0) is STEP_BACK
 
 

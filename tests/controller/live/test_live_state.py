@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.live.feed import WAITING_MAX, Feed, Message
+from controller.live.feed import WAITING_MAX, Feed, FeedMessage
 from controller.live.state import MPC_KEPT, LiveState
 from controller.record.records import CycleRecord, DeviceRecord
 from core.config import Config
@@ -135,12 +135,12 @@ def test_a_slow_client_loses_updates_and_gets_the_whole_again(gridlab9_config: C
 def test_what_a_client_takes_ends_with_the_last_that_was_put(puts: list[str]):
     async def test():
         last = 0
-        feed = Feed(lambda: Message("now", lambda: str(last)))
+        feed = Feed(lambda: FeedMessage("now", lambda: str(last)))
         seen = 0
         for number, action in enumerate(puts, 1):
             if action == "put":
                 last = number
-                feed.put(Message("update", lambda number=number: str(number)))
+                feed.put(FeedMessage("update", lambda number=number: str(number)))
             elif len(feed):
                 seen, before = int((await feed.next(1)).text), seen
                 assert seen >= before

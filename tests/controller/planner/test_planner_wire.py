@@ -8,7 +8,7 @@ import pytest
 
 from controller.planner.answer import Answer
 from controller.planner.planner import SIZE, DayAheadJob, PlannerError, ReplanJob, framed
-from controller.planner.wire import Refusal, Reply, bare, packed, unpacked
+from controller.planner.wire import JobRefusal, Reply, bare, packed, unpacked
 from controller.process.clocks import WallClock
 from core.config import CoordinationConfig
 from core.errors import CoordinationError, Fault, GridlabError, InputError, SolverError, SolverLicenceError
@@ -44,14 +44,14 @@ def test_a_plan_without_what_it_came_from(answer: Answer, day: Scenario) -> None
 def test_bad_input_comes_back_with_all_its_faults(day: Scenario) -> None:
     faults = (Fault("lab.yaml", "limits.v_min_pu", "2", "less"), Fault("day.csv", "line 3", "", "a number"))
     with pytest.raises(InputError) as caught:
-        unpacked(packed(Reply(None, Refusal.of(InputError(faults))))[SIZE.size :], asked(day))
+        unpacked(packed(Reply(None, JobRefusal.of(InputError(faults))))[SIZE.size :], asked(day))
     assert caught.value.faults == faults
 
 
 @pytest.mark.parametrize("kind", [CoordinationError, SolverError, SolverLicenceError, PlannerError])
 def test_an_error_that_callers_know_comes_back_as_itself(day: Scenario, kind: type[GridlabError]) -> None:
     with pytest.raises(GridlabError) as caught:
-        unpacked(packed(Reply(None, Refusal.of(kind("no answer from P1"))))[SIZE.size :], asked(day))
+        unpacked(packed(Reply(None, JobRefusal.of(kind("no answer from P1"))))[SIZE.size :], asked(day))
     assert (type(caught.value), str(caught.value)) == (kind, "no answer from P1")
 
 

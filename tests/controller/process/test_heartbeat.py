@@ -14,8 +14,8 @@ from controller.process.heartbeat import (
     HEARTBEAT,
     TAKEOVER,
     Heartbeat,
+    NoHeartbeat,
     Released,
-    Sight,
     Takeover,
     boot_id,
     read_heartbeat,
@@ -51,7 +51,7 @@ def test_what_was_written_is_read(
 @given(data=st.binary(max_size=200))
 def test_garbage_is_damaged(state: Path, data: bytes) -> None:
     (state / HEARTBEAT).write_bytes(data)
-    assert read_heartbeat(state) is Sight.DAMAGED
+    assert read_heartbeat(state) is NoHeartbeat.DAMAGED
 
 
 def test_every_torn_heartbeat_is_damaged(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_every_torn_heartbeat_is_damaged(tmp_path: Path) -> None:
     whole = (tmp_path / HEARTBEAT).read_bytes()
     for length in range(len(whole)):
         (tmp_path / HEARTBEAT).write_bytes(whole[:length])
-        assert read_heartbeat(tmp_path) is Sight.DAMAGED
+        assert read_heartbeat(tmp_path) is NoHeartbeat.DAMAGED
 
 
 @pytest.mark.parametrize(
@@ -81,13 +81,13 @@ def test_a_foreign_heartbeat_is_damaged(tmp_path: Path, change: dict[str, object
     BEAT.write(tmp_path)
     path = tmp_path / HEARTBEAT
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    assert read_heartbeat(tmp_path) is Sight.DAMAGED
+    assert read_heartbeat(tmp_path) is NoHeartbeat.DAMAGED
 
 
 def test_missing_is_not_damaged(tmp_path: Path) -> None:
-    assert read_heartbeat(tmp_path) is Sight.MISSING
+    assert read_heartbeat(tmp_path) is NoHeartbeat.MISSING
     (tmp_path / HEARTBEAT).mkdir()
-    assert read_heartbeat(tmp_path) is Sight.DAMAGED
+    assert read_heartbeat(tmp_path) is NoHeartbeat.DAMAGED
 
 
 def test_a_disk_that_does_not_let_us(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.live.site import COLOURS, Site
+from controller.live.site import COLOURS, PageSite
 from controller.record.records import CycleRecord, DeviceRecord, Severity
 from controller.report.primitives import style
 from controller.service.alarms import AlarmLog
@@ -12,27 +12,27 @@ from tests.support.cycle_records import cycle, mpc, prosumer
 
 
 @pytest.fixture(scope="module")
-def site(gridlab9_config: Config) -> Site:
-    site = Site.of(gridlab9_config)
+def site(gridlab9_config: Config) -> PageSite:
+    site = PageSite.of(gridlab9_config)
     lines = tuple(replace(line, i_max_a=100.0) for line in site.lines)
     return replace(site, lines=lines)
 
 
-def shown(site: Site, record: CycleRecord, run=None) -> list[tuple[Severity, str, str]]:
+def shown(site: PageSite, record: CycleRecord, run=None) -> list[tuple[Severity, str, str]]:
     book = AlarmLog(site)
     book.after(record, run)
     standing, _ = book.after(record, run)
     return [(alarm.severity, alarm.place, alarm.text) for alarm in standing]
 
 
-def test_no_run_for_twelve_minutes_is_one_also_where_there_never_was_one(site: Site):
+def test_no_run_for_twelve_minutes_is_one_also_where_there_never_was_one(site: PageSite):
     for run, since_k in ((None, 0), (mpc(1), 20)):
         book = AlarmLog(site)
         overdue = [bool(book.after(cycle(k), run)[0]) for k in range(since_k, since_k + 26)]
         assert overdue == [False] * 25 + [True]
 
 
-def test_a_good_cycle_raises_none(site: Site):
+def test_a_good_cycle_raises_none(site: PageSite):
     assert shown(site, cycle(0), mpc(0)) == []
 
 
@@ -54,7 +54,7 @@ def test_a_good_cycle_raises_none(site: Site):
         ),
     ],
 )
-def test_what_is_an_alarm(site: Site, change: dict, place: str, text: str):
+def test_what_is_an_alarm(site: PageSite, change: dict, place: str, text: str):
     assert shown(site, replace(cycle(0), **change)) == [(Severity.ALARM, place, text)]
 
 
@@ -68,11 +68,11 @@ def test_what_is_an_alarm(site: Site, change: dict, place: str, text: str):
         {"nodes": {}, "lines": {}, "prosumers": {}, "devices": {}},
     ],
 )
-def test_tolerances_the_slack_and_the_unknown_are_none(site: Site, change: dict):
+def test_tolerances_the_slack_and_the_unknown_are_none(site: PageSite, change: dict):
     assert shown(site, replace(cycle(0), **change)) == []
 
 
-def test_warnings_come_after_alarms(site: Site):
+def test_warnings_come_after_alarms(site: PageSite):
     record = replace(
         cycle(0),
         prosumers={"N5": replace(prosumer(0), rung="hold", reasons=("data_held",))},
@@ -88,12 +88,12 @@ def test_warnings_come_after_alarms(site: Site):
     ]
 
 
-def test_plans_that_stopped_coming_are_an_alarm(site: Site):
+def test_plans_that_stopped_coming_are_an_alarm(site: PageSite):
     assert shown(site, cycle(24), mpc(0)) == []
     assert shown(site, cycle(26), mpc(0)) == [(Severity.ALARM, "MPC", "no run for 13 min")]
 
 
-def test_an_alarm_keeps_its_beginning_and_gets_an_end(site: Site):
+def test_an_alarm_keeps_its_beginning_and_gets_an_end(site: PageSite):
     book = AlarmLog(site)
     voltages = [1.0, 1.06, 1.0, 1.06, 1.065, 1.07, 1.0]
     seen = [book.after(replace(cycle(k), nodes={"N9": v_pu}), None) for k, v_pu in enumerate(voltages)]
@@ -105,7 +105,7 @@ def test_an_alarm_keeps_its_beginning_and_gets_an_end(site: Site):
     assert over == replace(alarm, until=cycle(6).time)
 
 
-def test_prosumers_have_the_colours_of_the_report(site: Site):
+def test_prosumers_have_the_colours_of_the_report(site: PageSite):
     assert COLOURS == style.COLOURS
     looks = style.looks([p.name for p in site.prosumers])
     assert {p.name: p.colour for p in site.prosumers} == {name: look.color for name, look in looks.items()}
