@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.cases import scenario, with_band
 from benchmarks.measure import medians_s
-from benchmarks.tables import Table, ratio
+from benchmarks.tables import ResultTable, ratio
 from benchmarks.variants import (
     AT_ANY_ERROR,
     CERTIFY_ALWAYS,
@@ -74,16 +74,16 @@ ROWS = (
 )  # fmt: skip
 
 
-def run() -> Iterator[Table]:
+def run() -> Iterator[ResultTable]:
     """The ladder, one change at a time, and the same for the constraint splitting."""
     yield table("From a plain splitting to the default, one step after the other", LADDER, LADDER[-1])
     yield table("Profile splitting, one change at a time", ONE_BY_ONE, ONE_BY_ONE[0])
     yield table("Constraint splitting to a gap of 1e-2 and 1e-3 p.u., one change at a time", ROWS, ROWS[0])
 
 
-def table(title: str, variants: Sequence[Variant], default: Variant) -> Table:
+def table(title: str, variants: Sequence[Variant], default: Variant) -> ResultTable:
     """Rounds, time and linearisations of each variant; the time is taken in turns with that of the default."""
-    result = Table(
+    result = ResultTable(
         title,
         ["", "rounds", "time / default", "linearisations", "rounds at ± 4 %", f"median of {FEEDERS} feeders",
          "worst of them"],

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from benchmarks.cases import coordinate, grid_of, scenario, with_band
-from benchmarks.tables import Table, milliseconds
+from benchmarks.tables import ResultTable, milliseconds
 from core.algorithms import SplittingName
 from mpc.coordination.outcome import Status
 from mpc.reference import CentralisedProblem
@@ -12,9 +12,9 @@ ACCURACIES = ((5e-3, 5e-4), (1e-3, 1e-4))
 BANDS_PU = (0.05, 0.04)
 
 
-def run() -> Iterator[Table]:
+def run() -> Iterator[ResultTable]:
     """One row per limits and accuracy, all splittings side by side."""
-    table = Table(
+    table = ResultTable(
         "Rounds to a certified gap and an AC violation",
         ["limits", "gap", "violation p.u.",
          *(heading for name in SplittingName for heading in (f"{name}: rounds", "ms", "dearer than AC optimum")),

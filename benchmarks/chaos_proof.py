@@ -18,7 +18,7 @@ from benchmarks import fuzz
 from benchmarks.cases import ROOT
 from benchmarks.endurance import Day, day, leaks
 from benchmarks.parts import Parts, measure_parts
-from benchmarks.tables import Table, Targets
+from benchmarks.tables import ResultTable, Targets
 from controller.chaos.campaign import Campaign, chosen, run_campaign
 from controller.chaos.running import Result, prepare
 from controller.chaos.table import COLUMNS, p95, rows
@@ -32,20 +32,20 @@ LINKS, FROZEN = range(7, 13), (14,)
 COST_REL, GROWTH_REL = 0.01, 0.05
 
 
-def faults(_: Console) -> Iterator[Table]:
+def faults(_: Console) -> Iterator[ResultTable]:
     """`gridlab chaos` over all faults and seeds."""
     with TemporaryDirectory() as scratch:
         campaign = Campaign(CONFIG, chosen(None), SEEDS, Path(scratch), keep=False, jobs=os.cpu_count() or 1)
         with progress(quiet=False) as observe:
             results = run_campaign(campaign, observe)
-    table = Table(f"{len(TRIALS)} faults × {SEEDS} seeds; times p95 / longest", COLUMNS)
+    table = ResultTable(f"{len(TRIALS)} faults × {SEEDS} seeds; times p95 / longest", COLUMNS)
     for row in rows(results):
         table.add(*row.cells)
     yield table
     yield _asked(results)
 
 
-def deaths(console: Console) -> Iterator[Table]:
+def deaths(console: Console) -> Iterator[ResultTable]:
     """Days with kills at random moments, against the undisturbed one."""
     calm = _calm()
     with TemporaryDirectory() as scratch, ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
@@ -54,7 +54,7 @@ def deaths(console: Console) -> Iterator[Table]:
         days = list(killed)
     apart_rel = [(one.cost_chf - calm.cost_chf) / abs(calm.own_optimum_chf) for one in days]
     columns = ("seed", "kills", "broken", "violations / frames", "points lost", "cost, CHF", "apart, %")
-    table = Table(f"Days with kills; undisturbed {calm.cost_chf:.3f} CHF", columns)
+    table = ResultTable(f"Days with kills; undisturbed {calm.cost_chf:.3f} CHF", columns)
     for seed, (one, rel) in enumerate(zip(days, apart_rel, strict=True), 1):
         frames = f"{one.referee.violations} / {one.referee.frames}"
         counts = (seed, one.deaths, len(one.broken), frames, one.points_lost)
@@ -63,7 +63,7 @@ def deaths(console: Console) -> Iterator[Table]:
     yield _asked_of(days, apart_rel)
 
 
-def false_alarms(_: Console) -> Iterator[Table]:
+def false_alarms(_: Console) -> Iterator[ResultTable]:
     """The undisturbed day raises no alarm but those of the grid."""
     calm = _calm()
     targets = Targets()
@@ -75,7 +75,7 @@ def false_alarms(_: Console) -> Iterator[Table]:
     yield targets
 
 
-def long_run(console: Console) -> Iterator[Table]:
+def long_run(console: Console) -> Iterator[ResultTable]:
     """72 hours of virtual time in one process."""
     with TemporaryDirectory() as scratch:
         console.print(f"{HOURS:g} hours …")
@@ -108,7 +108,7 @@ def _killed(journal: Path, folder: Path, seed: int) -> Day:
     return day(CONFIG, journal, folder / f"killed{seed}", KILLS, seed)
 
 
-def _asked_of(days: Sequence[Day], apart_rel: Sequence[float]) -> Table:
+def _asked_of(days: Sequence[Day], apart_rel: Sequence[float]) -> ResultTable:
     targets = Targets()
     for asked, number in (
         ("invariants broken, audit rows lost among them: 0", sum(len(one.broken) for one in days)),
@@ -123,7 +123,7 @@ def _asked_of(days: Sequence[Day], apart_rel: Sequence[float]) -> Table:
     return targets
 
 
-def _asked(results: Sequence[Result]) -> Table:
+def _asked(results: Sequence[Result]) -> ResultTable:
     targets, passed = Targets(), sum(result.passed for result in results)
     targets.check(f"judged safe: {len(results)} of {len(results)}", str(passed), passed == len(results))
     for what, numbers, limit_s in (("link", LINKS, 15.0), ("frozen device", FROZEN, 45.0)):

@@ -10,7 +10,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.cases import ROOT
-from benchmarks.tables import Table, Targets, milliseconds
+from benchmarks.tables import ResultTable, Targets, milliseconds
 from controller.process.modes import Mode
 from tests.support.api import Running, running
 from tests.support.footprint import footprint
@@ -20,9 +20,9 @@ HELP_S, STOP_S, IMPORT_S, MEMORY_MIB = 0.5, 1.0, 0.2, 64.0
 GIVE_UP_S = 60.0
 
 
-def run() -> Iterator[Table]:
+def run() -> Iterator[ResultTable]:
     """Times and memory, then the account."""
-    times = Table("Wall time from Enter, ms, and peak memory, MiB", ["", "median", "worst", "memory"])
+    times = ResultTable("Wall time from Enter, ms, and peak memory, MiB", ["", "median", "worst", "memory"])
     targets = Targets()
     with TemporaryDirectory() as folder, running(Path(folder)) as api:
         seconds = {

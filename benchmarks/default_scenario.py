@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks.cases import cases, coordinate, grid_of
 from benchmarks.measure import clarabel_times, medians_s, stopwatches
-from benchmarks.tables import Table, Targets, milliseconds, ratio
+from benchmarks.tables import ResultTable, Targets, milliseconds, ratio
 from core.scenario import Scenario
 from mpc.coordination.outcome import Status
 from mpc.coordination.participants import ProsumerNode
@@ -37,7 +37,7 @@ class Comparison:
         return (self.day.outcome.best.cost_chf - self.ac.cost_chf) / abs(self.ac.cost_chf)
 
 
-def run() -> Iterator[Table]:
+def run() -> Iterator[ResultTable]:
     """Time, quality, the account, and where the time goes."""
     results = {name: compare(case) for name, case in cases().items()}
     yield times(results)
@@ -63,9 +63,9 @@ def compare(case: Scenario) -> Comparison:
     return Comparison(day, ac, same_rows_chf, seconds["admm"], seconds["linear"], seconds["ac"], sum(clarabel))
 
 
-def times(results: dict[str, Comparison]) -> Table:
+def times(results: dict[str, Comparison]) -> ResultTable:
     """Wall time of both, and their ratios."""
-    table = Table(
+    table = ResultTable(
         "Wall time, ms: ADMM against the centralised program",
         ["scenario", "rounds", "linearisations", "ADMM", "one program", "AC reference (programs)", "of it in Clarabel",
          "ADMM / one program", "ADMM / reference", "ADMM / Clarabel"],
@@ -81,9 +81,9 @@ def times(results: dict[str, Comparison]) -> Table:
     return table
 
 
-def quality(results: dict[str, Comparison]) -> Table:
+def quality(results: dict[str, Comparison]) -> ResultTable:
     """Cost, certificate and violation."""
-    table = Table(
+    table = ResultTable(
         "Quality",
         ["scenario", "status", "cost CHF", "AC optimum CHF", "dearer by", "certified gap",
          "bound − optimum of the same rows CHF", "bound − AC optimum CHF", "AC violation p.u.", "slack kvar beyond"],
@@ -100,7 +100,7 @@ def quality(results: dict[str, Comparison]) -> Table:
     return table
 
 
-def targets(results: dict[str, Comparison]) -> Table:
+def targets(results: dict[str, Comparison]) -> ResultTable:
     """What issue 2 asks of the default scenario and of ± 4 %."""
     table = Targets()
     for name, rounds in ROUNDS_ASKED.items():
@@ -123,7 +123,7 @@ def targets(results: dict[str, Comparison]) -> Table:
     return table
 
 
-def shares() -> Table:
+def shares() -> ResultTable:
     """Who spends the time of a coordination."""
     watched = {
         "prosumers’ answers": (ProsumerNode, "react"),
@@ -131,7 +131,7 @@ def shares() -> Table:
         "– linearisations": (GridModel, "linearise"),
         "– projections": (profile_splitting, "project"),
     }
-    table = Table("Where the time goes, ms", ["scenario", *watched])
+    table = ResultTable("Where the time goes, ms", ["scenario", *watched])
     for name, case in cases().items():
         with stopwatches(**watched) as spent:
             coordinate(case)

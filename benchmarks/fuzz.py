@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from benchmarks.tables import Table, Targets
+from benchmarks.tables import ResultTable, Targets
 from tests.support.fuzz.configurations import fuzz_configs, fuzz_hostile, fuzz_registers, fuzz_series
 from tests.support.fuzz.findings import Findings, dice, total
 from tests.support.fuzz.mapped_devices import fuzz_converter, fuzz_meter
@@ -30,7 +30,7 @@ CHUNK = 5000
 
 
 @dataclass(frozen=True)
-class Campaign:
+class FuzzCampaign:
     """``run(seed, k)`` is the k-th part of it; parts follow until ``at_least`` inputs were tried."""
 
     name: str
@@ -38,20 +38,20 @@ class Campaign:
     run: Callable[[int, int], Findings]
 
 
-def campaigns(frames: int, documents: int) -> Iterator[Campaign]:
+def campaigns(frames: int, documents: int) -> Iterator[FuzzCampaign]:
     """All of them."""
     for name, fuzz, share, readings in (
         ("frames of a meter", fuzz_meter, 0.4, CHUNK),
         ("frames of a converter", fuzz_converter, 0.4, CHUNK),
         ("frames of SunSpec devices", fuzz_sunspec, 0.2, CHUNK // 10),
     ):
-        yield Campaign(name, int(share * frames), partial(_devices, name, fuzz, readings))
-    yield Campaign(
+        yield FuzzCampaign(name, int(share * frames), partial(_devices, name, fuzz, readings))
+    yield FuzzCampaign(
         "registers of random maps",
         frames,
         partial(_devices, "values", fuzz_register_values, CHUNK // WORDS_PER_REGISTER),
     )
-    yield Campaign("OPC UA readings", frames // 100, partial(_devices, "samples", fuzz_opcua, CHUNK))
+    yield FuzzCampaign("OPC UA readings", frames // 100, partial(_devices, "samples", fuzz_opcua, CHUNK))
     for name, damage in (
         ("configurations", fuzz_configs),
         ("register maps", fuzz_registers),
@@ -59,15 +59,17 @@ def campaigns(frames: int, documents: int) -> Iterator[Campaign]:
         ("journals", fuzz_journals),
         ("audit trails", fuzz_audits),
     ):
-        yield Campaign(name, documents, partial(_files, name, damage, documents))
-    yield Campaign("hostile documents", 1, lambda *_: _in_folder(fuzz_hostile))
-    yield Campaign("JSON of records", 20 * documents, lambda seed, k: fuzz_codec(dice(seed, "JSON", k), 20 * documents))
+        yield FuzzCampaign(name, documents, partial(_files, name, damage, documents))
+    yield FuzzCampaign("hostile documents", 1, lambda *_: _in_folder(fuzz_hostile))
+    yield FuzzCampaign(
+        "JSON of records", 20 * documents, lambda seed, k: fuzz_codec(dice(seed, "JSON", k), 20 * documents)
+    )
 
 
-def run(seed: int = 1, frames: int = FRAMES, documents: int = DOCUMENTS) -> Iterator[Table]:
+def run(seed: int = 1, frames: int = FRAMES, documents: int = DOCUMENTS) -> Iterator[ResultTable]:
     """A table of the campaigns, then the account; examples of what was found go to stderr."""
     logging.disable(logging.CRITICAL)
-    table = Table(f"Seed {seed}", ("", "tried", "accepted", "crashes", "wrong accepted", "s"))
+    table = ResultTable(f"Seed {seed}", ("", "tried", "accepted", "crashes", "wrong accepted", "s"))
     results = []
     for campaign in campaigns(frames, documents):
         began_s = time.perf_counter()
@@ -96,7 +98,7 @@ def main() -> None:
     sys.exit(isinstance(targets, Targets) and targets.missed)
 
 
-def _run(campaign: Campaign, seed: int) -> Findings:
+def _run(campaign: FuzzCampaign, seed: int) -> Findings:
     parts: list[Findings] = []
     while sum(part.tried for part in parts) < campaign.at_least:
         parts.append(campaign.run(seed, len(parts)))

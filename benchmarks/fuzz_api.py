@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.tables import Table, Targets
+from benchmarks.tables import ResultTable, Targets
 from controller.api.endpoints import ENDPOINTS
 from tests.support.api import running
 from tests.support.fuzz.requests import RAW, Tally, fuzz, fuzz_bytes
@@ -14,7 +14,7 @@ CASES, BYTES, LEAST = 1500, 2500, 10_000
 SEED = 20180621
 
 
-def run() -> Iterator[Table]:
+def run() -> Iterator[ResultTable]:
     """Answers by endpoint, then the account."""
     began_s = time.monotonic()
     with TemporaryDirectory() as folder, running(Path(folder)) as api:
@@ -28,8 +28,8 @@ def run() -> Iterator[Table]:
     yield targets
 
 
-def _table(tallies: dict[str, Tally], wall_s: float) -> Table:
-    table = Table(
+def _table(tallies: dict[str, Tally], wall_s: float) -> ResultTable:
+    table = ResultTable(
         f"Made-up requests, {wall_s:.0f} s in all", ["", "cases", "done", "refused", "closed", "5xx", "broken"]
     )
     for name, tally in tallies.items():

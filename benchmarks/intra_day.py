@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from benchmarks.cases import ROOT
-from benchmarks.tables import Table, Targets, milliseconds, ratio, three_digits
+from benchmarks.tables import ResultTable, Targets, milliseconds, ratio, three_digits
 from controller.planner.planner import Planner, ReplanJob, framed
 from core.arrays import FloatArray
 from core.config import CoordinationConfig
@@ -53,7 +53,7 @@ class Runs:
 
 
 @dataclass
-class Day:
+class ReplannedDay:
     """One day. ``warm`` are the runs in the loop; ``compared`` those of them that were also run ``cold``."""
 
     warm: Runs = field(default_factory=Runs)
@@ -63,10 +63,10 @@ class Day:
     packing_s: list[float] = field(default_factory=list)
 
 
-def run() -> Iterator[Table]:
+def run() -> Iterator[ResultTable]:
     """Both scenarios."""
     days = {name: asyncio.run(closed_loop(case)) for name, case in CASES.items()}
-    table = Table(
+    table = ResultTable(
         "Replanning every 10 min in a child process",
         ["scenario", "start", "converged", "rounds p50", "p95", "max", "wall ms p50", "p95", "max", "total s"],
     )
@@ -79,9 +79,9 @@ def run() -> Iterator[Table]:
     yield targets(days["default"])
 
 
-def comparison(days: dict[str, Day]) -> Table:
+def comparison(days: dict[str, ReplannedDay]) -> ResultTable:
     """What warm starts save, and what the way to the child costs."""
-    table = Table(
+    table = ResultTable(
         "Warm against cold, and the way to the child",
         ["scenario", "rounds warm / cold", "wall warm / cold", "job kB", "packing a job ms"],
     )
@@ -94,7 +94,7 @@ def comparison(days: dict[str, Day]) -> Table:
     return table
 
 
-def targets(day: Day) -> Table:
+def targets(day: ReplannedDay) -> ResultTable:
     """What issue 3 asks of the default scenario."""
     table, warm = Targets(), day.warm
     p95_s, total_s = float(np.quantile(warm.wall_s, 0.95)), sum(warm.wall_s)
@@ -105,13 +105,13 @@ def targets(day: Day) -> Table:
     return table
 
 
-async def closed_loop(name: str) -> Day:
+async def closed_loop(name: str) -> ReplannedDay:
     """Replan a whole day."""
     path = ROOT / "configs" / f"{name}.yaml"
     config = load_config(path)
     settings = config.coordination
     expected, realised = (load_scenario(config, path, variant) for variant in ("forecast", "realised"))
-    margin, day = Margin.unlearned(len(expected.network.nodes) - 1), Day()
+    margin, day = Margin.unlearned(len(expected.network.nodes) - 1), ReplannedDay()
     async with Planner() as planner:
         first = await planner.day_ahead(replace(expected, margin_pu=margin.margin_pu), settings)
         running = Running.of(first)

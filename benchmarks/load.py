@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import quantiles
 from tempfile import TemporaryDirectory
 
-from benchmarks.tables import Table, Targets
+from benchmarks.tables import ResultTable, Targets
 from controller.process.clocks import WallClock
 from controller.process.modes import Mode
 from controller.service.schedule import Schedule
@@ -116,12 +116,12 @@ async def _served(config: Path, folder: Path, port: int, minutes: float) -> tupl
     return service, load, cycles_ms
 
 
-def run(minutes: float = MINUTES) -> Iterator[Table]:
+def run(minutes: float = MINUTES) -> Iterator[ResultTable]:
     """What became of the cycles, and of the hundred."""
     with TemporaryDirectory() as scratch, laboratory(Path(scratch), realtime_s=30.0) as lab, _hundred() as port:
         service, load, cycles_ms = asyncio.run(_served(lab.config, Path(scratch), port, minutes))
         violations = lab.ask(ask="referee")["violations"]
-    table = Table(f"{minutes:g} minutes beside {DEVICES} devices of {REGISTERS} registers", ("", "found"))
+    table = ResultTable(f"{minutes:g} minutes beside {DEVICES} devices of {REGISTERS} registers", ("", "found"))
     table.add("reads", str(load.reads))
     table.add("round of all, p50 / p99, ms", " / ".join(f"{1e3 * _share(load.rounds_s, k):.0f}" for k in (50, 99)))
     table.add("rounds longer than a second", str(load.late))

@@ -32,7 +32,7 @@ def medians_s(repeats: int, **jobs: Callable[[], object]) -> dict[str, float]:
 
 
 @dataclass
-class Watch:
+class MethodCost:
     """What a method cost so far."""
 
     seconds: float = 0.0
@@ -40,9 +40,9 @@ class Watch:
 
 
 @contextmanager
-def stopwatches(**methods: tuple[Any, str]) -> Iterator[dict[str, Watch]]:
+def stopwatches(**methods: tuple[Any, str]) -> Iterator[dict[str, MethodCost]]:
     """Watches of the given (owner, method) while the block lasts."""
-    spent = {name: Watch() for name in methods}
+    spent = {name: MethodCost() for name in methods}
 
     def timed(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:

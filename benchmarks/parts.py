@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.measure import machine
-from benchmarks.tables import Table, Targets, replace_block
+from benchmarks.tables import ResultTable, Targets, replace_block
 
-Parts = Mapping[str, Callable[[Console], Iterable[Table]]]
+Parts = Mapping[str, Callable[[Console], Iterable[ResultTable]]]
 
 
 def measure_parts(page: Path, parts: Parts, description: str | None) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import power_grid_model
 
 from benchmarks.measure import medians_s, stopwatches
-from benchmarks.tables import Table, ratio, three_digits
+from benchmarks.tables import ResultTable, ratio, three_digits
 from core.arrays import FloatArray
 from core.network import Network
 from mpc.grid.power_flow import ComplexArray, Flow, PowerFlow
@@ -20,7 +20,7 @@ STEP_KVA = 1e-3
 
 
 @dataclass(frozen=True)
-class Case:
+class FlowCase:
     """A random grid with random demands at all nodes."""
 
     network: Network
@@ -29,7 +29,7 @@ class Case:
     q_kvar: FloatArray
 
     @classmethod
-    def of(cls, n: int) -> "Case":
+    def of(cls, n: int) -> "FlowCase":
         """``n`` nodes, 20 kW in all."""
         network, rng = radial_network(n, seed=1), np.random.default_rng(0)
         p_kw, q_kvar = (rng.uniform(-20 / n, 20 / n, (STEPS, n - 1)) for _ in range(2))
@@ -49,17 +49,17 @@ class Case:
         return power_grid_model_flow(self.network, self.p_kw, self.q_kvar, np.ones(STEPS)).v
 
 
-def run() -> Iterator[Table]:
+def run() -> Iterator[ResultTable]:
     """One row per size of the grid; sensitivities with respect to all nodes."""
-    cases = {n: Case.of(n) for n in SIZES}
-    flows = Table(
+    cases = {n: FlowCase.of(n) for n in SIZES}
+    flows = ResultTable(
         f"Power flow of {STEPS} steps, µs per step",
         ["nodes", "ours", "power-grid-model", "ours / power-grid-model", "largest difference p.u."],
     )
     for n, case in cases.items():
         flows.add(str(n), *compared_flow(case))
     yield flows
-    sensitivities = Table(
+    sensitivities = ResultTable(
         "Sensitivities to P and Q of all nodes, µs per step",
         ["nodes", "|V| and slack", "with all line currents", "|V| and slack / one flow",
          "|V| by central differences", "differences / |V| and slack", "largest difference p.u./kW"],
@@ -69,7 +69,7 @@ def run() -> Iterator[Table]:
     yield sensitivities
 
 
-def compared_flow(case: Case) -> list[str]:
+def compared_flow(case: FlowCase) -> list[str]:
     """Ours against the batch calculation alone, without building its model."""
     with stopwatches(batch=(power_grid_model.PowerGridModel, "calculate_power_flow")) as spent:
         ours_s = medians_s(REPEATS, ours=case.solve, theirs=case.judged)["ours"]
@@ -78,7 +78,7 @@ def compared_flow(case: Case) -> list[str]:
     return [per_step(ours_s, STEPS), per_step(theirs_s, STEPS), ratio(ours_s, theirs_s), f"{difference:.1e}"]
 
 
-def compared_sensitivities(case: Case) -> list[str]:
+def compared_sensitivities(case: FlowCase) -> list[str]:
     """The linear system against two flows for every column, on fewer steps."""
     solved, nodes = case.solve(), np.arange(case.s.shape[1])
     seconds = medians_s(

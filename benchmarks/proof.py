@@ -17,7 +17,7 @@ from rich.console import Console
 from benchmarks import load
 from benchmarks.cases import ROOT
 from benchmarks.parts import Parts, measure_parts
-from benchmarks.tables import Table
+from benchmarks.tables import ResultTable
 
 PAGE = ROOT / "docs" / "proof.md"
 CONFIG = ROOT / "configs" / "gridlab9.yaml"
@@ -32,7 +32,7 @@ SERVICE_MIN = 15
 READY_S = 60.0
 
 
-def days(console: Console) -> Iterator[Table]:
+def days(console: Console) -> Iterator[ResultTable]:
     """The default day with the learned margin, with others, and without coordination."""
     runs = {}
     with TemporaryDirectory() as scratch:
@@ -45,7 +45,7 @@ def days(console: Console) -> Iterator[Table]:
     yield _table("Loop, MPC and safety", runs, LOOP)
 
 
-def service(console: Console) -> Iterator[Table]:
+def service(console: Console) -> Iterator[ResultTable]:
     """`gridlab serve` for 15 minutes on the plant that `gridlab plant` runs, at the ports of the configuration."""
     with TemporaryDirectory() as scratch, _plant() as control:
         run, state = Path(scratch) / "run", Path(scratch) / "state"
@@ -65,7 +65,7 @@ def service(console: Console) -> Iterator[Table]:
             said, _ = serving.communicate(timeout=60)
             stopped_s = time.monotonic() - began_s
         after, referee = _ask(control, ask="truth"), _ask(control, ask="referee")
-        table = Table(f"{SERVICE_MIN} minutes of `gridlab serve` in ACTIVE, then SIGTERM", ("", "found"))
+        table = ResultTable(f"{SERVICE_MIN} minutes of `gridlab serve` in ACTIVE, then SIGTERM", ("", "found"))
         table.add("converters in REMOTE before the stop", _count(before, "remote"))
         table.add("converters in SAFE after it", _count(after, "safe"))
         table.add("said to be safe, read back", str(said.count("safe, read back")))
@@ -106,8 +106,8 @@ LOOP = {
 }
 
 
-def _table(title: str, runs: dict[str, Any], rows: dict[str, Any]) -> Table:
-    table = Table(title, ("", *runs))
+def _table(title: str, runs: dict[str, Any], rows: dict[str, Any]) -> ResultTable:
+    table = ResultTable(title, ("", *runs))
     for heading, cell in rows.items():
         table.add(heading, *(cell(summary) for summary in runs.values()))
     return table

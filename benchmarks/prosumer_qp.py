@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.cases import scenario
 from benchmarks.measure import medians_s
-from benchmarks.tables import Table, milliseconds, ratio
+from benchmarks.tables import ResultTable, milliseconds, ratio
 from core.prices import PriceSignal
 from core.resources import Capability
 from core.scenario import Site
@@ -18,13 +18,13 @@ SOLVERS = ("piqp", "clarabel")
 REPEATS = 25
 
 
-def run() -> Iterator[Table]:
+def run() -> Iterator[ResultTable]:
     """Three prosumers, asked with a new linear term only, and with a new ρ as well."""
     default = scenario()
     site, dt_h = default.sites[-1], default.axis.dt_h
     battery = site.prosumer.battery
     assert battery is not None
-    table = Table(
+    table = ResultTable(
         "One answer of a prosumer, 144 steps, ms",
         ["prosumer", "PIQP: set up", "answer", "answer, new ρ", "Clarabel by cvxpy: set up", "answer", "answer, new ρ",
          "Clarabel / PIQP", "with new ρ", "largest difference of costs CHF"],

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.cases import ROOT, coordinate
 from benchmarks.measure import stopwatches
-from benchmarks.tables import Table, Targets, milliseconds, ratio
+from benchmarks.tables import ResultTable, Targets, milliseconds, ratio
 from mpc.coordination.outcome import Status
 from mpc.coordination.star import profile_splitting
 from mpc.coordination.star.operator import GridOperator
@@ -35,7 +35,7 @@ WATCHED = {
 Measured = dict[str, Any]
 
 
-def run() -> Iterator[Table]:
+def run() -> Iterator[ResultTable]:
     """All sizes, then the account."""
     results = [in_own_process(n, threads=1) for n in SIZES]
     yield overall(results)
@@ -82,9 +82,9 @@ def in_own_process(n: int, threads: int) -> Measured:
     return result
 
 
-def overall(results: list[Measured]) -> Table:
+def overall(results: list[Measured]) -> ResultTable:
     """Whole coordinations."""
-    table = Table(
+    table = ResultTable(
         "Coordination of N prosumers on N nodes, 144 steps, to a gap of 1e-2 and 1e-3 p.u.",
         ["N", "rounds", "wall s", "peak memory GB", "certified gap", "AC violation p.u.", "linearisations"],
     )
@@ -97,9 +97,9 @@ def overall(results: list[Measured]) -> Table:
     return table
 
 
-def steps(results: list[Measured]) -> Table:
+def steps(results: list[Measured]) -> ResultTable:
     """Steps of a round, and of a linearisation."""
-    table = Table(
+    table = ResultTable(
         "Who spends the time, ms",
         ["N", "one answer", "all N answers", "operator per round, without linearising",
          "of it projection", "one linearisation", "of it sensitivities"],
@@ -111,7 +111,7 @@ def steps(results: list[Measured]) -> Table:
     return table
 
 
-def targets(results: list[Measured]) -> Table:
+def targets(results: list[Measured]) -> ResultTable:
     """What issue 2 asks of the largest, and of the growth of the prosumers' step."""
     table, first, last = Targets(), results[0], results[-1]
     per_answer = [r["per_answer_s"] for r in results]

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table as RichTable
+from rich.table import Table
 
 
 @dataclass
-class Table:
+class ResultTable:
     """A title, column headings, and rows of cells that are already text."""
 
     title: str
@@ -23,7 +23,7 @@ class Table:
 
     def show(self, console: Console) -> None:
         """On the terminal."""
-        table = RichTable(*self.columns, title=self.title, title_justify="left")
+        table = Table(*self.columns, title=self.title, title_justify="left")
         for row in self.rows:
             table.add_row(*row)
         console.print(table)
@@ -38,7 +38,7 @@ def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-class Targets(Table):
+class Targets(ResultTable):
     """What was asked, what was measured, and whether that will do."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Targets(Table):
         self.add(asked, measured, "met" if met else "**missed**")
 
 
-def replace_block(page: Path, name: str, tables: Iterable[Table], caption: str) -> None:
+def replace_block(page: Path, name: str, tables: Iterable[ResultTable], caption: str) -> None:
     """Put tables between ``<!-- run: name -->`` and ``<!-- end -->``.
 
     Raises:

@@ -9,7 +9,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks import telemetry_days, telemetry_page
-from benchmarks.tables import Table, Targets, ratio, three_digits
+from benchmarks.tables import ResultTable, Targets, ratio, three_digits
 from controller.process.clocks import WallClock
 from controller.record.export import export_line_protocol
 from controller.record.forwarder import Forwarder
@@ -33,7 +33,7 @@ LEAST_PER_S, MOST_MB, MOST_MS, MOST_RATIO = 20_000, 100, 50, 1.2
 
 
 @dataclass(frozen=True)
-class Rates:
+class PointRates:
     """Points per second of a day of cycles: into SQLite in three ways, out of it in two, and lines sent as they are."""
 
     alone: float
@@ -44,11 +44,11 @@ class Rates:
     to_victoria_metrics: float
 
 
-def run() -> Iterator[Table]:
+def run() -> Iterator[ResultTable]:
     """Rates, answers, days, then the account."""
     records = [cycle(k) for k in range(CYCLES)]
     rounds = [astuple(_rates(records)) for _ in range(REPEATS)]
-    rates = Rates(*map(median, zip(*rounds, strict=True)))
+    rates = PointRates(*map(median, zip(*rounds, strict=True)))
     yield _rate_table(rates, _points(records) / (CYCLES * CYCLE_S))
     answers = telemetry_page.measure()
     yield telemetry_page.table(answers)
@@ -57,7 +57,7 @@ def run() -> Iterator[Table]:
     yield _targets(rates, answers, days)
 
 
-def _rates(records: Sequence[CycleRecord]) -> Rates:
+def _rates(records: Sequence[CycleRecord]) -> PointRates:
     """One round, in new folders."""
     with TemporaryDirectory() as scratch:
         alone, queued, with_tables = (Path(scratch, name) for name in ("alone", "queued", "tables"))
@@ -71,7 +71,7 @@ def _rates(records: Sequence[CycleRecord]) -> Rates:
             posted = _posted(queued, influxd.port)
             to_influxd = _forwarded(queued, influx_config(alone, influxd.proxy_port))
         with victoria_metrics(alone) as port:
-            return Rates(*written, posted, to_influxd, _forwarded(with_tables, influx_config(alone, port)))
+            return PointRates(*written, posted, to_influxd, _forwarded(with_tables, influx_config(alone, port)))
 
 
 def _points(records: Sequence[CycleRecord]) -> int:
@@ -110,8 +110,8 @@ def _posted(folder: Path, port: int) -> float:
     return len(lines) / (time.perf_counter() - began_s)
 
 
-def _rate_table(rates: Rates, made_per_s: float) -> Table:
-    table = Table(
+def _rate_table(rates: PointRates, made_per_s: float) -> ResultTable:
+    table = ResultTable(
         f"A day of the nine-node grid, {made_per_s:.2f} points/s when it happens; medians of {REPEATS}",
         ["", "points/s", "as it happens", "by SQLite alone", "by lines posted"],
     )
@@ -128,7 +128,7 @@ def _rate_table(rates: Rates, made_per_s: float) -> Table:
     return table
 
 
-def _targets(rates: Rates, answers: telemetry_page.Answers, days: telemetry_days.Days) -> Targets:
+def _targets(rates: PointRates, answers: telemetry_page.Answers, days: telemetry_days.Days) -> Targets:
     """What issue 4 asks."""
     table = Targets()
     for label, rate in (("into SQLite", rates.queued), ("forwarded to influxd", rates.to_influxd)):

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from benchmarks.tables import Table, three_digits
+from benchmarks.tables import ResultTable, three_digits
 from controller.runs.directory import Run
 from tests.support.commands import scenario_file
 from tests.support.simulated_day import scenario_with, simulating
@@ -21,7 +21,7 @@ FIRST_NS = 1
 
 
 @dataclass(frozen=True)
-class Part:
+class DayPart:
     """A part of a day: wall time of its cycles with all that they record, and the size of the telemetry."""
 
     p50_ms: float
@@ -31,7 +31,7 @@ class Part:
     telemetry_mb: float
 
     @classmethod
-    def of(cls, run: Run) -> "Part":
+    def of(cls, run: Run) -> "DayPart":
         """Of a finished run."""
         times = run.summary["realtime"]
         size = (run.path / "telemetry.sqlite").stat().st_size
@@ -39,40 +39,40 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Day:
+class DayTimes:
     """All parts of a day."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[DayPart, ...]
 
     @property
     def telemetry_mb(self) -> float:
         """Of all parts together."""
         return sum(part.telemetry_mb for part in self.parts)
 
-    def ratios_to(self, other: "Day") -> tuple[float, float]:
+    def ratios_to(self, other: "DayTimes") -> tuple[float, float]:
         """How many times as long as in ``other`` a cycle takes, p50 and p99: medians of the parts."""
         pairs = list(zip(self.parts, other.parts, strict=True))
         return median(a.p50_ms / b.p50_ms for a, b in pairs), median(a.p99_ms / b.p99_ms for a, b in pairs)
 
 
-Days = Mapping[str, Day]
+Days = Mapping[str, DayTimes]
 """By what becomes of the database."""
 
 
 def measure() -> Days:
     """In turns."""
     rounds = [{NONE: _alone(part), UP: _with(part, killed=False), KILLED: _with(part, killed=True)} for part in PARTS]
-    return {label: Day(tuple(each[label] for each in rounds)) for label in (NONE, UP, KILLED)}
+    return {label: DayTimes(tuple(each[label] for each in rounds)) for label in (NONE, UP, KILLED)}
 
 
-def _alone(part: tuple[str, str]) -> Part:
+def _alone(part: tuple[str, str]) -> DayPart:
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         with simulating(scenario_file(folder), folder / "run", *_words(part)) as day:
-            return Part.of(day.ended())
+            return DayPart.of(day.ended())
 
 
-def _with(part: tuple[str, str], *, killed: bool) -> Part:
+def _with(part: tuple[str, str], *, killed: bool) -> DayPart:
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         influxd = Influxd(folder)
@@ -82,17 +82,17 @@ def _with(part: tuple[str, str], *, killed: bool) -> Part:
                 with influxd.running():
                     day.until(FIRST_NS)
                     if not killed:
-                        return Part.of(day.ended())
-                return Part.of(day.ended())
+                        return DayPart.of(day.ended())
+                return DayPart.of(day.ended())
 
 
 def _words(part: tuple[str, str]) -> tuple[str, ...]:
     return "--start", part[0], "--end", part[1]
 
 
-def table(days: Days) -> Table:
+def table(days: Days) -> ResultTable:
     """All of it: times are medians of the parts, the maximum that of the day; ratios to the day without a database."""
-    table = Table(
+    table = ResultTable(
         f"Cycle of the default day with all that it records, ms; medians of {len(PARTS)} parts",
         ["", "p50", "p99", "max", "p50 / none", "p99 / none", "missed", "telemetry.sqlite, MB"],
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.cases import ROOT
-from benchmarks.tables import Table, three_digits
+from benchmarks.tables import ResultTable, three_digits
 from controller.live.history import HISTORY_S
 from controller.live.server import live_server
 from controller.live.state import MPC_KEPT, LiveState
@@ -20,7 +20,7 @@ ENOUGH_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
-class Answer:
+class PageTimes:
     """Wall time from the connection to the last byte that was waited for; ``size`` in bytes."""
 
     p50_ms: float
@@ -29,13 +29,13 @@ class Answer:
     size: int
 
     @classmethod
-    def of(cls, waited_ms: Sequence[float], size: int) -> "Answer":
+    def of(cls, waited_ms: Sequence[float], size: int) -> "PageTimes":
         """From all that were measured."""
         p50_ms, p95_ms, max_ms = np.percentile(waited_ms, (50, 95, 100))
         return cls(float(p50_ms), float(p95_ms), float(max_ms), size)
 
 
-Answers = Mapping[str, Answer]
+Answers = Mapping[str, PageTimes]
 """By what was asked."""
 
 
@@ -63,7 +63,7 @@ async def _measure() -> Answers:
                 began_s = time.perf_counter()
                 sizes[path] = await _ask(port, path, wait)
                 taken[path].append(1e3 * (time.perf_counter() - began_s))
-    return {path: Answer.of(ms, sizes[path]) for path, ms in taken.items()}
+    return {path: PageTimes.of(ms, sizes[path]) for path, ms in taken.items()}
 
 
 async def _ask(port: int, path: str, wait: Callable[[asyncio.StreamReader], Awaitable[int]]) -> int:
@@ -89,9 +89,9 @@ async def _first_event(reader: asyncio.StreamReader) -> int:
     return len(await reader.readuntil(b"\n\n"))
 
 
-def table(answers: Answers) -> Table:
+def table(answers: Answers) -> ResultTable:
     """All of it."""
-    table = Table(
+    table = ResultTable(
         f"Live page of the nine-node grid with two hours of history, {REPEATS} times each, ms",
         ["GET", "p50", "p95", "max", "kB"],
     )

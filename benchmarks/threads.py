@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from benchmarks.scaling import SIZES, in_own_process
-from benchmarks.tables import Table, milliseconds, ratio
+from benchmarks.tables import ResultTable, milliseconds, ratio
 
 
-def run() -> Iterator[Table]:
+def run() -> Iterator[ResultTable]:
     """The largest coordination of ``scaling``, without and beside another process."""
     n, cores = SIZES[-1], os.cpu_count() or 1
-    table = Table(
+    table = ResultTable(
         f"Coordination of {n} prosumers, wall s",
         ["", "1 thread", f"{cores} threads", "ratio", "one linearisation, ms: 1 thread", f"{cores} threads"],
     )

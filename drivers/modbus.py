@@ -230,7 +230,7 @@ class _LostWhileServingError(NoAnswerError):
 
 
 @dataclass(frozen=True)
-class Image:
+class RegisterImage:
     """Registers as read by one exchange: values by name, and the words they came from."""
 
     values: Mapping[str, float | None]
@@ -250,7 +250,7 @@ class ModbusUnit:
     registers: RegisterMap
     gap: int = 0
 
-    async def read(self, names: Iterable[str]) -> Image:
+    async def read(self, names: Iterable[str]) -> RegisterImage:
         """These registers, as few requests as they take.
 
         Raises:
@@ -262,7 +262,7 @@ class ModbusUnit:
             read = await self.link.read(self.unit, block.address, block.n_words)
             values |= block.decode(read)
             words |= {r.name: read[r.address - block.address : r.end - block.address] for r in block.registers}
-        return Image(values, words)
+        return RegisterImage(values, words)
 
     def plan(self, values: Mapping[str, float], who: str, last: str | None = None) -> Plan:
         """Blocks and words that write ``values``, the block of the register ``last`` at the end; nothing is sent.

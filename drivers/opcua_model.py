@@ -17,7 +17,7 @@ DEFAULT_OBJECT = "Converter"
 
 
 @dataclass(frozen=True)
-class Variable:
+class OpcUaVariable:
     """One variable of the object."""
 
     name: str
@@ -28,15 +28,15 @@ class Variable:
 
 
 VARIABLES = (
-    Variable("p_setpoint_kw", "Double", "kW", True, "active power to draw"),
-    Variable("q_setpoint_kvar", "Double", "kvar", True, "reactive power to draw"),
-    Variable("lease_s", "Double", "s", True, "life of the setpoint; reads what is left"),
-    Variable("writer_epoch", "UInt32", "", True, "number of the controller that writes"),
-    Variable("enable", "Boolean", "", True, "follow the setpoint, or go to the safe state"),
-    Variable("state", "UInt32", "", False, "0 off, 1 safe, 2 remote, 3 local, 4 fault"),
-    Variable("p_kw", "Double", "kW", False, "active power drawn"),
-    Variable("q_kvar", "Double", "kvar", False, "reactive power drawn"),
-    Variable("v_v", "Double", "V", False, "voltage at the terminals, line to line, RMS"),
-    Variable("s_max_kva", "Double", "kVA", False, "apparent power available, derating included"),
-    Variable("clock_s", "Double", "s", False, "device clock, seconds since 1970 UTC"),
+    OpcUaVariable("p_setpoint_kw", "Double", "kW", True, "active power to draw"),
+    OpcUaVariable("q_setpoint_kvar", "Double", "kvar", True, "reactive power to draw"),
+    OpcUaVariable("lease_s", "Double", "s", True, "life of the setpoint; reads what is left"),
+    OpcUaVariable("writer_epoch", "UInt32", "", True, "number of the controller that writes"),
+    OpcUaVariable("enable", "Boolean", "", True, "follow the setpoint, or go to the safe state"),
+    OpcUaVariable("state", "UInt32", "", False, "0 off, 1 safe, 2 remote, 3 local, 4 fault"),
+    OpcUaVariable("p_kw", "Double", "kW", False, "active power drawn"),
+    OpcUaVariable("q_kvar", "Double", "kvar", False, "reactive power drawn"),
+    OpcUaVariable("v_v", "Double", "V", False, "voltage at the terminals, line to line, RMS"),
+    OpcUaVariable("s_max_kva", "Double", "kVA", False, "apparent power available, derating included"),
+    OpcUaVariable("clock_s", "Double", "s", False, "device clock, seconds since 1970 UTC"),
 )

@@ -3,7 +3,7 @@
 from drivers.exchange import BadAnswerError
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import Register, RegisterMap
-from drivers.sunspec_points import BASE_ADDRESS, END_MODEL, MARK, MODELS, POINTS, SENTINELS, Point
+from drivers.sunspec_points import BASE_ADDRESS, END_MODEL, MARK, MODELS, POINTS, SENTINELS, SunspecPoint
 
 MAX_MODELS = 64
 SCALES = range(-10, 10)
@@ -72,7 +72,7 @@ async def _exponents(link: ModbusLink, unit: int, model: int, base: int) -> dict
     return exponents
 
 
-def _register(point: Point, base: int, exponents: dict[int | None, int]) -> Register:
+def _register(point: SunspecPoint, base: int, exponents: dict[int | None, int]) -> Register:
     return Register(
         name=point.name,
         address=base + point.offset,

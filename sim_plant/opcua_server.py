@@ -17,7 +17,7 @@ from asyncua import Node, Server, ua
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.address_space import AddressSpace, AttributeService
 
-from drivers.opcua_model import NAMESPACE, VARIABLES, Variable
+from drivers.opcua_model import NAMESPACE, VARIABLES, OpcUaVariable
 from sim_plant.converter import Refusal
 from sim_plant.modbus_server import LOOPBACK
 from sim_plant.opcua_guard import GuardedServer, OpcUaGuard
@@ -38,7 +38,7 @@ class _Item:
     """A variable of a converter in the address space."""
 
     station: ConverterStation
-    variable: Variable
+    variable: OpcUaVariable
     path: str
     index: int
 

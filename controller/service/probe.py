@@ -38,7 +38,7 @@ _SITUATIONS = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class ProbeReading:
     """One reading of a device. ``clock_age_s``: our clock minus the device's; None where it tells no time."""
 
     measurement: Measurement
@@ -58,7 +58,7 @@ class DeviceReport:
     """A device as it was found; ``problems`` are whole phrases, none where all is well."""
 
     device: Device
-    readings: tuple[Reading, ...]
+    readings: tuple[ProbeReading, ...]
     problems: tuple[str, ...]
 
     @property
@@ -80,7 +80,7 @@ class DeviceReport:
         return any(reading.answered for reading in self.readings)
 
     @property
-    def last(self) -> Reading:
+    def last(self) -> ProbeReading:
         """The last reading that was answered, else the last one."""
         return next((reading for reading in reversed(self.readings) if reading.answered), self.readings[-1])
 
@@ -115,7 +115,7 @@ def compared(config: Config, reports: Sequence[DeviceReport]) -> ModelCheck | No
     return check
 
 
-async def _round(configured: Sequence[Device], devices: Devices, clock: Clock) -> Mapping[str, Reading]:
+async def _round(configured: Sequence[Device], devices: Devices, clock: Clock) -> Mapping[str, ProbeReading]:
     """Every device once."""
     places: dict[str, list[str]] = {}
     for device in configured:
@@ -125,28 +125,28 @@ async def _round(configured: Sequence[Device], devices: Devices, clock: Clock) -
     return {name: one for task in reading for name, one in task.result().items()}
 
 
-async def _in_turn(names: Sequence[str], devices: Devices, clock: Clock) -> Mapping[str, Reading]:
+async def _in_turn(names: Sequence[str], devices: Devices, clock: Clock) -> Mapping[str, ProbeReading]:
     return {name: await _read(name, devices, clock) for name in names}
 
 
-async def _read(name: str, devices: Devices, clock: Clock) -> Reading:
+async def _read(name: str, devices: Devices, clock: Clock) -> ProbeReading:
     began_s = clock.monotonic_s()
     measurement = await devices.readers[name].read()
     latency_ms = 1e3 * (clock.monotonic_s() - began_s)
     watched, taken_at = devices.watched.get(name), measurement.taken_at
     age_s = None if taken_at is None else (clock.now() - taken_at).total_seconds()
-    return Reading(measurement, watched.status if watched else None, latency_ms, age_s)
+    return ProbeReading(measurement, watched.status if watched else None, latency_ms, age_s)
 
 
 def _place(device: Device) -> str:
     return urlsplit(device.url).netloc if isinstance(device, OpcUaConverter) else f"{device.host}:{device.port}"
 
 
-def _report(device: Device, readings: Sequence[Reading], heard: Mapping[str, str]) -> DeviceReport:
+def _report(device: Device, readings: Sequence[ProbeReading], heard: Mapping[str, str]) -> DeviceReport:
     return DeviceReport(device, tuple(readings), tuple(_problems(device, readings, heard.get(device.name, ""))))
 
 
-def _problems(device: Device, readings: Sequence[Reading], heard: str) -> Iterator[str]:
+def _problems(device: Device, readings: Sequence[ProbeReading], heard: str) -> Iterator[str]:
     answered = [reading for reading in readings if reading.answered]
     if not answered:
         yield f"no answer: {heard}"
@@ -161,7 +161,7 @@ def _problems(device: Device, readings: Sequence[Reading], heard: str) -> Iterat
         yield from _converter_problems(status, device.s_max_kva)
 
 
-def _clock_problems(answered: Sequence[Reading]) -> Iterator[str]:
+def _clock_problems(answered: Sequence[ProbeReading]) -> Iterator[str]:
     first, last = answered[0], answered[-1]
     if last.clock_age_s is None:
         yield "tells no time, so that frozen data cannot be told"

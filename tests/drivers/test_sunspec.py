@@ -10,7 +10,7 @@ import sunspec2  # type: ignore[import-untyped]
 
 from core.devices import Outcome, Quality, Setpoint
 from drivers.modbus import ModbusLink
-from drivers.sunspec_points import MODELS, POINTS, SENTINELS, Point
+from drivers.sunspec_points import MODELS, POINTS, SENTINELS, SunspecPoint
 from tests.support.drivers import QUICK, Hands, run, sunspec_converter
 from tests.support.scripted import Event, Line, scripted
 
@@ -39,7 +39,7 @@ def definition(model: int) -> dict[str, tuple[int, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.sunspec)
-def test_points_are_those_of_the_models(point: Point) -> None:
+def test_points_are_those_of_the_models(point: SunspecPoint) -> None:
     assert point.model in MODELS
     offset, defined = definition(point.model)[point.sunspec]
     assert point.offset == offset
