@@ -19,9 +19,9 @@ from benchmarks.cases import ROOT
 from benchmarks.endurance import Day, day, leaks
 from benchmarks.parts import Parts, measure_parts
 from benchmarks.tables import ResultTable, Targets
-from controller.chaos.campaign import Campaign, chosen, run_campaign
-from controller.chaos.running import Result, prepare
+from controller.chaos.campaign import FaultCampaign, fault_numbers, run_campaign
 from controller.chaos.table import COLUMNS, p95, rows
+from controller.chaos.trial_run import TrialResult, prepare
 from controller.chaos.trials import TRIALS
 from controller.cli.screens.chaos import progress
 
@@ -35,7 +35,9 @@ COST_REL, GROWTH_REL = 0.01, 0.05
 def faults(_: Console) -> Iterator[ResultTable]:
     """`gridlab chaos` over all faults and seeds."""
     with TemporaryDirectory() as scratch:
-        campaign = Campaign(CONFIG, chosen(None), SEEDS, Path(scratch), keep=False, jobs=os.cpu_count() or 1)
+        campaign = FaultCampaign(
+            CONFIG, fault_numbers(None), SEEDS, Path(scratch), keep=False, jobs=os.cpu_count() or 1
+        )
         with progress(quiet=False) as observe:
             results = run_campaign(campaign, observe)
     table = ResultTable(f"{len(TRIALS)} faults × {SEEDS} seeds; times p95 / longest", COLUMNS)
@@ -123,7 +125,7 @@ def _asked_of(days: Sequence[Day], apart_rel: Sequence[float]) -> ResultTable:
     return targets
 
 
-def _asked(results: Sequence[Result]) -> ResultTable:
+def _asked(results: Sequence[TrialResult]) -> ResultTable:
     targets, passed = Targets(), sum(result.passed for result in results)
     targets.check(f"judged safe: {len(results)} of {len(results)}", str(passed), passed == len(results))
     for what, numbers, limit_s in (("link", LINKS, 15.0), ("frozen device", FROZEN, 45.0)):

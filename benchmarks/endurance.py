@@ -12,9 +12,9 @@ from random import Random
 import numpy as np
 
 from controller.chaos.faulted_run import FaultedRun, open_faulted_run
-from controller.chaos.running import day_axis, fresh_folder
-from controller.chaos.script import Resources, TrialContext
-from controller.chaos.scripts.deaths import MID_CYCLE_S, OUTAGE_S
+from controller.chaos.injection import ProcessResources, TrialContext
+from controller.chaos.injections.deaths import MID_CYCLE_S, OUTAGE_S
+from controller.chaos.trial_run import day_axis, fresh_folder
 from controller.judge.case import Broken, Case, InjectedFault, Kind, Site
 from controller.judge.cycles import lost_points
 from controller.judge.histories import Histories, read_histories
@@ -70,7 +70,7 @@ def day(path: Path, journal: Path, folder: Path, kills: int = 0, seed: int = 0) 
     return asyncio.run(_day(path, folder, kills, Random(seed)))
 
 
-def leaks(path: Path, journal: Path, folder: Path, hours: float) -> tuple[Resources, Resources]:
+def leaks(path: Path, journal: Path, folder: Path, hours: float) -> tuple[ProcessResources, ProcessResources]:
     """What the controller uses an hour after its start, and after so many hours of virtual time, no MPC under way; one
     reading a cycle.
     """
@@ -87,10 +87,10 @@ class _Meters:
 
     async def until(self, t_s: float) -> None:
         while (read_s := self._next_s - SHORTLY_S) <= t_s:
-            await self._faulted.until(read_s)
+            await self._faulted.run_until(read_s)
             await self.read()
             self._next_s += self._step_s
-        await self._faulted.until(t_s)
+        await self._faulted.run_until(t_s)
 
     async def read(self) -> None:
         truth = Truth.model_validate(await self._faulted.plant.ask({"ask": "truth"}))
@@ -135,7 +135,7 @@ async def _killed(faulted: FaultedRun, meters: _Meters, at_s: float, random: Ran
         await meters.until(at_s)
         await faulted.kill()
     else:
-        await faulted.strike(at_s, signal.SIGKILL, random.uniform(0.0, MID_CYCLE_S))
+        await faulted.signal_in_cycle(at_s, signal.SIGKILL, random.uniform(0.0, MID_CYCLE_S))
     begins = faulted.now
     await meters.until(faulted.now_s + random.uniform(0.0, OUTAGE_S))
     ends = faulted.now
@@ -145,10 +145,10 @@ async def _killed(faulted: FaultedRun, meters: _Meters, at_s: float, random: Ran
 
 async def _armed(faulted: FaultedRun) -> bool:
     """Where it has died too often to go on by itself, the operator gives ACTIVE back."""
-    if faulted.led.mode in (None, Mode.ACTIVE):
+    if faulted.state.mode in (None, Mode.ACTIVE):
         return False
-    await faulted.arm()
-    await faulted.until(faulted.now_s + 4 * CYCLE_S)
+    await faulted.activate()
+    await faulted.run_until(faulted.now_s + 4 * CYCLE_S)
     return True
 
 
@@ -173,13 +173,13 @@ def _costs(
     return cost_chf, own_chf
 
 
-async def _leaks(path: Path, folder: Path, hours: float) -> tuple[Resources, Resources]:
+async def _leaks(path: Path, folder: Path, hours: float) -> tuple[ProcessResources, ProcessResources]:
     config = load_config(path)
     async with open_faulted_run(_job(config, path), folder, CYCLE_S) as faulted:
         context = TrialContext(29, 0, faulted, Site.of(config), Random(0))
-        await faulted.until(WARM_S)
+        await faulted.run_until(WARM_S)
         before = await context.resources()
-        await faulted.until(3600.0 * hours + WARM_S % 3600.0)
+        await faulted.run_until(3600.0 * hours + WARM_S % 3600.0)
         after = await context.resources()
         await faulted.stop()
     return before, after

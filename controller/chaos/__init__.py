@@ -1,1 +1,1 @@
-"""Runs under faults, and the offline judge of what they recorded."""
+"""Runs under injected faults, which the judge evaluates from their records."""

@@ -1,4 +1,4 @@
-"""``gridlab chaos``: trials of many faults and seeds, several at a time, and the tables of their results."""
+"""``gridlab chaos``: trials of many faults and seeds, several in parallel, and the tables of their results."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
@@ -8,22 +8,23 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 
-from controller.chaos.running import Result, prepare, run
 from controller.chaos.table import write_tables
+from controller.chaos.trial_run import TrialResult, prepare, run
 from controller.chaos.trials import TRIALS, Trial
 from core.errors import Fault, InputError
 
 
 @dataclass(frozen=True)
-class Campaign:
-    """What is to be tried.
+class FaultCampaign:
+    """The trials to run.
 
     Attributes:
-        path: of the configuration.
-        seeds: of each fault, 0 … seeds − 1.
-        folder: of tables and trials.
-        keep: the records of trials that passed as well.
-        jobs: trials at a time.
+        path: the configuration file.
+        numbers: numbers of the faults.
+        seeds: seeds per fault, 0 … seeds − 1.
+        folder: where tables and trials are written.
+        keep: whether to keep the records of passed trials.
+        jobs: trials in parallel.
     """
 
     path: Path
@@ -34,8 +35,8 @@ class Campaign:
     jobs: int
 
 
-def chosen(fault: str | None) -> tuple[int, ...]:
-    """Numbers of the faults that ``--fault`` means: one, by name or number, or all.
+def fault_numbers(fault: str | None) -> tuple[int, ...]:
+    """Numbers of the faults that ``--fault`` selects: one, by name or number, or all.
 
     Raises:
         InputError: there is no such fault.
@@ -47,14 +48,14 @@ def chosen(fault: str | None) -> tuple[int, ...]:
     return numbers
 
 
-def run_campaign(campaign: Campaign, observe: Callable[[Result, int], None]) -> list[Result]:
-    """Run everything and write the tables.
+def run_campaign(campaign: FaultCampaign, observe: Callable[[TrialResult, int], None]) -> list[TrialResult]:
+    """Run all trials and write the tables.
 
     Args:
-        observe: told of each result, and of how many there will be.
+        observe: called with each result and the total number of trials.
 
     Raises:
-        InputError, SolverError: the configuration allows no plan of its day.
+        InputError, SolverError: the configuration has no plan for its day.
     """
     campaign.folder.mkdir(parents=True, exist_ok=True)
     total = len(campaign.numbers) * campaign.seeds
@@ -69,10 +70,12 @@ def run_campaign(campaign: Campaign, observe: Callable[[Result, int], None]) -> 
     return results
 
 
-def _results(campaign: Campaign, journal: Path) -> Iterator[Result]:
-    """As they come; spawned, since a forked process would share the event loops and connections of this one."""
+def _results(campaign: FaultCampaign, journal: Path) -> Iterator[TrialResult]:
+    """Results in the order of completion. Processes are spawned: forked ones would share event loops and
+    connections.
+    """
     with ProcessPoolExecutor(campaign.jobs, multiprocessing.get_context("spawn")) as pool:
-        futures: list[Future[Result]] = [
+        futures: list[Future[TrialResult]] = [
             pool.submit(_trial, number, seed, campaign, journal)
             for seed in range(campaign.seeds)
             for number in campaign.numbers
@@ -81,8 +84,8 @@ def _results(campaign: Campaign, journal: Path) -> Iterator[Result]:
             yield future.result()
 
 
-def _trial(number: int, seed: int, campaign: Campaign, journal: Path) -> Result:
-    trial = _of(number)
+def _trial(number: int, seed: int, campaign: FaultCampaign, journal: Path) -> TrialResult:
+    trial = _trial_of(number)
     folder = campaign.folder / f"{number:02}-{trial.name}-{seed}"
     result = run(trial, seed, campaign.path.resolve(), journal, folder)
     if result.passed and not campaign.keep:
@@ -90,5 +93,5 @@ def _trial(number: int, seed: int, campaign: Campaign, journal: Path) -> Result:
     return result
 
 
-def _of(number: int) -> Trial:
+def _trial_of(number: int) -> Trial:
     return next(trial for trial in TRIALS if trial.number == number)

@@ -1,8 +1,8 @@
-"""A run with chaos in it: a plant, a guardian, and controllers that come and go, led in virtual time.
+"""A run under faults: a plant, a guardian, and controllers that are killed and restarted, in virtual time.
 
-Every 5 s all that live are led one step: the plant advances, the controller polls or, every 30 s, does its cycle, then
-the guardian looks; after a restart the 5 s count anew. Between two steps the plant alone can be advanced, so that a
-fault begins and ends when it wants to.
+Every 5 s each process takes one step: the plant advances, the controller polls or, every 30 s, runs its cycle, then the
+guardian checks the heartbeat; after a restart the 5 s start anew. Between two steps the plant alone can be advanced, so
+that a fault can begin and end at any time.
 """
 
 import asyncio
@@ -30,19 +30,19 @@ from realtime.timing import POLL_S, REQUEST_TIMEOUT_S
 
 OPERATOR = "operator"
 SETTLE_S = 0.05
-"""Real time in which what a dead process has sent last reaches the plant."""
+"""Real time (s) in which the last bytes of a killed process reach the plant."""
 
 
 @dataclass
-class Led:
-    """How the controller is led from now on, and what it said last.
+class ControllerState:
+    """How the controller runs its next cycles, and its last answers.
 
     Attributes:
-        plan, wait: of its cycles, see :mod:`controller.api.follow`.
+        plan, wait: options of its cycles, see :mod:`controller.api.follow`.
         mode: after the last cycle; None before the first one.
-        failures: cycles that failed so far.
-        took_over: whether the guardian stands in.
-        port: of its HTTP, on this machine; None without.
+        failures: number of failed cycles so far.
+        took_over: whether the guardian has taken over.
+        port: of its HTTP server on this machine; None without.
     """
 
     plan: bool = True
@@ -55,13 +55,13 @@ class Led:
 
 @dataclass
 class FaultedRun:
-    """See the module; made by :func:`open_faulted_run`.
+    """A run under faults, opened by :func:`open_faulted_run`.
 
     Attributes:
-        poll_s: between two steps.
-        words: what else a controller is told at its opening.
+        poll_s: time between two steps.
+        options: further options of each controller's opening.
         restarts_s: real time that each restart took.
-        cycles_s: real time that each cycle took, from the word to its answer.
+        cycles_s: real time that each cycle took, from request to answer.
     """
 
     job: Job
@@ -69,15 +69,15 @@ class FaultedRun:
     plant: LineClient
     addresses: Addresses
     poll_s: float
-    words: Mapping[str, Any]
+    options: Mapping[str, Any]
     now_s: float = 0.0
-    led: Led = field(default_factory=Led)
+    state: ControllerState = field(default_factory=ControllerState)
     restarts_s: list[float] = field(default_factory=list)
     cycles_s: list[float] = field(default_factory=list)
     controller: Follower | None = None
     _guardian: Follower | None = None
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
-    _hung: bool = False
+    _suspended: bool = False
     _next_s: float = 0.0
 
     @property
@@ -86,102 +86,102 @@ class FaultedRun:
         return (self.job.start + timedelta(seconds=self.now_s)).astimezone(UTC)
 
     @property
-    def alive(self) -> Follower:
+    def running_controller(self) -> Follower:
         """The controller.
 
         Raises:
-            FollowerError: there is none.
+            FollowerError: none is running.
         """
         if self.controller is None:
-            raise FollowerError(f"{CONTROLLER}: asked for, but dead")
+            raise FollowerError(f"{CONTROLLER}: not running")
         return self.controller
 
-    async def until(self, t_s: float) -> None:
-        """Lead everything to ``t_s`` seconds since the start."""
+    async def run_until(self, t_s: float) -> None:
+        """Run all processes until ``t_s`` (s since the start)."""
         while self._next_s <= t_s:
             await self._advance(self._next_s)
-            await self._lead()
+            await self._step()
         await self._advance(t_s)
 
-    async def strike(self, cycle_s: float, number: signal.Signals, after_s: float) -> None:
-        """Lead up to the cycle at ``cycle_s`` and send the controller a signal in the midst of it.
+    async def signal_in_cycle(self, cycle_s: float, number: signal.Signals, after_s: float) -> None:
+        """Run until the cycle at ``cycle_s`` and send the controller a signal during it.
 
         Args:
-            after_s: real time since the cycle began.
+            after_s: real time between the start of the cycle and the signal.
         """
         while self._next_s < cycle_s:
             await self._advance(self._next_s)
-            await self._lead()
+            await self._step()
         await self._advance(cycle_s)
-        await self.alive.send({"cycle": cycle_s})
+        await self.running_controller.send({"cycle": cycle_s})
         await asyncio.sleep(after_s)
-        self.alive.send_signal(number)
-        self._hung = True
+        self.running_controller.send_signal(number)
+        self._suspended = True
         if number is signal.SIGKILL:
             await self.kill()
-        await self._look()
+        await self._tick_guardian()
 
     async def kill(self) -> None:
-        """Kill −9; what it has sent before arrives."""
-        self.alive.send_signal(signal.SIGKILL)
-        await self.alive.exit_code()
-        self.controller, self._hung = None, False
+        """Kill the controller with SIGKILL; bytes that it has already sent arrive at the plant."""
+        self.running_controller.send_signal(signal.SIGKILL)
+        await self.running_controller.exit_code()
+        self.controller, self._suspended = None, False
         await asyncio.sleep(SETTLE_S)
 
-    def hang(self) -> None:
-        """Stop the process where it stands; it is not led any more."""
-        self.alive.send_signal(signal.SIGSTOP)
-        self._hung = True
+    def suspend(self) -> None:
+        """Suspend the controller (SIGSTOP); it takes no more steps."""
+        self.running_controller.send_signal(signal.SIGSTOP)
+        self._suspended = True
 
-    def wake(self) -> None:
-        """Let it go on."""
-        self.alive.send_signal(signal.SIGCONT)
-        self._hung = False
+    def resume(self) -> None:
+        """Resume the suspended controller (SIGCONT)."""
+        self.running_controller.send_signal(signal.SIGCONT)
+        self._suspended = False
 
-    async def restart(self, **words: Any) -> None:
-        """Start another controller on what the last one has left.
+    async def restart(self, **options: Any) -> None:
+        """Start another controller on the state of the last one.
 
         Raises:
-            FollowerError: it refuses.
+            FollowerError: it refuses to start.
         """
-        began_s = time.monotonic()
-        successor = await self._stack.enter_async_context(
+        start_s = time.monotonic()
+        controller = await self._stack.enter_async_context(
             running_module(CONTROLLER, (), self.folder / "controller.log")
         )
         base = controller_opening(self.job, self.folder, self.addresses)
-        opened = await successor.ask({"open": {**base, "at_s": self.now_s, **self.words, **words}})
-        self.restarts_s.append(time.monotonic() - began_s)
-        self.controller, self.led.mode, self.led.port = successor, None, opened["live_port"]
-        self._pause()
+        opened = await controller.ask({"open": {**base, "at_s": self.now_s, **self.options, **options}})
+        self.restarts_s.append(time.monotonic() - start_s)
+        self.controller, self.state.mode, self.state.port = controller, None, opened["live_port"]
+        self._schedule_next()
 
-    async def order(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Let somebody ask something of the controller, just now; its answer."""
-        await self.be_seen()
-        return await self.alive.ask(request)
+    async def request(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Send a request to the controller at the current time; returns its answer."""
+        await self.poll_now()
+        return await self.running_controller.ask(request)
 
-    async def be_seen(self) -> None:
-        """Let the controller look at its clock and its devices, just now."""
-        await self.alive.ask({"poll": self.now_s})
+    async def poll_now(self) -> None:
+        """Let the controller read its clock and its devices now."""
+        await self.running_controller.ask({"poll": self.now_s})
 
-    async def arm(self) -> None:
-        """The operator wants ACTIVE."""
-        await self.order({"mode": Mode.ACTIVE, "who": OPERATOR})
+    async def activate(self) -> None:
+        """Switch to ACTIVE in the operator's name."""
+        await self.request({"mode": Mode.ACTIVE, "who": OPERATOR})
 
     async def switch(self, fault: str, device: str, *, on: bool, number: float | None = None) -> None:
-        """Begin or end a fault of a device or its link, just now."""
+        """Begin or end a fault of a device or of its link, now."""
         with_number = {} if number is None or not on else {"number": number}
         await self.plant.ask({"fault": fault, "device": device, "on": on, **with_number})
 
     async def stop(self) -> Mapping[str, Any]:
-        """Let the controller stop as it should; what it says of that."""
-        said = await self.order({"stop": self.now_s})
-        await self.alive.stop()
+        """Stop the controller regularly; returns its answer."""
+        answer = await self.request({"stop": self.now_s})
+        await self.running_controller.stop()
         self.controller = None
-        return said
+        return answer
 
     async def close(self) -> None:
-        """End all controllers; one that hangs would never see the end of its stdin."""
-        if self.controller is not None and self._hung:
+        """Stop all controllers; a suspended one is killed, as it would not see the end of its stdin."""
+        if self.controller is not None and self._suspended:
             await self.kill()
         await self._stack.aclose()
 
@@ -189,38 +189,40 @@ class FaultedRun:
         await self.plant.ask({"advance_to": t_s})
         self.now_s = t_s
 
-    async def _lead(self) -> None:
-        """One step of all that live, at the plant's time."""
-        if self.controller is not None and not self._hung:
+    async def _step(self) -> None:
+        """One step of all running processes, at the plant's time."""
+        if self.controller is not None and not self._suspended:
             if self.now_s % self.job.period_s == 0:
-                began_s = time.monotonic()
-                said = await self.controller.ask({"cycle": self.now_s, "plan": self.led.plan, "wait": self.led.wait})
-                self.cycles_s.append(time.monotonic() - began_s)
-                self.led.mode = said["mode"]
-                self.led.failures += "failed" in said
+                start_s = time.monotonic()
+                answer = await self.controller.ask(
+                    {"cycle": self.now_s, "plan": self.state.plan, "wait": self.state.wait}
+                )
+                self.cycles_s.append(time.monotonic() - start_s)
+                self.state.mode = answer["mode"]
+                self.state.failures += "failed" in answer
             else:
                 await self.controller.ask({"poll": self.now_s})
-        await self._look()
+        await self._tick_guardian()
 
-    async def _look(self) -> None:
-        """The guardian's."""
+    async def _tick_guardian(self) -> None:
+        """Let the guardian check the heartbeat."""
         assert self._guardian is not None
-        self.led.took_over = (await self._guardian.ask({"tick": self.now_s}))["took_over"]
-        self._pause()
+        self.state.took_over = (await self._guardian.ask({"tick": self.now_s}))["took_over"]
+        self._schedule_next()
 
-    def _pause(self) -> None:
-        """Until the next poll, or the cycle if that comes before a second one: as `serve` does."""
+    def _schedule_next(self) -> None:
+        """The next step is the next poll, or the cycle if that comes before a second poll: as in `serve`."""
         cycle_s = self.job.period_s * (self.now_s // self.job.period_s + 1)
         polls = cycle_s - self.now_s >= 2 * self.poll_s
         self._next_s = self.now_s + self.poll_s if polls else cycle_s
 
 
 @asynccontextmanager
-async def open_faulted_run(job: Job, folder: Path, poll_s: float = POLL_S, **words: Any) -> AsyncIterator[FaultedRun]:
-    """A run at its first instant, ACTIVE, on the plan that the journal in ``folder`` has.
+async def open_faulted_run(job: Job, folder: Path, poll_s: float = POLL_S, **options: Any) -> AsyncIterator[FaultedRun]:
+    """A run at its start, ACTIVE, on the plan of the journal in ``folder``.
 
     Args:
-        words: what else every controller is told at its opening.
+        options: further options of each controller's opening.
 
     Raises:
         FollowerError: a process failed.
@@ -229,11 +231,11 @@ async def open_faulted_run(job: Job, folder: Path, poll_s: float = POLL_S, **wor
         first = await stack.enter_async_context(running_module(CONTROLLER, (), folder / "controller.log"))
         guardian = await stack.enter_async_context(running_module(GUARDIAN, (), folder / "guardian.log"))
         plant, addresses = await stack.enter_async_context(started_plant(job, folder))
-        told = {"patience_s": REQUEST_TIMEOUT_S, **words}
-        faulted = FaultedRun(job, folder, plant, addresses, poll_s, told, controller=first, _guardian=guardian)
+        all_options = {"patience_s": REQUEST_TIMEOUT_S, **options}
+        faulted = FaultedRun(job, folder, plant, addresses, poll_s, all_options, controller=first, _guardian=guardian)
         stack.push_async_callback(faulted.close)
         await guardian.ask({"open": guardian_opening(job, folder, addresses)})
-        opened = await first.ask({"open": {**controller_opening(job, folder, addresses), "at_s": 0.0, **told}})
-        faulted.led.port = opened["live_port"]
-        await faulted.arm()
+        opened = await first.ask({"open": {**controller_opening(job, folder, addresses), "at_s": 0.0, **all_options}})
+        faulted.state.port = opened["live_port"]
+        await faulted.activate()
         yield faulted

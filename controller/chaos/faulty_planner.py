@@ -1,4 +1,4 @@
-"""A planner that lies, in place of the service ``gridlab planner``."""
+"""A faulty planner in place of the service ``gridlab planner``."""
 
 import asyncio
 import pickle
@@ -13,7 +13,7 @@ from random import Random
 
 import numpy as np
 
-from controller.chaos.hosting import hosted
+from controller.chaos.serving import serving
 from controller.planner.answer import Answer
 from controller.planner.planner import SIZE, Job, Planner
 from controller.planner.wire import JobRefusal, Reply, packed
@@ -24,10 +24,10 @@ from mpc.intra_day import Running
 SOCKET = "planner.sock"
 
 
-class Mood(StrEnum):
-    """What the planner does with a job."""
+class PlannerFault(StrEnum):
+    """How the planner answers a job."""
 
-    HONEST = "honest"
+    NONE = "none"
     NAN = "NaN"
     ABSURD = "absurd"
     SHAPE = "wrong shape"
@@ -36,47 +36,47 @@ class Mood(StrEnum):
 
 
 class FaultyPlanner:
-    """Answers jobs at a socket file as it is in the ``mood`` for."""
+    """Answers jobs at a socket file; ``fault`` selects how."""
 
     def __init__(self) -> None:
-        self.mood = Mood.HONEST
-        self.led = 0
+        self.fault = PlannerFault.NONE
+        self.faulty_answers = 0
         """Answers that were not honest."""
         self._planner = Planner()
 
     @asynccontextmanager
     async def listening(self, path: Path) -> AsyncIterator[None]:
-        """Until the block ends."""
-        async with self._planner, hosted(self._talk, partial(asyncio.start_unix_server, path=path)):
+        """Listen until the block ends."""
+        async with self._planner, serving(self._answer_client, partial(asyncio.start_unix_server, path=path)):
             yield
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         (size,) = SIZE.unpack(await reader.readexactly(SIZE.size))
         writer.write(await self._reply(pickle.loads(await reader.readexactly(size))))
         await writer.drain()
 
     async def _reply(self, job: Job) -> bytes:
-        if self.mood is Mood.HONEST:
+        if self.fault is PlannerFault.NONE:
             return packed(Reply(await self._planner.answer(job), None))
-        self.led += 1
-        match self.mood:
-            case Mood.INFEASIBLE:
+        self.faulty_answers += 1
+        match self.fault:
+            case PlannerFault.INFEASIBLE:
                 return packed(Reply(None, JobRefusal.of(SolverError("prosumer: infeasible"))))
-            case Mood.GARBAGE:
+            case PlannerFault.GARBAGE:
                 return SIZE.pack(4096) + Random(0).randbytes(4096)
         answer = await self._planner.answer(job)
-        return packed(Reply(_spoilt(answer, _LIES[self.mood]), None))
+        return packed(Reply(_distorted(answer, _DISTORTIONS[self.fault]), None))
 
 
-def _spoilt(answer: Answer, lie: Callable[[FloatArray], FloatArray]) -> Answer:
-    """Every power of every prosumer is a lie."""
+def _distorted(answer: Answer, distort: Callable[[FloatArray], FloatArray]) -> Answer:
+    """The answer with all powers of every prosumer distorted."""
     running = answer.running
     prosumers = {
-        name: replace(plan, p_kw=lie(plan.p_kw), q_kvar=lie(plan.q_kvar))
+        name: replace(plan, p_kw=distort(plan.p_kw), q_kvar=distort(plan.q_kvar))
         for name, plan in running.plan.prosumers.items()
     }
-    told: Running = replace(running, plan=replace(running.plan, prosumers=prosumers), computed=None)
-    return replace(answer, running=told)
+    distorted: Running = replace(running, plan=replace(running.plan, prosumers=prosumers), computed=None)
+    return replace(answer, running=distorted)
 
 
 def _nan(x: FloatArray) -> FloatArray:
@@ -91,8 +91,8 @@ def _short(x: FloatArray) -> FloatArray:
     return x[:-1]
 
 
-_LIES: dict[Mood, Callable[[FloatArray], FloatArray]] = {
-    Mood.NAN: _nan,
-    Mood.ABSURD: _absurd,
-    Mood.SHAPE: _short,
+_DISTORTIONS: dict[PlannerFault, Callable[[FloatArray], FloatArray]] = {
+    PlannerFault.NAN: _nan,
+    PlannerFault.ABSURD: _absurd,
+    PlannerFault.SHAPE: _short,
 }

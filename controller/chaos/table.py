@@ -1,4 +1,4 @@
-"""Results of many trials, one row per fault: for the terminal, for a page, and every trial for a spreadsheet."""
+"""Results of many trials, one row per fault for terminal and page; every trial in a CSV file."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -6,16 +6,16 @@ from dataclasses import asdict, dataclass, fields
 from math import ceil
 from pathlib import Path
 
-from controller.chaos.running import Result
+from controller.chaos.trial_run import TrialResult
 
 COLUMNS = ("#", "fault", "judged safe", "detected, s", "safe, s", "recovered, s", "broken", "points lost")
-"""Times are p95 / longest of the trials, safe the longest."""
+"""Times are p95 / longest of the trials; "safe" is the longest."""
 CSV, PAGE = "chaos.csv", "chaos.md"
 
 
 @dataclass(frozen=True)
 class Row:
-    """All trials of one fault; times in s, None where no trial has one."""
+    """All trials of one fault; times in s, empty if no trial has one."""
 
     number: int
     name: str
@@ -28,8 +28,8 @@ class Row:
     points_lost: int
 
     @classmethod
-    def of(cls, results: Sequence[Result]) -> "Row":
-        """Of the trials of one fault."""
+    def of(cls, results: Sequence[TrialResult]) -> "Row":
+        """From the trials of one fault."""
         detected_s, safe_s, recovered_s = (
             tuple(sorted(value for value in values if value is not None))
             for values in zip(*((r.detected_s, r.safe_s, r.recovered_s) for r in results), strict=True)
@@ -48,7 +48,7 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """As text, see :data:`COLUMNS`."""
+        """The row as text, see :data:`COLUMNS`."""
         return (
             str(self.number),
             self.name.replace("-", " "),
@@ -61,23 +61,23 @@ class Row:
         )
 
 
-def rows(results: Iterable[Result]) -> list[Row]:
-    """By fault, in order of their numbers."""
-    by_number: dict[int, list[Result]] = {}
+def rows(results: Iterable[TrialResult]) -> list[Row]:
+    """One row per fault, by number."""
+    by_number: dict[int, list[TrialResult]] = {}
     for result in results:
         by_number.setdefault(result.number, []).append(result)
     return [Row.of(by_number[number]) for number in sorted(by_number)]
 
 
 def p95(values_s: Sequence[float]) -> float:
-    """Of ascending values: the smallest that no more than 5 % exceed."""
+    """The smallest of the ascending values that at most 5 % exceed."""
     return values_s[ceil(0.95 * len(values_s)) - 1]
 
 
-def write_tables(results: Sequence[Result], folder: Path) -> None:
-    """Every trial as a line of :data:`CSV`, every fault as one of :data:`PAGE`."""
+def write_tables(results: Sequence[TrialResult], folder: Path) -> None:
+    """Write :data:`CSV` with every trial and :data:`PAGE` with every fault."""
     with (folder / CSV).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Result)])
+        writer = csv.DictWriter(file, [field.name for field in fields(TrialResult)])
         writer.writeheader()
         writer.writerows(
             {**asdict(r), "broken": "; ".join(r.broken), "complaints": "; ".join(r.complaints)} for r in results

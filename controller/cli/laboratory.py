@@ -105,7 +105,7 @@ def chaos(
     quiet: QuietOption = False,
 ) -> None:
     """Run the closed loop under every fault, and judge its histories; records of trials are kept with --out."""
-    from controller.chaos.campaign import Campaign, chosen, run_campaign
+    from controller.chaos.campaign import FaultCampaign, fault_numbers, run_campaign
     from controller.cli.screens import chaos as screen
     from controller.cli.screens.terminal import print_path
     from controller.process.clocks import WallClock
@@ -117,7 +117,9 @@ def chaos(
     require_converters(settings, config)
     folder = run_directory.choose(out, f"{settings.name}-chaos", WallClock().now())
     with screen.progress(quiet) as observe:
-        results = run_campaign(Campaign(config, chosen(fault), seeds, folder, out is not None, jobs), observe)
+        results = run_campaign(
+            FaultCampaign(config, fault_numbers(fault), seeds, folder, out is not None, jobs), observe
+        )
     if not quiet:
         screen.print_table(results)
         print_path("tables", folder)

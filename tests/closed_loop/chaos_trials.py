@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.chaos.running import Result, prepare, run
+from controller.chaos.trial_run import TrialResult, prepare, run
 from controller.chaos.trials import TRIALS, Trial
 from tests.support.paths import CONFIG
 
@@ -16,12 +16,12 @@ def named(*numbers: int) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("trial", trials, ids=[f"{trial.number}-{trial.name}" for trial in trials])
 
 
-def tried(trial: Trial, journal: Path, folder: Path, seed: int = 0) -> Result:
+def tried(trial: Trial, journal: Path, folder: Path, seed: int = 0) -> TrialResult:
     """What became of it."""
     return run(trial, seed, CONFIG, journal, folder / "run")
 
 
-def assert_safe(result: Result) -> None:
+def assert_safe(result: TrialResult) -> None:
     """Nothing broken, lost, late, or complained of."""
     assert (result.broken, result.complaints, result.points_lost) == ((), (), 0)
     assert result.passed

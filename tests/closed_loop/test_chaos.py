@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from controller.chaos.script import WARM_S, Injected, TrialContext
+from controller.chaos.injection import WARM_S, InjectionResult, TrialContext
 from controller.chaos.trials import Trial
 from controller.judge.case import InjectedFault, Kind
 from controller.judge.histories import read_histories
@@ -17,21 +17,21 @@ def test_a_fault_of_the_control_computer_is_judged_safe(trial: Trial, journal: P
     assert_safe(tried(trial, journal, tmp_path))
 
 
-async def resumed(context: TrialContext) -> Injected:
-    """A death between two cycles that the guardian answers, and a successor in the middle of a half minute."""
+async def restarted_mid_minute(context: TrialContext) -> InjectionResult:
+    """A death between two cycles, a takeover by the guardian, and a restart in the middle of a half minute."""
     faulted = context.faulted
-    await faulted.until(100.0)
+    await faulted.run_until(100.0)
     await faulted.kill()
     begins = faulted.now
-    await faulted.until(155.0)
+    await faulted.run_until(155.0)
     ends = faulted.now
     await faulted.restart()
-    await faulted.until(300.0)
-    return Injected(InjectedFault("death", 1, None, begins, ends, Kind.DEATH))
+    await faulted.run_until(300.0)
+    return InjectionResult(InjectedFault("death", 1, None, begins, ends, Kind.DEATH))
 
 
 def test_after_a_restart_cycles_come_every_5_s_and_ramp_from_the_release(journal: Path, tmp_path: Path) -> None:
-    assert_safe(tried(Trial(97, "resumed", resumed), journal, tmp_path))
+    assert_safe(tried(Trial(97, "resumed", restarted_mid_minute), journal, tmp_path))
     histories = read_histories(next(tmp_path.glob("**/frames.jsonl")).parent)
     start = histories.decisions[0].time
     seconds = {(decision.time - start).total_seconds() for decision in histories.decisions}
@@ -46,26 +46,26 @@ def test_after_a_restart_cycles_come_every_5_s_and_ramp_from_the_release(journal
     assert reach_kva[155.0] < reach_kva[160.0] <= 0.25 * 10.0
 
 
-async def unconfessed(context: TrialContext) -> Injected:
+async def undeclared_death(context: TrialContext) -> InjectionResult:
     """The controller dies, but what is on record as the fault is something harmless."""
     faulted = context.faulted
-    await faulted.until(WARM_S)
+    await faulted.run_until(WARM_S)
     await faulted.kill()
-    await faulted.until(2 * WARM_S)
+    await faulted.run_until(2 * WARM_S)
     begins = faulted.now - timedelta(seconds=WARM_S)
-    return Injected(InjectedFault("nothing", 99, None, begins, begins, Kind.OTHER))
+    return InjectionResult(InjectedFault("nothing", 99, None, begins, begins, Kind.OTHER))
 
 
 def test_a_death_that_no_fault_explains_is_not_judged_safe(journal: Path, tmp_path: Path) -> None:
-    result = tried(Trial(99, "unconfessed", unconfessed), journal, tmp_path)
+    result = tried(Trial(99, "unconfessed", undeclared_death), journal, tmp_path)
     assert not result.passed
     assert any(broken.startswith("13: all no cycle for") for broken in result.broken)
 
 
-async def abandoned(context: TrialContext) -> Injected:
-    """A script that asks a controller which is no longer there."""
+async def abandoned(context: TrialContext) -> InjectionResult:
+    """An injection that asks a controller which no longer runs."""
     await context.faulted.kill()
-    await context.faulted.arm()
+    await context.faulted.activate()
     raise AssertionError
 
 
@@ -73,4 +73,4 @@ def test_a_run_that_fails_is_a_trial_that_failed(journal: Path, tmp_path: Path) 
     result = tried(Trial(98, "abandoned", abandoned), journal, tmp_path)
     assert not result.passed
     (complaint,) = result.complaints
-    assert "asked for, but dead" in complaint
+    assert "not running" in complaint

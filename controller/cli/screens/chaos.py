@@ -6,19 +6,19 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from controller.chaos.running import Result
 from controller.chaos.table import COLUMNS, rows
+from controller.chaos.trial_run import TrialResult
 from controller.cli.screens.terminal import console
 
 
 @contextmanager
-def progress(quiet: bool) -> Iterator[Callable[[Result, int], None]]:
+def progress(quiet: bool) -> Iterator[Callable[[TrialResult, int], None]]:
     """A bar over the trials; each that ends leaves a line, and what is wrong with it."""
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
         task = bar.add_task("trials")
 
-        def observe(result: Result, total: int) -> None:
+        def observe(result: TrialResult, total: int) -> None:
             bar.update(task, total=total, advance=1)
             if not quiet or not result.passed:
                 for line in _lines(result):
@@ -27,7 +27,7 @@ def progress(quiet: bool) -> Iterator[Callable[[Result, int], None]]:
         yield observe
 
 
-def print_table(results: Sequence[Result]) -> None:
+def print_table(results: Sequence[TrialResult]) -> None:
     """All faults."""
     table = Table(*COLUMNS)
     for row in rows(results):
@@ -35,7 +35,7 @@ def print_table(results: Sequence[Result]) -> None:
     console.print(table)
 
 
-def _lines(result: Result) -> Iterator[str]:
+def _lines(result: TrialResult) -> Iterator[str]:
     verdict = "[green]safe" if result.passed else "[red]failed"
     where = f" at {result.device}" if result.device else ""
     when = f", {result.at:%H:%M:%S}" if result.at else ""

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from controller.chaos.campaign import chosen
-from controller.chaos.running import Result
+from controller.chaos.campaign import fault_numbers
 from controller.chaos.table import COLUMNS, CSV, PAGE, p95, rows, write_tables
+from controller.chaos.trial_run import TrialResult
 from controller.chaos.trials import TRIALS
 from core.errors import InputError
 
-SAFE = Result(7, "down", 0, "down", "n3_converter", None, 2.0, 50.0, 20.0, (), 0, (), True, 8.0)
+SAFE = TrialResult(7, "down", 0, "down", "n3_converter", None, 2.0, 50.0, 20.0, (), 0, (), True, 8.0)
 
 
 def test_every_fault_of_the_table_has_a_trial() -> None:
@@ -21,10 +21,10 @@ def test_every_fault_of_the_table_has_a_trial() -> None:
 
 
 def test_a_fault_is_chosen_by_name_or_number() -> None:
-    assert chosen("down") == chosen("7") == (7,)
-    assert chosen(None) == tuple(trial.number for trial in TRIALS)
+    assert fault_numbers("down") == fault_numbers("7") == (7,)
+    assert fault_numbers(None) == tuple(trial.number for trial in TRIALS)
     with pytest.raises(InputError, match=r"--fault: got down_; allowed: a number or a name: 1 kill, 2 hang"):
-        chosen("down_")
+        fault_numbers("down_")
 
 
 def test_a_row_has_all_trials_of_a_fault() -> None:

@@ -1,4 +1,4 @@
-"""Servers of the trials' own, that leave no connection behind."""
+"""Servers of the trials that leave no connection open."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,18 +8,18 @@ ClientHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable
 
 
 @asynccontextmanager
-async def hosted(
-    talk: ClientHandler, start: Callable[[ClientHandler], Awaitable[asyncio.Server]]
+async def serving(
+    handle: ClientHandler, start: Callable[[ClientHandler], Awaitable[asyncio.Server]]
 ) -> AsyncIterator[asyncio.Server]:
-    """Serve connections, each by ``talk``, until the block ends."""
-    talks: set[asyncio.Task[None]] = set()
+    """Serve connections, each by ``handle``, until the block ends."""
+    tasks: set[asyncio.Task[None]] = set()
 
     async def tracked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if task := asyncio.current_task():
-            talks.add(task)
-            task.add_done_callback(talks.discard)
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            await talk(reader, writer)
+            await handle(reader, writer)
         writer.close()
 
     server = await start(tracked)
@@ -27,7 +27,7 @@ async def hosted(
         yield server
     finally:
         server.close()
-        for task in talks:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*talks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0)

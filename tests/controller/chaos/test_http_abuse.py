@@ -1,4 +1,4 @@
-"""Requests that must not be granted, asked of a real service; and what is complained of where one is."""
+"""Requests that a real service must refuse, and the complaints if it grants one."""
 
 import asyncio
 from collections import Counter
@@ -9,9 +9,9 @@ from random import Random
 import pytest
 
 from controller.api.tokens import Role, token_of
-from controller.chaos.forged_requests import HUGE, KINDS, MODE, OVERRIDE, ForgedRequests, bearer, order
-from controller.chaos.intruder import CUT_OFF, Answer, Attempt, call, linger, meanwhile
-from controller.chaos.scripts.abuse import Standing, jitter, moved, unrecorded
+from controller.chaos.injections.http_abuse import ServiceState, changed, jitter, unrecorded
+from controller.chaos.invalid_requests import HUGE, KINDS, MODE, OVERRIDE, InvalidRequests, bearer, json_request
+from controller.chaos.raw_http import CUT_OFF, HttpAnswer, HttpRequest, concurrently, leave_unfinished, send_request
 from controller.process.modes import Mode
 from tests.support.api import Running, running
 from tests.support.asynchronous import run
@@ -25,13 +25,13 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield service
 
 
-def forged(here: Running, seed: int = 0) -> ForgedRequests:
-    return ForgedRequests(Random(seed), {role: token_of(here.folder, role) for role in Role}, CONVERTERS)
+def invalid(here: Running, seed: int = 0) -> InvalidRequests:
+    return InvalidRequests(Random(seed), {role: token_of(here.folder, role) for role in Role}, CONVERTERS)
 
 
-def asked(here: Running, attempts: list[Attempt]) -> list[Answer]:
-    async def all_of_them() -> list[Answer]:
-        return [await call(here.port, attempt) for attempt in attempts]
+def asked(here: Running, attempts: list[HttpRequest]) -> list[HttpAnswer]:
+    async def all_of_them() -> list[HttpAnswer]:
+        return [await send_request(here.port, request) for request in attempts]
 
     return run(all_of_them())
 
@@ -39,21 +39,21 @@ def asked(here: Running, attempts: list[Attempt]) -> list[Answer]:
 @pytest.mark.parametrize("mode", [Mode.MONITOR, Mode.ACTIVE])
 def test_every_forgery_is_refused_on_record_and_without_effect(here: Running, mode: Mode) -> None:
     here.set_mode(mode)
-    made = forged(here)
-    attempts = [*made.replayed("once"), *made.unauthorised(), *made.senseless(mode)]
-    attempts += [attempt for kind in KINDS for attempt in made.flood(kind)[:5]]
+    made = invalid(here)
+    attempts = [*made.replayed("once"), *made.unauthorised(), *made.meaningless(mode)]
+    attempts += [request for kind in KINDS for request in made.flood(kind)[:5]]
     answers = asked(here, attempts)
-    wrong = [a.on_record(answer.status) for a, answer in zip(attempts, answers, strict=True) if not answer.refused]
+    wrong = [a.audit_text(answer.status) for a, answer in zip(attempts, answers, strict=True) if not answer.refused]
     assert [line for line in wrong if not line.endswith(f": {CUT_OFF}")] == []
     assert (here.service.mode, here.service.overrides) == (mode, {})
-    asked(here, [order(MODE, {}, bearer(token_of(here.folder, Role.OPERATOR)))])  # an operator's brings all on record
-    seen = Counter(a.on_record(answer.status) for a, answer in zip(attempts, answers, strict=True) if answer.status)
+    asked(here, [json_request(MODE, {}, bearer(token_of(here.folder, Role.OPERATOR)))])  # records all the others too
+    seen = Counter(a.audit_text(answer.status) for a, answer in zip(attempts, answers, strict=True) if answer.status)
     assert unrecorded(seen, here.folder / "audit.jsonl") == []
 
 
 def test_forgeries_come_from_the_seed(here: Running) -> None:
-    assert forged(here, 1).unauthorised() == forged(here, 1).unauthorised()
-    assert forged(here, 1).unauthorised() != forged(here, 2).unauthorised()
+    assert invalid(here, 1).unauthorised() == invalid(here, 1).unauthorised()
+    assert invalid(here, 1).unauthorised() != invalid(here, 2).unauthorised()
 
 
 def test_what_is_good_but_for_its_sender_is_done_for_an_operator(here: Running) -> None:
@@ -61,7 +61,7 @@ def test_what_is_good_but_for_its_sender_is_done_for_an_operator(here: Running) 
     operator = bearer(token_of(here.folder, Role.OPERATOR))
     for end in (300.0, 0.0):
         content = {"device": "n3_converter", "p_kw": 1.0, "q_kvar": 0.0, "for_s": end}
-        (answer,) = asked(here, [order(OVERRIDE, content, operator)])
+        (answer,) = asked(here, [json_request(OVERRIDE, content, operator)])
         assert (answer.status, answer.refused) == (200, False)
 
 
@@ -71,14 +71,14 @@ def test_an_unfinished_request_is_given_up(here: Running, monkeypatch: pytest.Mo
 
     async def ended() -> list[bool]:
         begun = ((b"", False), (b"GET ", True))
-        return [await linger(here.port, half, drip=drip) for half, drip in begun]
+        return [await leave_unfinished(here.port, half, drip=drip) for half, drip in begun]
 
     assert run(ended()) == [True, True]
-    assert {answer.status for answer in asked(here, forged(here).unfinished())} == {408}
+    assert {answer.status for answer in asked(here, invalid(here).unfinished())} == {408}
 
 
 def test_a_service_that_waits_for_ever_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.chaos.intruder.ANSWER_S", 0.2)
+    monkeypatch.setattr("controller.chaos.raw_http.ANSWER_S", 0.2)
 
     async def patient(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -89,8 +89,8 @@ def test_a_service_that_waits_for_ever_is_noticed(monkeypatch: pytest.MonkeyPatc
         port = server.sockets[0].getsockname()[1]
         try:
             with pytest.raises(TimeoutError):
-                await call(port, Attempt("POST", MODE))
-            return await linger(port, b"GET ", drip=True)
+                await send_request(port, HttpRequest("POST", MODE))
+            return await leave_unfinished(port, b"GET ", drip=True)
         finally:
             server.close()
             await server.wait_closed()
@@ -102,7 +102,9 @@ def test_who_hangs_up_gives_no_status() -> None:
     async def status() -> int:
         server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
         try:
-            return (await call(server.sockets[0].getsockname()[1], Attempt("POST", MODE, b"x" * HUGE))).status
+            return (
+                await send_request(server.sockets[0].getsockname()[1], HttpRequest("POST", MODE, b"x" * HUGE))
+            ).status
         finally:
             server.close()
             await server.wait_closed()
@@ -118,10 +120,10 @@ def test_what_goes_on_meanwhile_is_waited_for_and_ends_with_a_failure() -> None:
         done.append(seconds)
 
     async def both() -> None:
-        async with meanwhile(work(0.01), work(0.02)):
+        async with concurrently(work(0.01), work(0.02)):
             pass
         with pytest.raises(ValueError, match="at once"):
-            async with meanwhile(work(60.0)):
+            async with concurrently(work(60.0)):
                 raise ValueError("at once")
 
     run(both())
@@ -150,8 +152,8 @@ def test_attempts_that_are_missing_on_record_are_found(tmp_path: Path) -> None:
 
 
 def test_a_change_and_a_late_cycle_are_complained_of() -> None:
-    before, after = Standing("active", ("a",), {"c": (1.0, 0.0)}, 4), Standing("monitor", ("a",), {}, 4)
-    assert moved(before, before) == []
-    assert moved(before, after) == ["mode: active, then monitor", "overrides: {'c': (1.0, 0.0)}, then {}"]
+    before, after = ServiceState("active", ("a",), {"c": (1.0, 0.0)}, 4), ServiceState("monitor", ("a",), {}, 4)
+    assert changed(before, before) == []
+    assert changed(before, after) == ["mode: active, then monitor", "overrides: {'c': (1.0, 0.0)}, then {}"]
     assert jitter([0.1, 0.2, 9.0], [0.2, 1.1]) == []
     assert jitter([0.1, 0.2, 9.0], [0.2, 1.3]) == ["a cycle took 1.10 s longer, allowed 1 s"]

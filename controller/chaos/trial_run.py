@@ -1,4 +1,4 @@
-"""One trial from its draw to its verdict."""
+"""One trial, from drawing its parameters to the verdict."""
 
 import asyncio
 import time
@@ -15,10 +15,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from controller.chaos.faulted_run import open_faulted_run
+from controller.chaos.faulty_influx import FaultyInflux, influx
 from controller.chaos.faulty_planner import SOCKET, FaultyPlanner
-from controller.chaos.script import Injected, Script, TrialContext
-from controller.chaos.sink import Sink, influx
-from controller.chaos.trials import Aid, Trial
+from controller.chaos.injection import Injection, InjectionResult, TrialContext
+from controller.chaos.trials import Helper, Trial
 from controller.judge.case import Case, Kind, Site
 from controller.judge.histories import read_histories
 from controller.judge.verdict import Verdict, judge
@@ -35,14 +35,14 @@ JOURNAL = "journal.sqlite"
 
 
 @dataclass(frozen=True)
-class Result:
-    """What became of a trial; times as in :class:`~controller.judge.verdict.Verdict`.
+class TrialResult:
+    """The result of a trial; times as in :class:`~controller.judge.verdict.Verdict`.
 
     Attributes:
-        what: the fault as it was injected.
-        at: local time of the injection; None where it did not come to that.
-        broken: invariants, each in words.
-        complaints: of the script, and limits of time that were not kept.
+        what: the injected fault.
+        at: local time of the injection; None if the trial failed before.
+        broken: broken invariants, as text.
+        complaints: what the injection itself found wrong, and exceeded time limits.
     """
 
     number: int
@@ -62,49 +62,49 @@ class Result:
 
 
 def prepare(path: Path, folder: Path) -> Path:
-    """The journal with the day-ahead plan of a configuration, that all its trials begin with."""
+    """Plan the day of a configuration; returns the journal with which all its trials begin."""
     config = load_config(path)
-    asyncio.run(_prepared(config, path, folder))
+    asyncio.run(_plan_day(config, path, folder))
     return folder / JOURNAL
 
 
-async def _prepared(config: Config, path: Path, folder: Path) -> None:
+async def _plan_day(config: Config, path: Path, folder: Path) -> None:
     clock = SteppedClock(day_axis(config).times[0])
     async with Service(Setup(config, path, folder, folder), clock, WallClock()):
         pass
 
 
-def run(trial: Trial, seed: int, path: Path, journal: Path, folder: Path) -> Result:
-    """One trial in ``folder``; what goes wrong on the way is part of the result."""
-    began_s = time.monotonic()
+def run(trial: Trial, seed: int, path: Path, journal: Path, folder: Path) -> TrialResult:
+    """Run one trial in ``folder``; errors become part of the result."""
+    start_s = time.monotonic()
     fresh_folder(folder, journal)
-    blank = Result(trial.number, trial.name, seed, trial.name, None, None, None, None, None, (), 0, (), False, 0.0)
+    blank = TrialResult(trial.number, trial.name, seed, trial.name, None, None, None, None, None, (), 0, (), False, 0.0)
     try:
-        result = asyncio.run(_judged(trial, seed, path, folder, blank))
+        result = asyncio.run(_run_and_judge(trial, seed, path, folder, blank))
     except (GridlabError, OSError) as error:
         result = replace(blank, complaints=(str(error),))
-    return replace(result, wall_s=time.monotonic() - began_s)
+    return replace(result, wall_s=time.monotonic() - start_s)
 
 
 def fresh_folder(folder: Path, journal: Path) -> None:
-    """A new folder of a run that begins with a prepared journal.
+    """Create the folder of a run that begins with a prepared journal.
 
     Raises:
-        OSError: it cannot be made, or is there already.
+        OSError: it cannot be created, or exists.
     """
     folder.mkdir(parents=True)
     copy(journal, folder / JOURNAL)
 
 
-async def _judged(trial: Trial, seed: int, path: Path, folder: Path, blank: Result) -> Result:
+async def _run_and_judge(trial: Trial, seed: int, path: Path, folder: Path, blank: TrialResult) -> TrialResult:
     config, random = load_config(path), Random(f"{trial.number} {seed}")
     job, site = _job(config, path, trial, seed, random), Site.of(config, trial.poll_s)
-    words = trial.words[seed % len(trial.words)]
+    options = trial.options[seed % len(trial.options)]
     async with (
-        _aids(trial, folder) as (more, script),
-        open_faulted_run(job, folder, trial.poll_s, **words, **more) as faulted,
+        _helper(trial, folder) as (helper_options, injection),
+        open_faulted_run(job, folder, trial.poll_s, **options, **helper_options) as faulted,
     ):
-        injected = await script(TrialContext(trial.number, seed, faulted, site, random))
+        injected = await injection(TrialContext(trial.number, seed, faulted, site, random))
         if faulted.controller is not None:
             await faulted.stop()
         end = faulted.now
@@ -122,32 +122,34 @@ async def _judged(trial: Trial, seed: int, path: Path, folder: Path, blank: Resu
     return _result(blank, injected, verdict, tuple(broken), job.start)
 
 
-def _alarmed_s(case: Case, injected: Injected) -> float | None:
-    """Until the alarm that must have been raised stood."""
+def _alarmed_s(case: Case, injected: InjectionResult) -> float | None:
+    """Time from the injection to the alarm that it must raise; None if it was not raised."""
     begins = injected.fault.begins
     raised = (a.time for a in case.histories.alarms if a.alarm == injected.alarm and a.standing and a.time >= begins)
     return next(((at - begins).total_seconds() for at in raised), None)
 
 
 @asynccontextmanager
-async def _aids(trial: Trial, folder: Path) -> AsyncIterator[tuple[Mapping[str, Any], Script]]:
-    """What plays a part beside the processes: words for the controller's opening, and the script that knows of it."""
-    match trial.aid:
-        case Aid.FAULTY_PLANNER:
+async def _helper(trial: Trial, folder: Path) -> AsyncIterator[tuple[Mapping[str, Any], Injection]]:
+    """Start the trial's helper: yields options for the controller's opening, and the injection bound to the helper."""
+    match trial.helper:
+        case Helper.FAULTY_PLANNER:
             planner = FaultyPlanner()
             with TemporaryDirectory() as short:
                 socket = Path(short) / SOCKET
                 async with planner.listening(socket):
-                    yield {"planner": str(socket)}, partial(trial.script, planner=planner)
-        case Aid.SINK:
-            sink = Sink()
-            async with sink.listening() as port:
-                yield {"influx": influx(port, folder)}, partial(trial.script, sink=sink)
-        case Aid.NONE:
-            yield {}, trial.script
+                    yield {"planner": str(socket)}, partial(trial.injection, planner=planner)
+        case Helper.FAULTY_INFLUX:
+            database = FaultyInflux()
+            async with database.listening() as port:
+                yield {"influx": influx(port, folder)}, partial(trial.injection, database=database)
+        case Helper.NONE:
+            yield {}, trial.injection
 
 
-def _result(blank: Result, injected: Injected, verdict: Verdict, broken: tuple[str, ...], start: datetime) -> Result:
+def _result(
+    blank: TrialResult, injected: InjectionResult, verdict: Verdict, broken: tuple[str, ...], start: datetime
+) -> TrialResult:
     return replace(
         blank,
         what=injected.fault.name,
@@ -164,7 +166,7 @@ def _result(blank: Result, injected: Injected, verdict: Verdict, broken: tuple[s
 
 
 def _job(config: Config, path: Path, trial: Trial, seed: int, random: Random) -> Job:
-    """A run of which the clock master sees the begin only: how long it lasts is the script's affair."""
+    """A run whose end is not fixed: the injection decides how long it lasts."""
     first, last = trial.hours
     zone = ZoneInfo(config.horizon.timezone)
     starts = [at for at in (at.astimezone(zone) for at in day_axis(config).times) if first <= at.hour < last]
@@ -173,6 +175,6 @@ def _job(config: Config, path: Path, trial: Trial, seed: int, random: Random) ->
 
 
 def day_axis(config: Config) -> TimeAxis:
-    """The configuration's day."""
+    """Time axis of the configuration's day."""
     horizon = config.horizon
     return TimeAxis.day(horizon.date, horizon.timezone, horizon.step_min)

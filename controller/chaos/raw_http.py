@@ -1,4 +1,4 @@
-"""Somebody who speaks HTTP to a service on this machine, and what became of it."""
+"""Raw HTTP requests to a service on this machine, including incomplete ones."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -11,15 +11,15 @@ from controller.process.loopback import LOOPBACK
 
 NOBODY = "nobody"
 ANSWER_S = 15.0
-"""Real time in which every request has its answer, and every connection that says nothing its end."""
+"""Real time (s) within which every request is answered, and every idle connection closed."""
 DRIP_S = 0.3
 CUT_OFF = 0
-"""In place of a status."""
+"""Stands for a status if the connection was closed without one."""
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """A request; ``by`` is whom the audit trail must name."""
+class HttpRequest:
+    """A request; ``by`` is the identity that the audit trail must name."""
 
     method: str
     path: str
@@ -27,13 +27,13 @@ class Attempt:
     headers: Mapping[str, str] = field(default_factory=dict)
     by: str = NOBODY
 
-    def on_record(self, status: int) -> str:
-        """As the audit trail calls it."""
+    def audit_text(self, status: int) -> str:
+        """The request as the audit trail records it."""
         method = self.method if self.method in METHODS else "other method"
         return f"{method} {self.path.partition('?')[0]} by {self.by}: {status}"
 
     def wire(self, port: int) -> bytes:
-        """Its bytes."""
+        """The bytes to send."""
         host, length = f"{LOOPBACK}:{port}", str(len(self.body))
         headers = {"Host": host, "Content-Type": "application/json", "Content-Length": length, **self.headers}
         lines = (f"{self.method} {self.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()))
@@ -41,47 +41,47 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """``status`` is :data:`CUT_OFF` where the connection ended without one; ``text`` is the body."""
+class HttpAnswer:
+    """``status`` is :data:`CUT_OFF` if the connection was closed without one; ``text`` is the body."""
 
     status: int
     text: bytes = b""
 
     @property
     def refused(self) -> bool:
-        """4xx."""
+        """Whether the status is 4xx."""
         return 400 <= self.status < 500
 
 
-async def call(port: int, attempt: Attempt) -> Answer:
-    """Ask, on a connection of its own.
+async def send_request(port: int, request: HttpRequest) -> HttpAnswer:
+    """Send a request on a new connection.
 
     Raises:
-        TimeoutError: no answer in :data:`ANSWER_S`.
+        TimeoutError: no answer within :data:`ANSWER_S`.
     """
-    heard = b""
+    received = b""
     async with asyncio.timeout(ANSWER_S):
         with suppress(ConnectionError):
             reader, writer = await asyncio.open_connection(LOOPBACK, port)
             try:
-                writer.write(attempt.wire(port))
+                writer.write(request.wire(port))
                 while part := await reader.read(1 << 16):
-                    heard += part
+                    received += part
             finally:
                 writer.close()
-    head, _, text = heard.partition(b"\r\n\r\n")
-    return Answer(int(head.split()[1]), text) if head else Answer(CUT_OFF)
+    head, _, text = received.partition(b"\r\n\r\n")
+    return HttpAnswer(int(head.split()[1]), text) if head else HttpAnswer(CUT_OFF)
 
 
-async def linger(port: int, begun: bytes, *, drip: bool = False) -> bool:
-    """Begin a request and never finish it; ``drip``: byte by byte.
+async def leave_unfinished(port: int, start: bytes, *, drip: bool = False) -> bool:
+    """Begin a request and never finish it; ``drip`` sends it byte by byte.
 
     Returns:
-        Whether the service ended the connection in :data:`ANSWER_S`.
+        Whether the service closed the connection within :data:`ANSWER_S`.
     """
     with suppress(ConnectionError):
         reader, writer = await asyncio.open_connection(LOOPBACK, port)
-        writer.write(begun)
+        writer.write(start)
         dripping = asyncio.create_task(_drip(writer)) if drip else None
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -97,8 +97,8 @@ async def linger(port: int, begun: bytes, *, drip: bool = False) -> bool:
 
 
 @asynccontextmanager
-async def meanwhile(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Do all of it beside the block, whose end waits for it."""
+async def concurrently(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run all coroutines concurrently with the block; its end waits for them."""
     tasks = [asyncio.create_task(coroutine) for coroutine in work]
     try:
         yield

@@ -1,0 +1,1 @@
+"""The injection of each fault; numbers are those of docs/reliability.md."""

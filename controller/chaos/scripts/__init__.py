@@ -1,1 +1,0 @@
-"""How each fault is brought about."""
