@@ -72,7 +72,7 @@ class FrameVerdict:
 
 
 @dataclass(frozen=True)
-class StateChange:
+class ControlStateChange:
     """A converter has entered another state at ``t_s``, for whatever reason."""
 
     t_s: float
@@ -118,7 +118,9 @@ def begin_burst(memory: RefereeMemory, in_force_kva: complex, t_s: float) -> Ref
 class Referee:
     """Watches one converter. ``idle_since_s`` replaces the time of a frame before the first one."""
 
-    def __init__(self, device: str, idle_since_s: float, record: Callable[[FrameVerdict | StateChange], None]) -> None:
+    def __init__(
+        self, device: str, idle_since_s: float, record: Callable[[FrameVerdict | ControlStateChange], None]
+    ) -> None:
         self.device = device
         self._record = record
         self._memory = RefereeMemory(0j, idle_since_s, idle_since_s)
@@ -129,7 +131,7 @@ class Referee:
 
     def state_changed(self, t_s: float, state: str) -> None:
         """Record that the converter has entered another state."""
-        self._record(StateChange(t_s, self.device, state))
+        self._record(ControlStateChange(t_s, self.device, state))
 
     def observe(
         self, t_s: float, frame: Frame, in_force_kva: complex, refusal: Refusal | None, limits: FrameLimits
@@ -170,11 +172,11 @@ class FrameLog:
         self.tally = Tally()
         self._start, self._path = start, path
         self._files: dict[type, TextIO] = {}
-        self._pending: list[FrameVerdict | StateChange] = []
+        self._pending: list[FrameVerdict | ControlStateChange] = []
 
     def __enter__(self) -> Self:
         if self._path:
-            paths = {FrameVerdict: self._path, StateChange: self._path.with_name(STATES)}
+            paths = {FrameVerdict: self._path, ControlStateChange: self._path.with_name(STATES)}
             self._files = {kind: path.open("w", encoding="utf-8") for kind, path in paths.items()}
         return self
 
@@ -185,7 +187,7 @@ class FrameLog:
         for file in self._files.values():
             file.close()
 
-    def record(self, event: FrameVerdict | StateChange) -> None:
+    def record(self, event: FrameVerdict | ControlStateChange) -> None:
         """Count the event now; it is written at the next flush."""
         if isinstance(event, FrameVerdict):
             self.tally.add(event)
@@ -203,13 +205,13 @@ class FrameLog:
             file.flush()
         self._pending.clear()
 
-    def _line(self, event: FrameVerdict | StateChange) -> Mapping[str, object]:
+    def _line(self, event: FrameVerdict | ControlStateChange) -> Mapping[str, object]:
         instant = (self._start + timedelta(seconds=event.t_s)).isoformat()
-        what = {"state": event.state} if isinstance(event, StateChange) else _of_verdict(event)
+        what = {"state": event.state} if isinstance(event, ControlStateChange) else _verdict_values(event)
         return {"schema_version": 1, "time": instant, "device": event.device, **what}
 
 
-def _of_verdict(verdict: FrameVerdict) -> Mapping[str, object]:
+def _verdict_values(verdict: FrameVerdict) -> Mapping[str, object]:
     frame = verdict.frame
     return {
         "p_kw": _number(frame.s_kva.real),

@@ -9,7 +9,7 @@ import pytest
 from sim_plant.converter import ConverterRating, Frame, Refusal
 from sim_plant.faults import CONVERTER_FAULTS
 from sim_plant.meter import EXACT
-from sim_plant.referee import FrameLimits, FrameLog, FrameRule, FrameVerdict, Referee, StateChange
+from sim_plant.referee import ControlStateChange, FrameLimits, FrameLog, FrameRule, FrameVerdict, Referee
 from sim_plant.stations import ConverterStation, Instrument, PlantContext
 from tests.support.plant_benches import START
 
@@ -21,13 +21,13 @@ class Converter:
         self.t_s = 0.0
         self.verdicts: list[FrameVerdict] = []
         bench = PlantContext(lambda: self.t_s, START, 0)
-        self.changes: list[StateChange] = []
+        self.changes: list[ControlStateChange] = []
         referee = Referee(name, -30.0, self._seen)
         instrument = Instrument(name, EXACT, bench, CONVERTER_FAULTS)
         self.station = ConverterStation(instrument, "N1", ConverterRating(15.0, 0.25), bench, referee)
 
-    def _seen(self, seen: FrameVerdict | StateChange) -> None:
-        (self.changes if isinstance(seen, StateChange) else self.verdicts).append(seen)
+    def _seen(self, seen: FrameVerdict | ControlStateChange) -> None:
+        (self.changes if isinstance(seen, ControlStateChange) else self.verdicts).append(seen)
 
     def commanded(
         self, t_s: float, s_kva: complex, lease_s: float = 75.0, epoch: int = 1, enable: int = 1

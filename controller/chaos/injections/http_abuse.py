@@ -67,7 +67,7 @@ class NotGrantedError(GridlabError):
 
 
 @dataclass(frozen=True)
-class ServiceState:
+class WatchedState:
     """State that no abuse may change; ``changes`` counts the changes recorded so far."""
 
     mode: str
@@ -141,13 +141,13 @@ class HttpAbuse:
                 async with concurrently(*map(self._expect_refusal, invalid[k : k + BATCH])):
                     await self.context.faulted.run_until(self.context.faulted.now_s + self.context.faulted.poll_s)
 
-    async def service_state(self) -> ServiceState:
+    async def service_state(self) -> WatchedState:
         """The current state of the service."""
         status, plan, devices = [await self._read(name, Role.VIEWER) for name in ("status", "plan", "devices")]
         plans = (status["plan_id"], plan["intraday"], plan["day_ahead"], plan["tomorrow"])
         overrides = {name: (o["p_kw"], o["q_kvar"]) for name, o in devices["overrides"].items()}
         notes = (n for n in read_audit(self.context.faulted.folder / AUDIT) if isinstance(n, AuditNote))
-        return ServiceState(status["mode"], plans, overrides, sum(note.event in CHANGES for note in notes))
+        return WatchedState(status["mode"], plans, overrides, sum(note.event in CHANGES for note in notes))
 
     async def _flood(self, kind: str) -> None:
         """Over some cycles, and until many answers were received; a token of another role is still served."""
@@ -223,7 +223,7 @@ def jitter(quiet_s: Sequence[float], during_s: Sequence[float]) -> Sequence[str]
     return [f"a cycle took {longer_s:.2f} s longer, allowed {JITTER_S:g} s"] if longer_s > JITTER_S else []
 
 
-def changed(before: ServiceState, after: ServiceState) -> Sequence[str]:
+def changed(before: WatchedState, after: WatchedState) -> Sequence[str]:
     """State that differs from before."""
     return [
         f"{name}: {was}, then {vars(after)[name]}" for name, was in vars(before).items() if was != vars(after)[name]

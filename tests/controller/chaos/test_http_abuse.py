@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from controller.api.tokens import Role, token_of
-from controller.chaos.injections.http_abuse import ServiceState, changed, jitter, unrecorded
+from controller.chaos.injections.http_abuse import WatchedState, changed, jitter, unrecorded
 from controller.chaos.invalid_requests import HUGE, KINDS, MODE, OVERRIDE, InvalidRequests, bearer, json_request
 from controller.chaos.raw_http import CUT_OFF, HttpAnswer, HttpRequest, concurrently, leave_unfinished, send_request
 from controller.process.modes import Mode
@@ -152,7 +152,7 @@ def test_attempts_that_are_missing_on_record_are_found(tmp_path: Path) -> None:
 
 
 def test_a_change_and_a_late_cycle_are_complained_of() -> None:
-    before, after = ServiceState("active", ("a",), {"c": (1.0, 0.0)}, 4), ServiceState("monitor", ("a",), {}, 4)
+    before, after = WatchedState("active", ("a",), {"c": (1.0, 0.0)}, 4), WatchedState("monitor", ("a",), {}, 4)
     assert changed(before, before) == []
     assert changed(before, after) == ["mode: active, then monitor", "overrides: {'c': (1.0, 0.0)}, then {}"]
     assert jitter([0.1, 0.2, 9.0], [0.2, 1.1]) == []
