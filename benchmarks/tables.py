@@ -4,9 +4,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import fill
 
 from rich.console import Console
 from rich.table import Table
+
+PROSE = 140
+"""Characters of a line of prose in the docs."""
 
 
 @dataclass
@@ -57,7 +61,8 @@ def replace_block(page: Path, name: str, tables: Iterable[ResultTable], caption:
     Raises:
         ValueError: the page has no such block.
     """
-    block = "\n\n".join([*(table.markdown() for table in tables), f"*{caption}*"])
+    prose = fill(f"*{caption}*", PROSE, break_long_words=False, break_on_hyphens=False)
+    block = "\n\n".join([*(table.markdown() for table in tables), prose])
     text, found = re.subn(
         rf"(<!-- run: {name} -->\n).*?(<!-- end -->)",
         lambda match: f"{match[1]}{block}\n{match[2]}",
