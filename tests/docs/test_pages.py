@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
+from tests.support import source_tree
 from tests.support.paths import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(page for top in ("docs", "configs") for page in (ROOT / top).rglob("*.md"))])
 PACKAGES = "controller|core|drivers|mpc|realtime|sim_plant|benchmarks"
+PROSE = 140
+"""Characters of a line of prose; tables and code may be longer."""
 FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)\s]*)\)")
 PATH = re.compile(rf"(?<![\w/.])(?:{PACKAGES}|configs|docs|tests)/[\w./-]*+(?![…*])")
@@ -20,7 +23,7 @@ def read(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
 
-def prose(page: Path) -> str:
+def without_code(page: Path) -> str:
     """The text of a page with empty lines in place of its fenced blocks."""
     return FENCED.sub(lambda block: "\n" * block[0].count("\n"), read(page))
 
@@ -32,12 +35,12 @@ def wrong(find: Callable[[Path], Iterator[str]]) -> list[tuple[str, str]]:
 
 def anchors(page: Path) -> set[str]:
     """Anchors of the headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.*)", prose(page), re.MULTILINE)
+    headings = source_tree.headings(read(page))
     return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
 
 
 def dead_links(page: Path) -> Iterator[str]:
-    for link in LINK.findall(prose(page)):
+    for link in LINK.findall(without_code(page)):
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
         if not target.exists() or (anchor and anchor not in anchors(target)):
@@ -45,8 +48,8 @@ def dead_links(page: Path) -> Iterator[str]:
 
 
 def missing_paths(page: Path) -> Iterator[str]:
-    """Paths from the top of the repository, other than links, that lead nowhere."""
-    named = (path.rstrip("./") for path in PATH.findall(LINK.sub("]", read(page))))
+    """Paths from the top of the repository, other than links and outside code blocks, that lead nowhere."""
+    named = (path.rstrip("./") for path in PATH.findall(LINK.sub("]", without_code(page))))
     return (path for path in named if not (ROOT / path).exists())
 
 
@@ -66,6 +69,24 @@ def defined(dotted: str) -> bool:
             found = getattr(found, word, None)
         return found is not None
     return False
+
+
+def long_lines(page: Path) -> Iterator[str]:
+    """Lines of prose that are too long; an image has its text on its line."""
+    return (line for line in source_tree.prose(read(page)) if len(line) > PROSE and not line.startswith("!["))
+
+
+def long_comments(file: Path) -> Iterator[str]:
+    lines = (line.strip() for line in read(file).splitlines())
+    return (line for line in lines if line.startswith("#") and len(line) > PROSE)
+
+
+def test_lines_of_prose_fit_the_screen() -> None:
+    assert wrong(long_lines) == []
+    suffixes = ("*.yaml", "*.service", "*.conf", "Dockerfile")
+    files = [file for suffix in suffixes for file in (ROOT / "configs").rglob(suffix)]
+    assert len(files) > 10
+    assert [(file.name, line) for file in files for line in long_comments(file)] == []
 
 
 def test_links_and_anchors_resolve() -> None:
@@ -91,7 +112,7 @@ def test_tests_that_pages_name_exist() -> None:
 def test_every_page_of_docs_is_in_an_index() -> None:
     pages = {page for page in PAGES if ROOT / "docs" in page.parents}
     indexes = {page for page in pages if page.name == "README.md"}
-    linked = {(page.parent / link).resolve() for page in indexes for link in LINK.findall(prose(page))}
+    linked = {(page.parent / link).resolve() for page in indexes for link in LINK.findall(without_code(page))}
     assert sorted(map(str, pages - linked - indexes)) == []
 
 
@@ -101,5 +122,7 @@ def test_the_checks_find_what_is_wrong(tmp_path: Path) -> None:
     assert list(dead_links(page)) == ["#d", "gone.md"]
     page.write_text("`mpc/price.py`, tests/gone. /opt/docs/a, configs/registers/….yaml, controller/…, [docs/a.md](x)")
     assert list(missing_paths(page)) == ["tests/gone", "docs/a.md"]
+    page.write_text(f"{'x ' * 71}\n\n![{'x ' * 71}](y.svg)\n\n| {'x ' * 71} |\n```\n{'x ' * 71}\n```\n")
+    assert len(list(long_lines(page))) == 1
     page.write_text("`mpc.price` `core.prices.PriceSignal` `mpc.gone` `core.prices.Gone`")
     assert list(missing_names(page)) == ["mpc.gone", "core.prices.Gone"]
