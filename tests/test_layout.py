@@ -8,7 +8,7 @@ from tests.support.paths import ROOT
 
 PACKAGES = ("controller", "core", "drivers", "mpc", "realtime", "sim_plant")
 ACROSS = {
-    *("closed_loop", "deployment", "docs", "fuzz", "independent_clients"),
+    *("architecture", "closed_loop", "deployment", "docs", "fuzz", "independent_clients"),
     *("libraries", "state_machine", "support", "wire"),
 }
 """Folders of tests that belong to no package; ``cases`` holds data alone."""
