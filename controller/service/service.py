@@ -17,7 +17,7 @@ from controller.accounts.grid_check import GridCheck
 from controller.accounts.model_check import ModelCheck
 from controller.planner.link import AnyPlanner, PlannerLink
 from controller.planner.planner import Planner
-from controller.process.heartbeat import Heartbeat, read_takeover
+from controller.process.heartbeat import read_takeover
 from controller.process.modes import Mode
 from controller.record.records import CycleRecord, MpcRecord, Severity
 from controller.service.alarms import Finding
@@ -27,6 +27,7 @@ from controller.service.days import DayLoader
 from controller.service.describe import ServiceState
 from controller.service.doubts import DoubtKind
 from controller.service.memory import KeptCycle, Memory
+from controller.service.mode_control import ModeControl
 from controller.service.overrides import Override, checked
 from controller.service.planning import Planning, Replanned
 from controller.service.recording import CycleRecorder
@@ -48,7 +49,6 @@ class Service:
     """See the module. ``clock`` is the loop's time, ``stopwatch`` the real one.
 
     Attributes:
-        mode: OFF until :meth:`set_mode`.
         check: of the grid model against measured voltages, since the mode last changed; None without meters.
         record: of the last cycle since the mode last changed.
         missed: cycles that the driver skipped so far.
@@ -57,7 +57,6 @@ class Service:
 
     def __init__(self, setup: Setup, clock: Clock, stopwatch: Clock) -> None:
         config = setup.config
-        self.mode = Mode.OFF
         self.check: ModelCheck | None = None
         self.record: CycleRecord | None = None
         self.missed = 0
@@ -68,7 +67,7 @@ class Service:
         self._stack, self._turn = AsyncExitStack(), asyncio.Lock()
         self._stores = Stores(setup, clock)
         self._connection: DeviceConnection
-        self._closing, self._epoch = False, 0
+        self._modes: ModeControl
 
     async def __aenter__(self) -> Self:
         """Open the records, take up what the journal kept, make a plan; no device is touched yet.
@@ -88,6 +87,7 @@ class Service:
             stores.keep("journal", partial(self.memory.keep_plans, self.planning.plans))
             self._connection = DeviceConnection(setup, stores.audit, self._clock, self._stopwatch)
             self._connection.states = self._start_states()
+            self._modes = ModeControl(setup, stores, self._connection, self._clock)
             self._recorder.costs = self.memory.costs() or self._recorder.costs
             self._stack = stack.pop_all()
         return self
@@ -98,6 +98,11 @@ class Service:
         """Every device that was commanded goes to its safe state, whatever ended the block."""
         async with self._stack:
             await self.close()
+
+    @property
+    def mode(self) -> Mode:
+        """What may be done; OFF until :meth:`set_mode`."""
+        return self._modes.mode
 
     @property
     def memory(self) -> Memory:
@@ -189,7 +194,7 @@ class Service:
 
     async def close(self, within_s: float = STOP_S) -> Mapping[str, Outcome]:
         """Go to OFF for good; nobody can ask for another mode any more."""
-        self._closing = True
+        self._modes.closing = True
         return await self.set_mode(Mode.OFF, within_s)
 
     async def sent(self) -> None:
@@ -225,7 +230,7 @@ class Service:
                 _log.error("yielding: %s", taken)
                 self.notices["yielded"] = Finding("yielded", Severity.ALARM, "service", taken)
                 await self._set_mode(Mode.MONITOR, within_s=0.0)
-            self._beat()
+            self._modes.beat()
             return record
 
     async def replan(self) -> Replanned:
@@ -267,41 +272,17 @@ class Service:
         return record
 
     async def _set_mode(self, mode: Mode, within_s: float) -> Mapping[str, Outcome]:
-        if mode is self.mode:
+        before = self.mode
+        if mode is before:
             return {}
-        if self._closing and mode is not Mode.OFF:
-            raise GridlabError(f"service: asked mode {mode}, allowed off; it is stopping")
-        noted = partial(self._stores.audit.note, self._clock.now(), "mode", f"{self.mode} → {mode}")
-        epoch = None
+        try:
+            outcomes = await self._modes.change(mode, within_s)
+        finally:
+            if self.mode is not before:
+                self.check = self.record = None
         if mode is Mode.ACTIVE:
-            noted()
             self.notices.clear()
-            epoch = self._epoch = self.memory.next_epoch(await self._highest_epoch())
-        outcomes = await self._connection.release(within_s) if self.mode is Mode.ACTIVE else {}
-        await self._connection.disconnect()
-        self.mode, self.check, self.record = Mode.OFF, None, None
-        if mode is not Mode.OFF:
-            await self._connection.connect(epoch)
-        self.mode = mode
-        if set(outcomes.values()) <= {Outcome.VERIFIED}:
-            self._beat()  # else the guardian goes on where this service could not
-        if self._setup.live:
-            self._setup.live.publish_mode(mode)
-        if mode is not Mode.ACTIVE:
-            self._stores.keep("audit trail", noted)
-        self._stores.keep("journal", partial(self.memory.keep_mode, mode))
         return outcomes
-
-    async def _highest_epoch(self) -> int:
-        """Of any writer before, the guardian included."""
-        takeover = read_takeover(self._setup.state)
-        return max(await self._connection.highest_epoch(), takeover.epoch if takeover else 0)
-
-    def _beat(self) -> None:
-        """Tell the guardian that this service is alive, and what it may do."""
-        now, setup = self._clock.now(), self._setup
-        beat = Heartbeat(self._epoch, self.mode, now, self._clock.monotonic_s(), setup.boot)
-        self._stores.keep("heartbeat", partial(beat.write, setup.state))
 
     def _start_states(self) -> dict[str, NodeState]:
         """As the journal kept them, or with the state of charge that the plan has now."""

@@ -1,0 +1,74 @@
+"""The mode of the service: the connection to the devices that it needs, the fencing epoch, the heartbeat."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from controller.process.heartbeat import Heartbeat, read_takeover
+from controller.process.modes import Mode
+from controller.service.connection import DeviceConnection
+from controller.service.setup import Setup
+from controller.service.stores import Stores
+from core.devices import Outcome
+from core.errors import GridlabError
+from core.time import Clock
+
+
+class ModeControl:
+    """Changes the mode, puts that on record, and tells the guardian what the service may do.
+
+    Attributes:
+        mode: OFF at first.
+        closing: once it is set, nothing but OFF is allowed.
+    """
+
+    def __init__(self, setup: Setup, stores: Stores, connection: DeviceConnection, clock: Clock) -> None:
+        self.mode, self.closing = Mode.OFF, False
+        self._setup, self._stores, self._connection, self._clock = setup, stores, connection, clock
+        self._epoch = 0
+
+    async def change(self, mode: Mode, within_s: float) -> Mapping[str, Outcome]:
+        """Go to another mode; on leaving ACTIVE every converter is released and read back.
+
+        Args:
+            within_s: how long the releases are tried, at least once.
+
+        Returns:
+            Outcomes of the releases, by device; empty if nothing was commanded.
+
+        Raises:
+            RecordError: ACTIVE was asked for and cannot be put on record; the mode stays.
+            InputError: a register map, certificate or key cannot be used; the mode is OFF.
+            GridlabError: the service is stopping.
+        """
+        if self.closing and mode is not Mode.OFF:
+            raise GridlabError(f"service: asked mode {mode}, allowed off; it is stopping")
+        noted = partial(self._stores.audit.note, self._clock.now(), "mode", f"{self.mode} → {mode}")
+        epoch = None
+        if mode is Mode.ACTIVE:
+            noted()
+            epoch = self._epoch = self._stores.memory.next_epoch(await self._highest_epoch())
+        outcomes = await self._connection.release(within_s) if self.mode is Mode.ACTIVE else {}
+        await self._connection.disconnect()
+        self.mode = Mode.OFF
+        if mode is not Mode.OFF:
+            await self._connection.connect(epoch)
+        self.mode = mode
+        if set(outcomes.values()) <= {Outcome.VERIFIED}:
+            self.beat()  # else the guardian goes on where this service could not
+        if self._setup.live:
+            self._setup.live.publish_mode(mode)
+        if mode is not Mode.ACTIVE:
+            self._stores.keep("audit trail", noted)
+        self._stores.keep("journal", partial(self._stores.memory.keep_mode, mode))
+        return outcomes
+
+    def beat(self) -> None:
+        """Tell the guardian that this service is alive, and what it may do."""
+        now, setup = self._clock.now(), self._setup
+        beat = Heartbeat(self._epoch, self.mode, now, self._clock.monotonic_s(), setup.boot)
+        self._stores.keep("heartbeat", partial(beat.write, setup.state))
+
+    async def _highest_epoch(self) -> int:
+        """The highest epoch of any writer before, the guardian included."""
+        takeover = read_takeover(self._setup.state)
+        return max(await self._connection.highest_epoch(), takeover.epoch if takeover else 0)
