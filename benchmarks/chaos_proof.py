@@ -16,7 +16,7 @@ from rich.console import Console
 
 from benchmarks import fuzz
 from benchmarks.cases import ROOT
-from benchmarks.endurance import Day, day, leaks
+from benchmarks.endurance import EnduranceDay, day, leaks
 from benchmarks.parts import Parts, measure_parts
 from benchmarks.tables import ResultTable, Targets
 from controller.chaos.campaign import FaultCampaign, fault_numbers, run_campaign
@@ -100,17 +100,17 @@ PARTS: Parts = {
 
 
 @cache
-def _calm() -> Day:
+def _calm() -> EnduranceDay:
     """The undisturbed day, for two parts of the proof."""
     with TemporaryDirectory() as scratch:
         return day(CONFIG, prepare(CONFIG, Path(scratch)), Path(scratch) / "calm")
 
 
-def _killed(journal: Path, folder: Path, seed: int) -> Day:
+def _killed(journal: Path, folder: Path, seed: int) -> EnduranceDay:
     return day(CONFIG, journal, folder / f"killed{seed}", KILLS, seed)
 
 
-def _asked_of(days: Sequence[Day], apart_rel: Sequence[float]) -> ResultTable:
+def _asked_of(days: Sequence[EnduranceDay], apart_rel: Sequence[float]) -> ResultTable:
     targets = Targets()
     for asked, number in (
         ("invariants broken, audit rows lost among them: 0", sum(len(one.broken) for one in days)),

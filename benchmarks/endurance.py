@@ -15,7 +15,7 @@ from controller.chaos.faulted_run import FaultedRun, open_faulted_run
 from controller.chaos.injection import ProcessResources, TrialContext
 from controller.chaos.injections.deaths import MID_CYCLE_S, OUTAGE_S
 from controller.chaos.trial_run import day_axis, fresh_folder
-from controller.judge.case import Broken, Case, InjectedFault, Kind, Site
+from controller.judge.case import Broken, Case, CaseConfig, InjectedFault, Kind
 from controller.judge.cycles import lost_points
 from controller.judge.histories import Histories, read_histories
 from controller.judge.invariants import violations
@@ -37,7 +37,7 @@ CYCLE_TAKES_S = 1.0
 
 
 @dataclass(frozen=True)
-class Day:
+class EnduranceDay:
     """A day that is over.
 
     Attributes:
@@ -62,7 +62,7 @@ class Day:
         return {kind: n for kind, n in self.alarms.items() if kind not in REAL}
 
 
-def day(path: Path, journal: Path, folder: Path, kills: int = 0, seed: int = 0) -> Day:
+def day(path: Path, journal: Path, folder: Path, kills: int = 0, seed: int = 0) -> EnduranceDay:
     """The configuration's day, polled as by `serve`; kills come at random moments, each followed by an outage of up to
     a minute.
     """
@@ -97,9 +97,9 @@ class _Meters:
         self.energies_kwh.append({name: converter.energy_kwh for name, converter in truth.converters.items()})
 
 
-async def _day(path: Path, folder: Path, kills: int, random: Random) -> Day:
+async def _day(path: Path, folder: Path, kills: int, random: Random) -> EnduranceDay:
     config = load_config(path)
-    job, site = _job(config, path), Site.of(config, poll_s=POLL_S)
+    job, site = _job(config, path), CaseConfig.of(config, poll_s=POLL_S)
     faults: list[InjectedFault] = []
     async with open_faulted_run(job, folder) as faulted:
         meters, armed = _Meters(faulted, 60.0 * config.horizon.step_min), 0
@@ -117,7 +117,7 @@ async def _day(path: Path, folder: Path, kills: int, random: Random) -> Day:
     histories = read_histories(folder)
     case = Case.of(histories, site, faults, end)
     cost_chf, own_chf = _costs(config, path, meters.energies_kwh, soc)
-    return Day(
+    return EnduranceDay(
         cost_chf, own_chf, referee, violations(case), len(lost_points(case)), len(faults), armed, _raised(histories)
     )
 
@@ -176,7 +176,7 @@ def _costs(
 async def _leaks(path: Path, folder: Path, hours: float) -> tuple[ProcessResources, ProcessResources]:
     config = load_config(path)
     async with open_faulted_run(_job(config, path), folder, CYCLE_S) as faulted:
-        context = TrialContext(29, 0, faulted, Site.of(config), Random(0))
+        context = TrialContext(29, 0, faulted, CaseConfig.of(config), Random(0))
         await faulted.run_until(WARM_S)
         before = await context.resources()
         await faulted.run_until(3600.0 * hours + WARM_S % 3600.0)

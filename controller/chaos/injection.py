@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from controller.chaos.faulted_run import FaultedRun
-from controller.judge.case import InjectedFault, Kind, Site
+from controller.judge.case import CaseConfig, InjectedFault, Kind
 
 WARM_S = 120.0
 """Time after which every converter is in REMOTE and follows a plan."""
@@ -31,7 +31,7 @@ class TrialContext:
     number: int
     seed: int
     faulted: FaultedRun
-    site: Site
+    site: CaseConfig
     random: Random
 
     async def run_to_injection(self, at_s: float = WARM_S) -> datetime:

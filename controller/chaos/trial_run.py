@@ -19,7 +19,7 @@ from controller.chaos.faulty_influx import FaultyInflux, influx
 from controller.chaos.faulty_planner import SOCKET, FaultyPlanner
 from controller.chaos.injection import Injection, InjectionResult, TrialContext
 from controller.chaos.trials import Helper, Trial
-from controller.judge.case import Case, Kind, Site
+from controller.judge.case import Case, CaseConfig, Kind
 from controller.judge.histories import read_histories
 from controller.judge.verdict import Verdict, judge
 from controller.process.clocks import SteppedClock, WallClock
@@ -98,7 +98,7 @@ def fresh_folder(folder: Path, journal: Path) -> None:
 
 async def _run_and_judge(trial: Trial, seed: int, path: Path, folder: Path, blank: TrialResult) -> TrialResult:
     config, random = load_config(path), Random(f"{trial.number} {seed}")
-    job, site = _job(config, path, trial, seed, random), Site.of(config, trial.poll_s)
+    job, site = _job(config, path, trial, seed, random), CaseConfig.of(config, trial.poll_s)
     options = trial.options[seed % len(trial.options)]
     async with (
         _helper(trial, folder) as (helper_options, injection),

@@ -100,7 +100,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Site:
+class CaseConfig:
     """What the judge must know of the configuration.
 
     Attributes:
@@ -117,7 +117,7 @@ class Site:
     poll_s: float
 
     @classmethod
-    def of(cls, config: Config, poll_s: float | None = None) -> "Site":
+    def of(cls, config: Config, poll_s: float | None = None) -> "CaseConfig":
         """Of a configuration; without ``poll_s`` every device is read once a cycle."""
         rated = config.converters
         converters = {
@@ -149,12 +149,12 @@ class Case:
     """A run before the judge; ``end`` is when its plant stopped, whatever had become of the controller by then."""
 
     histories: Histories
-    site: Site
+    site: CaseConfig
     faults: tuple[InjectedFault, ...]
     end: datetime
 
     @classmethod
-    def of(cls, histories: Histories, site: Site, faults: Sequence[InjectedFault], end: datetime) -> "Case":
+    def of(cls, histories: Histories, site: CaseConfig, faults: Sequence[InjectedFault], end: datetime) -> "Case":
         """With the times that a jumping clock has spoilt put right."""
         return cls(_straightened(histories, faults), site, tuple(sorted(faults, key=lambda fault: fault.begins)), end)
 

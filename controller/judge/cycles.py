@@ -10,7 +10,7 @@ from controller.api.attempts import EVENT as API_NOTE
 from controller.api.endpoints import PREFIX
 from controller.api.tokens import Role
 from controller.judge.case import MODE_NOTE, RECOVERY_S, RESTART_S, Broken, Case, Kind
-from controller.judge.histories import Decision
+from controller.judge.histories import ProsumerCycle
 from controller.record.audit_lines import AuditNote
 from core.devices import Quality
 from realtime.fallback import Mode
@@ -138,7 +138,7 @@ def others_undisturbed(case: Case) -> Found:
             yield Broken(13, decision.time, device, f"no frame within {WIRE_S:g} s of its cycle")
 
 
-def _to_be_written(case: Case, decision: Decision, device: str) -> bool:
+def _to_be_written(case: Case, decision: ProsumerCycle, device: str) -> bool:
     return (
         Reason.STOPPED not in decision.reasons
         and case.modes_at(decision.time) == {ACTIVE}

@@ -26,7 +26,7 @@ RESOLUTION_KVA = 2e-3
 
 
 @dataclass(frozen=True)
-class Attempt:
+class RecordedWrite:
     """A write by the controller or its guardian; ``s_kva`` None is a release, ``outcome`` None was never recorded."""
 
     seq: int
@@ -65,7 +65,7 @@ class Received:
     """A frame with the newest attempt that explains it, and the setpoint that the device held when it came."""
 
     frame: ReceivedFrame
-    attempt: Attempt | None
+    attempt: RecordedWrite | None
     held_kva: complex
 
 
@@ -82,7 +82,7 @@ class Hold:
 class Reports:
     """Of one converter, each in order of time."""
 
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[RecordedWrite, ...]
     received: tuple[Received, ...]
     holds: tuple[Hold, ...]
 
@@ -92,30 +92,30 @@ class Reports:
         return self.holds[index - 1] if index else None
 
 
-def attempts_of(histories: Histories) -> Mapping[str, tuple[Attempt, ...]]:
+def attempts_of(histories: Histories) -> Mapping[str, tuple[RecordedWrite, ...]]:
     """Of both writers, by device."""
-    found: dict[str, list[Attempt]] = {}
+    found: dict[str, list[RecordedWrite]] = {}
     both = [*_attempts(histories.audit, guardian=False), *_attempts(histories.guardian, guardian=True)]
     for attempt in sorted(both, key=lambda attempt: attempt.time):
         found.setdefault(attempt.device, []).append(attempt)
     return {device: tuple(attempts) for device, attempts in found.items()}
 
 
-def _attempts(trail: Trail, *, guardian: bool) -> Sequence[Attempt]:
-    begun: dict[int, Attempt] = {}
+def _attempts(trail: Trail, *, guardian: bool) -> Sequence[RecordedWrite]:
+    begun: dict[int, RecordedWrite] = {}
     for record in trail:
         if not isinstance(record, AuditWrite):
             continue
         if record.outcome == ATTEMPTED:
             s_kva = None if record.p_kw is None or record.q_kvar is None else complex(record.p_kw, record.q_kvar)
             texts = record.device, s_kva, record.reason, record.plan_id
-            begun[record.seq] = Attempt(record.seq, record.time, *texts, guardian)
+            begun[record.seq] = RecordedWrite(record.seq, record.time, *texts, guardian)
         elif record.seq in begun:
             begun[record.seq] = replace(begun[record.seq], outcome=record.outcome, ended=record.time)
     return list(begun.values())
 
 
-def reports_of(histories: Histories, device: str, attempts: Sequence[Attempt]) -> Reports:
+def reports_of(histories: Histories, device: str, attempts: Sequence[RecordedWrite]) -> Reports:
     """Follow a converter through the run.
 
     Where the plant has not recorded when a lease ended, the end is inferred: the last accepted frame and its lease.
@@ -161,7 +161,7 @@ def _lapse(frame: ReceivedFrame) -> Hold | None:
     return Hold(frame.time + timedelta(seconds=frame.lease_s), 0j, safe=True)
 
 
-def _explaining(frame: ReceivedFrame, held_kva: complex, attempts: Sequence[Attempt]) -> Attempt | None:
+def _explaining(frame: ReceivedFrame, held_kva: complex, attempts: Sequence[RecordedWrite]) -> RecordedWrite | None:
     oldest = frame.time - timedelta(seconds=SAFE_WITHIN_S)
     for attempt in reversed(attempts):
         if attempt.time < oldest:
@@ -171,7 +171,7 @@ def _explaining(frame: ReceivedFrame, held_kva: complex, attempts: Sequence[Atte
     return None
 
 
-def _explains(attempt: Attempt, frame: ReceivedFrame, held_kva: complex) -> bool:
+def _explains(attempt: RecordedWrite, frame: ReceivedFrame, held_kva: complex) -> bool:
     if attempt.s_kva is None or not frame.enable:
         return attempt.s_kva is None and not frame.enable
     possible = (attempt.s_kva, held_kva, 0j)

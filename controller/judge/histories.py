@@ -102,7 +102,7 @@ class AlarmPoint:
 
 
 @dataclass(frozen=True)
-class Decision:
+class ProsumerCycle:
     """A prosumer in one cycle, from realtime.csv; None is unknown."""
 
     time: datetime
@@ -149,7 +149,7 @@ class Histories:
     alarms: tuple[AlarmPoint, ...] = ()
     stored_prosumers: frozenset[Key] = frozenset()
     stored_plans: frozenset[datetime] = frozenset()
-    decisions: tuple[Decision, ...] = ()
+    decisions: tuple[ProsumerCycle, ...] = ()
     plans: tuple[PlanRun, ...] = ()
 
 
@@ -241,8 +241,8 @@ def _service(point: Mapping[str, Any]) -> ServicePoint:
     return ServicePoint(point["time"], point["mode"], point["cycle_ms"], dropped)
 
 
-def _decision(row: Mapping[str, str]) -> Decision:
-    return Decision(
+def _decision(row: Mapping[str, str]) -> ProsumerCycle:
+    return ProsumerCycle(
         time=_time(row["time"]),
         prosumer=row["prosumer"],
         p_target_kw=_number(row["p_target_kw"]),

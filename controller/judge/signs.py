@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 
 from controller.judge.case import RECOVERY_S, Case, InjectedFault, Kind
-from controller.judge.histories import Decision
+from controller.judge.histories import ProsumerCycle
 from core.devices import Outcome, Quality
 from realtime.fallback import Mode
 from realtime.reasons import Reason
@@ -61,7 +61,7 @@ def _writes(window: _Window) -> Iterator[datetime]:
 
 
 def _decisions(window: _Window) -> Iterator[datetime]:
-    converter_of, before = window.case.site.converter_of, dict[str, Decision]()
+    converter_of, before = window.case.site.converter_of, dict[str, ProsumerCycle]()
     for decision in (d for d in window.case.histories.decisions if converter_of.get(d.prosumer) in window.devices):
         if decision.time < window.fault.begins:
             before[decision.prosumer] = decision
@@ -69,7 +69,7 @@ def _decisions(window: _Window) -> Iterator[datetime]:
             yield decision.time
 
 
-def _tells(decision: Decision, before: Decision | None) -> bool:
+def _tells(decision: ProsumerCycle, before: ProsumerCycle | None) -> bool:
     """Whether a cycle says that something is wrong that was right before."""
     known = TELLING.intersection(before.reasons) if before else frozenset()
     fell = decision.rung != Mode.USE and (before is None or before.rung == Mode.USE)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from controller.judge.case import RECOVERY_S, Broken, Case, InjectedFault, Kind, Site
+from controller.judge.case import RECOVERY_S, Broken, Case, CaseConfig, InjectedFault, Kind
 from controller.judge.cycles import ACTIVE, lost_points
 from controller.judge.evidence import SAFE_WITHIN_S
 from controller.judge.histories import Histories
@@ -63,7 +63,7 @@ class Judgement:
         return not self.undisturbed and all(verdict.passed for verdict in self.verdicts)
 
 
-def judge(histories: Histories, site: Site, faults: Sequence[InjectedFault], end: datetime) -> Judgement:
+def judge(histories: Histories, site: CaseConfig, faults: Sequence[InjectedFault], end: datetime) -> Judgement:
     """Judge a run under ``faults`` whose plant stopped at ``end``: by the clock master, for histories may end early."""
     case = Case.of(histories, site, faults, end)
     shares: dict[InjectedFault | None, list[Broken]] = {}

@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import isfinite
 
 from controller.judge.case import Broken, Case, Kind
-from controller.judge.evidence import RESOLUTION_KVA, SAFE_WITHIN_S, WIRE_S, Attempt, Received
+from controller.judge.evidence import RESOLUTION_KVA, SAFE_WITHIN_S, WIRE_S, Received, RecordedWrite
 from controller.judge.histories import ReceivedFrame
 from controller.record.audit_lines import ATTEMPTED, AuditWrite
 from realtime.fallback import Mode
@@ -136,7 +136,7 @@ def _bumps(case: Case, before: ReceivedFrame, held_kva: complex, first: Received
         yield Broken(10, at, device, f"began with {s_kva} kVA, the device held {held_kva} kVA")
 
 
-def _sound(case: Case, attempt: Attempt) -> bool:
+def _sound(case: Case, attempt: RecordedWrite) -> bool:
     """Whether its plan, which is called by the second of its making, comes from a run of the MPC.
 
     Where the journal was lost with the last writer, it may also have been made since.
@@ -151,7 +151,7 @@ def _sound(case: Case, attempt: Attempt) -> bool:
     return made in {run.time.replace(microsecond=0) for run in case.histories.plans if run.adopted}
 
 
-def _carried(received: Received) -> Attempt | None:
+def _carried(received: Received) -> RecordedWrite | None:
     """The attempt whose whole setpoint an accepted frame brought."""
     frame, attempt = received.frame, received.attempt
     if not frame.accepted or attempt is None or attempt.ended is None:

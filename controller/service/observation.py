@@ -69,8 +69,8 @@ class _Sum:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A running interval; ``Interval()`` begins one. ``followed``: the plan was followed in every cycle so far."""
+class ObservedInterval:
+    """A running interval; ``ObservedInterval()`` begins one. ``followed``: the plan was followed in every cycle so far."""
 
     followed: bool = True
     amounts: Mapping[str, Amounts] = field(default_factory=dict)
@@ -78,12 +78,12 @@ class Interval:
     voltages: Mapping[str, _Sum] = field(default_factory=dict)
     cycles: int = 0
 
-    def after(self, sight: Sight) -> "Interval":
+    def after(self, sight: Sight) -> "ObservedInterval":
         """One cycle later. What a cycle does not know of load, PV and charge stays as an earlier one saw it."""
         amounts = {name: seen for name, seen in sight.amounts.items() if seen is not None}
         soc = {name: seen for name, seen in sight.soc.items() if seen is not None}
         voltages = {node: self._added(node, v_pu) for node, v_pu in sight.v_pu.items() if v_pu is not None}
-        return Interval(
+        return ObservedInterval(
             followed=self.followed and sight.followed,
             amounts={**self.amounts, **amounts},
             soc={**self.soc, **soc},
@@ -129,8 +129,8 @@ class Observation:
     step: timedelta
     period: timedelta
     ends: datetime
-    running: Interval = field(default_factory=lambda: Interval(followed=False))
-    last: Interval = field(default_factory=Interval)
+    running: ObservedInterval = field(default_factory=lambda: ObservedInterval(followed=False))
+    last: ObservedInterval = field(default_factory=ObservedInterval)
     teaches: datetime | None = None
 
     @classmethod
@@ -149,7 +149,7 @@ class Observation:
         return replace(
             self,
             ends=at - since + self.step,
-            running=Interval(followed=since < self.period),
+            running=ObservedInterval(followed=since < self.period),
             last=running,
             teaches=self.ends - self.step if whole else None,
         )

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Question:
+class MpcRequest:
     """An MPC run that is to be made, as things stood ``at`` (``made_s`` monotonic)."""
 
     at: datetime
@@ -129,23 +129,23 @@ class Planning:
         """Whether an MPC run begins now: one in each period, late where there was no service."""
         return self.day.covers(at) and self._period_of(self.day, at) != self._planned
 
-    def question(self, soc: Mapping[str, float | None]) -> Question:
+    def request(self, soc: Mapping[str, float | None]) -> MpcRequest:
         """What the next MPC run is to answer, from what was observed and the states of charge now."""
         at, day = self._clock.now(), self.day
         self._planned = self._period_of(day, at)
         known = Known(at, day, soc, self._observation.last.closed(self._network), self.plans.ruling(at))
-        return Question(at, self._clock.monotonic_s(), day, self._jobs.replan(known, self.margin))
+        return MpcRequest(at, self._clock.monotonic_s(), day, self._jobs.replan(known, self.margin))
 
-    async def replan(self, question: Question) -> Replanned:
+    async def replan(self, request: MpcRequest) -> Replanned:
         """Compute the rest of the day; nothing is in force before :meth:`adopt`."""
-        at, day, began_s = question.at, question.day, self._stopwatch.monotonic_s()
+        at, day, began_s = request.at, request.day, self._stopwatch.monotonic_s()
         try:
-            answer = await self._planner.answer(question.job)
+            answer = await self._planner.answer(request.job)
             check_ratings(answer.running, self._rated_kva)
         except GridlabError as error:
             _log.error("the running plan stays: %s", error)
             return Replanned(None, failed(at, self._since_ms(began_s), self._budget_ms))
-        plan = Dated(day, answer.running, question.made_s, plan_id("mpc", at, day))
+        plan = Dated(day, answer.running, request.made_s, plan_id("mpc", at, day))
         return Replanned(plan, record(at, answer, self._since_ms(began_s), self._budget_ms))
 
     def adopt(self, done: Replanned) -> None:

@@ -238,8 +238,8 @@ class Service:
         async with self._turn:
             self.planning.turn()
             soc = {name: state.battery.soc if state.battery else None for name, state in self.states.items()}
-            question = self.planning.question(soc)
-        return await self.planning.replan(question)
+            request = self.planning.request(soc)
+        return await self.planning.replan(request)
 
     def adopt(self, done: Replanned) -> MpcRecord:
         """Put a finished plan in force and on record."""

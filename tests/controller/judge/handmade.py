@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from controller.judge.case import Case, InjectedFault, Kind, Limits, Site
+from controller.judge.case import Case, CaseConfig, InjectedFault, Kind, Limits
 from controller.judge.histories import (
-    Decision,
     DevicePoint,
     Histories,
     NodePoint,
     PlanRun,
+    ProsumerCycle,
     ReceivedFrame,
     ServicePoint,
 )
@@ -21,7 +21,7 @@ from core.resources import Battery
 
 START = datetime(2018, 6, 21, 10, tzinfo=UTC)
 BATTERY = Battery(s_max_kva=2.5, energy_kwh=2.5)
-SITE = Site(
+SITE = CaseConfig(
     converters={"a": Limits("A", 15.0, 0.25, BATTERY), "b": Limits("B", 15.0, 0.25, None)},
     meters={"n": "m"},
     links={"a": frozenset("a"), "b": frozenset("b"), "m": frozenset("m")},
@@ -62,7 +62,7 @@ class Writer:
         self.devices: list[DevicePoint] = []
         self.nodes: list[NodePoint] = []
         self.service: list[ServicePoint] = []
-        self.decisions: list[Decision] = []
+        self.decisions: list[ProsumerCycle] = []
         self.seq, self.epoch = 0, 0
 
     def number(self) -> int:
@@ -80,7 +80,7 @@ class Writer:
             )
             self.audit += [write, replace(write, outcome="verified")]
             self.frames.append(ReceivedFrame(at(k), device, s_kva, 75.0, self.epoch, True, None, ()))
-            self.decisions.append(Decision(at(k), prosumer, 1.0, -0.5, s_kva.real, 0.1, 0.5, rung, ()))
+            self.decisions.append(ProsumerCycle(at(k), prosumer, 1.0, -0.5, s_kva.real, 0.1, 0.5, rung, ()))
         self.devices += [DevicePoint(at(k), device, 4.0, "good", 0.0, None) for device in SITE.links]
         self.nodes.append(NodePoint(at(k), "n", 1.0))
         self.service.append(ServicePoint(at(k), "active", 20.0, 0.0))
@@ -121,7 +121,7 @@ def cut_off(begins: int, heals: int, cycles: int = 20) -> Histories:
         power = {"p_kw": 0.0, "q_kvar": 0.0} if rung(record.time) == "safe" else {}
         return replace(record, reason=f"{rung(record.time)} intraday", outcome=outcome, **power)
 
-    def decided(decision: Decision) -> Decision:
+    def decided(decision: ProsumerCycle) -> ProsumerCycle:
         if decision.prosumer != "A" or not rung(decision.time):
             return decision
         measured = None if decision.time < at(heals) else 0.0

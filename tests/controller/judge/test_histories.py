@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from controller.judge.case import InjectedFault, Kind, Site
+from controller.judge.case import CaseConfig, InjectedFault, Kind
 from controller.judge.histories import (
     Histories,
     StateChange,
@@ -24,7 +24,7 @@ from core.load import load_config
 from tests.support.commands import gridlab_process
 from tests.support.paths import CONFIG
 
-SITE = Site.of(load_config(CONFIG))
+SITE = CaseConfig.of(load_config(CONFIG))
 END = datetime(2018, 6, 21, 9, 40, tzinfo=UTC)
 FROZEN = ("n4_converter", datetime(2018, 6, 21, 11, 34, tzinfo=ZoneInfo("Europe/Zurich")), 120.0)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.judge.case import Case, Kind, Site
+from controller.judge.case import Case, CaseConfig, Kind
 from controller.judge.histories import Histories, ReceivedFrame, StateChange
 from controller.judge.invariants import violations
 from controller.record.audit_lines import AuditNote, AuditWrite
@@ -240,7 +240,7 @@ def test_devices_behind_one_address_share_the_fate_of_their_link() -> None:
 
 
 def test_the_links_of_a_configuration_are_its_addresses() -> None:
-    links = Site.of(load_config(CONFIG)).links
+    links = CaseConfig.of(load_config(CONFIG)).links
     assert links["n3_converter"] == {"n3_converter", "n4_converter"}
     assert links["n5_converter"] == {"n5_converter"}
     assert links["n7_converter"] == {"n7_converter", "n9_converter"}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.service.observation import Interval, Observation, Sight
+from controller.service.observation import Observation, ObservedInterval, Sight
 from core.network import Line, Network
 from mpc.forecast import Observed
 from realtime.tracker import Amounts
@@ -21,8 +21,8 @@ def sight(load_kw: float | None, soc: float | None = None, **v_pu: float | None)
     return Sight({"A": amounts}, {"A": soc}, v_pu, followed=True)
 
 
-def observed(*sights: Sight) -> Interval:
-    interval = Interval()
+def observed(*sights: Sight) -> ObservedInterval:
+    interval = ObservedInterval()
     for one in sights:
         interval = interval.after(one)
     return interval
@@ -46,7 +46,7 @@ def test_what_a_cycle_does_not_know_stays_as_it_was_seen() -> None:
 
 
 def test_nothing_is_invented() -> None:
-    assert Interval().closed(NETWORK) is None
+    assert ObservedInterval().closed(NETWORK) is None
     means = observed(sight(None)).closed(NETWORK)
     assert means is not None
     assert (means.observed, means.slack_voltage_pu, means.v_pu) == ({}, None, (None, None))
