@@ -70,7 +70,7 @@ class _Sum:
 
 @dataclass(frozen=True)
 class ObservedInterval:
-    """A running interval; ``ObservedInterval()`` begins one. ``followed``: the plan was followed in every cycle so far."""
+    """A running interval; ``ObservedInterval()`` begins one. ``followed``: the plan was followed in every cycle."""
 
     followed: bool = True
     amounts: Mapping[str, Amounts] = field(default_factory=dict)
