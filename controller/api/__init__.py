@@ -1,5 +1,5 @@
-"""The local HTTP API: what an operator, or a program that watches, may ask of a running service.
+"""The local HTTP API of a running service, for operators and monitoring programs.
 
-:class:`~controller.api.app.Api` is its HTTP, :class:`~controller.api.operations.Operations` what it does,
-:func:`~controller.api.endpoints.openapi` its description. ``gridlab status|mode|override|stop`` are clients of it.
+:class:`~controller.api.app.Api` handles HTTP, :class:`~controller.api.operations.Operations` executes the requests,
+:func:`~controller.api.endpoints.openapi` describes them. ``gridlab status|mode|override|stop`` are its clients.
 """

@@ -1,4 +1,4 @@
-"""Where the service of a state folder listens: how its clients find it."""
+"""How clients find the service of a state folder."""
 
 import fcntl
 import json
@@ -10,14 +10,14 @@ ADDRESS, LOCK = "api.json", "lock"
 
 
 def port_of(state: Path) -> int:
-    """Where the service of a state folder listens.
+    """The port of the service of a state folder.
 
-    A service that was killed leaves its file behind, and anybody may have its port now: only while the folder is
-    locked does a client show its token there.
+    A service that was killed leaves its file behind, and another program may use its port now: a client sends its token
+    only while the folder is locked.
 
     Raises:
         InputError: no service runs.
-        GridlabError: it does not listen yet, or no more.
+        GridlabError: it does not listen yet, or not any more.
     """
     path = state / ADDRESS
     if not _locked(state / LOCK):

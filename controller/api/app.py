@@ -1,7 +1,7 @@
-"""The HTTP of the API: who asks, how often, what, and the answer as JSON; nothing here knows what an order does.
+"""The HTTP layer of the API: authentication, rate limits, parsing, and the answer as JSON.
 
-In this order: the token (so that a flood without one cannot keep an operator out), the rate, the role, the form of the
-body, the service. A refusal is ``{"error": one line}``.
+Order of the checks: the token (so that a flood without one cannot lock an operator out), the rate, the role, the body,
+the service. A refusal is ``{"error": one line}``.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.api.attempts import Attempts, Audited
+from controller.api.attempts import AuditMiddleware, RequestLog
 from controller.api.endpoints import BODY_MAX, ENDPOINTS, SCHEMA, STOP, Endpoint, adapter, openapi
 from controller.api.messages import Nothing, Order
-from controller.api.operations import ACTS, Operations
+from controller.api.operations import HANDLERS, Operations
 from controller.api.rates import Gate, Rates
 from controller.api.tokens import Role, Tokens
 from controller.live.guard import refusal
@@ -38,7 +38,7 @@ DEFAULT_RATES = Rates()
 
 
 class RequestRefusedError(Exception):
-    """An answer of 4xx or 503."""
+    """A refusal with status 4xx or 503."""
 
     def __init__(self, status: int, text: str, **headers: str) -> None:
         super().__init__(text)
@@ -46,28 +46,28 @@ class RequestRefusedError(Exception):
 
 
 class Api:
-    """``routes`` and ``middleware`` for the server of the live page.
+    """The ``routes`` and ``middleware`` for the server of the live page.
 
     Args:
-        clock: of the service's loop.
+        clock: the clock of the control loop.
     """
 
     def __init__(self, tokens: Tokens, clock: Clock, rates: Rates = DEFAULT_RATES) -> None:
         self._tokens, self._clock, self._gate = tokens, clock, Gate(rates, clock)
-        self._attempts = Attempts()
+        self._requests = RequestLog()
         self._operations: Operations | None = None
-        described = Response(json.dumps(openapi(), ensure_ascii=False), media_type=JSON)
+        description = Response(json.dumps(openapi(), ensure_ascii=False), media_type=JSON)
         paths = (*(endpoint.path for endpoint in ENDPOINTS), SCHEMA)
-        self.middleware = (Middleware(Audited, attempts=self._attempts, paths=paths),)
+        self.middleware = (Middleware(AuditMiddleware, log=self._requests, paths=paths),)
         self.routes = (
-            Route(SCHEMA, partial(_same, described)),
+            Route(SCHEMA, partial(_constant, description)),
             *(Route(e.path, partial(self._answer, e), methods=[e.method]) for e in ENDPOINTS),
         )
 
     @contextmanager
     def operating(self, service: Service) -> Iterator[None]:
-        """Serve orders until the block ends; before and after it they are refused."""
-        with self._attempts.recorded(service.note):
+        """Execute requests until the block ends; before and after it they are refused."""
+        with self._requests.recorded(service.note):
             self._operations = Operations(service, self._clock)
             try:
                 yield
@@ -76,7 +76,7 @@ class Api:
 
     async def _answer(self, endpoint: Endpoint, request: Request) -> Response:
         try:
-            answer = await self._done(endpoint, request)
+            answer = await self._execute(endpoint, request)
         except RequestRefusedError as error:
             return _refused(request, error.status, str(error), **error.headers)
         except InputError as error:
@@ -88,17 +88,17 @@ class Api:
             return _refused(request, 409, str(error))
         return Response(json.dumps(encode(answer), ensure_ascii=False), media_type=JSON)
 
-    async def _done(self, endpoint: Endpoint, request: Request) -> object:
+    async def _execute(self, endpoint: Endpoint, request: Request) -> object:
         role = self._tokens.role_of(request.headers.get("authorization"))
         request.state.role = role
         self._admit(endpoint, role)
         if request.url.query:
             raise RequestRefusedError(400, "query: asked one, allowed none")
         order = await _order(endpoint, request)
-        request.state.said = order.said
+        request.state.audit_text = order.audit_text
         if self._operations is None:
             raise RequestRefusedError(503, "service: starting or stopping", retry_after="1")
-        return await ACTS[endpoint.name](self._operations, order)
+        return await HANDLERS[endpoint.name](self._operations, order)
 
     def _admit(self, endpoint: Endpoint, role: Role | None) -> None:
         if not self._gate.admits(role, stop=endpoint.path == STOP):
@@ -119,13 +119,13 @@ async def _order(endpoint: Endpoint, request: Request) -> Order:
             body = await _body(request)
     except TimeoutError:
         raise RequestRefusedError(408, f"body: asked none in {BODY_S:g} s, allowed all of it") from None
-    if not body and endpoint.takes is Nothing:
+    if not body and endpoint.body_type is Nothing:
         return Nothing()
     kind = request.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != JSON:
         raise RequestRefusedError(415, f"content-type: asked {shown(kind)}, allowed {JSON}")
     try:
-        order: Order = adapter(endpoint.takes).validate_json(body)
+        order: Order = adapter(endpoint.body_type).validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = shown(".".join(map(str, first["loc"])))
@@ -142,11 +142,11 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-async def _same(response: Response, _: Request) -> Response:
+async def _constant(response: Response, _: Request) -> Response:
     return response
 
 
 def _refused(request: Request, status: int, text: str, **headers: str) -> Response:
     line = "; ".join(text.splitlines())
-    request.state.said = " ".join(filter(None, (getattr(request.state, "said", ""), line)))
+    request.state.audit_text = " ".join(filter(None, (getattr(request.state, "audit_text", ""), line)))
     return refusal(status, line, **headers)

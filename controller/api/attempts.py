@@ -1,8 +1,8 @@
-"""Attempts on record: what an operator did or was refused at once, what others were refused as counts.
+"""The audit of requests: an operator's are recorded individually, those of others as counts.
 
-Whoever may connect can make attempts, so those without the operator's token, and an operator's that come too often,
-take at most one line of the audit trail every :data:`WINDOW_S`, whatever their number; the first one is written at
-once. What cannot be written now is kept, and written later.
+Anyone who can connect can send requests. Therefore requests without the operator's token, and an operator's beyond the
+rate limit, take at most one line of the audit trail per :data:`WINDOW_S`, whatever their number; the first one is
+written at once. Lines that cannot be written now are kept and written later.
 """
 
 import asyncio
@@ -23,15 +23,15 @@ _log = logging.getLogger(__name__)
 EVENT = "api"
 WINDOW_S = 10.0
 KINDS_MAX = 200
-"""Different lines that wait while the disk is full; all others are counted as one."""
+"""Different lines that wait while the disk is full; all further ones are counted as one."""
 METHODS = ("GET", "POST")
 
 Note = Callable[[str, str], None]
-"""Puts (event, detail) on record; RecordError where it cannot."""
+"""Writes (event, detail) to the audit trail; raises RecordError if it cannot."""
 
 
-class Attempts:
-    """See the module."""
+class RequestLog:
+    """Collects the lines and writes them to the audit trail."""
 
     def __init__(self) -> None:
         self._note: Note | None = None
@@ -53,8 +53,10 @@ class Attempts:
                 self._window.cancel()
                 self._window = None
 
-    def saw(self, what: str, *, counted: bool) -> None:
-        """An attempt, with a line of its own unless it is one to be ``counted``; then ``what`` is no free text."""
+    def add(self, what: str, *, counted: bool) -> None:
+        """Record a request on its own line, or ``counted`` with equal ones; then ``what`` must not contain free
+        text.
+        """
         known = what in self._waiting or len(self._waiting) < KINDS_MAX
         self._waiting[what if known else "others"] += 1
         if not counted:
@@ -79,36 +81,36 @@ class Attempts:
             self._note(EVENT, "; ".join(lines))
         except RecordError as error:
             if not self._lost:
-                _log.error("attempts cannot be put on record: %s", error)
+                _log.error("requests cannot be recorded: %s", error)
             self._lost = True
             return
         self._lost = False
         self._waiting.clear()
 
 
-class Audited:
-    """Puts every request that changes something, or was refused, on record before it is answered."""
+class AuditMiddleware:
+    """Records every request that changes something or was refused, before it is answered."""
 
-    def __init__(self, app: ASGIApp, attempts: Attempts, paths: tuple[str, ...]) -> None:
-        self._app, self._attempts, self._paths = app, attempts, paths
+    def __init__(self, app: ASGIApp, log: RequestLog, paths: tuple[str, ...]) -> None:
+        self._app, self._requests, self._paths = app, log, paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
 
-        async def sent(message: Message) -> None:
+        async def send_recorded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._saw(scope, message["status"])
+                self._record(scope, message["status"])
             await send(message)
 
-        await self._app(scope, receive, sent if scope["type"] == "http" else send)
+        await self._app(scope, receive, send_recorded if scope["type"] == "http" else send)
 
-    def _saw(self, scope: Scope, status: int) -> None:
+    def _record(self, scope: Scope, status: int) -> None:
         if status < 400 and scope["method"] == "GET":
             return
         state: MutableMapping[str, Any] = scope.get("state", {})
-        role, said = state.get("role"), state.get("said", "")
+        role, text = state.get("role"), state.get("audit_text", "")
         method = scope["method"] if scope["method"] in METHODS else "other method"
         path = scope["path"] if scope["path"] in self._paths else "elsewhere"
         what = f"{method} {path} by {role or 'nobody'}: {status}"
         counted = role is not Role.OPERATOR or status == HTTPStatus.TOO_MANY_REQUESTS
-        self._attempts.saw(what if counted else f"{what} {said}".rstrip(), counted=counted)
+        self._requests.add(what if counted else f"{what} {text}".rstrip(), counted=counted)

@@ -1,4 +1,4 @@
-"""Asking the service of a state folder, over its HTTP on 127.0.0.1."""
+"""Requests to the service of a state folder, over its HTTP API on 127.0.0.1."""
 
 import json
 from http.client import HTTPConnection, HTTPException
@@ -16,12 +16,12 @@ from core.errors import GridlabError, InputError
 
 T = TypeVar("T")
 ANSWER_S = 60.0
-"""A change of mode waits for the cycle that is under way, and releases for 12 s."""
+"""Timeout (s): a change of mode waits for the current cycle, and releases take up to 12 s."""
 BAD_INPUT = (400, 422)
 
 
 class RefusedInputError(InputError):
-    """The service says in one line what is wrong with what was asked."""
+    """The service has refused the input, with the reason on one line."""
 
     def __init__(self, line: str) -> None:
         GridlabError.__init__(self, line)
@@ -29,15 +29,15 @@ class RefusedInputError(InputError):
 
 
 def ask(state: Path, gives: type[T], name: str, order: Order | None = None) -> T:
-    """Ask for ``/api/v1/name``.
+    """Send a request to ``/api/v1/name``.
 
     Args:
         gives: type of the answer.
-        order: what is asked; None reads.
+        order: the body of a POST; None: a GET.
 
     Raises:
-        InputError: no service runs there, its token cannot be read, or what was asked is wrong.
-        GridlabError: it does not answer, or says that it cannot.
+        InputError: no service runs there, its token cannot be read, or it refuses the input.
+        GridlabError: it does not answer, or cannot do it.
     """
     status, text = _exchange(state, name, order)
     if status == 200:

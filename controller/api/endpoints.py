@@ -1,6 +1,6 @@
-"""The endpoints, as one table: routes, requests of clients and the OpenAPI description are made from it.
+"""The endpoints as one table, from which routes, client requests and the OpenAPI description are derived.
 
-What each does stands in :data:`controller.api.operations.ACTS`, so that a client does not load the service.
+:data:`controller.api.operations.HANDLERS` implements them; clients need not import it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,14 +43,14 @@ REFUSALS = {
 
 @dataclass(frozen=True)
 class Endpoint:
-    """``takes`` is the type of the body, ``gives`` that of the answer."""
+    """One endpoint; ``body_type`` is the type of the request body, ``answer_type`` that of the answer."""
 
     method: str
     path: str
     role: Role
-    says: str
-    takes: Any
-    gives: type
+    summary: str
+    body_type: Any
+    answer_type: type
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ class Endpoint:
 
     @property
     def refusals(self) -> Sequence[str]:
-        """Status codes of refusals."""
+        """Status codes of its refusals."""
         bodiless = ("400", "401", "403", "429", "503")
         return bodiless if self.method == "GET" else tuple(REFUSALS)
 
@@ -77,17 +77,17 @@ ENDPOINTS = (
 
 @cache
 def adapter(kind: Any) -> TypeAdapter[Any]:
-    """Of the type of a body."""
+    """The validator of a body type."""
     return TypeAdapter(kind)
 
 
 def openapi() -> Mapping[str, Any]:
-    """The description, OpenAPI 3.1."""
-    taken = [(e.path, "validation", adapter(e.takes)) for e in ENDPOINTS if e.method == "POST"]
-    given = [(e.path, "serialization", adapter(e.gives)) for e in ENDPOINTS]
+    """The OpenAPI 3.1 description."""
+    bodies = [(e.path, "validation", adapter(e.body_type)) for e in ENDPOINTS if e.method == "POST"]
+    answers = [(e.path, "serialization", adapter(e.answer_type)) for e in ENDPOINTS]
     refused = ("", "serialization", adapter(Refused))
     template = "#/components/schemas/{model}"
-    schemas, shared = TypeAdapter.json_schemas([*taken, *given, refused], ref_template=template)  # type: ignore[list-item]
+    schemas, shared = TypeAdapter.json_schemas([*bodies, *answers, refused], ref_template=template)  # type: ignore[list-item]
     return {
         "openapi": "3.1.0",
         "info": {"title": "gridlab", "version": "1", "description": "Local interface of a running `gridlab serve`."},
@@ -107,13 +107,13 @@ def _operation(endpoint: Endpoint, schemas: Mapping[Any, Any]) -> Mapping[str, A
     refusals = {code: _answer(REFUSALS[code], schemas["", "serialization"]) for code in endpoint.refusals}
     operation = {
         "operationId": endpoint.name.replace("/", "_"),
-        "summary": endpoint.says,
+        "summary": endpoint.summary,
         "security": [{role: []} for role in roles],
         "responses": {**answers, **refusals},
     }
     if endpoint.method == "POST":
         content = {"application/json": {"schema": schemas[endpoint.path, "validation"]}}
-        operation["requestBody"] = {"required": endpoint.takes is not Nothing, "content": content}
+        operation["requestBody"] = {"required": endpoint.body_type is not Nothing, "content": content}
     return operation
 
 

@@ -1,19 +1,20 @@
-"""``python -m controller.api.follow``: the controller of a simulated run, led by a clock master over stdin.
+"""``python -m controller.api.follow``: the controller of a simulated run, controlled by a clock master over stdin.
 
 | request | answer |
 |---|---|
-| ``{"open": {…}}``, see :class:`Opening` | ``{"day_ahead", "live_port"}``: how the plan of the day turned out |
+| ``{"open": {…}}``, see :class:`ControllerOpening` | ``{"day_ahead", "live_port"}``: result of the day-ahead plan |
 | ``{"cycle": t}`` | ``{"v_min_pu", "v_max_pu", "cost_per_h", "mpc", "mode"}`` at ``t`` seconds since the start |
 | ``{"poll": t}`` | ``{}``: all devices were read, as between the cycles of real time |
 | ``{"mode": mode, "who": name}`` · ``{"emergency_stop": who}`` | ``{"outcomes"}`` of the releases |
-| ``{"jump": s}`` | ``{}``: the wall clock goes wrong by so much; monotonic time does not |
-| ``{"ask": "tasks"}`` | ``{"tasks"}``: how many this process has |
+| ``{"jump": s}`` | ``{}``: the wall clock is shifted by ``s``; monotonic time is not |
+| ``{"ask": "tasks"}`` | ``{"tasks"}``: number of asyncio tasks of this process |
 | ``{"stop": t}`` | ``{"safe", "books", "cycle_ms", "check"}``; then it ends |
 
-With ``"plan": false`` no MPC run begins in a cycle, with ``"wait": false`` none that is under way is waited for. As
-`serve` does, a run that goes on in ACTIVE has a cycle at its opening, and in place of polls until the first ``cycle``.
-What cannot be done is answered by ``{"error": text}``, and it ends. When stdin ends it releases every converter and
-ends as well. A virtual MPC run takes effect one cycle after it began, however long it took: so a run is repeatable.
+With ``"plan": false`` a cycle starts no MPC run, with ``"wait": false`` it does not wait for one in progress. As in
+`serve`, a run that is resumed in ACTIVE has a cycle at its opening, and cycles in place of polls until the first
+``cycle``. A request that fails is answered by ``{"error": text}``, and the process ends. When stdin ends it releases
+every converter and ends as well. A virtual MPC run takes effect one cycle after its start, however long it took, so
+that a run is repeatable.
 """
 
 import asyncio
@@ -49,16 +50,21 @@ from realtime.timing import READ_S, SOON
 
 
 @dataclass(frozen=True)
-class Opening:
-    """What a clock master says first.
+class ControllerOpening:
+    """The first request of the clock master.
 
-    ``addresses``: where each device listens, {host, port, unit} or {url} by name. ``margin``: in place of that of the
-    configuration, unless None. ``live_port``: of a live page; 0 is a free one, None none at all. ``api``: the page's
-    server takes orders too, as that of `serve`. ``at_s``: where virtual time stands when an earlier controller of this
-    folder has died; it is ACTIVE again then if the journal says so. ``patience_s``: how long a reading is waited for;
-    by default long enough that every device answers.
-    ``steadfast``: a cycle that fails is answered by ``{"failed": text}``, and the next one is tried, as `serve` does.
-    ``influx``, ``coordination``: in place of those of the configuration. ``planner``: socket of a planner.
+    Attributes:
+        start: start of virtual time, ISO 8601 with zone.
+        margin: replaces that of the configuration; None keeps it.
+        addresses: where each device listens, {host, port, unit} or {url} by name.
+        live_port: port of a live page; 0 selects a free one, None serves none.
+        api: whether the page's server also offers the API, as that of `serve`.
+        at_s: virtual time at which an earlier controller of this folder has died; it is ACTIVE again if the journal
+            allows.
+        patience_s: how long a reading is waited for; by default long enough for every device.
+        steadfast: a failed cycle is answered by ``{"failed": text}``, and the next one is tried, as in `serve`.
+        influx, coordination: replace those of the configuration.
+        planner: socket of a planner service.
     """
 
     config: str
@@ -77,7 +83,7 @@ class Opening:
     planner: str | None = None
 
     def setup(self) -> Setup:
-        """What the service is made of."""
+        """The service's setup."""
         path, folder = Path(self.config), Path(self.folder)
         config = at_addresses(load_config(path), self.addresses)
         if self.margin is not None:
@@ -101,8 +107,8 @@ class Opening:
         )
 
 
-class Session:
-    """One run from its opening to its stop; ``stack`` holds the service."""
+class ControllerSession:
+    """One run from its opening to its stop; ``stack`` owns the service."""
 
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack, self._stopwatch = stack, WallClock()
@@ -113,14 +119,14 @@ class Session:
         self._opened = self._steadfast = self._resumes = False
 
     async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Do what the clock master asks.
+        """Execute one request.
 
         Raises:
-            GridlabError, OSError, ValueError: it cannot be done.
+            GridlabError, OSError, ValueError: it failed.
         """
         match request:
             case {"open": dict(opening)}:
-                return await self._open(Opening(**opening))
+                return await self._open(ControllerOpening(**opening))
             case {"cycle": int() | float() as t_s}:
                 self._resumes = False
                 return await self._cycle(t_s, plan=request.get("plan", True), wait=request.get("wait", True))
@@ -145,10 +151,10 @@ class Session:
         raise GridlabError(f"controller: asked {request}, allowed {allowed}")
 
     async def release(self) -> Mapping[str, Outcome]:
-        """Release every converter, once: while time stands there is nothing to wait for."""
+        """Release every converter, once: virtual time stands still, so there is nothing to wait for."""
         return await self._service.close(within_s=0.0) if self._opened else {}
 
-    async def _open(self, opening: Opening) -> Mapping[str, Any]:
+    async def _open(self, opening: ControllerOpening) -> Mapping[str, Any]:
         setup, self._steadfast = opening.setup(), opening.steadfast
         self._clock = SteppedClock(datetime.fromisoformat(opening.start))
         self._clock.advance_to(opening.at_s or 0.0)
@@ -183,19 +189,19 @@ class Session:
     async def _cycle(self, t_s: float, *, plan: bool, wait: bool) -> Mapping[str, Any]:
         self._clock.advance_to(t_s)
         mpc = await self._adopt(wait=wait)
-        began_s = self._stopwatch.monotonic_s()
+        start_s = self._stopwatch.monotonic_s()
         try:
             record = await self._service.cycle()
         except RecordError as error:
             if not self._steadfast:
                 raise
             return {"mode": self._service.mode, "failed": str(error)}
-        self._cycle_ms.append(1e3 * (self._stopwatch.monotonic_s() - began_s))
+        self._cycle_ms.append(1e3 * (self._stopwatch.monotonic_s() - start_s))
         if record is None:
             return {"mode": self._service.mode}
         if plan and self._pending is None and t_s % 60 == 0 and self._service.planning.due(record.time):
             self._pending = asyncio.create_task(self._service.replan())
-        return {**_outline(record), "mpc": mpc, "mode": self._service.mode}
+        return {**_progress(record), "mpc": mpc, "mode": self._service.mode}
 
     async def _adopt(self, *, wait: bool = True) -> str | None:
         if self._pending is None or not (wait or self._pending.done()):
@@ -218,8 +224,8 @@ class Session:
         }
 
 
-def _outline(record: CycleRecord) -> Mapping[str, Any]:
-    """What a progress bar shows."""
+def _progress(record: CycleRecord) -> Mapping[str, Any]:
+    """The values that a progress display shows."""
     voltages = [v_pu for v_pu in record.nodes.values() if v_pu is not None]
     rates = [
         p.p_measured_kw * p.tariff_chf_per_kwh
@@ -231,13 +237,13 @@ def _outline(record: CycleRecord) -> Mapping[str, Any]:
 
 async def _control() -> None:
     async with AsyncExitStack() as stack:
-        session = Session(stack)
+        session = ControllerSession(stack)
         await follow(session)
         await session.release()
 
 
 def main() -> None:
-    """Control until stdin ends."""
+    """Run until stdin ends."""
     log_to_stderr()
     asyncio.run(_control())
 

@@ -1,4 +1,4 @@
-"""What is asked and answered, in the units of the field names. None is unknown; times have their zone."""
+"""Requests and answers, in the units of their names. None is unknown; times have their zone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ from core.devices import Outcome
 
 
 class Order(BaseModel):
-    """Exactly these fields, of exactly these types, and finite."""
+    """A request body: exactly these fields, of exactly these types, and finite numbers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
     @property
-    def said(self) -> str:
-        """For the record, on one line, without secrets."""
+    def audit_text(self) -> str:
+        """Text for the audit trail, on one line, without secrets."""
         return ""
 
 
@@ -29,25 +29,25 @@ class Nothing(Order):
 
 
 class Lower(Order):
-    """A mode in which no device is written; at once."""
+    """A mode in which no device is written; takes effect at once."""
 
     mode: Literal["off", "monitor"]
 
     @property
-    def said(self) -> str:
+    def audit_text(self) -> str:
         """The mode."""
         return self.mode
 
 
 class Activate(Order):
-    """ACTIVE, with the ``nonce`` of an arming of the last 30 s."""
+    """The mode ACTIVE, with the ``nonce`` of an arming within the last 30 s."""
 
     mode: Literal["active"]
     nonce: Annotated[str, Field(min_length=1, max_length=64)]
 
     @property
-    def said(self) -> str:
-        """The mode, not the nonce."""
+    def audit_text(self) -> str:
+        """The mode, without the nonce."""
         return self.mode
 
 
@@ -55,7 +55,7 @@ ModeOrder = Annotated[Lower | Activate, Field(discriminator="mode")]
 
 
 class OverrideOrder(Order):
-    """Net demand (positive: drawn) that a converter is to aim at for ``for_s``; 0 s ends it."""
+    """Net demand (positive: drawn) that a converter shall have for ``for_s``; 0 s ends the override."""
 
     device: Annotated[str, Field(min_length=1, max_length=64)]
     p_kw: float
@@ -63,14 +63,14 @@ class OverrideOrder(Order):
     for_s: Annotated[float, Field(ge=0.0, le=LONGEST_OVERRIDE_S)]
 
     @property
-    def said(self) -> str:
-        """All of it."""
+    def audit_text(self) -> str:
+        """All values."""
         return f"{self.device!r} {self.p_kw:g} kW, {self.q_kvar:g} kvar, {self.for_s:g} s"
 
 
 @dataclass(frozen=True)
 class LastCycle:
-    """When it was, what it took, the age of the plan it followed, and what stood after it."""
+    """Time and duration of the last cycle, age of the plan it followed, worst voltage excess, and active alarms."""
 
     time: datetime
     cycle_ms: float
@@ -81,7 +81,7 @@ class LastCycle:
 
 @dataclass(frozen=True)
 class Status:
-    """Of the service. ``check``, of the grid model against measured voltages, and ``cycle`` are None until the first
+    """State of the service. ``check`` (grid model against measured voltages) and ``cycle`` are None until the first
     cycle after a change of mode.
     """
 
@@ -94,7 +94,7 @@ class Status:
 
 @dataclass(frozen=True)
 class StandingOverride:
-    """Net demand that a converter is told to aim at for ``left_s`` more."""
+    """Net demand that a converter shall have for another ``left_s``."""
 
     p_kw: float
     q_kvar: float
@@ -103,7 +103,7 @@ class StandingOverride:
 
 @dataclass(frozen=True)
 class Devices:
-    """Of the last cycle in this mode, by device; overrides that stand, by converter."""
+    """Devices in the last cycle of this mode, and active overrides by converter."""
 
     time: datetime | None = None
     devices: Mapping[str, DeviceRecord] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class Devices:
 
 @dataclass(frozen=True)
 class PlannedProsumer:
-    """By step of the plan; ``soc`` at the end of each."""
+    """Planned values by step; ``soc`` at the end of each step."""
 
     p_kw: tuple[float, ...]
     q_kvar: tuple[float, ...]
@@ -122,7 +122,7 @@ class PlannedProsumer:
 
 @dataclass(frozen=True)
 class Horizon:
-    """The plan that rules now, from the current step on: the ``times`` at which steps begin, and prosumers by name."""
+    """The current plan from the current step on: start ``times`` of the steps, and prosumers by name."""
 
     plan_id: str
     age_s: float
@@ -132,7 +132,7 @@ class Horizon:
 
 @dataclass(frozen=True)
 class PlansNow:
-    """Names of the plans there are, and the one that rules."""
+    """Identifiers of the available plans, and the current one."""
 
     intraday: str | None
     day_ahead: str | None
@@ -142,7 +142,7 @@ class PlansNow:
 
 @dataclass(frozen=True)
 class Armed:
-    """ACTIVE may be confirmed with ``nonce``, once, for ``expires_s``. ``warnings`` are what speaks against it."""
+    """ACTIVE can be confirmed with ``nonce``, once, within ``expires_s``. ``warnings``: reasons against it."""
 
     nonce: str
     expires_s: float
@@ -152,7 +152,7 @@ class Armed:
 
 @dataclass(frozen=True)
 class Changed:
-    """The mode now, and what became of the release of each converter."""
+    """The mode now, and the outcome of the release of each converter."""
 
     mode: Mode
     released: Mapping[str, Outcome]
@@ -160,6 +160,6 @@ class Changed:
 
 @dataclass(frozen=True)
 class Refused:
-    """Why, on one line."""
+    """The reason, on one line."""
 
     error: str

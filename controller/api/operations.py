@@ -1,4 +1,4 @@
-"""What the endpoints do with a running service; HTTP is elsewhere."""
+"""Executes the requests of the API on a running service; independent of HTTP."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -31,9 +31,9 @@ WHO = "operator over HTTP"
 
 
 class Operations:
-    """Of one service; ``clock`` is that of its loop.
+    """The requests to one service; ``clock`` is that of its control loop.
 
-    Everything raises GridlabError where the state of the service does not allow it.
+    Every method raises GridlabError if the state of the service does not allow the request.
     """
 
     def __init__(self, service: Service, clock: Clock) -> None:
@@ -41,7 +41,7 @@ class Operations:
         self._arming, self._stops = Arming(clock), 0
 
     async def status(self, _: Nothing) -> Status:
-        """Now."""
+        """The current status."""
         service, record = self._service, self._service.record
         ruling = service.planning.plans.ruling(self._clock.now())
         cycle = None
@@ -50,17 +50,17 @@ class Operations:
         return Status(service.mode, service.missed, ruling.plan_id if ruling else None, service.check, cycle)
 
     async def devices(self, _: Nothing) -> Devices:
-        """Now."""
+        """The current devices and overrides."""
         record, now_s = self._service.record, self._clock.monotonic_s()
-        standing = {
+        overrides = {
             name: StandingOverride(override.p_kw, override.q_kvar, override.until_s - now_s)
             for name, override in self._service.overrides.items()
             if override.until_s > now_s
         }
-        return Devices(record.time, record.devices, standing) if record else Devices(overrides=standing)
+        return Devices(record.time, record.devices, overrides) if record else Devices(overrides=overrides)
 
     async def plan(self, _: Nothing) -> PlansNow:
-        """Now."""
+        """The current plans."""
         plans = self._service.planning.plans
         ruling = plans.ruling(self._clock.now())
         return PlansNow(
@@ -71,14 +71,14 @@ class Operations:
         )
 
     async def arm(self, _: Nothing) -> Armed:
-        """The first step to ACTIVE."""
+        """Arm ACTIVE, the first of two steps."""
         service = self._service
         if service.mode is Mode.ACTIVE:
             raise GridlabError("service: asked to arm in active, allowed in off, monitor")
         return Armed(self._arming.arm(service.mode), ARMED_S, self._warnings(service.check), service.check)
 
     async def mode(self, order: Lower | Activate) -> Changed:
-        """Change it."""
+        """Change the mode."""
         service, stops = self._service, self._stops
         if isinstance(order, Activate) and not self._arming.confirms(order.nonce, service.mode):
             raise GridlabError(f"nonce: asked one that is not good, allowed once, within {ARMED_S:g} s of mode/arm")
@@ -90,12 +90,12 @@ class Operations:
         return Changed(service.mode, released)
 
     async def override(self, order: OverrideOrder) -> Devices:
-        """Of one converter, for a while."""
+        """Override one converter for a while."""
         await self._service.override(WHO, order.device, order.p_kw, order.q_kvar, order.for_s)
         return await self.devices(Nothing())
 
     async def stop(self, _: Nothing) -> Changed:
-        """The emergency stop."""
+        """Execute the emergency stop."""
         self._stops += 1
         self._arming.disarm()
         released = await self._service.emergency_stop(WHO)
@@ -128,7 +128,7 @@ class Operations:
         return Horizon(dated.plan_id, self._clock.monotonic_s() - dated.made_s, tuple(times), prosumers)
 
 
-ACTS: Mapping[str, Callable[[Operations, Any], Awaitable[object]]] = {
+HANDLERS: Mapping[str, Callable[[Operations, Any], Awaitable[object]]] = {
     "status": Operations.status,
     "devices": Operations.devices,
     "plan": Operations.plan,
@@ -137,7 +137,7 @@ ACTS: Mapping[str, Callable[[Operations, Any], Awaitable[object]]] = {
     "override": Operations.override,
     "stop": Operations.stop,
 }
-"""By the name of the endpoint: makes the answer from the body."""
+"""Name of an endpoint → function from body to answer."""
 
 
 def _name(plan: Dated | None) -> str | None:

@@ -1,4 +1,4 @@
-"""How often may be asked: token buckets. A flood without a token takes nothing from those who have one."""
+"""Rate limits by token buckets. A flood without a token does not reduce the limits of those who have one."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Rates:
-    """Of whoever has no token; of viewers; of operators; of emergency stops, which nothing else may use up."""
+    """Limits without a token; of viewers; of operators; of emergency stops, which no other request can use up."""
 
     nobody: Rate = Rate(10.0, 20)
     viewer: Rate = Rate(20.0, 40)
@@ -25,17 +25,17 @@ class Rates:
 
 
 class Bucket:
-    """Admits at a rate, by a monotonic clock."""
+    """A token bucket, by a monotonic clock."""
 
     def __init__(self, rate: Rate, clock: Clock) -> None:
         self._rate, self._clock = rate, clock
-        self._left, self._seen_s = float(rate.burst), clock.monotonic_s()
+        self._left, self._updated_s = float(rate.burst), clock.monotonic_s()
 
     def admits(self) -> bool:
-        """Whether one more may pass now; then it has."""
+        """Whether one more request may pass now; if so it is counted."""
         now_s = self._clock.monotonic_s()
-        self._left = min(self._left + self._rate.per_s * (now_s - self._seen_s), self._rate.burst)
-        self._seen_s = now_s
+        self._left = min(self._left + self._rate.per_s * (now_s - self._updated_s), self._rate.burst)
+        self._updated_s = now_s
         if self._left < 1.0:
             return False
         self._left -= 1.0
@@ -44,7 +44,7 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Gate:
-    """One bucket for everybody of a kind."""
+    """One bucket per role, shared by all clients of that role."""
 
     rates: Rates
     clock: Clock

@@ -1,4 +1,4 @@
-"""``gridlab serve``: the service on a laboratory's computer, from its lock to the safe state of the last converter."""
+"""``gridlab serve``: the service on the laboratory's computer, from its lock to the release of the last converter."""
 
 import asyncio
 import logging
@@ -29,17 +29,17 @@ async def serve(
 ) -> Mapping[str, Outcome]:
     """Run until SIGTERM, SIGINT or SIGHUP.
 
-    It begins in MONITOR; only where it ended in ACTIVE without being told to, a moment ago, it goes on there.
+    It begins in MONITOR, or in ACTIVE if it was ACTIVE until an unexpected end a moment ago.
 
     Args:
-        live_port: of the live page and the API on this machine; 0 is a free one.
+        live_port: of the live page and the API on this machine; 0 selects a free one.
         started: called with the mode and the port of the live page when everything runs.
 
     Returns:
         Outcomes of the releases at the end, by converter.
 
     Raises:
-        InputError: another service has this state folder, or there is no plan for today.
+        InputError: another service uses this state folder, or there is no plan for today.
     """
     with exclusive_lock(setup.state, LOCK, "service"):
         setup.folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The server of page and API, which leaves its port where :mod:`controller.api.address` finds it."""
+"""The server of page and API, which writes its port to the file that :mod:`controller.api.address` reads."""
 
 import json
 import os
@@ -14,16 +14,16 @@ from controller.live.state import LiveState
 
 @asynccontextmanager
 async def api_server(api: Api, live: LiveState, port: int, state: Path) -> AsyncIterator[int]:
-    """Serve page and API until the block ends; ``STATE/api.json`` says where.
+    """Serve page and API until the block ends; the port is in ``STATE/api.json``.
 
     Args:
-        port: 0 takes a free one.
+        port: 0 selects a free one.
 
     Returns:
         The port, on 127.0.0.1.
 
     Raises:
-        InputError: the port is taken or not allowed.
+        InputError: the port is in use or not allowed.
     """
     path = state / ADDRESS
     async with live_server(live, port, api.routes, api.middleware) as bound:

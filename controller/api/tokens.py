@@ -1,10 +1,10 @@
-"""Who may: a token of a viewer and one of an operator, each known to the service as its SHA-256 only.
+"""Authorisation: one token of a viewer and one of an operator; the service keeps only their SHA-256.
 
-| where, the first that is there | what |
+| where (the first that exists) | what |
 |---|---|
-| ``$CREDENTIALS_DIRECTORY/token_ROLE`` | the token, handed over by systemd (``LoadCredential=token:FOLDER``) |
-| ``STATE/tokens/ROLE`` | the token, mode 0600; made at the first start |
-| ``STATE/tokens/ROLE.sha256`` | its hash: the token itself may be moved to whoever uses it |
+| ``$CREDENTIALS_DIRECTORY/token_ROLE`` | the token, provided by systemd (``LoadCredential=token:FOLDER``) |
+| ``STATE/tokens/ROLE`` | the token, mode 0600; created at the first start |
+| ``STATE/tokens/ROLE.sha256`` | its hash: the token itself may be moved to its user |
 """
 
 import os
@@ -31,7 +31,7 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
     def may(self, needed: "Role") -> bool:
-        """Whether it includes what ``needed`` may."""
+        """Whether this role includes the rights of ``needed``."""
         return self in (needed, Role.OPERATOR)
 
 
@@ -43,15 +43,15 @@ class Tokens:
 
     @classmethod
     def of(cls, state: Path) -> "Tokens":
-        """Those of a state folder; what it lacks is made.
+        """The tokens of a state folder; missing ones are created.
 
         Raises:
-            InputError: a token or hash is none, or others may read it.
+            InputError: a token or hash is malformed, or readable by others.
         """
         return cls({role: _digest(state, role) for role in Role})
 
     def role_of(self, authorization: str | None) -> Role | None:
-        """Of the value of an ``Authorization`` header; every hash is compared, in constant time."""
+        """The role of the value of an ``Authorization`` header; every hash is compared, in constant time."""
         scheme, _, token = (authorization or "").partition(" ")
         given = sha256(token.strip().encode()).digest()
         found = [role for role, digest in self.digests.items() if compare_digest(given, digest)]
@@ -59,12 +59,12 @@ class Tokens:
 
 
 def token_of(state: Path, role: Role) -> str:
-    """The token that a client of this state folder shows.
+    """The token that a client of this state folder sends.
 
     Raises:
-        InputError: it is not there, or not readable.
+        InputError: it is missing or unreadable.
     """
-    path = _handed_over(role) or _path(state, role)
+    path = _credential_path(role) or _path(state, role)
     try:
         return _token(path)
     except OSError as error:
@@ -75,8 +75,8 @@ def token_of(state: Path, role: Role) -> str:
 def _digest(state: Path, role: Role) -> bytes:
     path = _path(state, role)
     kept = path.with_suffix(".sha256")
-    if handed_over := _handed_over(role):
-        return _hashed(_token(handed_over))
+    if provided := _credential_path(role):
+        return _hashed(_token(provided))
     if not path.exists():
         if kept.exists():
             return _read_digest(kept)
@@ -98,7 +98,7 @@ def _credential(role: Role) -> str:
     return f"token_{role}"
 
 
-def _handed_over(role: Role) -> Path | None:
+def _credential_path(role: Role) -> Path | None:
     folder = os.environ.get(CREDENTIALS)
     path = Path(folder, _credential(role)) if folder else None
     return path if path and path.exists() else None
@@ -123,7 +123,7 @@ def _hashed(token: str) -> bytes:
 
 
 def _write(path: Path, text: str) -> None:
-    """By way of a file of another name: it is there as a whole, and never readable by others."""
+    """Write a temporary file and rename it: the file appears complete, and is never readable by others."""
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:

@@ -1,4 +1,4 @@
-"""Grafana's dashboards and alert rules of a configuration, as the files under configs/grafana.
+"""Grafana dashboards and alert rules for a configuration, as files below configs/grafana.
 
 Needs the extra ``gridlab[grafana]``.
 """

@@ -1,4 +1,4 @@
-"""A dashboard of sections, with what all dashboards share: range, refresh, links to the others."""
+"""A dashboard of sections, with the settings that all dashboards share: range, refresh, links to the others."""
 
 from dataclasses import dataclass
 
@@ -18,34 +18,38 @@ class BoardSection:
 
 
 def board(
-    slug: str, title: str, says: str, *sections: BoardSection, variable: Builder[model.VariableModel] | None = None
+    slug: str,
+    title: str,
+    description: str,
+    *sections: BoardSection,
+    variable: Builder[model.VariableModel] | None = None,
 ) -> model.Dashboard:
-    """A dashboard; ``slug`` is the name of its file and the end of its address."""
-    made = (
+    """A dashboard; ``slug`` is its file name and the end of its address."""
+    dashboard = (
         build.Dashboard(f"gridlab · {title}")
         .uid(f"{TAG}-{slug}")
-        .description(says)
+        .description(description)
         .tags([TAG])
         .time("now-24h", "now")
         .refresh(REFRESH)
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
-        .link(_to_the_others())
+        .link(_links())
     )
     if variable:
-        made.with_variable(variable)
+        dashboard.with_variable(variable)
     for section in sections:
-        made.with_row(build.Row(section.title))
+        dashboard.with_row(build.Row(section.title))
         for panel in section.panels:
-            made.with_panel(panel)
-    return _numbered(made.build())
+            dashboard.with_panel(panel)
+    return _numbered(dashboard.build())
 
 
-def _to_the_others() -> build.DashboardLink:
+def _links() -> build.DashboardLink:
     link = build.DashboardLink(TAG).type(model.DashboardLinkType.DASHBOARDS).tags([TAG]).icon("external link")
     return link.as_dropdown(False).include_vars(True).keep_time(True).target_blank(False).tooltip("")
 
 
-def _numbered(made: model.Dashboard) -> model.Dashboard:
-    for number, panel in enumerate(made.panels or (), 1):
+def _numbered(dashboard: model.Dashboard) -> model.Dashboard:
+    for number, panel in enumerate(dashboard.panels or (), 1):
         panel.id_val = number
-    return made
+    return dashboard

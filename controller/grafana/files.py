@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from controller.grafana.alerts import provisioned
+from controller.grafana.alerts import provisioning
 from controller.grafana.coordination import coordination
 from controller.grafana.devices import devices
 from controller.grafana.grid import grid
@@ -29,14 +29,14 @@ def files(site: PageSite) -> dict[str, str]:
     """Path below configs/grafana → content."""
     boards = {slug: make(site) for slug, make in BOARDS.items()}
     dashboards = {f"dashboards/{slug}.json": _json(board) for slug, board in boards.items()}
-    return {**dashboards, ALERTS: provisioned(site, boards)}
+    return {**dashboards, ALERTS: provisioning(site, boards)}
 
 
 def write(site: PageSite, folder: Path) -> None:
-    """Write them below ``folder``.
+    """Write the files below ``folder``.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: a file cannot be written.
     """
     for name, content in files(site).items():
         path = folder / name

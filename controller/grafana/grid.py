@@ -1,4 +1,4 @@
-"""Dashboard *Grid*: every voltage and current against its limit, power at the upper grid."""
+"""Dashboard *Grid*: every voltage and current with its limit, and the power at the upper grid."""
 
 from controller.grafana import shared
 from controller.grafana.board import BoardSection, board
@@ -10,7 +10,7 @@ from controller.live.site import PageSite
 
 
 def grid(site: PageSite) -> model.Dashboard:
-    """The dashboard."""
+    """Build the dashboard."""
     return board(
         "grid",
         "Grid",
@@ -24,7 +24,7 @@ def grid(site: PageSite) -> model.Dashboard:
 def _voltages(site: PageSite) -> Chart:
     chart = Chart(
         "Voltages",
-        "Of every node; one with a prosumer has its colour. The limits do not apply to the slack.",
+        "Voltage of every node; a node with a prosumer has its colour. The limits do not apply to the slack.",
         shared.PU,
         Query(over_time("node", {"v": mean("v_pu")}, by="node"), alias="$tag_node"),
         shared.voltage_limits(),
@@ -34,23 +34,23 @@ def _voltages(site: PageSite) -> Chart:
 
 
 def _beyond(site: PageSite) -> Chart:
-    says = f"How far the worst voltage lies beyond its limit. The coordination tolerates {site.v_tol_pu:g} p.u."
+    description = f"Excess of the worst voltage over its limit. The coordination tolerates {site.v_tol_pu:g} p.u."
     query = Query(over_time("service", {"beyond": most("violation_pu")}))
-    chart = Chart("Voltage beyond its limit", says, shared.PU, query).colours({"beyond": BAD})
+    chart = Chart("Voltage beyond its limit", description, shared.PU, query).colours({"beyond": BAD})
     return chart.limit(site.v_tol_pu, BAD).min(0).decimals(4).fill_opacity(20)
 
 
 def _nodes() -> TablePanel:
     columns = {"lowest": least("v_pu"), "mean": mean("v_pu"), "highest": most("v_pu"), "last": last("v_pu")}
     query = Query(in_range("node", columns, by="node"), table=True)
-    says = "Voltage of every node in the chosen range."
-    return TablePanel("Nodes", says, query, units=dict.fromkeys(columns, shared.PU)).decimals(4).without("Time")
+    description = "Voltage of every node in the chosen range."
+    return TablePanel("Nodes", description, query, units=dict.fromkeys(columns, shared.PU)).decimals(4).without("Time")
 
 
 def _currents() -> Chart:
     return Chart(
         "Currents",
-        "At the end of each line that is nearer to the upper grid.",
+        "Current at the end of each line that is nearer to the upper grid.",
         shared.AMPERE,
         Query(over_time("line", {"i": most("i_a")}, by="line"), alias="$tag_line"),
     ).min(0)
@@ -60,7 +60,7 @@ def _loading() -> Chart:
     loading = rows_of(points("line", {"loading": f"{value('i_a')} / {value('i_max_a')}"}))
     chart = Chart(
         "Loading of the lines",
-        "Current as a share of the line's limit; only of lines that have one.",
+        "Current as a share of the line's limit; only lines with a limit.",
         "percentunit",
         Query(over_time(loading, {"loading": most("loading")}, by="line"), alias="$tag_line"),
     )

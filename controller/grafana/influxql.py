@@ -1,6 +1,6 @@
 """Queries in InfluxQL, in the dialect that InfluxDB 1.x, 2.x (with a DBRP mapping) and 3.x share.
 
-Grafana puts the dashboard's range in place of ``$timeFilter`` and the width of a bucket in place of ``$__interval``.
+Grafana replaces ``$timeFilter`` by the dashboard's range and ``$__interval`` by the width of a bucket.
 """
 
 from collections.abc import Mapping
@@ -25,11 +25,11 @@ class Query(Builder[Dataquery], Dataquery):
     ref: str = "A"
 
     def build(self) -> Dataquery:
-        """Itself: there is nothing to add."""
+        """Part of the SDK's builder interface: the query itself."""
         return self
 
     def to_json(self) -> dict[str, object]:
-        """As Grafana's InfluxDB data source stores it."""
+        """The form that Grafana's InfluxDB data source stores."""
         alias = {} if self.table else {"alias": self.alias}
         return {
             "refId": self.ref,
@@ -42,7 +42,7 @@ class Query(Builder[Dataquery], Dataquery):
 
 
 def value(field: str) -> str:
-    """A point's value as it is."""
+    """The unchanged value of a point."""
     return f'"{field}"'
 
 
@@ -67,12 +67,14 @@ def last(field: str) -> str:
 
 
 def text(value: str) -> str:
-    """A literal."""
+    """A text literal."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def over_time(source: str, columns: Columns, by: str | None = None, where: str | None = None) -> str:
-    """One value per bucket (and value of the tag ``by``); a bucket without data is null, so that a gap shows."""
+    """One value per bucket (and per value of the tag ``by``); a bucket without data is null, so that a gap is
+    visible.
+    """
     buckets = "time($__interval)" + (f', "{by}"' if by else "")
     return f"{points(source, columns, where)} GROUP BY {buckets} fill(null)"
 
@@ -83,20 +85,20 @@ def in_range(source: str, columns: Columns, by: str | None = None, where: str | 
 
 
 def points(source: str, columns: Columns, where: str | None = None) -> str:
-    """Every point of a measurement, or every row of :func:`rows_of` another query."""
+    """Every point of a measurement, or every row of the subquery that :func:`rows_of` returns."""
     names = ", ".join(f'{expression} AS "{name}"' for name, expression in columns.items())
-    taken_from = source if source.startswith("(") else f'"{source}"'
+    source_text = source if source.startswith("(") else f'"{source}"'
     conditions = f"{where} AND {RANGE}" if where else RANGE
-    return f"SELECT {names} FROM {taken_from} WHERE {conditions}"
+    return f"SELECT {names} FROM {source_text} WHERE {conditions}"
 
 
 def rows_of(query: str) -> str:
-    """A query in place of a measurement."""
+    """A query as a subquery, in place of a measurement."""
     return f"({query})"
 
 
 def increase(measurement: str, counter: str) -> str:
-    """By how much a counter grew in the range; a restart, after which it begins at zero, is no growth."""
+    """Increase of a counter in the range; a restart, after which it begins at zero, does not count."""
     steps = points(measurement, {"step": f'non_negative_difference("{counter}")'})
     return in_range(rows_of(steps), {counter: 'sum("step")'})
 

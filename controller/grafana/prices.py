@@ -1,4 +1,4 @@
-"""Dashboard *Prices*: what the signal asks of each prosumer, what it promises, what the day costs."""
+"""Dashboard *Prices*: price signal of each prosumer, compensations, and costs of the day."""
 
 from controller.grafana import shared
 from controller.grafana.board import BoardSection, board
@@ -10,7 +10,7 @@ from controller.live.site import PageSite
 
 
 def prices(site: PageSite) -> model.Dashboard:
-    """The dashboard."""
+    """Build the dashboard."""
     return board(
         "prices",
         "Prices",
@@ -26,7 +26,7 @@ def _prices(site: PageSite) -> Chart:
         shared.by_prosumer(
             site,
             "Prices and tariff",
-            "Marginal price of the plan in force; the tariff is what a prosumer pays without coordination.",
+            "Marginal price of the current plan; the tariff is what a prosumer pays without coordination.",
             shared.per_kwh(site),
             over_time("price", {"price": mean("price_chf_per_kwh")}, by="prosumer"),
             Query(over_time("price", {"tariff": mean("tariff_chf_per_kwh")})),
@@ -41,7 +41,7 @@ def _signal(site: PageSite) -> Chart:
     return shared.by_prosumer(
         site,
         "Price above the tariff",
-        "What a limit of the grid adds to the tariff: positive asks for less demand, negative for more.",
+        "Price signal on top of the tariff: positive asks for less demand, negative for more.",
         shared.per_kwh(site),
         over_time("price", {"signal": signal}, by="prosumer"),
     ).stairs()
@@ -51,7 +51,7 @@ def _compensation(site: PageSite) -> Chart:
     return shared.by_prosumer(
         site,
         "Compensation",
-        "What the plan in force promises for the rest of its horizon.",
+        "Compensation that the current plan promises for the rest of its horizon.",
         shared.money(site),
         over_time("price", {"compensation": last("compensation_chf")}, by="prosumer"),
     ).stairs()
@@ -67,5 +67,5 @@ def _table(site: PageSite) -> TablePanel:
     per_kwh, money = shared.per_kwh(site), shared.money(site)
     units = {"price": per_kwh, "tariff": per_kwh, "compensation": money, "cost today": money}
     query = Query(in_range("price", columns, by="prosumer"), table=True)
-    says = "The last values of the chosen range."
-    return TablePanel("Prosumers", says, query, units=units, width=24).decimals(3).without("Time")
+    description = "The last values of the chosen range."
+    return TablePanel("Prosumers", description, query, units=units, width=24).decimals(3).without("Time")

@@ -1,4 +1,4 @@
-"""Dashboard *Prosumers*: what one prosumer is asked, told and does; a variable selects it."""
+"""Dashboard *Prosumers*: target, setpoint and measurement of one prosumer, selected by a variable."""
 
 from controller.grafana import shared
 from controller.grafana.board import BoardSection, board
@@ -13,13 +13,13 @@ _ROLES = {"target": "#999999", "setpoint": NOTE, "measured": "text"}
 
 
 def prosumers(site: PageSite) -> model.Dashboard:
-    """The dashboard."""
+    """Build the dashboard."""
     return board(
         "prosumers",
         "Prosumers",
         "Target, setpoint and measurement of one prosumer, its load, PV and battery.",
         BoardSection("Now: $prosumer", _now(site)),
-        BoardSection("Power", (_asked("P", "kw", shared.KW), _asked("Q", "kvar", shared.KVAR))),
+        BoardSection("Power", (_power("P", "kw", shared.KW), _power("Q", "kvar", shared.KVAR))),
         BoardSection("Behind the meter", (_emulated(), _soc(), _voltage())),
         BoardSection("Decisions", (_price(site), _rung())),
         variable=_variable(),
@@ -30,8 +30,8 @@ def _variable() -> build.QueryVariable:
     query: dict[str, object] = {"query": tag_values("prosumer", "prosumer"), "refId": "prosumer"}
     variable = build.QueryVariable("prosumer").label("Prosumer").datasource(SOURCE).query(query)
     sort, refresh = model.VariableSort.ALPHABETICAL_ASC, model.VariableRefresh.ON_TIME_RANGE_CHANGED
-    made = variable.sort(sort).refresh(refresh).multi(False).include_all(False).build()
-    made.auto = made.auto_min = made.auto_count = None  # which only other kinds of variables have
+    built = variable.sort(sort).refresh(refresh).multi(False).include_all(False).build()
+    built.auto = built.auto_min = built.auto_count = None  # only other kinds of variables have these
     return variable
 
 
@@ -43,49 +43,61 @@ def _now(site: PageSite) -> tuple[Panel, ...]:
     def of(measurement: str, field: str) -> Query:
         return Query(in_range(measurement, {field: last(field)}, where=SELECTED))
 
-    rungs = "Use: the plan's targets. Hold: the last setpoint, for its data are old. Safe: no flexibility."
+    rungs = "Use: the plan's targets. Hold: the last setpoint, as data are old. Safe: no flexibility."
     return (
         Number("Rung", rungs, "string", of("prosumer", "rung")).words(RUNGS),
-        shared.figure("Measured", "Power drawn from the grid.", shared.KW, of("prosumer", "p_measured_kw"), 2),
-        shared.figure("State of charge", "Of the battery.", "percentunit", of("prosumer", "soc"), 0),
-        shared.figure("Voltage", "At its node.", shared.PU, of("prosumer", "v_measured_pu"), 4),
-        shared.figure("Price", "Of the plan in force.", shared.per_kwh(site), of("price", "price_chf_per_kwh"), 3),
-        shared.figure("Cost today", "Since local midnight.", shared.money(site), of("price", "cost_chf"), 2),
+        shared.figure(
+            "Measured", "Measured power, drawn from the grid.", shared.KW, of("prosumer", "p_measured_kw"), 2
+        ),
+        shared.figure("State of charge", "State of charge of the battery.", "percentunit", of("prosumer", "soc"), 0),
+        shared.figure("Voltage", "Voltage at its node.", shared.PU, of("prosumer", "v_measured_pu"), 4),
+        shared.figure(
+            "Price", "Marginal price of the current plan.", shared.per_kwh(site), of("price", "price_chf_per_kwh"), 3
+        ),
+        shared.figure(
+            "Cost today",
+            "Cost of the measured energy since local midnight.",
+            shared.money(site),
+            of("price", "cost_chf"),
+            2,
+        ),
     )
 
 
-def _asked(letter: str, unit_name: str, unit: str) -> Chart:
+def _power(letter: str, unit_name: str, unit: str) -> Chart:
     name = letter.lower()
     columns = {role: f"{name}_{role}_{unit_name}" for role in _ROLES}
-    says = "Target of the plan, setpoint that was written, measurement; positive: drawn from the grid."
-    return Chart(f"{letter}: target, setpoint, measured", says, unit, _over_time("prosumer", **columns)).colours(_ROLES)
+    description = "Target of the plan, setpoint that was written, measurement; positive: drawn from the grid."
+    return Chart(f"{letter}: target, setpoint, measured", description, unit, _over_time("prosumer", **columns)).colours(
+        _ROLES
+    )
 
 
 def _emulated() -> Chart:
-    says = "What makes up the setpoint. PV is fed in; the battery discharges where positive."
+    description = "Components of the setpoint. PV: generated; battery: positive discharges."
     query = _over_time("prosumer", load="load_kw", PV="pv_kw", battery="battery_kw")
     colours = {"load": BAD, "PV": WARN, "battery": GOOD}
-    return Chart("Load, PV, battery", says, shared.KW, query, width=8).colours(colours)
+    return Chart("Load, PV, battery", description, shared.KW, query, width=8).colours(colours)
 
 
 def _soc() -> Chart:
     query = _over_time("prosumer", **{"state of charge": "soc"})
-    chart = Chart("State of charge", "Of the battery.", "percentunit", query, width=8)
+    chart = Chart("State of charge", "State of charge of the battery.", "percentunit", query, width=8)
     return chart.colours({"state of charge": GOOD}).min(0).max(1)
 
 
 def _voltage() -> Chart:
     query = _over_time("prosumer", voltage="v_measured_pu")
-    chart = Chart("Voltage", "At the node of the prosumer.", shared.PU, query, shared.voltage_limits(), width=8)
+    chart = Chart("Voltage", "Voltage at the node of the prosumer.", shared.PU, query, shared.voltage_limits(), width=8)
     return chart.colours({"voltage": "text"}).decimals(4)
 
 
 def _price(site: PageSite) -> Chart:
     query = _over_time("price", price="price_chf_per_kwh", tariff="tariff_chf_per_kwh")
-    chart = Chart("Price and tariff", "Marginal price of the plan in force.", shared.per_kwh(site), query)
+    chart = Chart("Price and tariff", "Marginal price of the current plan, and tariff.", shared.per_kwh(site), query)
     return chart.colours({"price": NOTE}).series([("tariff", fixed("text", dashed=True))]).stairs()
 
 
 def _rung() -> States:
-    says = "Use: as planned. Hold: the last setpoint. Safe: no flexibility."
-    return States("Rung", says, RUNGS, Query(over_time("prosumer", {"rung": last("rung")}, where=SELECTED)))
+    description = "Use: as planned. Hold: the last setpoint. Safe: no flexibility."
+    return States("Rung", description, RUNGS, Query(over_time("prosumer", {"rung": last("rung")}, where=SELECTED)))

@@ -1,6 +1,6 @@
-"""What is used of grafana-foundation-sdk, under short names: ``build`` and ``parts`` are builders, the others models.
+"""The parts of grafana-foundation-sdk in use: ``build`` and ``parts`` are builders, the others models.
 
-It warns on import that it prefers the second version of Grafana's schema; the first is the one that every Grafana reads
+On import it warns that it prefers the second version of Grafana's schema; the first is the one that every Grafana reads
 from files and that ``@grafana/schema`` describes.
 """
 

@@ -1,4 +1,6 @@
-"""Colours, states and thresholds, the same in every panel. Colours never stand alone: values and names repeat them."""
+"""Colours, states and thresholds, the same in all panels. Colour is never the only information: values and names repeat
+it.
+"""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,7 +11,7 @@ GOOD, WARN, BAD, NOTE, OFF = "#009E73", "#E69F00", "#D55E00", "#56B4E9", "#99999
 """Distinguishable with every kind of colour vision (Okabe and Ito)."""
 LIMIT = "#C4162A"
 LIMITS = "/limit|budget/"
-"""Names of series that others are held against."""
+"""Pattern of the names of series that are limits."""
 
 MODES = {"active": GOOD, "monitor": NOTE, "off": OFF}
 RUNGS = {"use": GOOD, "hold": WARN, "safe": BAD}
@@ -30,19 +32,19 @@ def steps(*bounds: tuple[float, str], base: str = GOOD) -> build.ThresholdsConfi
 
 
 def mapping(colours: Colours) -> list[model.ValueMapping]:
-    """Words in their colours."""
+    """Colours of texts."""
     results = {w: model.ValueMappingResult(color=c, index=n) for n, (w, c) in enumerate(colours.items())}
     return [model.ValueMap(results)]
 
 
 def fixed(colour: str, *, dashed: bool = False) -> Properties:
-    """Of one series."""
+    """Properties of a series with a fixed colour."""
     properties = [model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})]
     return [*properties, *_DASHED] if dashed else properties
 
 
 def as_limit() -> Properties:
-    """Of series that others are held against."""
+    """Properties of a series that is a limit."""
     return [*fixed(LIMIT, dashed=True), model.DynamicConfigValue("custom.lineWidth", 1)]
 
 

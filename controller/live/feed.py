@@ -1,4 +1,4 @@
-"""What waits for one client: few updates, and if it is too slow for them one picture of the whole instead."""
+"""The queue of updates for one client; a client that is too slow gets the full state instead of its updates."""
 
 import asyncio
 from collections import deque
@@ -9,7 +9,7 @@ WAITING_MAX = 16
 
 
 class FeedMessage:
-    """An event of the stream; its text is made once, by the first client that takes it."""
+    """An event of the stream; its text is created once, when the first client needs it."""
 
     def __init__(self, event: str, make: Callable[[], str]) -> None:
         self.event = event
@@ -17,56 +17,56 @@ class FeedMessage:
 
     @cached_property
     def text(self) -> str:
-        """Its data, JSON on one line."""
+        """Its data as JSON on one line."""
         return self._make()
 
 
 class Feed:
-    """Never more than :data:`WAITING_MAX` messages, and putting never waits.
+    """A queue of at most :data:`WAITING_MAX` messages; adding to it never waits.
 
-    It begins with the whole, and begins again when a client is too slow. While the whole is due nothing else waits: it
-    is made when it is taken, and then includes every update until that moment.
+    It begins with the full state, and again after a client has been too slow. While the full state is due no update is
+    queued: it is created when the client takes it, and includes every update until then.
     """
 
-    def __init__(self, whole: Callable[[], FeedMessage]) -> None:
-        self._whole = whole
-        self._whole_due = True
+    def __init__(self, full: Callable[[], FeedMessage]) -> None:
+        self._full = full
+        self._full_due = True
         self._waiting: deque[FeedMessage] = deque()
-        self._news = asyncio.Event()
-        self._news.set()
+        self._available = asyncio.Event()
+        self._available.set()
         self.ended = False
 
     def __len__(self) -> int:
-        return len(self._waiting) + self._whole_due
+        return len(self._waiting) + self._full_due
 
     def put(self, message: FeedMessage) -> None:
         """Append an update."""
         if len(self) >= WAITING_MAX:
             self._waiting.clear()
-            self._whole_due = True
-        elif not self._whole_due:
+            self._full_due = True
+        elif not self._full_due:
             self._waiting.append(message)
-        self._news.set()
+        self._available.set()
 
     def end(self) -> None:
-        """No message follows."""
+        """Mark that no message follows."""
         self.ended = True
-        self._news.set()
+        self._available.set()
 
     async def next(self, within_s: float) -> FeedMessage | None:
-        """The oldest message; None if none comes in that time, or ever."""
+        """Wait for the oldest message; None if none arrives within ``within_s``, or the feed has ended."""
         try:
             async with asyncio.timeout(within_s):
-                await self._news.wait()
+                await self._available.wait()
         except TimeoutError:
             return None
         if self.ended:
             return None
-        if self._whole_due:
-            self._whole_due = False
-            message = self._whole()
+        if self._full_due:
+            self._full_due = False
+            message = self._full()
         else:
             message = self._waiting.popleft()
         if not self._waiting:
-            self._news.clear()
+            self._available.clear()
         return message

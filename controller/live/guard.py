@@ -1,4 +1,4 @@
-"""What every request passes: its method, the host it asks for, the page it comes from; headers of the answer."""
+"""Checks of every request (method, host, origin) and security headers of every answer."""
 
 from collections.abc import Collection
 
@@ -19,25 +19,25 @@ HEADERS = {
 
 
 class Guard:
-    """Lets GET pass, and POST to ``orders``, to a loopback name only.
+    """Admits GET, and POST to the paths ``orders``, with a loopback name as host only.
 
-    A page whose name was made to resolve to 127.0.0.1 asks for another host; any other page of a browser tells its
-    origin.
+    A page whose name was made to resolve to 127.0.0.1 (DNS rebinding) asks for another host; any other page of a
+    browser sends its origin.
     """
 
     def __init__(self, app: ASGIApp, orders: Collection[str] = ()) -> None:
         self._app, self._orders = app, orders
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
 
-        async def sent(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
         app = self._app if scope["type"] != "http" else self._refusal(scope) or self._app
-        await app(scope, receive, sent)
+        await app(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
@@ -53,5 +53,5 @@ class Guard:
 
 
 def refusal(status: int, text: str, **headers: str) -> JSONResponse:
-    """``{"error": text}``; headers by name, with _ for -."""
+    """An answer ``{"error": text}``; header names with _ instead of -."""
     return JSONResponse({"error": text}, status, {name.replace("_", "-"): value for name, value in headers.items()})

@@ -1,4 +1,4 @@
-"""The last two hours, for sparklines: one small point per cycle."""
+"""Two hours of history for sparklines: one small point per cycle."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,9 @@ HISTORY_S = 2 * 3600.0
 
 @dataclass(frozen=True)
 class HistoryPoint:
-    """Lowest and highest voltage of the nodes but the slack, and prices by prosumer. None is unknown."""
+    """Lowest and highest voltage (p.u.) of the nodes but the slack, and prices (per kWh) by prosumer; None is
+    unknown.
+    """
 
     time: datetime
     v_low_pu: float | None
@@ -23,7 +25,7 @@ class HistoryPoint:
 
     @classmethod
     def of(cls, record: CycleRecord, slack: str) -> "HistoryPoint":
-        """Of a cycle; there is one tariff for all, that of the first prosumer that has one."""
+        """The point of a cycle. All prosumers have one tariff: the first known one is used."""
         prosumers = record.prosumers
         voltages = _known(v_pu for node, v_pu in record.nodes.items() if node != slack)
         return cls(
@@ -36,18 +38,18 @@ class HistoryPoint:
 
 
 class History:
-    """Points of :data:`HISTORY_S` at one per ``cycle_s``; older ones are forgotten."""
+    """The points of the last :data:`HISTORY_S`, one per ``cycle_s``."""
 
     def __init__(self, cycle_s: float) -> None:
         self._points: deque[HistoryPoint] = deque(maxlen=max(1, round(HISTORY_S / cycle_s)))
 
     @property
     def points(self) -> tuple[HistoryPoint, ...]:
-        """Oldest first."""
+        """The points, oldest first."""
         return tuple(self._points)
 
     def add(self, point: HistoryPoint) -> None:
-        """Append one."""
+        """Append a point."""
         self._points.append(point)
 
 

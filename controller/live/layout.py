@@ -1,4 +1,4 @@
-"""Where the nodes of a radial grid stand in a one-line diagram."""
+"""Positions of the nodes of a radial grid in a one-line diagram."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -7,37 +7,37 @@ from core.network import Network
 
 
 @dataclass(frozen=True)
-class Place:
-    """``column``: lines between the node and the slack; ``row``: the feeder that it is drawn on."""
+class NodePosition:
+    """``column``: number of lines between the node and the slack; ``row``: the feeder on which it is drawn."""
 
     column: int
     row: int
 
 
-def layout(network: Network) -> dict[str, Place]:
-    """Every node at a place of its own, no line through another's node.
+def layout(network: Network) -> dict[str, NodePosition]:
+    """A position for every node, such that no line is drawn through another node.
 
-    A node stands in the row of its first child, and the subtrees of the others follow below: each leaf has a row, and
-    the first feeder runs straight from the slack to its end.
+    A node is in the row of its first child; the subtrees of its other children follow below. So each leaf has its own
+    row, and the first feeder is straight from the slack to its end.
     """
     children: dict[str, list[str]] = defaultdict(list)
-    for parent, child in outward(network).values():
+    for parent, child in outward_ends(network).values():
         children[parent].append(child)
-    places: dict[str, Place] = {}
+    places: dict[str, NodePosition] = {}
     rows = 0
     waiting = [(network.slack, 0)]
     while waiting:
         node, column = waiting.pop()
-        places[node] = Place(column, rows)
+        places[node] = NodePosition(column, rows)
         waiting += [(child, column + 1) for child in reversed(children[node])]
         rows += not children[node]
     return places
 
 
-def outward(network: Network) -> dict[str, tuple[str, str]]:
-    """Line → its end nearer to the slack and the other one, in the order of the lines."""
-    fed = {name: node for node, name in network.feeds.items()}
+def outward_ends(network: Network) -> dict[str, tuple[str, str]]:
+    """Line → its end nearer to the slack and its other end, in the order of the lines."""
+    fed_node = {name: node for node, name in network.feeds.items()}
     return {
-        line.name: (line.from_node if fed[line.name] == line.to_node else line.to_node, fed[line.name])
+        line.name: (line.from_node if fed_node[line.name] == line.to_node else line.to_node, fed_node[line.name])
         for line in network.lines
     }

@@ -1,7 +1,7 @@
-"""The server of the live page: its assets, the state as JSON, and updates as server-sent events; others add routes.
+"""The HTTP server of the live page: its assets, the state as JSON, and updates as server-sent events.
 
-It runs in the event loop of the service, and neither its clients nor its end disturb the loop: a client has a bounded
-feed, there are few of them, and what fails here is logged.
+It runs in the event loop of the service. Neither its clients nor a failure disturb the control loop: each client has a
+bounded queue, their number is limited, and errors are only logged. The API adds its routes to it.
 """
 
 import asyncio
@@ -32,9 +32,11 @@ _log = logging.getLogger(__name__)
 
 CLIENTS_MAX, CONNECTIONS_MAX = 16, 64
 BEAT_S, RETRY_MS, STOP_S = 5.0, 2000, 2
-"""Between signs of life in a silent stream; until a browser asks again; for clients to leave at the end."""
+"""Time (s) between signs of life in a stream without updates; time (ms) until a browser reconnects; time (s) for
+clients to disconnect at the end.
+"""
 BEGIN_S = 5.0
-"""For the head of a request to arrive."""
+"""Time (s) for the head of a request to arrive."""
 PAGE = Path(__file__).parent / "page"
 SCRIPTS = ("live", "format", "levels", "diagram", "charts", "panels")
 ASSETS = {
@@ -55,15 +57,15 @@ async def live_server(
     """Serve the page until the block ends.
 
     Args:
-        port: 0 takes a free one.
-        routes: besides those of the page.
-        middleware: around all of it.
+        port: 0 selects a free one.
+        routes: further routes.
+        middleware: applied to all routes.
 
     Returns:
         The port, on 127.0.0.1.
 
     Raises:
-        InputError: the port is taken or not allowed.
+        InputError: the port is in use or not allowed.
     """
     with _listening(port) as listener:
         server = _Server(
@@ -92,7 +94,7 @@ async def live_server(
 
 
 def live_app(state: LiveState, routes: Sequence[Route] = (), middleware: Sequence[Middleware] = ()) -> Starlette:
-    """The routes of the page, then those given."""
+    """The routes of the page, then ``routes``."""
     site = json.dumps(encode(state.site), ensure_ascii=False)
 
     async def get_site(_: Request) -> Response:
@@ -116,34 +118,36 @@ def live_app(state: LiveState, routes: Sequence[Route] = (), middleware: Sequenc
             *routes,
         ],
         middleware=[*middleware, Middleware(Guard, orders={r.path for r in routes if "POST" in (r.methods or ())})],
-        exception_handlers={HTTPException: _not_there, Exception: _failed},
+        exception_handlers={HTTPException: _http_error, Exception: _internal_error},
     )
     app.router.redirect_slashes = False
     return app
 
 
-async def _not_there(_: Request, error: Exception) -> Response:
+async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return refusal(error.status_code, f"{error.detail}".lower())
 
 
-async def _failed(_: Request, __: Exception) -> Response:
-    """Its trace is in the log."""
+async def _internal_error(_: Request, __: Exception) -> Response:
+    """The traceback is in the log."""
     return refusal(500, "service: internal error; see its log")
 
 
 class _OneRequest(H11Protocol):
-    """A connection that does not begin its one request in time ends: connections are few, and an operator needs one."""
+    """Closes a connection whose request does not begin in time: connections are limited, and an operator may need
+    one.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._late = self.loop.call_later(BEGIN_S, self._give_up)
+        self._deadline = self.loop.call_later(BEGIN_S, self._close_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._late.cancel()
+        self._deadline.cancel()
         super().connection_lost(exc)
 
-    def _give_up(self) -> None:
+    def _close_idle(self) -> None:
         if self.cycle is None:
             self.transport.close()
 

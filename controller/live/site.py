@@ -1,21 +1,21 @@
-"""What does not change while the page is open: the grid as a drawing, its limits, names and units."""
+"""The constant data of the page: drawing of the grid, limits, names and units."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from controller.live.layout import Place, layout, outward
+from controller.live.layout import NodePosition, layout, outward_ends
 from core.config import Config
 from core.network import GridLimits
 from mpc.grid.rows import PU_PER_RATING
 from realtime.timing import CYCLE_DEADLINE_S, USE_DATA_S
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
-"""Of prosumers, in the order of the configuration: those of the report, which needs matplotlib and is not imported."""
+"""Colours of prosumers in the order of the configuration; same as in the report, which needs matplotlib."""
 
 
 @dataclass(frozen=True)
 class SiteLine:
-    """A line from the node nearer to the slack; ``i_max_a`` None: no limit is configured."""
+    """A line, from the end nearer to the slack; ``i_max_a`` None: no limit is configured."""
 
     name: str
     parent: str
@@ -25,7 +25,7 @@ class SiteLine:
 
 @dataclass(frozen=True)
 class SiteProsumer:
-    """A prosumer; ``dashed`` counts how often the colours were used up before it, None where it has no such asset."""
+    """A prosumer; ``dashed`` counts how often the colours have repeated before it. None: it has no such asset."""
 
     name: str
     node: str
@@ -39,10 +39,10 @@ class SiteProsumer:
 
 @dataclass(frozen=True)
 class PageSite:
-    """All of it. ``places`` are columns and rows of nodes in the drawing; ``zone`` is that of every time.
+    """The constant data. ``places``: columns and rows of the nodes in the drawing; ``zone``: time zone of all times.
 
-    A voltage is outside when it leaves its band by more than ``v_tol_pu``, a power or current when it exceeds its limit
-    by more than the share ``rating_tol`` of its rating: the tolerances of the coordination, as in the report.
+    A voltage counts as outside if it is more than ``v_tol_pu`` beyond its band, a power or current if it exceeds its
+    limit by more than the share ``rating_tol`` of its rating: the tolerances of the coordination, as in the report.
     """
 
     name: str
@@ -55,7 +55,7 @@ class PageSite:
     rating_tol: float
     slack_p_max_kw: float
     slack_q_max_kvar: float
-    places: Mapping[str, Place]
+    places: Mapping[str, NodePosition]
     lines: tuple[SiteLine, ...]
     prosumers: tuple[SiteProsumer, ...]
     cycle_s: float
@@ -67,9 +67,9 @@ class PageSite:
 
     @classmethod
     def of(cls, config: Config) -> "PageSite":
-        """Of a configuration."""
+        """From a configuration."""
         network, limits, schedule = config.grid.network(), config.limits.limits(), config.schedule
-        ends, tolerance_pu = outward(network), config.coordination.violation_tol_pu
+        ends, tolerance_pu = outward_ends(network), config.coordination.violation_tol_pu
         return cls(
             name=config.name,
             zone=str(config.horizon.timezone),

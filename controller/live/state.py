@@ -1,7 +1,7 @@
-"""What the loop last published, kept for whoever looks: the latest cycle, MPC runs, alarms and two hours of history.
+"""The latest records of the control loop for the live page: last cycle, MPC runs, alarms and two hours of history.
 
-Publishing and reading happen in the event loop of the service. Publishing keeps references and wakes clients; text is
-made when a client takes it, so that the loop pays the same whether nobody looks or many do.
+Publishing and reading happen in the event loop of the service. Publishing only stores references and wakes clients;
+text is created when a client needs it, so that the control loop takes the same time with or without clients.
 """
 
 import json
@@ -26,8 +26,8 @@ MPC_KEPT, ENDED_KEPT = 36, 20
 
 
 @dataclass(frozen=True)
-class Now:
-    """Everything that stands at a moment, as a page needs it that has just been opened; ``ended`` the latest first."""
+class FullState:
+    """The full current state, for a page that has just been opened; ``ended`` alarms, the latest first."""
 
     mode: str | None
     cycle: CycleRecord | None
@@ -39,7 +39,7 @@ class Now:
 
 @dataclass(frozen=True)
 class Update:
-    """What a new cycle, run or mode changes in :class:`Now`; None: nothing."""
+    """The changes to :class:`FullState` by a new cycle, MPC run or mode; None: unchanged."""
 
     mode: str | None
     cycle: CycleRecord | None
@@ -50,7 +50,7 @@ class Update:
 
 
 class LiveState:
-    """See the module. ``site`` is what does not change."""
+    """The state that the page shows; ``site`` is its constant part."""
 
     def __init__(self, config: Config) -> None:
         self.site = PageSite.of(config)
@@ -65,37 +65,37 @@ class LiveState:
 
     @property
     def clients(self) -> int:
-        """How many look at it."""
+        """Number of connected clients."""
         return len(self._clients)
 
     @property
     def age_s(self) -> float | None:
-        """Since the last cycle was published, by this computer's clock; None before the first."""
+        """Time since the last cycle was published, by this computer's clock; None before the first."""
         return None if self._published_s is None else time.monotonic() - self._published_s
 
     def publish(self, record: CycleRecord) -> None:
-        """Show a cycle; never raises."""
-        with _control_goes_on():
+        """Publish a cycle; never raises."""
+        with _errors_logged():
             self._publish(record)
 
     def publish_mpc(self, record: MpcRecord) -> None:
-        """Show an MPC run; never raises."""
-        with _control_goes_on():
+        """Publish an MPC run; never raises."""
+        with _errors_logged():
             self._publish_mpc(record)
 
     def publish_mode(self, mode: str) -> None:
-        """Show a mode: in OFF no cycle will tell it."""
+        """Publish a mode: in OFF there is no cycle that would report it."""
         self._mode = mode
-        self._tell()
+        self._send_update()
 
     def now(self) -> str:
-        """:class:`Now` as JSON."""
-        runs, past = tuple(self._mpc), tuple(self._ended)
-        return _json(Now(self._mode, self._cycle, runs, self._standing, past, self._history.points))
+        """The :class:`FullState` as JSON."""
+        runs, ended = tuple(self._mpc), tuple(self._ended)
+        return _json(FullState(self._mode, self._cycle, runs, self._active_alarms, ended, self._history.points))
 
     @contextmanager
     def client(self) -> Iterator[Feed]:
-        """A feed that is told every update until the block ends, the whole of what stands first."""
+        """A feed that gets the full state, then every update until the block ends."""
         feed = Feed(lambda: FeedMessage("now", self.now))
         self._clients.add(feed)
         try:
@@ -104,12 +104,12 @@ class LiveState:
             self._clients.discard(feed)
 
     def end(self) -> None:
-        """Tell all clients that there will be nothing more."""
+        """End the feeds of all clients."""
         for client in self._clients:
             client.end()
 
     @property
-    def _standing(self) -> tuple[Alarm, ...]:
+    def _active_alarms(self) -> tuple[Alarm, ...]:
         return self._cycle.alarms if self._cycle else ()
 
     def _publish(self, record: CycleRecord) -> None:
@@ -123,30 +123,30 @@ class LiveState:
         self._cycle, self._mode, self._published_s = record, record.mode, time.monotonic()
         self._history.add(point)
         self._ended.extendleft(record.ended)
-        self._tell(cycle=record, point=point)
+        self._send_update(cycle=record, point=point)
 
     def _publish_mpc(self, record: MpcRecord) -> None:
         record = replace(record, time=record.time.astimezone(self._zone))
         self._mpc.append(record)
-        self._tell(mpc=record)
+        self._send_update(mpc=record)
 
     def _local(self, alarm: Alarm) -> Alarm:
         until = alarm.until.astimezone(self._zone) if alarm.until else None
         return replace(alarm, since=alarm.since.astimezone(self._zone), until=until)
 
-    def _tell(
+    def _send_update(
         self, cycle: CycleRecord | None = None, mpc: MpcRecord | None = None, point: HistoryPoint | None = None
     ) -> None:
         if self._clients:
-            update = Update(self._mode, cycle, mpc, self._standing, tuple(self._ended), point)
+            update = Update(self._mode, cycle, mpc, self._active_alarms, tuple(self._ended), point)
             message = FeedMessage("update", lambda: _json(update))
             for client in self._clients:
                 client.put(message)
 
 
 @contextmanager
-def _control_goes_on() -> Iterator[None]:
-    """The page is for looking: no fault of it may reach the loop."""
+def _errors_logged() -> Iterator[None]:
+    """A failure of the page must not reach the control loop."""
     try:
         yield
     except Exception:

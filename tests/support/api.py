@@ -112,8 +112,8 @@ class Running:
     @property
     def armed(self) -> str | None:
         """The nonce that stands."""
-        given = self.api._operations._arming._given if self.api._operations else None
-        return given.nonce if given else None
+        given = self.api._operations._arming._nonce if self.api._operations else None
+        return given.text if given else None
 
     @property
     def frames(self) -> int:

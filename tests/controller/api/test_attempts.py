@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from controller.api.attempts import KINDS_MAX, Attempts
+from controller.api.attempts import KINDS_MAX, RequestLog
 from controller.process.failures import RecordError
 from tests.support.asynchronous import run
 
@@ -14,18 +14,18 @@ def test_a_flood_is_one_line_and_then_a_count(monkeypatch: pytest.MonkeyPatch) -
     lines: list[str] = []
 
     async def test() -> None:
-        attempts = Attempts()
+        attempts = RequestLog()
         with attempts.recorded(lambda event, detail: lines.append(f"{event}: {detail}")):
             for _ in range(500):
-                attempts.saw("a", counted=True)
-                attempts.saw("b", counted=True)
+                attempts.add("a", counted=True)
+                attempts.add("b", counted=True)
             assert lines == ["api: a"]
-            attempts.saw("mine", counted=False)
+            attempts.add("mine", counted=False)
             assert lines[1:] == ["api: b × 500; a × 499; mine"]
-            attempts.saw("late", counted=True)
+            attempts.add("late", counted=True)
             await asyncio.sleep(0.15)
             assert lines[2:] == ["api: late"]
-            attempts.saw("at the end", counted=True)
+            attempts.add("at the end", counted=True)
         assert lines[3:] == ["api: at the end"]
 
     run(test())
@@ -42,13 +42,13 @@ def test_what_cannot_be_written_is_written_later() -> None:
 
     async def test() -> None:
         nonlocal full
-        attempts = Attempts()
-        attempts.saw("before", counted=False)
+        attempts = RequestLog()
+        attempts.add("before", counted=False)
         with attempts.recorded(note):
             for k in range(2 * KINDS_MAX):
-                attempts.saw(f"order {k}", counted=False)
+                attempts.add(f"order {k}", counted=False)
             full = False
-            attempts.saw("last", counted=False)
+            attempts.add("last", counted=False)
         parts = lines[0].split("; ")
         assert parts[:2] == ["before", "order 0"]
         assert parts[-1] == f"others × {KINDS_MAX + 2}"
