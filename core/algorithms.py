@@ -1,19 +1,19 @@
-"""Names of the algorithms, as configuration files, the command line and tables of results spell them.
+"""Names of the algorithms, as spelled in configuration files, on the command line and in tables of results.
 
-An algorithm stands here once. The code that runs it is matched to its name once, in the folder of its shape.
+Each algorithm is listed here once; its folder in mpc maps the name to the code, once.
 """
 
 from enum import StrEnum
 
 
 class SplittingName(StrEnum):
-    """Splittings of the star; :func:`mpc.coordination.star.algorithms.splitting_named` has the code of each."""
+    """Splittings of the star; :func:`mpc.coordination.star.algorithms.splitting_named` returns the code of each."""
 
     PROFILE = "profile"
     CONSTRAINT = "constraint"
 
 
 def alternatives(names: type[StrEnum]) -> str:
-    """All names as prose: ``a, b or c``."""
+    """All names as text: ``a, b or c``."""
     *others, last = names
     return f"{', '.join(others)} or {last}" if others else str(last)

@@ -1,4 +1,4 @@
-"""Arrays as every formula here takes them."""
+"""The array type of all formulas."""
 
 import numpy as np
 from numpy.typing import NDArray

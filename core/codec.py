@@ -1,8 +1,8 @@
-"""Dataclasses as JSON and back, exactly: the form in which the journal keeps what a restart needs.
+"""Lossless encoding of dataclasses as JSON: the format of the journal, which a restart reads.
 
-The type hints of the fields drive the way back. Known are dataclasses, enums, aware datetimes, float arrays of any
-shape, mappings with text as keys, tuples, ``X | None`` and the plain types. Every field must be there and no other: a
-record of another version of the program is not guessed at.
+Decoding is driven by the type hints of the fields. Supported types: dataclasses, enums, aware datetimes, float arrays
+of any shape, mappings with text keys, tuples, ``X | None`` and the plain types. Every field must be present and no
+other: a record of another version is refused.
 """
 
 from collections.abc import Mapping
@@ -23,14 +23,14 @@ _NOT_FINITE = ("nan", "inf", "-inf")
 
 
 class CodecError(GridlabError):
-    """A value has no JSON form, or the JSON is not that of the type asked for."""
+    """A value has no JSON form, or the JSON does not match the expected type."""
 
 
 def encode(value: object) -> object:
     """The value as dicts, lists, text, numbers, bool and None; numbers that are not finite become text.
 
     Raises:
-        CodecError: there is no form for it.
+        CodecError: the type has no JSON form.
     """
     match value:
         case Enum():
@@ -53,7 +53,7 @@ def encode(value: object) -> object:
 
 
 def decode(kind: type[T], data: object) -> T:
-    """What :func:`encode` was given; ``kind`` is a type as in a hint, e.g. ``dict[str, NodeState]``.
+    """The value that :func:`encode` was given; ``kind`` is a type as in a hint, e.g. ``dict[str, NodeState]``.
 
     Raises:
         CodecError: the data are not of that type; the message names the place.

@@ -1,4 +1,4 @@
-"""What the control loop and its devices say to each other. Unknown is None with a reason, never 0 or NaN."""
+"""The interface between the control loop and its devices. Unknown values are None with a reason, never 0 or NaN."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Quality(StrEnum):
-    """How far a value can be trusted."""
+    """How far a measurement can be trusted."""
 
     GOOD = "good"
     STALE = "stale"
@@ -15,7 +15,7 @@ class Quality(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What is known of a write after its read-back; a write that timed out may still be executed: UNKNOWN."""
+    """Result of a write after its read-back. UNKNOWN: a write that timed out may still be executed."""
 
     VERIFIED = "verified"
     REJECTED = "rejected"
@@ -24,7 +24,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Setpoint:
-    """Net demand that a converter is asked to draw; valid for ``lease_s``, then the device falls back to safe."""
+    """Net demand of a converter (demand positive), valid for ``lease_s``; then the device goes to its safe state."""
 
     p_kw: float
     q_kvar: float
@@ -33,7 +33,9 @@ class Setpoint:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One reading of a device: ``taken_at`` by the device's clock, ``received_s`` by our monotonic clock."""
+    """One reading of a device: ``taken_at`` by the device's clock, ``received_s`` by our monotonic clock; demand
+    positive.
+    """
 
     device: str
     p_kw: float | None
@@ -47,7 +49,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The process image of one cycle: all readings, taken before anything is decided."""
+    """The process image of one cycle: all readings, taken before any decision."""
 
     at: datetime
     monotonic_s: float
@@ -55,17 +57,17 @@ class Snapshot:
 
 
 class Meter(Protocol):
-    """Reads a node."""
+    """Measures a node."""
 
     name: str
 
     async def read(self) -> Measurement:
-        """One fresh reading; a failed read is a measurement of quality INVALID, not an exception."""
+        """Take a new reading; a failed one is a measurement of quality INVALID, not an exception."""
         ...
 
 
 class Converter(Meter, Protocol):
-    """A four-quadrant converter: can be read and told."""
+    """A four-quadrant converter, which can be measured and commanded."""
 
     async def write(self, setpoint: Setpoint) -> Outcome:
         """Write the setpoint and read it back."""

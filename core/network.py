@@ -9,7 +9,9 @@ from math import sqrt
 
 @dataclass(frozen=True)
 class Line:
-    """A line between two nodes. ``b_us`` is the total shunt susceptance (charging) in µS, half at each end."""
+    """A line between two nodes. ``b_us``: total shunt susceptance (charging) in µS, half at each end; ``i_max_a`` None:
+    no limit.
+    """
 
     from_node: str
     to_node: str
@@ -35,21 +37,21 @@ class GridLimits:
 
     @property
     def slack_q_max_kvar(self) -> float:
-        """(25a): tight bound on |Q| that keeps the power factor at full export."""
+        """Bound on |Q| at the slack that keeps the power factor at full export (25a)."""
         return self.slack_s_max_kva * sqrt(1 - self.slack_pf_min**2)
 
     @property
     def slack_p_max_kw(self) -> float:
-        """(25b)."""
+        """Bound on |P| at the slack (25b)."""
         return self.slack_s_max_kva * self.slack_pf_min
 
 
 @dataclass(frozen=True)
 class Network:
-    """A tree of lines rooted at the slack node.
+    """A tree of lines rooted at the slack node; ``voltage_v``: nominal line-to-line voltage.
 
     Raises:
-        ValueError: the lines are no tree that reaches every node from the slack; one sentence per fault.
+        ValueError: the lines do not form a tree that reaches every node from the slack; one sentence per fault.
     """
 
     slack: str
@@ -68,7 +70,7 @@ class Network:
 
     @cached_property
     def feeds(self) -> dict[str, str]:
-        """Node → name of the line that feeds it from the side of the slack node; the slack node has none."""
+        """Node → name of the line that feeds it from the side of the slack; the slack has no entry."""
         feeds: dict[str, str] = {}
         reached, rest = {self.slack}, list(self.lines)
         while rest:
@@ -80,16 +82,16 @@ class Network:
         return feeds
 
     def index(self, node: str) -> int:
-        """Position of a node among :attr:`nodes`; the slack is 0.
+        """Position of a node in :attr:`nodes`; the slack is 0.
 
         Raises:
-            ValueError: no such node.
+            ValueError: there is no such node.
         """
         return self.nodes.index(node)
 
 
 def topology_faults(slack: str, lines: Sequence[Line]) -> Iterator[tuple[int | None, str]]:
-    """Yield (index of the line or None, what is wrong) for everything that keeps ``lines`` from being a tree."""
+    """Yield (index of the line or None, description) for everything that keeps ``lines`` from being a tree."""
     pairs = Counter(frozenset((line.from_node, line.to_node)) for line in lines)
     parent: dict[str, str] = {}
 

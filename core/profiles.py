@@ -1,4 +1,4 @@
-"""Series of the configuration as means over the steps of a day. Faults of all files are collected, each once."""
+"""The series of a configuration as means over the steps of a day. Faults of all files are collected, each once."""
 
 from collections.abc import Callable
 from datetime import UTC, date
@@ -21,11 +21,11 @@ from core.time import TimeAxis
 IntArray = NDArray[np.intp]
 TimeArray = NDArray[np.datetime64]
 MAX_FAULTS = 20
-"""Faults named per file; the rest is counted."""
+"""Faults that are listed per file; further ones are only counted."""
 
 
 class Range(NamedTuple):
-    """What the values of a series may be, after scale and offset."""
+    """Allowed values of a series after scale and offset; ``words`` describe them in messages."""
 
     low: float
     high: float
@@ -33,16 +33,16 @@ class Range(NamedTuple):
 
 
 class _DayRows(NamedTuple):
-    """Rows of a table that make up a day, and when each begins (s after the begin of the axis)."""
+    """The rows of a table for one day, and the time (s after the start of the axis) at which each begins."""
 
     rows: IntArray
     begins_s: FloatArray
 
 
 class Profiles:
-    """Reads series over ``axis``, the day ``day``; each file and each day of it once.
+    """Reads series over ``axis``, which covers the day ``day``; each file, and each day in it, is parsed once.
 
-    Where a series has faults its means are NaN or wrong; who asked looks at ``faults`` when all is read.
+    If a series has faults its means are NaN or wrong; check ``faults`` after reading all series.
     """
 
     def __init__(self, axis: TimeAxis, day: date, read: Callable[[Path], Table | Fault]) -> None:
@@ -63,7 +63,7 @@ class Profiles:
         return [fault for file, faults in by_file.items() for fault in _shortened(file, faults)]
 
     def means(self, series: SeriesFile | Constant | float, allowed: Range) -> FloatArray:
-        """Mean of the series over each step, [T]; constants are taken as they are, being checked already."""
+        """Mean of the series over each step, [T]; constants have been checked already."""
         match series:
             case SeriesFile():
                 return self._file_means(series, allowed)
@@ -90,7 +90,7 @@ class Profiles:
         return step_means(reading.begins_s, values[reading.rows], self._edges_s)
 
     def _read_day(self, table: Table, day: date) -> _DayRows | None:
-        """The rows that ``day`` needs; the last one holds for the usual step. None with faults where some miss."""
+        """The rows of ``day``; the last one is valid for the usual step. None, with faults, if values are missing."""
         rows, times_s, passes = self._day_times(table, day)
         ends_s = np.minimum(times_s + table.usual_step_s, np.append(times_s[1:], inf))
         gap_begins, gap_ends = np.append(-inf, ends_s), np.append(times_s, inf)
@@ -107,7 +107,9 @@ class Profiles:
         return _DayRows(np.concatenate(picked), np.concatenate(begins_s))
 
     def _day_times(self, table: Table, day: date) -> tuple[IntArray, FloatArray, tuple[Pass, ...]]:
-        """Rows, their seconds on the clock of the file (wall or elapsed), and how the day of the axis reads it."""
+        """Rows, their time in s on the clock of the file (wall or elapsed), and the passes of that clock over the
+        day.
+        """
         rows, times, origin, passes = np.arange(len(table.times)), table.times, np.datetime64(day), self._passes
         if table.form is Form.OF_DAY:
             origin = np.datetime64(ANY_DAY)
@@ -124,7 +126,7 @@ class Profiles:
 
 
 def _wall_clock(instants: TimeArray, day: date, zone: ZoneInfo) -> tuple[IntArray, TimeArray]:
-    """Rows near ``day`` and their wall time; an hour that was lived twice counts the first time."""
+    """Rows near ``day`` and their wall time; of an hour that occurs twice the first one counts."""
     near = np.flatnonzero(np.abs(instants - np.datetime64(day)) < np.timedelta64(2, "D"))
     local = [(row, instants[row].item().replace(tzinfo=UTC).astimezone(zone)) for row in near]
     first = [(row, time.replace(tzinfo=None)) for row, time in local if not time.fold]
@@ -132,7 +134,7 @@ def _wall_clock(instants: TimeArray, day: date, zone: ZoneInfo) -> tuple[IntArra
 
 
 def _gap_fault(table: Table, day: date, rows: IntArray, k: int) -> Fault:
-    """What is missing before the k-th of ``rows``, or after the last one."""
+    """The fault for values missing before the k-th of ``rows``, or after the last one."""
     times, step_min = table.cells["time"], table.usual_step_s / 60
     allowed = f"all of {day}, a value every {step_min:g} min (`date` takes another day of the file)"
     if not len(rows):

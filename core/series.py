@@ -1,4 +1,4 @@
-"""Series that hold each value until the next, brought to the steps of a time axis. Times are in seconds."""
+"""Conversion of piecewise constant series to the steps of a time axis. Times are in seconds."""
 
 from datetime import timedelta
 from typing import NamedTuple
@@ -11,7 +11,9 @@ from core.time import TimeAxis
 
 
 class Pass(NamedTuple):
-    """A stretch of the day without a jump of the wall clock: wall time [begin, end), read from ``elapsed`` on."""
+    """Part of the day without a jump of the wall clock: wall time [begin, end), which starts at ``elapsed_s`` of the
+    axis.
+    """
 
     begin_s: float
     end_s: float
@@ -19,10 +21,10 @@ class Pass(NamedTuple):
 
 
 def step_means(begins_s: FloatArray, values: FloatArray, edges_s: FloatArray) -> FloatArray:
-    """Mean of a piecewise constant series over each step, [T]: the exact integral, whatever the two resolutions.
+    """Mean of a piecewise constant series over each step, [T]: the exact integral, for any two resolutions.
 
     Args:
-        begins_s: [N], ascending; value k holds from here to the next begin, the last one without end.
+        begins_s: [N], ascending; value k is valid from here to the next begin, the last one without end.
         values: [N].
         edges_s: [T + 1], ascending; the first not before the first begin.
     """
@@ -33,7 +35,7 @@ def step_means(begins_s: FloatArray, values: FloatArray, edges_s: FloatArray) ->
 
 
 def wall_passes(axis: TimeAxis) -> tuple[Pass, ...]:
-    """The wall clock of the axis, in seconds since the first midnight: one pass, or two on days of 23 and 25 hours."""
+    """The wall clock of the axis in s since the first midnight: one pass, or two on days of 23 and 25 hours."""
     zone = ZoneInfo(axis.timezone)
     minutes = axis.step_min * axis.n_steps
     walls = [(axis.start + timedelta(minutes=m)).astimezone(zone).replace(tzinfo=None) for m in range(minutes)]

@@ -18,7 +18,7 @@ from core.arrays import FloatArray
 from core.errors import Fault, shown
 
 MAX_SIZE = 1e9
-"""Numbers beyond it are no powers, voltages or prices."""
+"""Larger numbers cannot be powers, voltages or prices."""
 
 ANY_DAY = "1970-01-01"
 _TIME = re.compile(r"(?:(\d{4}-\d\d-\d\d)[T ])?(\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(Z|[+-]\d\d:?\d\d)?")
@@ -26,7 +26,7 @@ _TIME_WORDS = "a date-time such as 2018-06-21 10:00:00, with or without a zone, 
 
 
 class Form(StrEnum):
-    """What the ``time`` column holds."""
+    """The kind of times in the ``time`` column."""
 
     OF_DAY = "of_day"  # HH:MM:SS of any day
     LOCAL = "local"  # date-times of the wall clock
@@ -35,11 +35,11 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The rows of a file. Where ``faults`` is not empty the times are of no use, but columns can still be judged.
+    """The rows of a file. If ``faults`` is not empty the times are unusable, but columns can still be checked.
 
     Attributes:
         lines: [N], line of each row in the file.
-        times: [N], ascending, datetime64: on ``ANY_DAY``, of the wall clock, or UTC, as ``form`` says.
+        times: [N], ascending, datetime64: on ``ANY_DAY``, wall clock, or UTC, depending on ``form``.
         cells: column → text of its N cells.
     """
 
@@ -52,12 +52,12 @@ class Table:
 
     @cached_property
     def usual_step_s(self) -> float:
-        """The step that most rows have to the next."""
+        """The most frequent step between two rows (s)."""
         steps, counts = np.unique(np.diff(self.times), return_counts=True)
         return float(steps[np.argmax(counts)] / np.timedelta64(1, "s"))
 
     def column(self, name: str) -> tuple[FloatArray, list[Fault]]:
-        """Numbers of a column, [N], NaN where a cell is faulty, and its faults."""
+        """Numbers of a column, [N], NaN where a cell is invalid, and its faults."""
         if name not in self.cells:
             close = get_close_matches(name, self.cells, 1)
             hint = f" (did you mean {shown(close[0])}?)" if close else ""
@@ -69,12 +69,12 @@ class Table:
         return values, [self.fault(k, name, shown(self.cells[name][k]), "a finite number") for k in bad]
 
     def fault(self, row: int, column: str, got: str, allowed: str) -> Fault:
-        """A fault of one cell."""
+        """The fault of one cell."""
         return Fault(self.file, f"line {self.lines[row]}, column {column}", got, allowed)
 
 
 def parse_table(text: str, file: str) -> Table | Fault:
-    """The table in ``text``, or the fault that keeps it from being one; ``file`` names it in faults."""
+    """The table in ``text``, or the fault that makes it unreadable; ``file`` is its name in faults."""
     reader = csv.reader(StringIO(text, newline=""), strict=True)
     try:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
@@ -110,7 +110,7 @@ def _time_faults(table: Table) -> Iterator[Fault]:
 
 
 def _time(text: str) -> tuple[Form, datetime] | None:
-    """The form of a time and the time without zone, in UTC where it had one."""
+    """The form of a time, and the time without zone (in UTC if it had one); None if it is no time."""
     if not (match := _TIME.fullmatch(text)):
         return None
     day, clock, zone = match.groups()
@@ -124,7 +124,7 @@ def _time(text: str) -> tuple[Form, datetime] | None:
 
 
 def _number(text: str) -> float:
-    """The number, NaN where there is none."""
+    """The number, or NaN if the text is no allowed number."""
     try:
         value = float(text)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Time axis of a horizon and the clock that everything is given.
+"""The time axis of a horizon, and the clock interface.
 
-Instants are aware datetimes. The axis counts real elapsed time in UTC, so that days of 23 and 25 hours have
-23·60 and 25·60 minutes; local time is only for reading and writing.
+Instants are aware datetimes. The axis counts real elapsed time in UTC, so that days of 23 and 25 hours have 23·60 and
+25·60 minutes; local time is used only for input and output.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,9 @@ class Clock(Protocol):
 
 @dataclass(frozen=True)
 class TimeAxis:
-    """Equal steps of ``step_min`` minutes from ``start`` (aware, UTC), read in the zone ``timezone``."""
+    """``n_steps`` equal steps of ``step_min`` minutes from ``start`` (aware, UTC); ``timezone`` is that of local
+    times.
+    """
 
     start: datetime
     step_min: int
@@ -33,7 +35,7 @@ class TimeAxis:
 
     @classmethod
     def day(cls, day: date, timezone: str, step_min: int) -> "TimeAxis":
-        """The local calendar day: 24 hours, or 23 and 25 where daylight saving begins and ends.
+        """The local calendar day: 24 hours, or 23 and 25 when daylight saving begins and ends.
 
         Raises:
             ValueError: the step does not divide the day.
@@ -46,7 +48,7 @@ class TimeAxis:
         return cls(start, step_min, int(n_steps), timezone)
 
     def after(self, steps: int) -> "TimeAxis":
-        """The axis that is left when ``steps`` steps have passed."""
+        """The rest of the axis after ``steps`` steps."""
         start = self.start + timedelta(minutes=self.step_min * steps)
         return TimeAxis(start, self.step_min, self.n_steps - steps, self.timezone)
 
@@ -62,6 +64,6 @@ class TimeAxis:
 
     @property
     def times(self) -> tuple[datetime, ...]:
-        """Begin of each step, aware, in local time."""
+        """Start of each step, aware, in local time."""
         zone = ZoneInfo(self.timezone)
         return tuple((self.start + timedelta(minutes=self.step_min * t)).astimezone(zone) for t in range(self.n_steps))

@@ -1,7 +1,7 @@
-"""YAML by the core schema of YAML 1.2, in which people write today; PyYAML alone reads the traps of 1.1.
+"""YAML with the core schema of YAML 1.2; PyYAML alone applies the surprising rules of YAML 1.1.
 
-``1e-3`` is a number; ``23:00``, ``off`` and ``2018-06-21`` are text. A key given twice is a fault, and so is any tag
-beyond the plain types. There are no merge keys (``<<``).
+``1e-3`` is a number; ``23:00``, ``off`` and ``2018-06-21`` are text. A duplicate key is a fault, and so is any tag
+beyond the plain types. Merge keys (``<<``) are not supported.
 """
 
 import re
@@ -22,14 +22,14 @@ _TAGS = [_TAG + name for name in ("map", "seq", "str", "null", "bool", "float")]
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with the scalars of YAML 1.2; ``repeated`` holds each key given twice with its line."""
+    """PyYAML's safe loader with the scalars of YAML 1.2; ``repeated``: (line, key) of each duplicate key."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.repeated: list[tuple[int, str]] = []
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        """The mapping, its last value where a key is given twice."""
+        """The mapping, with the last value of a duplicate key."""
         seen: set[str] = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
@@ -38,10 +38,10 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """No merge keys, not even by their tag: lists of them multiply."""
+        """Ignore merge keys, even by their tag: lists of them multiply."""
 
     def construct_whole(self, node: yaml.ScalarNode) -> int:
-        """An integer: decimal (leading zeros mean nothing), 0o octal or 0x hexadecimal."""
+        """An integer: decimal (leading zeros are ignored), 0o octal or 0x hexadecimal."""
         text = self.construct_scalar(node)
         return int(text, 0 if text[:2] in ("0o", "0x") else 10)
 
@@ -54,7 +54,7 @@ _Loader.add_constructor(_TAG + "int", _Loader.construct_whole)
 
 
 def parse_yaml(text: str, file: str) -> tuple[object, list[Fault]]:
-    """The document as dict, list, str, int, float, bool or None, and its faults; ``file`` names it in them."""
+    """The document as dict, list, str, int, float, bool or None, and its faults; ``file`` is its name in faults."""
     try:
         loader = _Loader(text)
         data = loader.get_single_data()
