@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from controller.process.clocks import WallClock
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.load import load_config, load_scenario
 from core.scenario import Scenario
-from mpc import day_ahead
 from mpc.day_ahead import CoordinatedDay
 from mpc.grid.rows import GridModel
 from mpc.price import violation_price_chf_per_kwh
+from tests.support import coordination
 
 ROOT = Path(__file__).parents[1]
 PATIENT = {"max_iterations": 1500, "budget_s": 600.0}
@@ -43,9 +43,9 @@ def cases() -> dict[str, Scenario]:
 
 def coordinate(case: Scenario, **settings: Any) -> CoordinatedDay:
     """A coordination with the defaults but for ``settings``."""
-    return day_ahead.coordinate(case, CoordinationConfig(**{**PATIENT, **settings}), WallClock())
+    return coordination.coordinate(case, CoordinationConfig(**{**PATIENT, **settings}), WallClock())
 
 
 def grid_of(case: Scenario) -> GridModel:
     """The operator's model of the grid."""
-    return GridModel(case, violation_price_chf_per_kwh(CoordinationConfig(), case.tariff))
+    return GridModel(case.problem, violation_price_chf_per_kwh(CoordinationConfig(), case.tariff))

@@ -24,8 +24,8 @@ from controller.process.modes import Mode
 from controller.simulation.master import Job
 from core.config import Config
 from core.load import load_config, load_scenario
-from mpc.day_ahead import uncoordinated
 from realtime.timing import CYCLE_S, POLL_S
+from tests.support.coordination import uncoordinated
 
 DAY_S = 86_400.0
 SHORTLY_S = 1e-3

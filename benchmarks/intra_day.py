@@ -15,7 +15,7 @@ from benchmarks.cases import ROOT
 from benchmarks.tables import ResultTable, Targets, milliseconds, ratio, three_digits
 from controller.planner.planner import Planner, ReplanJob, framed
 from core.arrays import FloatArray
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.load import load_config, load_scenario
 from core.scenario import Scenario
 from mpc.coordination.outcome import Status
@@ -137,13 +137,12 @@ def asked(
     last = max(step - 1, 0)
     observed = {}
     for site in realised.sites:
-        prosumer, seen = site.prosumer, site.outlook
-        soc = prosumer.battery.soc_initial if prosumer.battery else None
-        planned = running.plan.prosumers[prosumer.name].soc
+        seen, soc = site.outlook, site.battery.soc_initial if site.battery else None
+        planned = running.plan.prosumers[site.name].soc
         if planned is not None and step:
             soc = float(planned[running.row(last)])
         load_kw, load_kvar = float(seen.load_kw[last]), float(seen.load_kvar[last])
-        observed[prosumer.name] = Observed(load_kw, load_kvar, float(seen.pv_available_kw[last]), soc)
+        observed[site.name] = Observed(load_kw, load_kvar, float(seen.pv_available_kw[last]), soc)
     return ReplanJob(expected, step, observed, float(realised.slack_voltage_pu[last]), running, settings)
 
 
@@ -157,4 +156,4 @@ async def timed(planner: Planner, job: ReplanJob) -> tuple[Running, float]:
 def voltages_pu(running: Running, realised: Scenario, step: int) -> FloatArray:
     """What the meters show when everybody does as planned, [nodes besides the slack]."""
     ahead = replace(realised, axis=realised.axis.after(step), slack_voltage_pu=realised.slack_voltage_pu[step:])
-    return np.asarray(np.abs(GridModel(ahead, 1.0).flow(running.profiles(step)).v[0]))
+    return np.asarray(np.abs(GridModel(ahead.problem, 1.0).flow(running.profiles(step)).v[0]))

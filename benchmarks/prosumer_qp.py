@@ -12,7 +12,7 @@ from benchmarks.tables import ResultTable, milliseconds, ratio
 from core.prices import PriceSignal
 from core.resources import Capability
 from core.scenario import Site
-from mpc.prosumer import Prosumer
+from mpc.prosumer import ProsumerProgram
 
 SOLVERS = ("piqp", "clarabel")
 REPEATS = 25
@@ -22,8 +22,7 @@ def run() -> Iterator[ResultTable]:
     """Three prosumers, asked with a new linear term only, and with a new ρ as well."""
     default = scenario()
     site, dt_h = default.sites[-1], default.axis.dt_h
-    battery = site.prosumer.battery
-    assert battery is not None
+    retail = default.tariff.signal(dt_h)
     table = ResultTable(
         "One answer of a prosumer, 144 steps, ms",
         ["prosumer", "PIQP: set up", "answer", "answer, new ρ", "Clarabel by cvxpy: set up", "answer", "answer, new ρ",
@@ -34,12 +33,15 @@ def run() -> Iterator[ResultTable]:
         "losses (η = 0.95)": with_battery(site, efficiency=0.95),
         "disc of 32 edges": with_battery(site, capability=Capability.DISC),
     }.items():
-        build = {name: lambda name=name, other=other: Prosumer(other, default.tariff, dt_h, name) for name in SOLVERS}
+        build = {
+            name: lambda name=name, other=other: ProsumerProgram(other, default.tariff, dt_h, name) for name in SOLVERS
+        }
         built = medians_s(3, **build)
         prosumers = {name: build[name]() for name in SOLVERS}
-        same = medians_s(REPEATS, **{name: asked(each, new_rho=False) for name, each in prosumers.items()})
-        new = medians_s(REPEATS, **{name: asked(each, new_rho=True) for name, each in prosumers.items()})
-        costs = [[each.respond(signal(each, 0.01, seed)).cost_chf for seed in range(5)] for each in prosumers.values()]
+        same = medians_s(REPEATS, **{name: asked(each, retail, new_rho=False) for name, each in prosumers.items()})
+        new = medians_s(REPEATS, **{name: asked(each, retail, new_rho=True) for name, each in prosumers.items()})
+        signals = [signal(retail, 0.01, seed) for seed in range(5)]
+        costs = [[each.respond(one).cost_chf for one in signals] for each in prosumers.values()]
         cells = [milliseconds(times[name]) for name in SOLVERS for times in (built, same, new)]
         table.add(
             label, *cells, ratio(same["clarabel"], same["piqp"]), ratio(new["clarabel"], new["piqp"]),
@@ -50,23 +52,21 @@ def run() -> Iterator[ResultTable]:
 
 def with_battery(site: Site, **changes: object) -> Site:
     """The site with another battery."""
-    battery = replace(site.prosumer.battery, **changes)  # type: ignore[type-var]
-    return replace(site, prosumer=replace(site.prosumer, battery=battery))
+    return site.with_battery(replace(site.battery, **changes))  # type: ignore[type-var]
 
 
-def asked(prosumer: Prosumer, new_rho: bool) -> Callable[[], object]:
+def asked(prosumer: ProsumerProgram, retail: PriceSignal, new_rho: bool) -> Callable[[], object]:
     """Each call is one more question."""
     number = count()
 
     def ask() -> object:
         k = next(number)
-        return prosumer.respond(signal(prosumer, 0.01 * (1 + k / 10 if new_rho else 1), k))
+        return prosumer.respond(signal(retail, 0.01 * (1 + k / 10 if new_rho else 1), k))
 
     return ask
 
 
-def signal(prosumer: Prosumer, rho: float, seed: int) -> PriceSignal:
+def signal(retail: PriceSignal, rho: float, seed: int) -> PriceSignal:
     """As in a coordination: curvature ρ around a moved copy, and a grid price."""
-    retail = prosumer.retail_signal()
     move = np.random.default_rng(seed).normal(0, 0.01, retail.g.shape)
     return PriceSignal(np.broadcast_to(rho * np.eye(2), retail.h.shape), retail.g + move, 0.0)

@@ -20,13 +20,13 @@ from mpc.coordination.star import profile_splitting
 from mpc.coordination.star.operator import GridOperator
 from mpc.grid.power_flow import PowerFlow
 from mpc.grid.rows import GridModel
-from mpc.prosumer import Prosumer
+from mpc.prosumer import ProsumerProgram
 from tests.support import synthetic
 
 SIZES = (5, 50, 200)
 LONGEST_S, MOST_GB, MOST_PER_ANSWER = 60.0, 2.0, 1.5
 WATCHED = {
-    "answers": (Prosumer, "respond"),
+    "answers": (ProsumerProgram, "respond"),
     "operator": (GridOperator, "react"),
     "linearise": (GridModel, "linearise"),
     "sensitivities": (PowerFlow, "sensitivities"),

@@ -9,7 +9,7 @@ from unittest.mock import patch
 from benchmarks.cases import coordinate
 from core.algorithms import SplittingName
 from core.arrays import FloatArray
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.scenario import Scenario
 from mpc import day_ahead
 from mpc.coordination.star import operator, penalty, profile_splitting

@@ -11,11 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from core.algorithms import SplittingName, alternatives
+from core.config_coordination import CoordinationConfig
 from core.config_devices import Converter, Device, ModbusMeter
 from core.config_fields import (
     Constant,
-    Count,
     Currency,
     Day,
     Expected,
@@ -25,9 +24,7 @@ from core.config_fields import (
     Minutes,
     Name,
     NotNegative,
-    Number,
     Positive,
-    PositiveShare,
     Seconds,
     Section,
     Series,
@@ -41,8 +38,9 @@ from core.config_fields import (
     Whole,
     lower_case,
 )
+from core.config_resources import BatteryConfig, Means, PvConfig, ResourceSection, load_of
 from core.network import GridLimits, Line, Network
-from core.resources import Battery, Capability
+from core.resources import Resource
 
 
 class HorizonConfig(Section):
@@ -129,38 +127,6 @@ class ConstantTariff(Constant):
     feed_in: Series | None = None
 
 
-class BatteryConfig(Section):
-    """A battery; ``capability`` is the box inside the converter's disc, or the disc itself."""
-
-    s_max_kva: Kva
-    energy_kwh: Annotated[Positive, Field(description="a number > 0 kWh")]
-    soc_initial: Share = 0.5
-    soc_min: Share = 0.1
-    soc_max: Share = 0.9
-    soc_final_min: Share | None = None
-    efficiency: PositiveShare = 1.0
-    capability: Annotated[Capability, Field(description="box or disc")] = Capability.BOX
-
-    def battery(self) -> Battery:
-        """The battery as the optimisation knows it."""
-        return Battery(
-            s_max_kva=self.s_max_kva,
-            energy_kwh=self.energy_kwh,
-            soc_initial=self.soc_initial,
-            soc_min=self.soc_min,
-            soc_max=self.soc_max,
-            soc_final_min=self.soc_final_min,
-            efficiency=self.efficiency,
-            capability=self.capability,
-        )
-
-
-class PvConfig(Expected[Series]):
-    """A PV plant; its series are the available kW per kWp."""
-
-    peak_kw: Annotated[Positive, Field(description="a number > 0 kW")]
-
-
 class ProsumerConfig(Section):
     """Who is connected where; ``converter`` names the device that reproduces it in the laboratory."""
 
@@ -176,6 +142,12 @@ class ProsumerConfig(Section):
         """Names of its converters, none for a passive house."""
         return () if self.converter is None else (self.converter,)
 
+    def resources(self, means: Means, variant: Variant) -> dict[str, Resource]:
+        """What stands behind its meter, by the key of its section."""
+        sections = {name: section for name, section in self if isinstance(section, ResourceSection)}
+        flexible = {name: section.resource(means, variant) for name, section in sections.items()}
+        return {**flexible, "load": load_of(self.load.of(variant), means)}
+
 
 class ScheduleConfig(Section):
     """When what is done; times of day in the horizon's zone."""
@@ -184,24 +156,6 @@ class ScheduleConfig(Section):
     mpc_every_min: Minutes = 10
     realtime_s: Seconds = 30.0
     mpc_budget_s: Seconds = 60.0
-
-
-class CoordinationConfig(Section):
-    """How prices are agreed, and when that ends (docs of ``mpc.coordination``)."""
-
-    splitting: Annotated[SplittingName, Field(description=alternatives(SplittingName))] = SplittingName.PROFILE
-    relaxation: Annotated[Number, Field(ge=1, le=1.9, description="a number from 1 to 1.9")] = 1.6
-    rho: Annotated[Literal["auto"] | Positive, Field(description="auto, or a number > 0 CHF/kW²")] = "auto"
-    adaptive: Annotated[bool, Field(strict=True, description="true or false")] = True
-    stop: Annotated[Literal["certificate", "residual"], Field(description="certificate or residual")] = "certificate"
-    gap_tol: Positive = 1e-3
-    violation_tol_pu: Annotated[Positive, Field(description="a number > 0 p.u.")] = 2e-4
-    linearisation_tol_pu: Annotated[Positive, Field(description="a number > 0 p.u.")] = 1e-5
-    max_iterations: Count = 500
-    budget_s: Seconds = 60.0
-    violation_price_chf_per_kwh: Annotated[
-        Literal["auto"] | Positive, Field(description="auto, or a number > 0 CHF/kWh")
-    ] = "auto"
 
 
 SolverName = Annotated[

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from core.config import BatteryConfig, Config, GridConfig, HorizonConfig, LimitsConfig, ScheduleConfig
+from core.config import Config, GridConfig, HorizonConfig, LimitsConfig, ScheduleConfig
 from core.config_devices import (
     Converter,
     MappedModbus,
@@ -22,6 +22,7 @@ from core.config_devices import (
     SunspecConverter,
 )
 from core.config_fields import Constant, Expected, Section
+from core.config_resources import BatteryConfig
 from core.errors import shown
 from core.network import Line, topology_faults
 from core.time import TimeAxis

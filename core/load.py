@@ -3,28 +3,24 @@
 from collections.abc import Iterator
 from datetime import date
 from hashlib import sha256
-from math import inf
 from pathlib import Path
 
 import numpy as np
 
-from core.config import Config, ProsumerConfig
+from core.config import Config
 from core.config_check import check_config
 from core.config_devices import MappedModbus
 from core.config_fields import DayFile, Section, Variant
+from core.config_resources import ANY
 from core.config_rules import SLACK_BAND_PU
 from core.errors import Fault, InputError, shown
 from core.prices import Tariff
 from core.profiles import Profiles, Range
-from core.resources import Outlook, Prosumer, Pv
 from core.scenario import Scenario, Site
 from core.table import Table, parse_table
 from core.time import TimeAxis
 from core.yaml_text import parse_yaml
 
-_ANY = Range(-inf, inf, "any number")
-_LOAD = Range(0, inf, "a load ≥ 0 kW (generation is `pv`)")
-_PV = Range(0, inf, "an available power ≥ 0 kW per kWp")
 _SLACK = Range(*SLACK_BAND_PU, "a supply voltage of {:g} to {:g} p.u.".format(*SLACK_BAND_PU))
 
 
@@ -69,9 +65,9 @@ def load_scenario(config: Config, path: Path, variant: Variant = "forecast") -> 
     axis = TimeAxis.day(horizon.date, horizon.timezone, horizon.step_min)
     profiles = Profiles(axis, horizon.date, lambda file: _read_table(path.parent / file))
     slack_voltage_pu = profiles.means(grid.slack_voltage(variant), _SLACK)
-    buy = profiles.means(tariff, _ANY)
-    sell = buy if tariff.feed_in is None else profiles.means(tariff.feed_in, _ANY)
-    sites = tuple(_site(prosumer, profiles, variant) for prosumer in config.prosumers)
+    buy = profiles.means(tariff, ANY)
+    sell = buy if tariff.feed_in is None else profiles.means(tariff.feed_in, ANY)
+    sites = tuple(Site(p.name, p.node, p.resources(profiles.means, variant)) for p in config.prosumers)
     if faults := [*profiles.faults, *_feed_in_faults(Tariff(buy, sell), axis, path)]:
         raise InputError(faults)
     return Scenario(
@@ -96,19 +92,6 @@ def fingerprint(path: Path, config: Config) -> str:
     if faults := [content for content in contents if isinstance(content, Fault)]:
         raise InputError(faults)
     return sha256(b"".join(sha256(content).digest() for content in contents if isinstance(content, bytes))).hexdigest()
-
-
-def _site(config: ProsumerConfig, profiles: Profiles, variant: Variant) -> Site:
-    load = config.load.of(variant)
-    pv_per_kwp = profiles.means(config.pv.of(variant) if config.pv else 0.0, _PV)
-    outlook = Outlook(
-        load_kw=profiles.means(load.active_kw, _LOAD),
-        load_kvar=profiles.means(load.reactive_kvar, _ANY),
-        pv_available_kw=pv_per_kwp * config.pv.peak_kw if config.pv else pv_per_kwp,
-    )
-    battery = config.battery.battery() if config.battery else None
-    pv = Pv(config.pv.peak_kw) if config.pv else None
-    return Site(Prosumer(config.name, config.node, battery, pv), outlook)
 
 
 def _feed_in_faults(tariff: Tariff, axis: TimeAxis, path: Path) -> Iterator[Fault]:

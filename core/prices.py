@@ -25,6 +25,15 @@ class Tariff:
         sell = self.sell_chf_per_kwh @ np.maximum(-p_kw, 0)
         return float(buy - sell) * dt_h
 
+    def after(self, steps: int) -> "Tariff":
+        """The tariff when the first ``steps`` steps have passed."""
+        return Tariff(self.buy_chf_per_kwh[steps:], self.sell_chf_per_kwh[steps:])
+
+    def signal(self, dt_h: float) -> "PriceSignal":
+        """The purchase price as a price signal: what a prosumer faces without coordination."""
+        g = np.column_stack([self.buy_chf_per_kwh * dt_h, np.zeros(len(self.buy_chf_per_kwh))])
+        return PriceSignal(np.zeros((len(g), 2, 2)), g, 0.0)
+
 
 @dataclass(frozen=True)
 class PriceSignal:

@@ -1,6 +1,9 @@
-"""What stands behind a prosumer's meter: battery, curtailable PV, inflexible load (paper A, section 4.1)."""
+"""What stands behind a prosumer's meter: battery, curtailable PV, inflexible load (paper A, section 4.1).
 
-from dataclasses import dataclass
+A resource is data: what it can do, and what is expected of it over the T steps of a horizon.
+"""
+
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import cos, pi, sqrt
 
@@ -42,27 +45,51 @@ class Battery:
         angle = 2 * pi * np.arange(DISC_EDGES) / DISC_EDGES
         return np.column_stack([np.cos(angle), np.sin(angle)]), self.s_max_kva * cos(pi / DISC_EDGES)
 
+    def starting_at(self, soc: float) -> "Battery":
+        """The same, starting from ``soc``, which moves into the band if it has left it."""
+        return replace(self, soc_initial=min(max(soc, self.soc_min), self.soc_max))
+
+    def within(self, soc_min: float, soc_max: float) -> "Battery":
+        """The same with a narrower band; the initial and the final state of charge move into it."""
+        final = None if self.soc_final_min is None else min(self.soc_final_min, soc_max)
+        return replace(self, soc_min=soc_min, soc_max=soc_max, soc_final_min=final).starting_at(self.soc_initial)
+
+    def after(self, _steps: int) -> "Battery":
+        """The same when some steps have passed: nothing of it depends on them."""
+        return self
+
 
 @dataclass(frozen=True)
 class Pv:
-    """Curtailable photovoltaic plant; active power only (paper A, eq. 21)."""
+    """Curtailable photovoltaic plant; active power only (paper A, eq. 21). ``available_kw``: mean of each step, [T]."""
 
     peak_kw: float
+    available_kw: FloatArray
+
+    def after(self, steps: int) -> "Pv":
+        """The same when the first ``steps`` steps have passed."""
+        return replace(self, available_kw=self.available_kw[steps:])
 
 
 @dataclass(frozen=True)
-class Prosumer:
-    """Who is connected where, with which assets."""
+class Load:
+    """Inflexible load: demand in kW and kvar, means of each step, [T]."""
 
-    name: str
-    node: str
-    battery: Battery | None = None
-    pv: Pv | None = None
+    p_kw: FloatArray
+    q_kvar: FloatArray
+
+    def after(self, steps: int) -> "Load":
+        """The same when the first ``steps`` steps have passed."""
+        return Load(self.p_kw[steps:], self.q_kvar[steps:])
+
+
+Resource = Battery | Pv | Load
+"""What a site may have. A new kind is a class here, a section of the configuration and a block of :mod:`mpc`."""
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What one prosumer expects (forecast) or met (realised): arrays [T] in kW and kvar, means of each step."""
+    """Load and available PV of a site in all: arrays [T] in kW and kvar, means of each step."""
 
     load_kw: FloatArray
     load_kvar: FloatArray

@@ -1,28 +1,26 @@
 """Day-ahead planning: one coordination over the whole day, from forecasts (paper A, section 4.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.arrays import FloatArray
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.errors import CoordinationError
 from core.plan import Agreement, Plan
-from core.scenario import Scenario
+from core.problem import Problem
 from core.time import Clock
 from mpc.coordination import rounds
 from mpc.coordination.nodes import Deadline, Message
 from mpc.coordination.outcome import Unanswered, WarmStart
-from mpc.coordination.participants import ProsumerNode
+from mpc.coordination.participants import Participant, ProsumerNode
 from mpc.coordination.rounds import CARRIER, Carrier
 from mpc.coordination.star.operator import GridOperator
 from mpc.coordination.star.outcome import StarOutcome
 from mpc.grid.power_flow import Flow
 from mpc.grid.rows import GridModel, Violation
 from mpc.price import compensation_chf, violation_price_chf_per_kwh
-from mpc.prosumer import Prosumer
-from mpc.solvers.quadratic import PIQP
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Bill:
 class DayAhead:
     """Plan, bills and grid state of a day."""
 
-    scenario: Scenario
+    problem: Problem
     plan: Plan
     bills: dict[str, Bill]
     flow: Flow
@@ -53,45 +51,44 @@ class CoordinatedDay(DayAhead):
 
 
 def coordinate(
-    scenario: Scenario,
+    problem: Problem,
+    participants: Sequence[Participant],
     settings: CoordinationConfig,
     clock: Clock,
-    solver: str = PIQP,
     carry: Carrier = rounds.run,
     warm_start: WarmStart | None = None,
 ) -> CoordinatedDay:
     """Agree on prices under which every selfish plan respects the grid.
 
     Args:
+        participants: one for each name of ``problem.nodes``, in that order.
         carry: moves the messages. When it has stopped, time is up: the operator ends with the best that it has.
-        warm_start: of an earlier coordination of the same prosumers, shifted to this horizon.
+        warm_start: of an earlier coordination of the same participants, shifted to this horizon.
 
     Raises:
         CoordinationError: the carrier stopped before everybody had answered once.
         SolverError, SolverLicenceError: a prosumer's solver gave no answer.
     """
-    prosumers = _prosumers(scenario, solver)
-    grid = GridModel(scenario, violation_price_chf_per_kwh(settings, scenario.tariff))
+    grid = GridModel(problem, violation_price_chf_per_kwh(settings, problem.tariff))
     operator = GridOperator(grid, settings, clock, warm_start)
-    carry([operator, *map(ProsumerNode, prosumers)])
+    carry([operator, *map(ProsumerNode, participants)])
     outcome = _concluded(operator)
     own = {name: profile.x for name, profile in outcome.uncoordinated.items()}
-    day = _day(scenario, prosumers, outcome.best.agreements, own, grid)
+    day = _day(participants, outcome.best.agreements, own, grid)
     return CoordinatedDay(**vars(day), outcome=outcome)
 
 
-def uncoordinated(scenario: Scenario, settings: CoordinationConfig, solver: str = PIQP) -> DayAhead:
+def uncoordinated(problem: Problem, participants: Sequence[Participant], settings: CoordinationConfig) -> DayAhead:
     """Everybody's own optimum under the tariff alone: the baseline.
 
     Raises:
         SolverError, SolverLicenceError: a prosumer's solver gave no answer.
     """
-    prosumers = _prosumers(scenario, solver)
-    grid = GridModel(scenario, violation_price_chf_per_kwh(settings, scenario.tariff))
-    signals = [prosumer.retail_signal() for prosumer in prosumers]
-    agreements = {p.name: Agreement(signal, p.respond(signal)) for p, signal in zip(prosumers, signals, strict=True)}
+    grid = GridModel(problem, violation_price_chf_per_kwh(settings, problem.tariff))
+    retail = problem.tariff.signal(problem.axis.dt_h)
+    agreements = {participant.name: Agreement(retail, participant.respond(retail)) for participant in participants}
     own = {name: agreement.profile.x for name, agreement in agreements.items()}
-    return _day(scenario, prosumers, agreements, own, grid)
+    return _day(participants, agreements, own, grid)
 
 
 def _concluded(operator: GridOperator) -> StarOutcome:
@@ -106,22 +103,19 @@ def _concluded(operator: GridOperator) -> StarOutcome:
             raise AssertionError("a deadline ends every coordination")
 
 
-def _prosumers(scenario: Scenario, solver: str) -> list[Prosumer]:
-    return [Prosumer(site, scenario.tariff, scenario.axis.dt_h, solver) for site in scenario.sites]
-
-
 def _day(
-    scenario: Scenario,
-    prosumers: list[Prosumer],
+    participants: Sequence[Participant],
     agreements: Mapping[str, Agreement],
-    own: dict[str, FloatArray],
+    own: Mapping[str, FloatArray],
     grid: GridModel,
 ) -> DayAhead:
+    problem = grid.problem
+    tariff, dt_h = problem.tariff, problem.axis.dt_h
     bills = {}
-    for prosumer in prosumers:
-        x, x_own = agreements[prosumer.name].profile.x, own[prosumer.name]
-        compensation = compensation_chf(scenario.tariff, x, x_own, scenario.axis.dt_h)
-        bills[prosumer.name] = Bill(prosumer.retail_cost_chf(x_own), prosumer.retail_cost_chf(x), compensation)
-    plans = {prosumer.name: prosumer.plan(agreements[prosumer.name].signal) for prosumer in prosumers}
+    for name, agreement in agreements.items():
+        x, x_own = agreement.profile.x, own[name]
+        retail_own_chf, retail_chf = (tariff.cost_chf(profile[:, 0], dt_h) for profile in (x_own, x))
+        bills[name] = Bill(retail_own_chf, retail_chf, compensation_chf(tariff, x, x_own, dt_h))
+    plans = {each.name: each.plan(agreements[each.name].signal) for each in participants}
     flow = grid.flow(np.stack([agreement.profile.x for agreement in agreements.values()]))
-    return DayAhead(scenario, Plan(scenario.axis, agreements, plans), bills, flow, grid.violation(flow))
+    return DayAhead(problem, Plan(problem.axis, agreements, plans), bills, flow, grid.violation(flow))

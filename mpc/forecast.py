@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.arrays import FloatArray
-from core.prices import Tariff
-from core.resources import Outlook
+from core.resources import Load, Pv, Resource
 from core.scenario import Scenario, Site
 
 
 @dataclass(frozen=True)
 class Observed:
-    """Means of the last interval at one prosumer, and its state of charge now (None without a battery)."""
+    """Means of the last interval at one prosumer in all, and its state of charge now (None without a battery)."""
 
     load_kw: float
     load_kvar: float
@@ -33,28 +32,37 @@ def remaining(day: Scenario, step: int, observed: Mapping[str, Observed], slack_
     """
     if not 0 <= step < day.axis.n_steps:
         raise ValueError(f"step {step} is not within the day of {day.axis.n_steps} steps")
-    axis = day.axis.after(step)
+    left = day.after(step)
     return replace(
-        day,
-        axis=axis,
-        slack_voltage_pu=np.full(axis.n_steps, slack_voltage_pu),
-        tariff=Tariff(day.tariff.buy_chf_per_kwh[step:], day.tariff.sell_chf_per_kwh[step:]),
-        sites=tuple(_from_now(site, step, observed[site.prosumer.name]) for site in day.sites),
+        left,
+        slack_voltage_pu=np.full(left.axis.n_steps, slack_voltage_pu),
+        sites=tuple(_from_now(site, observed[site.name]) for site in left.sites),
     )
 
 
-def _from_now(site: Site, step: int, seen: Observed) -> Site:
-    prosumer, outlook = site.prosumer, site.outlook
-    battery = prosumer.battery
-    if battery is not None and seen.soc is not None:
-        soc = min(max(seen.soc, battery.soc_min), battery.soc_max)
-        prosumer = replace(prosumer, battery=replace(battery, soc_initial=soc))
-    ahead = Outlook(
-        load_kw=_persisting(outlook.load_kw[step:], seen.load_kw),
-        load_kvar=_persisting(outlook.load_kvar[step:], seen.load_kvar),
-        pv_available_kw=_persisting(outlook.pv_available_kw[step:], seen.pv_available_kw),
-    )
-    return Site(prosumer, ahead)
+def _from_now(site: Site, seen: Observed) -> Site:
+    expected = site.outlook
+    plants, loads = len(site.each(Pv)), len(site.each(Load))
+
+    def now(resource: Resource) -> Resource:
+        match resource:
+            case Load():
+                return Load(
+                    _persisting(resource.p_kw, seen.load_kw * _share(resource.p_kw, expected.load_kw, loads)),
+                    _persisting(resource.q_kvar, seen.load_kvar * _share(resource.q_kvar, expected.load_kvar, loads)),
+                )
+            case Pv():
+                share = _share(resource.available_kw, expected.pv_available_kw, plants)
+                return replace(resource, available_kw=_persisting(resource.available_kw, seen.pv_available_kw * share))
+        return resource
+
+    resources = {name: now(resource) for name, resource in site.resources.items()}
+    return replace(site, resources=resources).starting_at(seen.soc)
+
+
+def _share(own: FloatArray, total: FloatArray, count: int) -> float:
+    """How much of what was observed in all is due to one of ``count`` resources: its share of the forecast."""
+    return float(own[0] / total[0]) if total[0] else 1 / count
 
 
 def _persisting(forecast: FloatArray, now: float) -> FloatArray:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.arrays import FloatArray
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.plan import Plan
 from core.scenario import Scenario
 from core.time import Clock
@@ -23,6 +23,7 @@ from mpc.day_ahead import Bill, CoordinatedDay, DayAhead, coordinate, uncoordina
 from mpc.forecast import Observed, remaining
 from mpc.grid.rows import GridModel
 from mpc.price import marginal_price_chf_per_kwh, violation_price_chf_per_kwh
+from mpc.prosumer import participants
 from mpc.solvers.quadratic import PIQP
 
 
@@ -158,11 +159,12 @@ def replan(
             what it was.
     """
     ahead, step = now.ahead(), now.step
+    prosumers = participants(ahead, solver)
     if running is None:
-        return Running.of(coordinate(ahead, settings, clock, solver, carry), step)
-    grid = GridModel(ahead, violation_price_chf_per_kwh(settings, ahead.tariff))
+        return Running.of(coordinate(ahead.problem, prosumers, settings, clock, carry), step)
+    grid = GridModel(ahead.problem, violation_price_chf_per_kwh(settings, ahead.tariff))
     planned, warm = running.profiles(step), running.warm_start(step, grid)
-    new = coordinate(ahead, settings, clock, solver, carry, warm)
+    new = coordinate(ahead.problem, prosumers, settings, clock, carry, warm)
     if _no_worse(new, planned, grid):
         return Running.of(new, step)
     return replace(running, computed_for=step, computed=new)
@@ -174,7 +176,8 @@ def replan_uncoordinated(now: Situation, settings: CoordinationConfig, solver: s
     Raises:
         ValueError, KeyError, SolverError, SolverLicenceError: as :func:`replan`.
     """
-    return Running.of(uncoordinated(now.ahead(), settings, solver), now.step)
+    ahead = now.ahead()
+    return Running.of(uncoordinated(ahead.problem, participants(ahead, solver), settings), now.step)
 
 
 def _no_worse(new: CoordinatedDay, planned: FloatArray, grid: GridModel) -> bool:

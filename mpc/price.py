@@ -8,7 +8,7 @@ not depend on ρ. The paper's consumption-dependent tariff (14) is the average p
 import numpy as np
 
 from core.arrays import FloatArray
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.prices import PriceSignal, Tariff
 
 SMALLEST_TARIFF = 0.01

@@ -1,20 +1,20 @@
-"""The prosumer: battery, curtailable PV and load answering a price signal (paper A, eq. 20–22).
+"""The prosumer: its resources answering a price signal (paper A, eq. 20–22).
 
-Per step the prosumer chooses the battery's discharge b (kW), its reactive power β (kvar), the PV output g (kW)
-and, where feed-in earns less than consumption costs, the export e (kW):
+Each resource is a block with variables y_r per step (:mod:`mpc.resources`): a battery its discharge b and reactive
+power β, a PV plant its output g, a load none. Where feed-in earns less than consumption costs, the export e (kW) is
+one more:
 
-    min  Σ_t [½ x_t'H_t x_t + g_t'x_t] + fee + Σ_t (c⁺ − c⁻)_t e_t Δt                (13), (22a)
-    x = (p, q),  p = load_p − b − g,  q = load_q − β                                 (22b)
-    soc_t = soc_{t−1} − b_t Δt/E,  soc_min ≤ soc ≤ soc_max                           (20a, 20b)
-    |b|, |β| ≤ S/√2, or (b, β) in the capability disc                                (20c, 20d)
-    0 ≤ g ≤ g_available,  e ≥ −p,  e ≥ 0                                             (21a)
+    min  Σ_t [½ x_t'H_t x_t + g_t'x_t] + fee + Σ_r cost_r'y_r + Σ_t (c⁺ − c⁻)_t e_t Δt        (13), (22a)
+    x = Σ_r (fixed_r + M_r y_r),   that is  p = load_p − b − g,  q = load_q − β                (22b)
+    rows and bounds of every block                                                             (20, 21)
+    e ≥ −p,  e ≥ 0                                                                             (21a)
 
-With an efficiency η < 1, b = d − c with c, d ≥ 0 and soc_t = soc_{t−1} + (η c_t − d_t/η) Δt/E. A prosumer has only
-the variables that its assets need. The constraints are built once; a new signal changes only the objective.
+The variables of a step stand side by side: what moves the demand, the export, then states such as the state of charge;
+the steps follow one another. The constraints are built once; a new signal changes only the objective.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,156 +22,120 @@ import scipy.sparse as sp
 from core.arrays import FloatArray
 from core.plan import ProsumerPlan
 from core.prices import DemandProfile, PriceSignal, Tariff
-from core.resources import Battery, Capability
-from core.scenario import Site
+from core.scenario import Scenario, Site
+from mpc.resources.block import Block, Row, Variable
+from mpc.resources.matching import block
 from mpc.solvers.quadratic import PIQP, QuadraticProgram, qp_solver
 
-
-class PriceResponsive(Protocol):
-    """Whatever answers a price signal with a demand profile can take part in the coordination."""
-
-    @property
-    def name(self) -> str:
-        """Unique among the participants."""
-        ...
-
-    def respond(self, signal: PriceSignal) -> DemandProfile:
-        """Return the profile of least advertised cost (own costs included), and that cost."""
-        ...
+EXPORT = "export"
 
 
-@dataclass(frozen=True)
-class Variable:
-    """One decision per step: its effect on the demand (∂p, ∂q), on the SoC, and its bounds (scalar or [T])."""
-
-    demand: tuple[float, float]
-    lower: float | FloatArray
-    upper: float | FloatArray
-    soc_per_unit: float = 0.0
-
-
-class Prosumer:
-    """A :class:`PriceResponsive` site with battery, PV and load."""
+class ProsumerProgram:
+    """A :class:`mpc.coordination.participants.Participant`: one quadratic program over all resources of a site."""
 
     def __init__(self, site: Site, tariff: Tariff, dt_h: float, solver: str = PIQP) -> None:
-        self.name = site.prosumer.name
+        self.name = site.name
         self.site = site
-        self.tariff = tariff
-        self.dt_h = dt_h
-        self._x_load = np.column_stack([site.outlook.load_kw, site.outlook.load_kvar])
         self._spread = tariff.export_spread_chf_per_kwh * dt_h
-        self._variables = _variables(site, dt_h, two_prices=bool(np.any(self._spread > 0)))
-        names = list(self._variables)
-        self._m = np.array([self._variables[v].demand for v in names]).reshape(-1, 2).T
+        steps = len(self._spread)
+        self._blocks = {name: block(resource, steps, dt_h) for name, resource in site.resources.items()}
+        self._x_fixed: FloatArray = reduce(np.add, [each.fixed for each in self._blocks.values()])
+        self._variables = _variables(self._blocks, self._spread)
+        self._m = np.array([v.demand for v in self._variables.values()]).reshape(-1, 2).T
         moving = np.flatnonzero(self._m.any(axis=0))
         pairs = [(k, j) for j in moving for k in moving if k <= j]
         self._pairs = tuple(np.array(pairs, int).reshape(-1, 2).T)
-        self._own_c = np.zeros((len(self._x_load), len(names)))
-        if "export" in names:
-            self._own_c[:, names.index("export")] = self._spread
-        self._solver = qp_solver(solver, self._program()) if names else None
+        self._own_c = np.zeros((steps, len(self._variables)))
+        for column, variable in enumerate(self._variables.values()):
+            self._own_c[:, column] = variable.cost_chf
+        self._solver = qp_solver(solver, self._program()) if self._variables else None
 
     def respond(self, signal: PriceSignal) -> DemandProfile:
-        """See :class:`PriceResponsive`."""
-        x = self._demand(self._decide(signal))
-        return DemandProfile(x, signal.cost_chf(x) + self._export_loss_chf(x))
-
-    def plan(self, signal: PriceSignal) -> ProsumerPlan:
-        """The own decisions behind :meth:`respond`; they never leave the prosumer."""
+        """See :class:`mpc.coordination.participants.Participant`."""
         y = self._decide(signal)
         x = self._demand(y)
-        of = dict(zip(self._variables, y.T, strict=True))
-        zero = np.zeros(len(x))
-        charge, discharge = of.get("charge", zero), of.get("discharge", zero)
-        return ProsumerPlan(
-            p_kw=x[:, 0], q_kvar=x[:, 1],
-            battery_kw=discharge - charge,
-            battery_kvar=of.get("reactive", zero),
-            pv_kw=of.get("pv", zero),
-            pv_available_kw=self.site.outlook.pv_available_kw,
-            load_kw=self.site.outlook.load_kw, load_kvar=self.site.outlook.load_kvar,
-            soc=of.get("soc"),
-            simultaneous_kw=float(np.minimum(charge, discharge).max()) if "charge" in of else 0.0,
-        )  # fmt: skip
+        return DemandProfile(x, signal.cost_chf(x) + self._own_cost_chf(x, y))
 
-    def retail_cost_chf(self, x: FloatArray) -> float:
-        """Cost of the profile x [T, 2] under the tariff alone."""
-        return self.tariff.cost_chf(x[:, 0], self.dt_h)
-
-    def retail_signal(self) -> PriceSignal:
-        """The tariff as a price signal: what the prosumer faces without coordination."""
-        g = np.column_stack([self.tariff.buy_chf_per_kwh * self.dt_h, np.zeros(len(self._x_load))])
-        return PriceSignal(np.zeros((len(g), 2, 2)), g, 0.0)
+    def plan(self, signal: PriceSignal) -> ProsumerPlan:
+        """See :class:`mpc.coordination.participants.Participant`."""
+        y = self._decide(signal)
+        x, values = self._demand(y), dict(zip(self._variables, y.T, strict=True))
+        plans = {
+            name: each.plan({own: values[_joined(name, own)] for own in each.variables})
+            for name, each in self._blocks.items()
+        }
+        return ProsumerPlan(x[:, 0], x[:, 1], plans)
 
     def _decide(self, signal: PriceSignal) -> FloatArray:
         """Minimiser y [T, variables]."""
         if self._solver is None:
-            return np.zeros((len(self._x_load), 0))
+            return np.zeros((len(self._x_fixed), 0))
         hm = signal.h @ self._m
         p_blocks = self._m.T @ hm
-        c = signal.gradient(self._x_load) @ self._m + self._own_c
+        c = signal.gradient(self._x_fixed) @ self._m + self._own_c
         return self._solver.solve(p_blocks[:, *self._pairs].ravel(), c.ravel()).reshape(c.shape)
 
     def _demand(self, y: FloatArray) -> FloatArray:
-        return np.asarray(self._x_load + y @ self._m.T)
-
-    def _export_loss_chf(self, x: FloatArray) -> float:
-        return float(self._spread @ np.maximum(-x[:, 0], 0))
+        return np.asarray(self._x_fixed + y @ self._m.T)
 
     def _program(self) -> QuadraticProgram:
-        """Constraints with the variables of a step side by side, steps one after the other."""
-        steps, names = len(self._x_load), list(self._variables)
-        each_step, column = sp.identity(steps, format="csc"), sp.identity(len(names), format="csr")
-        unit = {name: column[k] for k, name in enumerate(names)}
-        a, b = sp.csc_matrix((0, steps * len(names))), np.zeros(0)
-        rows, h = [sp.csc_matrix((0, steps * len(names)))], [np.zeros(0)]
-        battery = self.site.prosumer.battery
-        if battery is not None:
-            change = sp.csr_matrix([[self._variables[name].soc_per_unit for name in names]])
-            a = sp.kron(each_step, unit["soc"] - change) - sp.kron(sp.eye(steps, k=-1), unit["soc"])
-            b = np.zeros(steps)
-            b[0] = battery.soc_initial
-            if battery.capability is Capability.DISC:
-                normals, offset = battery.disc_halfplanes()
-                p_part = unit["discharge"] - unit["charge"] if "charge" in unit else unit["discharge"]
-                disc = sp.csr_matrix(normals[:, :1]) @ p_part + sp.csr_matrix(normals[:, 1:]) @ unit["reactive"]
-                rows.append(sp.kron(each_step, disc))
-                h.append(np.full(steps * len(normals), offset))
-        if "export" in unit:
-            rows.append(sp.kron(each_step, -unit["export"] - sp.csr_matrix(self._m[:1])))
-            h.append(self._x_load[:, 0])
-        pattern = sp.csc_matrix((np.ones(len(self._pairs[0])), self._pairs), shape=(len(names), len(names)))
+        steps, count = self._own_c.shape
+        equalities = [[_renamed(row, name) for row in each.equalities] for name, each in self._blocks.items()]
+        inequalities = [[_renamed(row, name) for row in each.inequalities] for name, each in self._blocks.items()]
+        if EXPORT in self._variables:
+            beyond = dict(zip(self._variables, -self._m[0], strict=True)) | {EXPORT: -1.0}
+            inequalities.append([Row(beyond, self._x_fixed[:, 0])])
+        pattern = sp.csc_matrix((np.ones(len(self._pairs[0])), self._pairs), shape=(count, count))
         bounds = [
             np.column_stack([np.broadcast_to(getattr(v, side), steps) for v in self._variables.values()]).ravel()
             for side in ("lower", "upper")
         ]
         return QuadraticProgram(
-            sp.kron(each_step, pattern, format="csc"),
-            a.tocsc(), b, sp.vstack(rows, format="csc"), np.concatenate(h), *bounds,
+            sp.kron(sp.identity(steps), pattern, format="csc"),
+            *self._stacked(equalities), *self._stacked(inequalities), *bounds,
         )  # fmt: skip
 
+    def _stacked(self, groups: Sequence[Sequence[Row]]) -> tuple[sp.csc_matrix, FloatArray]:
+        """Matrix and bounds of rows: one group after the other, within a group all rows of a step side by side."""
+        steps, count = self._own_c.shape
+        each_step, step_before = sp.identity(steps, format="csc"), sp.eye(steps, k=-1)
+        matrices, bounds = [sp.csc_matrix((0, steps * count))], [np.zeros(0)]
+        for rows in filter(None, groups):
+            now, before = (
+                sp.csr_matrix([[part.get(name, 0.0) for name in self._variables] for part in parts])
+                for parts in ([row.now for row in rows], [row.before for row in rows])
+            )
+            rows_now = sp.kron(each_step, now)
+            matrices.append(rows_now + sp.kron(step_before, before) if before.nnz else rows_now)
+            bounds.append(np.column_stack([np.broadcast_to(row.bound, steps) for row in rows]).ravel())
+        return sp.vstack(matrices, format="csc"), np.concatenate(bounds)
 
-def _variables(site: Site, dt_h: float, two_prices: bool) -> dict[str, Variable]:
-    variables: dict[str, Variable] = {}
-    battery, steps = site.prosumer.battery, len(site.outlook.load_kw)
-    if battery is not None:
-        box, eta, per_kw = battery.power_box_kw, battery.efficiency, dt_h / battery.energy_kwh
-        lossless = eta == 1.0
-        if not lossless:
-            variables["charge"] = Variable((1, 0), 0, box, eta * per_kw)
-        variables["discharge"] = Variable((-1, 0), -box if lossless else 0, box, -per_kw / eta)
-        variables["reactive"] = Variable((0, -1), -box, box)
-    if site.prosumer.pv is not None:
-        variables["pv"] = Variable((-1, 0), 0, site.outlook.pv_available_kw)
-    if two_prices:
-        variables["export"] = Variable((0, 0), 0, np.inf)
-    if battery is not None:
-        variables["soc"] = Variable((0, 0), _soc_floor(battery, steps), battery.soc_max)
-    return variables
+    def _own_cost_chf(self, x: FloatArray, y: FloatArray) -> float:
+        """Own costs of the resources, and what is lost on exported energy."""
+        owned = [name != EXPORT for name in self._variables]
+        lost_chf = float(self._spread @ np.maximum(-x[:, 0], 0))
+        return float(np.sum(self._own_c[:, owned] * y[:, owned])) + lost_chf
 
 
-def _soc_floor(battery: Battery, steps: int) -> FloatArray:
-    floor = np.full(steps, battery.soc_min)
-    if battery.soc_final_min is not None:
-        floor[-1] = max(battery.soc_min, battery.soc_final_min)
-    return floor
+def participants(scenario: Scenario, solver: str = PIQP) -> list[ProsumerProgram]:
+    """The prosumers of a scenario, for those who own all of it."""
+    return [ProsumerProgram(site, scenario.tariff, scenario.axis.dt_h, solver) for site in scenario.sites]
+
+
+def _variables(blocks: Mapping[str, Block], spread_chf: FloatArray) -> dict[str, Variable]:
+    """What moves the demand, then the export where it loses ``spread_chf`` per kW in any step, then states."""
+    owned = {_joined(name, own): variable for name, each in blocks.items() for own, variable in each.variables.items()}
+    moving = {name: variable for name, variable in owned.items() if any(variable.demand)}
+    export = {EXPORT: Variable((0, 0), 0, np.inf, spread_chf)} if np.any(spread_chf > 0) else {}
+    return {**moving, **export, **owned}
+
+
+def _joined(resource: str, own: str) -> str:
+    """Name of a resource's variable in the program."""
+    return f"{resource}.{own}"
+
+
+def _renamed(row: Row, resource: str) -> Row:
+    """A row of a block over the variables of the program."""
+    now, before = ({_joined(resource, own): value for own, value in part.items()} for part in (row.now, row.before))
+    return Row(now, row.bound, before)

@@ -14,8 +14,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from core.arrays import FloatArray
-from core.errors import SolverError
-from core.resources import Battery, Capability
+from core.errors import Fault, InputError, SolverError
+from core.resources import Battery, Capability, Load, Pv
 from core.scenario import Scenario, Site
 from mpc.grid.power_flow import Flow
 from mpc.grid.rows import GridModel, Rows, Violation, by_step
@@ -48,7 +48,11 @@ class AcOptimum(Optimum):
 
 
 class CentralisedProblem:
-    """All prosumers and the grid in one program."""
+    """All prosumers and the grid in one program.
+
+    Raises:
+        InputError: a site has a resource that is not written down here.
+    """
 
     def __init__(self, scenario: Scenario, solver: str = "clarabel") -> None:
         self.scenario = scenario
@@ -113,12 +117,19 @@ class CentralisedProblem:
     def _profile(self, site: Site) -> tuple[cp.Expression, cp.Expression]:
         """Demand (p, q) of a site, each [T]; its constraints are collected on the way."""
         steps = self.scenario.axis.n_steps
-        p, q = cp.Constant(site.outlook.load_kw), cp.Constant(site.outlook.load_kvar)
-        if site.prosumer.pv is not None:
-            p = p - cp.Variable(steps, bounds=[0, site.outlook.pv_available_kw])
-        if site.prosumer.battery is not None:
-            b, beta = self._battery(site.prosumer.battery)
-            p, q = p - b, q - beta
+        p, q = cp.Constant(np.zeros(steps)), cp.Constant(np.zeros(steps))
+        for name, resource in site.resources.items():
+            match resource:
+                case Load():
+                    p, q = p + resource.p_kw, q + resource.q_kvar
+                case Pv():
+                    p = p - cp.Variable(steps, bounds=[0, resource.available_kw])
+                case Battery():
+                    b, beta = self._battery(resource)
+                    p, q = p - b, q - beta
+                case _:
+                    known = "battery, pv or load: the reference knows no other resource"
+                    raise InputError([Fault(site.name, name, type(resource).__name__, known)])
         return p, q
 
     def _battery(self, battery: Battery) -> tuple[cp.Expression, cp.Expression]:

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from benchmarks.cases import coordinate, scenario
 from benchmarks.figures.style import AFTER, BEFORE, BLUE, ORANGE, clock, edges, held, limit, panels
 from controller.report.primitives.style import COLOURS, GRID, INK
-from core.config import CoordinationConfig
-from mpc import day_ahead
+from core.config_coordination import CoordinationConfig
 from mpc.day_ahead import CoordinatedDay, DayAhead
 from mpc.price import average_price_chf_per_kwh, marginal_price_chf_per_kwh
+from tests.support.coordination import uncoordinated
 
 LAST = "N9"
 
@@ -19,7 +19,7 @@ LAST = "N9"
 @cache
 def both() -> tuple[DayAhead, CoordinatedDay]:
     """The default scenario without and with coordination."""
-    return day_ahead.uncoordinated(scenario(), CoordinationConfig()), coordinate(scenario())
+    return uncoordinated(scenario(), CoordinationConfig()), coordinate(scenario())
 
 
 def voltages() -> Figure:
@@ -56,7 +56,7 @@ def prosumer() -> Figure:
         axes[2].plot(edges(case.axis)[1:], plan.soc, linewidth=1.2, **look)
     axes[0].set(ylabel="kW", title=f"PV of {LAST}")
     axes[0].legend(loc="upper right")
-    battery = next(site.prosumer.battery for site in case.sites if site.prosumer.name == LAST)
+    battery = next(site.battery for site in case.sites if site.name == LAST)
     assert battery is not None
     limit(axes[1], -battery.power_box_kw, battery.power_box_kw)
     axes[1].set(ylabel="kW", title="Battery, discharge positive")

@@ -10,10 +10,10 @@ from benchmarks.cases import coordinate, grid_of, scenario
 from benchmarks.figures.style import BLUE, GREEN, ORANGE, clock, held, limit, panels
 from controller.report.primitives.style import INK, LIMIT, QUIET
 from core.arrays import FloatArray
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.scenario import Scenario
-from mpc import day_ahead
 from mpc.grid.rows import DIRECTIONS, INSIDE_DISC
+from tests.support.coordination import uncoordinated
 from tests.support.synthetic import random_demand
 
 I_MAX_A = 16.0
@@ -63,7 +63,7 @@ def power_flow() -> Figure:
 def current_polygon() -> Figure:
     """The current of the first line through the day, without and with coordination, in disc and polygon."""
     case = with_rated_line(scenario())
-    selfish, agreed = day_ahead.uncoordinated(case, CoordinationConfig()), coordinate(case)
+    selfish, agreed = uncoordinated(case, CoordinationConfig()), coordinate(case)
     figure, (whole, detail) = panels(1, 2, 3.0)
     angles = np.pi * (np.arange(16) + 0.5) / 8
     corners = I_MAX_A * np.column_stack([np.cos(angles), np.sin(angles)])

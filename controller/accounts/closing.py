@@ -106,7 +106,7 @@ def _accounts(folder: Path, ended: Ended, recording: Recording, forecast: Scenar
     )
     realised = load_scenario(config, ended.config_path, "realised")
     hindsight, foresight = (own_optimum(scenario, recorded, config) for scenario in (realised, forecast))
-    write_table(folder / HINDSIGHT, plan_frame(hindsight))
+    write_table(folder / HINDSIGHT, plan_frame(hindsight.day))
     planned_kw = recording.plan["p_kw"].loc[pd.DatetimeIndex(foresight.scenario.axis.times).tz_convert("UTC")]
     return settle(recorded, hindsight, foresight, planned_kw, float(forecast.tariff.buy_chf_per_kwh.mean()))
 
@@ -138,7 +138,7 @@ def _events(recording: Recording, forecast: Scenario, config: Config) -> tuple[E
 
 
 def _bands(recording: Recording, forecast: Scenario) -> dict[str, SocBand]:
-    batteries = {s.prosumer.name: s.prosumer.battery for s in forecast.sites if s.prosumer.battery is not None}
+    batteries = {site.name: site.battery for site in forecast.sites if site.battery is not None}
     return {name: _band(recording.realtime["soc"][name], battery) for name, battery in batteries.items()}
 
 

@@ -20,10 +20,11 @@ import pandas as pd
 from controller.accounts.span import Span
 from core.config import Config
 from core.prices import Tariff
-from core.resources import Battery, Outlook
+from core.resources import Battery
 from core.scenario import Scenario, Site
 from mpc import day_ahead
 from mpc.day_ahead import DayAhead
+from mpc.prosumer import participants
 
 
 @dataclass(frozen=True)
@@ -74,20 +75,33 @@ class Account:
     own_stored_chf: float
 
 
-def own_optimum(scenario: Scenario, recorded: Recorded, config: Config) -> DayAhead:
+@dataclass(frozen=True)
+class OwnOptimum:
+    """Everybody's selfish optimum of a scenario."""
+
+    scenario: Scenario
+    day: DayAhead
+
+
+def own_optimum(scenario: Scenario, recorded: Recorded, config: Config) -> OwnOptimum:
     """Everybody's selfish optimum from the begin of the run to the end of the day.
 
     Raises:
         SolverError, SolverLicenceError: a prosumer's solver gave no answer.
     """
     first, _ = recorded.span.steps(scenario.axis)
-    return day_ahead.uncoordinated(
-        _rest_of(scenario, first, recorded.soc.iloc[0]), config.coordination, config.solver.prosumer
-    )
+    left, soc = scenario.after(first), recorded.soc.iloc[0]
+    rest = replace(left, sites=tuple(site.starting_at(soc.get(site.name)) for site in left.sites))
+    prosumers = participants(rest, config.solver.prosumer)
+    return OwnOptimum(rest, day_ahead.uncoordinated(rest.problem, prosumers, config.coordination))
 
 
 def settle(
-    recorded: Recorded, hindsight: DayAhead, foresight: DayAhead, planned_kw: pd.DataFrame, stored_chf_per_kwh: float
+    recorded: Recorded,
+    hindsight: OwnOptimum,
+    foresight: OwnOptimum,
+    planned_kw: pd.DataFrame,
+    stored_chf_per_kwh: float,
 ) -> dict[str, Account]:
     """The account of every prosumer.
 
@@ -98,7 +112,7 @@ def settle(
     """
     known = (recorded, hindsight, foresight)
     return {
-        site.prosumer.name: _account(site, *known, planned_kw[site.prosumer.name], stored_chf_per_kwh)
+        site.name: _account(site, *known, planned_kw[site.name], stored_chf_per_kwh)
         for site in hindsight.scenario.sites
     }
 
@@ -106,15 +120,15 @@ def settle(
 def _account(
     site: Site,
     recorded: Recorded,
-    hindsight: DayAhead,
-    foresight: DayAhead,
+    hindsight: OwnOptimum,
+    foresight: OwnOptimum,
     planned_kw: pd.Series,
     stored_chf_per_kwh: float,
 ) -> Account:
-    name, battery, span = site.prosumer.name, site.prosumer.battery, recorded.span
+    name, battery, span = site.name, site.battery, recorded.span
     axis, tariff = hindsight.scenario.axis, hindsight.scenario.tariff
     steps = slice(*span.steps(axis))
-    of_run, own, expected = _part(tariff, steps), hindsight.plan.prosumers[name], foresight.plan.prosumers[name]
+    of_run, own, expected = _part(tariff, steps), hindsight.day.plan.prosumers[name], foresight.day.plan.prosumers[name]
     own_chf, expected_chf, planned_chf = (
         of_run.cost_chf(p_kw[steps], axis.dt_h) for p_kw in (own.p_kw, expected.p_kw, planned_kw.to_numpy())
     )
@@ -139,25 +153,6 @@ def _account(
         stored_chf=stored_chf_per_kwh * _stored_kwh(battery, soc_final),
         own_stored_chf=stored_chf_per_kwh * _stored_kwh(battery, own_soc_final),
     )
-
-
-def _rest_of(scenario: Scenario, first: int, soc: pd.Series) -> Scenario:
-    """The day from step ``first`` on."""
-    return replace(
-        scenario,
-        axis=scenario.axis.after(first),
-        slack_voltage_pu=scenario.slack_voltage_pu[first:],
-        tariff=_part(scenario.tariff, slice(first, None)),
-        sites=tuple(_from(site, first, soc) for site in scenario.sites),
-    )
-
-
-def _from(site: Site, first: int, soc: pd.Series) -> Site:
-    prosumer, outlook = site.prosumer, site.outlook
-    if (battery := prosumer.battery) is not None:
-        begins = float(np.clip(soc[prosumer.name], battery.soc_min, battery.soc_max))
-        prosumer = replace(prosumer, battery=replace(battery, soc_initial=begins))
-    return Site(prosumer, Outlook(*(series[first:] for series in vars(outlook).values())))
 
 
 def _part(tariff: Tariff, steps: slice | np.ndarray) -> Tariff:

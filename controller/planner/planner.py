@@ -28,13 +28,14 @@ from struct import Struct
 from typing import Any, Self
 
 from controller.planner.answer import Answer
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.errors import GridlabError, InputError
 from core.scenario import Scenario
 from core.time import Clock
 from mpc.day_ahead import DayAhead, coordinate, uncoordinated
 from mpc.forecast import Observed
 from mpc.intra_day import Running, Situation, replan, replan_uncoordinated
+from mpc.prosumer import participants
 from mpc.solvers.quadratic import PIQP
 from realtime.timing import MPC_BEST_S, MPC_KILL_S
 
@@ -65,9 +66,10 @@ class DayAheadJob:
 
     def run(self, clock: Clock) -> DayAhead:
         """Compute."""
+        problem, prosumers = self.scenario.problem, participants(self.scenario, self.solver)
         if not self.coordinate:
-            return uncoordinated(self.scenario, self.settings, self.solver)
-        return coordinate(self.scenario, self.settings, clock, self.solver)
+            return uncoordinated(problem, prosumers, self.settings)
+        return coordinate(problem, prosumers, self.settings, clock)
 
 
 @dataclass(frozen=True)

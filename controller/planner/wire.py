@@ -17,6 +17,7 @@ from controller.planner.planner import SIZE, DayAheadJob, Job, PlannerError
 from core.arrays import FloatArray
 from core.codec import CodecError, decode, encode
 from core.errors import CoordinationError, Fault, GridlabError, InputError, SolverError, SolverLicenceError
+from core.plan import SERIES, ProsumerPlan
 from mpc.intra_day import Running
 
 KINDS: Mapping[str, type[GridlabError]] = {
@@ -92,7 +93,7 @@ def unpacked(text: bytes, job: Job) -> Answer:
 def _faults(answer: Answer, job: Job) -> Iterator[str]:
     """What keeps an answer from being a plan for the job."""
     day, step = (job.scenario, 0) if isinstance(job, DayAheadJob) else (job.day, job.step)
-    running, names = answer.running, [site.prosumer.name for site in day.sites]
+    running, names = answer.running, [site.name for site in day.sites]
     plan = running.plan
     if answer.made is not None or running.computed is not None:
         yield "more than a plan"
@@ -117,8 +118,16 @@ def _arrays(running: Running, n_steps: int, n_nodes: int) -> Iterator[tuple[str,
         yield f"g of {name}", agreement.signal.g, (n_steps, 2)
         yield f"profile of {name}", agreement.profile.x, (n_steps, 2)
     for name, prosumer in running.plan.prosumers.items():
-        for what, value in vars(prosumer).items():
-            if isinstance(value, np.ndarray):
-                yield f"{what} of {name}", value, (n_steps,)
+        for what, series in _series(prosumer):
+            yield f"{what} of {name}", series, (n_steps,)
     amounts = [tuple(vars(bill).values()) for bill in running.bills.values()]
     yield "bills", np.array(amounts), (len(amounts), 3)
+
+
+def _series(prosumer: ProsumerPlan) -> Iterator[tuple[str, FloatArray]]:
+    """Demand of a prosumer and of its resources, and what else these plan; what is not there has no steps."""
+    yield from (("p_kw", prosumer.p_kw), ("q_kvar", prosumer.q_kvar))
+    for name, plan in prosumer.resources.items():
+        yield from ((f"{name} p_kw", plan.p_kw), (f"{name} q_kvar", plan.q_kvar))
+        series = {**dict.fromkeys(SERIES.get(plan.kind, ()), np.zeros(0)), **plan.series}
+        yield from ((f"{name} {what}", values) for what, values in series.items())

@@ -18,7 +18,7 @@ def summarised(day: DayAhead) -> dict[str, Any]:
     """The keys of summary.json that describe a planned day."""
     outcome, bills = day.outcome if isinstance(day, CoordinatedDay) else None, day.bills
     curtailed = {
-        name: float(np.sum(plan.pv_available_kw - plan.pv_kw)) * day.scenario.axis.dt_h
+        name: float(np.sum(plan.pv_available_kw - plan.pv_kw)) * day.problem.axis.dt_h
         for name, plan in day.plan.prosumers.items()
     }
     return {
@@ -88,8 +88,10 @@ def described(config: Config) -> dict[str, Any]:
 
 
 def write_plan(folder: Path, day: DayAhead, prefix: str = "") -> None:
-    """Write the tables of plan and prices into a run folder."""
+    """Write the tables of plan and prices into a run folder; resources.csv only where plan.csv lacks something."""
     write_table(folder / f"{prefix}plan.csv", tables.plan_frame(day))
+    if len(resources := tables.resources_frame(day)):
+        write_table(folder / f"{prefix}resources.csv", resources)
     write_table(folder / f"{prefix}prices.csv", tables.prices_frame(day))
 
 

@@ -6,20 +6,28 @@ import numpy as np
 import pandas as pd
 
 from core.arrays import FloatArray
+from core.plan import AVAILABLE, BATTERY, LOAD, PV, SOC
 from mpc.coordination.star.outcome import Iteration
 from mpc.day_ahead import DayAhead
 from mpc.price import average_price_chf_per_kwh, marginal_price_chf_per_kwh
 
+PLAN_HOLDS = {
+    BATTERY: ("p_kw", "q_kvar", SOC),
+    PV: ("p_kw", AVAILABLE),
+    LOAD: ("p_kw", "q_kvar"),
+}
+"""What plan.csv has of a resource that is the only one of its kind; of several it has the sums."""
+
 
 def times(day: DayAhead) -> list[str]:
     """Start of each step, ISO 8601 with zone."""
-    return [t.isoformat() for t in day.scenario.axis.times]
+    return [t.isoformat() for t in day.problem.axis.times]
 
 
 def plan_frame(day: DayAhead) -> pd.DataFrame:
     """Plan, tariff and prices of every prosumer; ``soc`` is at the END of the step, empty without a battery."""
     frames = []
-    tariff, dt_h = day.scenario.tariff.buy_chf_per_kwh, day.scenario.axis.dt_h
+    tariff, dt_h = day.problem.tariff.buy_chf_per_kwh, day.problem.axis.dt_h
     for name, plan in day.plan.prosumers.items():
         agreement = day.plan.agreements[name]
         frames.append(
@@ -45,6 +53,21 @@ def plan_frame(day: DayAhead) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def resources_frame(day: DayAhead) -> pd.DataFrame:
+    """What resources do that plan.csv has no column for, in long form; a quantity that is zero all day is left out."""
+    frames = []
+    for prosumer, plan in day.plan.prosumers.items():
+        for name, resource in plan.resources.items():
+            alone = len(plan.of_kind(resource.kind)) == 1
+            held = PLAN_HOLDS.get(resource.kind, ()) if alone else ()
+            for quantity, values in {"p_kw": resource.p_kw, "q_kvar": resource.q_kvar, **resource.series}.items():
+                if quantity not in held and values.any():
+                    rows = {"time": times(day), "prosumer": prosumer, "resource": name, "quantity": quantity}
+                    frames.append(pd.DataFrame({**rows, "value": values}))
+    columns = ["time", "prosumer", "resource", "quantity", "value"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
 def prices_frame(day: DayAhead) -> pd.DataFrame:
     """Coefficients of every price signal: H in CHF/kW², g in CHF/kW."""
     frames = [
@@ -66,13 +89,13 @@ def prices_frame(day: DayAhead) -> pd.DataFrame:
 
 def nodes_frame(day: DayAhead) -> pd.DataFrame:
     """Voltage magnitude (p.u.) of every node, the slack included."""
-    v_pu = np.column_stack([day.scenario.slack_voltage_pu, np.abs(day.flow.v)])
-    return _long(day, "node", day.scenario.network.nodes, "v_pu", v_pu)
+    v_pu = np.column_stack([day.problem.slack_voltage_pu, np.abs(day.flow.v)])
+    return _long(day, "node", day.problem.network.nodes, "v_pu", v_pu)
 
 
 def lines_frame(day: DayAhead) -> pd.DataFrame:
     """Current magnitude (A) at the from-end of every line."""
-    names = tuple(line.name for line in day.scenario.network.lines)
+    names = tuple(line.name for line in day.problem.network.lines)
     return _long(day, "line", names, "i_a", np.abs(day.flow.i))
 
 

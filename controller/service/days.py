@@ -110,7 +110,7 @@ class DayLoader:
         config = self._config if data_of == day else _dated(self._config, data_of)
         forecast = load_scenario(_on(config, day, config.horizon.step_min), self._path)
         realised = load_scenario(_on(config, day, step_min=1), self._path, "realised")
-        return Day(day, data_of, forecast, {site.prosumer.name: site.outlook for site in realised.sites})
+        return Day(day, data_of, forecast, {site.name: site.outlook for site in realised.sites})
 
     def _instead(self, day: LocalDate, error: InputError) -> Loaded:
         """Another day's data for ``day``, whose own have the faults of ``error``."""

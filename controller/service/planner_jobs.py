@@ -43,7 +43,7 @@ class PlannerJobs:
 
     def day_ahead(self, day: Day, soc: Mapping[str, float], margin: Margin) -> DayAheadJob:
         """Plan a whole day from ``soc``, by prosumer; who has no entry starts as the configuration says."""
-        sites = tuple(_starting_at(site, soc) for site in day.forecast.sites)
+        sites = tuple(site.starting_at(soc.get(site.name)) for site in day.forecast.sites)
         scenario = self._narrowed(replace(day.forecast, sites=sites), margin)
         return DayAheadJob(scenario, self.config.coordination, self.config.solver.prosumer, self.coordinate)
 
@@ -51,7 +51,7 @@ class PlannerJobs:
         """Plan the rest of a day; who was not seen yet is expected to be as forecast."""
         day, means, ruling, step = known.day, known.means, known.ruling, known.day.step_of(known.at)
         seen, slack_v_pu = (means.observed, means.slack_voltage_pu) if means else ({}, None)
-        sites = {site.prosumer.name: site for site in day.forecast.sites}
+        sites = {site.name: site for site in day.forecast.sites}
         observed = {name: seen.get(name) or _expected(site, step) for name, site in sites.items()}
         return ReplanJob(
             day=self._narrowed(day.forecast, margin),
@@ -72,27 +72,13 @@ class PlannerJobs:
 
 def _without_reserve(site: Site) -> Site:
     """What the 30 s layer keeps free of a battery must not be planned with."""
-    battery = site.prosumer.battery
-    if battery is None:
-        return site
-    low, high = usable_band(battery, SOC_RESERVE)
-    final = None if battery.soc_final_min is None else min(battery.soc_final_min, high)
-    begins = min(max(battery.soc_initial, low), high)
-    narrowed = replace(battery, soc_min=low, soc_max=high, soc_final_min=final, soc_initial=begins)
-    return replace(site, prosumer=replace(site.prosumer, battery=narrowed))
-
-
-def _starting_at(site: Site, soc: Mapping[str, float]) -> Site:
-    battery, name = site.prosumer.battery, site.prosumer.name
-    if battery is None or name not in soc:
-        return site
-    begins = min(max(soc[name], battery.soc_min), battery.soc_max)
-    return replace(site, prosumer=replace(site.prosumer, battery=replace(battery, soc_initial=begins)))
+    battery = site.battery
+    return site if battery is None else site.with_battery(battery.within(*usable_band(battery, SOC_RESERVE)))
 
 
 def _expected(site: Site, step: int) -> Observed:
     """The forecast of one step, and the state of charge with which the day begins."""
-    outlook, battery = site.outlook, site.prosumer.battery
+    outlook, battery = site.outlook, site.battery
     return Observed(
         float(outlook.load_kw[step]),
         float(outlook.load_kvar[step]),

@@ -15,6 +15,7 @@ from mpc import day_ahead
 from mpc.coordination import rounds
 from mpc.coordination.star.observing import Observer, observed
 from mpc.day_ahead import DayAhead
+from mpc.prosumer import participants
 
 
 def plan(
@@ -33,12 +34,13 @@ def plan(
     """
     scenario = load_scenario(config, config_path)
     began_s = clock.monotonic_s()
-    baseline = day_ahead.uncoordinated(scenario, config.coordination, config.solver.prosumer)
+    problem, solver = scenario.problem, config.solver.prosumer
+    baseline = day_ahead.uncoordinated(problem, participants(scenario, solver), config.coordination)
     day: DayAhead = baseline
     if coordinate:
         began_s = clock.monotonic_s()
         carry = rounds.run if observer is None else observed(rounds.run, observer)
-        day = day_ahead.coordinate(scenario, config.coordination, clock, config.solver.prosumer, carry)
+        day = day_ahead.coordinate(problem, participants(scenario, solver), config.coordination, clock, carry)
     wall_s = round(clock.monotonic_s() - began_s, 4)
     origin = _origin(config, config_path, clock)
     summary = {**origin, "wall_s": wall_s, **summarised(day), "scenario": described(config)}

@@ -24,7 +24,7 @@ from mpc.coordination.star.penalty import natural_penalty
 from mpc.day_ahead import CoordinatedDay
 from mpc.grid.rows import GridModel
 from mpc.price import violation_price_chf_per_kwh
-from mpc.prosumer import Prosumer
+from mpc.prosumer import participants
 
 Advance = Callable[[float], None]
 Study = Callable[[Config, Path, Path, Clock, Advance], None]
@@ -50,7 +50,8 @@ def rho(config: Config, config_path: Path, folder: Path, clock: Clock, advance: 
                 "max_iterations": PAPER_ITERATIONS,
             }
         )
-        last = day_ahead.coordinate(scenario, settings, clock, config.solver.prosumer).outcome.iterations[-1]
+        prosumers = participants(scenario, config.solver.prosumer)
+        last = day_ahead.coordinate(scenario.problem, prosumers, settings, clock).outcome.iterations[-1]
         rows.append(
             {
                 "splitting": splitting,
@@ -73,16 +74,16 @@ def price_response(config: Config, config_path: Path, folder: Path, clock: Clock
     natural = _natural_penalty(config, scenario)
     agreed = {
         splitting: day_ahead.coordinate(
-            scenario,
+            scenario.problem,
+            participants(scenario, config.solver.prosumer),
             config.coordination.model_copy(update={"splitting": splitting}),
             clock,
-            config.solver.prosumer,
         )
         for splitting in SplittingName
     }
     rows = []
     for share, splitting, rho_rel in _grid(RESPONSE_RANGE):
-        cost, violation = _respond(config, agreed[splitting], float(rho_rel * natural))
+        cost, violation = _respond(config, scenario, agreed[splitting], float(rho_rel * natural))
         reference = sum(bill.coordinated_chf for bill in agreed[splitting].bills.values())
         rows.append(
             {
@@ -107,22 +108,22 @@ def _grid(values: np.ndarray) -> Iterator[tuple[float, SplittingName, float]]:
 
 
 def _natural_penalty(config: Config, scenario: Scenario) -> float:
-    baseline = day_ahead.uncoordinated(scenario, config.coordination, config.solver.prosumer)
+    prosumers = participants(scenario, config.solver.prosumer)
+    baseline = day_ahead.uncoordinated(scenario.problem, prosumers, config.coordination)
     x = np.stack([agreement.profile.x for agreement in baseline.plan.agreements.values()])
     return natural_penalty(scenario.tariff.buy_chf_per_kwh * scenario.axis.dt_h, x)
 
 
-def _respond(config: Config, day: CoordinatedDay, rho: float) -> tuple[float, float]:
+def _respond(config: Config, scenario: Scenario, day: CoordinatedDay, rho: float) -> tuple[float, float]:
     """Retail cost and worst AC violation (comparable p.u.) of the answers to the agreed signals under ``rho``."""
-    scenario = day.scenario
-    splitting = day.outcome.splitting.with_rho(rho)
-    prosumers = [Prosumer(s, scenario.tariff, scenario.axis.dt_h, config.solver.prosumer) for s in scenario.sites]
-    x = []
-    for prosumer, signal in zip(prosumers, splitting.signals(), strict=True):
-        retail = prosumer.retail_signal()
-        x.append(prosumer.respond(PriceSignal(signal.h, retail.g + signal.g, signal.fee_chf)).x)
-    grid = GridModel(scenario, violation_price_chf_per_kwh(config.coordination, scenario.tariff))
-    cost = sum(prosumer.retail_cost_chf(profile) for prosumer, profile in zip(prosumers, x, strict=True))
+    tariff, dt_h = scenario.tariff, scenario.axis.dt_h
+    splitting, retail = day.outcome.splitting.with_rho(rho), tariff.signal(dt_h)
+    x = [
+        prosumer.respond(PriceSignal(signal.h, retail.g + signal.g, signal.fee_chf)).x
+        for prosumer, signal in zip(participants(scenario, config.solver.prosumer), splitting.signals(), strict=True)
+    ]
+    grid = GridModel(scenario.problem, violation_price_chf_per_kwh(config.coordination, tariff))
+    cost = sum(tariff.cost_chf(profile[:, 0], dt_h) for profile in x)
     return cost, grid.violation(grid.flow(np.stack(x))).worst_pu
 
 

@@ -1,10 +1,32 @@
-"""The node of a participant that answers prices: all that a coordination by prices asks of a prosumer."""
+"""Participants of a coordination by prices, and the node through which one is asked."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
+from core.plan import ProsumerPlan
 from core.prices import DemandProfile, PriceSignal
 from mpc.coordination.nodes import Message
-from mpc.prosumer import PriceResponsive
+
+
+class PriceResponsive(Protocol):
+    """Whatever answers a price signal with a demand profile can take part in a coordination."""
+
+    @property
+    def name(self) -> str:
+        """Unique among the participants."""
+        ...
+
+    def respond(self, signal: PriceSignal) -> DemandProfile:
+        """Return the profile of least advertised cost (own costs included), and that cost."""
+        ...
+
+
+class Participant(PriceResponsive, Protocol):
+    """A participant whose owner learns more than the answer."""
+
+    def plan(self, signal: PriceSignal) -> ProsumerPlan:
+        """Return the own decisions behind :meth:`respond`. They are for the owner alone: no message carries them."""
+        ...
 
 
 class ProsumerNode:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from core.arrays import FloatArray
-from core.scenario import Scenario
+from core.problem import Problem
 from mpc.grid.power_flow import ComplexArray, Flow, PowerFlow, Sensitivities
 
 PU_PER_RATING = 0.1
@@ -97,14 +97,14 @@ class Violation:
 class GridModel:
     """What the grid operator knows: network, limits, slack voltage, and where the prosumers are."""
 
-    def __init__(self, scenario: Scenario, violation_price_chf_per_kwh: float) -> None:
-        network, limits = scenario.network, scenario.limits
+    def __init__(self, problem: Problem, violation_price_chf_per_kwh: float) -> None:
+        network, limits = problem.network, problem.limits
         n_nodes = len(network.nodes) - 1
-        at = np.array([network.index(site.prosumer.node) - 1 for site in scenario.sites])
+        at = np.array([network.index(node) - 1 for node in problem.nodes.values()])
         limited = [(k, line.i_max_a) for k, line in enumerate(network.lines) if line.i_max_a is not None]
-        self.scenario = scenario
+        self.problem = problem
         self.power_flow = PowerFlow(network)
-        self._price_cap = violation_price_chf_per_kwh * scenario.axis.dt_h
+        self._price_cap = violation_price_chf_per_kwh * problem.axis.dt_h
         self._nodes, self._column = np.unique(at, return_inverse=True)
         self._incidence = np.eye(n_nodes)[at]
         self._limited = np.array([k for k, _ in limited], int)
@@ -114,14 +114,14 @@ class GridModel:
         per_kva = np.full(2, PU_PER_RATING / limits.slack_s_max_kva)
         self._per_unit = np.concatenate([np.ones(n_nodes), per_kva, PU_PER_RATING / i_max])
         bounds = np.concatenate([[limits.slack_p_max_kw, limits.slack_q_max_kvar], INSIDE_DISC * i_max])
-        self._v_max_pu = np.full(n_nodes, limits.v_max_pu) - scenario.margin_pu
-        self._v_min_pu = np.full(n_nodes, limits.v_min_pu) + scenario.margin_pu
+        self._v_max_pu = np.full(n_nodes, limits.v_max_pu) - problem.margin_pu
+        self._v_min_pu = np.full(n_nodes, limits.v_min_pu) + problem.margin_pu
         self._upper_pu = np.concatenate([self._v_max_pu, bounds]) * self._per_unit
         self._lower_pu = np.concatenate([self._v_min_pu, -bounds]) * self._per_unit
 
     def flow(self, x: FloatArray) -> Flow:
         """AC power flow of the profiles x [N, T, 2]."""
-        return self.power_flow.solve(self._injections(x), self.scenario.slack_voltage_pu)
+        return self.power_flow.solve(self._injections(x), self.problem.slack_voltage_pu)
 
     def linearise(self, x: FloatArray) -> Rows:
         """Rows around the power flow of x; in steps where that has collapsed, around a part of x that has not."""
@@ -151,7 +151,7 @@ class GridModel:
 
     def violation(self, flow: Flow) -> Violation:
         """Worst violation of each kind of limit."""
-        limits, v, slack = self.scenario.limits, np.abs(flow.v), flow.s_slack
+        limits, v, slack = self.problem.limits, np.abs(flow.v), flow.s_slack
         v_pu = np.maximum(self._v_min_pu - v, v - self._v_max_pu).max()
         slack_p_kw = (np.abs(slack.real) - limits.slack_p_max_kw).max()
         slack_q_kvar = (np.abs(slack.imag) - limits.slack_q_max_kvar).max()

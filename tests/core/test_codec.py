@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from core.arrays import FloatArray
 from core.codec import CodecError, decode, encode
-from core.plan import Agreement, Plan, ProsumerPlan
+from core.plan import BATTERY, SOC, Agreement, Plan, ProsumerPlan, ResourcePlan
 from core.prices import DemandProfile, PriceSignal
 from core.time import TimeAxis
 from mpc.margin import Margin
@@ -79,19 +79,22 @@ def test_a_margin_that_learned_nothing_keeps_its_nodes() -> None:
 
 def test_a_plan_comes_back_exactly() -> None:
     axis = TimeAxis(datetime(2018, 6, 20, 22, tzinfo=UTC), 10, 3, "Europe/Zurich")
-    numbers = np.random.default_rng(1).normal(size=(9, 3))
+    p_kw, q_kvar, soc = np.random.default_rng(1).normal(size=(3, 3))
+    battery = ResourcePlan(BATTERY, -p_kw, -q_kvar, {SOC: soc}, unphysical_kw=1e-300)
     signal = PriceSignal(np.ones((3, 2, 2)) / 3, np.full((3, 2), np.pi), fee_chf=-0.1)
     plan = Plan(
         axis,
         {"N3": Agreement(signal, DemandProfile(np.zeros((3, 2)), 1e-300))},
-        {"N3": ProsumerPlan(*numbers, simultaneous_kw=0.0), "N4": ProsumerPlan(*numbers[:8], None, 0.0)},
+        {"N3": ProsumerPlan(p_kw, q_kvar, {"battery": battery}), "N4": ProsumerPlan(p_kw, q_kvar, {})},
     )
     back = decode(Plan, through_json(plan))
     assert back.axis == axis
     assert back.axis.times == axis.times
     np.testing.assert_equal(encode(back), encode(plan))
     assert back.prosumers["N4"].soc is None
-    np.testing.assert_array_equal(back.prosumers["N3"].soc, numbers[8])
+    np.testing.assert_array_equal(back.prosumers["N3"].soc, soc)
+    np.testing.assert_array_equal(back.prosumers["N3"].battery_kw, p_kw)
+    assert back.prosumers["N3"].simultaneous_kw == 1e-300
     np.testing.assert_array_equal(back.agreements["N3"].signal.h, signal.h)
 
 

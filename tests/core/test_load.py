@@ -67,7 +67,7 @@ def test_forecast_and_realised(write: Write) -> None:
     np.testing.assert_array_equal(forecast.tariff.sell_chf_per_kwh, 0.05)
     assert forecast.network.lines[0].r_ohm == 0.5
     assert forecast.limits.v_min_pu == 0.95
-    assert [site.prosumer.battery is None for site in forecast.sites] == [False, True]
+    assert [site.battery is None for site in forecast.sites] == [False, True]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

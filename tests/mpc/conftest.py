@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.scenario import Scenario
-from mpc.day_ahead import CoordinatedDay, coordinate
+from mpc.day_ahead import CoordinatedDay
 from mpc.grid.rows import GridModel
 from mpc.price import violation_price_chf_per_kwh
 from mpc.reference import AcOptimum, CentralisedProblem
+from tests.support.coordination import coordinate
 from tests.support.virtual_clock import VirtualClock
 
 
@@ -31,7 +32,7 @@ def constraint_day(gridlab9: Scenario) -> CoordinatedDay:
 
 @pytest.fixture(scope="session")
 def gridlab9_grid(gridlab9: Scenario) -> GridModel:
-    return GridModel(gridlab9, violation_price_chf_per_kwh(CoordinationConfig(), gridlab9.tariff))
+    return GridModel(gridlab9.problem, violation_price_chf_per_kwh(CoordinationConfig(), gridlab9.tariff))
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.errors import SolverError, SolverLicenceError
 from core.resources import Battery
 from core.scenario import Scenario
 from mpc.coordination.outcome import Status
-from mpc.day_ahead import CoordinatedDay, coordinate, uncoordinated
+from mpc.day_ahead import CoordinatedDay
 from mpc.reference import CentralisedProblem
 from tests.support.certificate import certify, retail_cost_chf, violation_pu
+from tests.support.coordination import coordinate, uncoordinated
 from tests.support.synthetic import scenario
 from tests.support.virtual_clock import VirtualClock
 
@@ -44,7 +45,7 @@ def test_coordination_is_repeatable(gridlab9: Scenario, profile_day: Coordinated
 @pytest.mark.parametrize("solver", ["clarabel", "gurobi"])
 def test_other_solvers_for_the_prosumers(solver: str) -> None:
     day = coordinate(SMALL, SETTINGS, VirtualClock(), solver=solver)
-    certificate = certify(day)
+    certificate = certify(SMALL, day)
     assert day.outcome.status is Status.CONVERGED
     assert abs(certificate.gap_rel) <= SETTINGS.gap_tol + 1e-5
     assert certificate.violation_pu <= SETTINGS.violation_tol_pu + 1e-7
@@ -59,6 +60,6 @@ def test_an_impossible_battery_ends_the_day() -> None:
     """It cannot be full by midnight."""
     site = SMALL.sites[0]
     battery = Battery(0.1, 10.0, soc_initial=0.1, soc_final_min=0.9)
-    broken = replace(site, prosumer=replace(site.prosumer, battery=battery))
+    broken = site.with_battery(battery)
     with pytest.raises(SolverError, match="piqp ended with"):
         coordinate(replace(SMALL, sites=(broken,)), SETTINGS, VirtualClock())

@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.scenario import Scenario
 from mpc.coordination.outcome import Status
-from mpc.day_ahead import CoordinatedDay, coordinate, uncoordinated
+from mpc.day_ahead import CoordinatedDay
 from mpc.forecast import Observed, remaining
 from mpc.grid.rows import GridModel
 from mpc.intra_day import Running, Situation, replan, replan_uncoordinated
 from mpc.margin import COLD_START_PU, WINDOW, Margin
+from tests.support.coordination import coordinate, uncoordinated
 from tests.support.synthetic import scenario
 from tests.support.virtual_clock import VirtualClock
 
@@ -33,12 +34,12 @@ def as_planned(day: Scenario, running: Running, step: int, load_factor: float = 
     """Everything came as forecast up to ``step``, but for the load of the last interval."""
     seen = {}
     for site in day.sites:
-        soc = running.plan.prosumers[site.prosumer.name].soc
+        soc = running.plan.prosumers[site.name].soc
         assert soc is not None
         outlook = site.outlook
         load_kw, load_kvar = load_factor * outlook.load_kw[step], load_factor * outlook.load_kvar[step]
         pv_kw, soc_now = outlook.pv_available_kw[step], soc[max(step - 1, 0)]
-        seen[site.prosumer.name] = Observed(load_kw, load_kvar, pv_kw, float(soc_now))
+        seen[site.name] = Observed(load_kw, load_kvar, pv_kw, float(soc_now))
     return seen
 
 
@@ -48,16 +49,16 @@ def test_what_is_left_begins_with_what_was_observed(day: Scenario, running: Runn
     assert left.axis.times == day.axis.times[STEP:]
     assert (left.slack_voltage_pu == 1.01).all()
     for before, after in zip(day.sites, left.sites, strict=True):
-        own = seen[before.prosumer.name]
+        own = seen[before.name]
         assert after.outlook.load_kw[0] == own.load_kw
         assert (after.outlook.load_kw[1:] == before.outlook.load_kw[STEP + 1 :]).all()
-        assert after.prosumer.battery is not None
-        assert after.prosumer.battery.soc_initial == own.soc
+        assert after.battery is not None
+        assert after.battery.soc_initial == own.soc
 
 
 def test_a_battery_beyond_its_band_is_planned_from_the_edge(day: Scenario, running: Running) -> None:
     seen = {name: replace(own, soc=0.95) for name, own in as_planned(day, running, STEP).items()}
-    batteries = [site.prosumer.battery for site in remaining(day, STEP, seen, 1.0).sites]
+    batteries = [site.battery for site in remaining(day, STEP, seen, 1.0).sites]
     assert [battery.soc_initial for battery in batteries if battery] == [0.9] * 5
 
 
@@ -153,7 +154,7 @@ def test_a_plan_tells_the_voltages_and_prices_of_a_step_of_the_day(day: Scenario
         Situation(day, STEP, as_planned(day, running, STEP), 1.0), running, CoordinationConfig(), VirtualClock()
     )
     step = STEP + 7
-    grid = GridModel(remaining(day, STEP, as_planned(day, running, STEP), 1.0), 1.0)
+    grid = GridModel(remaining(day, STEP, as_planned(day, running, STEP), 1.0).problem, 1.0)
     assert after.voltages_pu(step) == pytest.approx(np.abs(grid.flow(after.profiles(STEP)).v[7]))
     prices = after.prices_chf_per_kwh(step)
     for name, agreement in after.plan.agreements.items():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.arrays import FloatArray
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.prices import PriceSignal, Tariff
 from core.scenario import Scenario
 from mpc.day_ahead import CoordinatedDay

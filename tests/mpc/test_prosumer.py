@@ -10,12 +10,11 @@ from core.arrays import FloatArray
 from core.errors import SolverLicenceError
 from core.plan import SIMULTANEOUS_VISIBLE_KW
 from core.prices import PriceSignal, Tariff
-from core.resources import Battery, Capability, Outlook, Pv
-from core.resources import Prosumer as Who
+from core.resources import Battery, Capability, Outlook
 from core.scenario import Scenario, Site
-from mpc.prosumer import Prosumer
+from mpc.prosumer import ProsumerProgram
 from tests.support.independent_prosumer import least_cost
-from tests.support.synthetic import scenario
+from tests.support.synthetic import scenario, site_with
 
 BASE = scenario(n_prosumers=1, step_min=30, total_pv_kw=5.0)
 DT_H, STEPS = BASE.axis.dt_h, BASE.axis.n_steps
@@ -34,16 +33,16 @@ FLAT = BASE.tariff
 LOWER_FEED_IN = Tariff(FLAT.buy_chf_per_kwh, FLAT.buy_chf_per_kwh - np.linspace(0, 0.1, STEPS))
 
 each_battery = pytest.mark.parametrize("battery", BATTERIES.values(), ids=BATTERIES)
-each_pv = pytest.mark.parametrize("pv", [None, Pv(5.0)], ids=["no pv", "pv"])
+each_pv = pytest.mark.parametrize("pv_kw", [0.0, 5.0], ids=["no pv", "pv"])
 each_tariff = pytest.mark.parametrize("tariff", [FLAT, LOWER_FEED_IN], ids=["one price", "two prices"])
 
 
-def site_of(battery: Battery | None, pv: Pv | None) -> Site:
-    return replace(BASE.sites[0], prosumer=Who("P", "B1", battery, pv))
+def site_of(battery: Battery | None, pv_kw: float) -> Site:
+    return site_with("P", "B1", BASE.sites[0].outlook, battery, pv_kw)
 
 
-def prosumer_of(battery: Battery | None, pv: Pv | None, tariff: Tariff = FLAT, solver: str = "piqp") -> Prosumer:
-    return Prosumer(site_of(battery, pv), tariff, DT_H, solver)
+def prosumer_of(battery: Battery | None, pv_kw: float, tariff: Tariff = FLAT, solver: str = "piqp") -> ProsumerProgram:
+    return ProsumerProgram(site_of(battery, pv_kw), tariff, DT_H, solver)
 
 
 def random_signal(seed: int, curvature: float = 0.05, rank: int = 2) -> PriceSignal:
@@ -68,9 +67,9 @@ each_signal = pytest.mark.parametrize("signal", SIGNALS.values(), ids=SIGNALS)
 @each_tariff
 @each_pv
 @each_battery
-def test_cost_against_cvxpy(battery: Battery | None, pv: Pv | None, tariff: Tariff, signal: PriceSignal) -> None:
-    answer = prosumer_of(battery, pv, tariff).respond(signal)
-    x, cost_chf = least_cost(site_of(battery, pv), tariff, DT_H, signal)
+def test_cost_against_cvxpy(battery: Battery | None, pv_kw: float, tariff: Tariff, signal: PriceSignal) -> None:
+    answer = prosumer_of(battery, pv_kw, tariff).respond(signal)
+    x, cost_chf = least_cost(site_of(battery, pv_kw), tariff, DT_H, signal)
     assert answer.cost_chf == pytest.approx(cost_chf, abs=2e-6, rel=1e-6)
     if signal is SIGNALS["full"]:
         np.testing.assert_allclose(answer.x, x, rtol=0, atol=5e-3)
@@ -79,9 +78,9 @@ def test_cost_against_cvxpy(battery: Battery | None, pv: Pv | None, tariff: Tari
 @each_tariff
 def test_one_object_answers_many_signals_like_a_fresh_one(tariff: Tariff) -> None:
     """Built once, updated often: the order of the questions leaves no trace."""
-    reused = prosumer_of(BATTERIES["lossy"], Pv(5.0), tariff)
+    reused = prosumer_of(BATTERIES["lossy"], 5.0, tariff)
     for name in ("full", "plain", "of rank one", "plain", "steep", "full"):
-        fresh = prosumer_of(BATTERIES["lossy"], Pv(5.0), tariff)
+        fresh = prosumer_of(BATTERIES["lossy"], 5.0, tariff)
         answer, expected = reused.respond(SIGNALS[name]), fresh.respond(SIGNALS[name])
         assert answer.cost_chf == pytest.approx(expected.cost_chf, abs=1e-7)
 
@@ -91,15 +90,15 @@ def test_one_object_answers_many_signals_like_a_fresh_one(tariff: Tariff) -> Non
 @each_pv
 @each_battery
 def test_plan_stays_within_its_limits(
-    battery: Battery | None, pv: Pv | None, tariff: Tariff, signal: PriceSignal
+    battery: Battery | None, pv_kw: float, tariff: Tariff, signal: PriceSignal
 ) -> None:
-    prosumer = prosumer_of(battery, pv, tariff)
+    prosumer = prosumer_of(battery, pv_kw, tariff)
     plan, outlook = prosumer.plan(signal), prosumer.site.outlook
     np.testing.assert_allclose(plan.p_kw, outlook.load_kw - plan.battery_kw - plan.pv_kw, atol=1e-9)
     np.testing.assert_allclose(plan.q_kvar, outlook.load_kvar - plan.battery_kvar, atol=1e-9)
     np.testing.assert_allclose(np.column_stack([plan.p_kw, plan.q_kvar]), prosumer.respond(signal).x, atol=1e-3)
     assert plan.pv_kw.min() > -1e-6
-    assert (plan.pv_kw <= outlook.pv_available_kw * (pv is not None) + 1e-6).all()
+    assert (plan.pv_kw <= outlook.pv_available_kw * (pv_kw > 0) + 1e-6).all()
     if battery is None:
         assert plan.soc is None
         assert not plan.battery_kw.any()
@@ -117,12 +116,12 @@ def test_plan_stays_within_its_limits(
 @each_tariff
 @each_pv
 @pytest.mark.parametrize("name", [name for name, battery in BATTERIES.items() if battery])
-def test_soc_at_positive_prices(name: str, pv: Pv | None, tariff: Tariff) -> None:
+def test_soc_at_positive_prices(name: str, pv_kw: float, tariff: Tariff) -> None:
     """soc_t − soc_{t−1} = (η c − d/η) Δt/E of the net power: no charging and discharging at once."""
     battery = BATTERIES[name]
     assert battery is not None
-    prosumer = prosumer_of(battery, pv, tariff)
-    plan = prosumer.plan(prosumer.retail_signal())
+    prosumer = prosumer_of(battery, pv_kw, tariff)
+    plan = prosumer.plan(tariff.signal(DT_H))
     charge, discharge = np.maximum(-plan.battery_kw, 0), np.maximum(plan.battery_kw, 0)
     change = (battery.efficiency * charge - discharge / battery.efficiency) * DT_H / battery.energy_kwh
     assert plan.soc is not None
@@ -135,8 +134,8 @@ def test_a_negative_price_rewards_losses_and_that_is_said() -> None:
     """What the SoC lacks against the net power is lost by charging and discharging s at once: s (1/η − η) Δt/E."""
     battery = BATTERIES["lossy"]
     assert battery is not None
-    prosumer = prosumer_of(battery, None)
-    signal = prosumer.retail_signal()
+    prosumer = prosumer_of(battery, 0.0)
+    signal = FLAT.signal(DT_H)
     signal.g[20:26, 0] = -0.2
     plan, eta = prosumer.plan(signal), battery.efficiency
     assert plan.soc is not None
@@ -152,7 +151,7 @@ def test_a_negative_price_rewards_losses_and_that_is_said() -> None:
 @each_battery
 def test_no_feasible_plan_is_cheaper(battery: Battery | None, tariff: Tariff, signal_name: str) -> None:
     signal = SIGNALS[signal_name]
-    prosumer = prosumer_of(battery, Pv(5.0), tariff)
+    prosumer = prosumer_of(battery, 5.0, tariff)
     best = prosumer.respond(signal)
     spread = tariff.export_spread_chf_per_kwh * DT_H
     rng = np.random.default_rng(9)
@@ -165,7 +164,7 @@ def feasible_demand(site: Site, rng: np.random.Generator) -> FloatArray:
     """Some demand [T, 2] that the assets can produce."""
     g = rng.uniform(0, 1, STEPS) * site.outlook.pv_available_kw
     b, beta = np.zeros((2, STEPS))
-    if battery := site.prosumer.battery:
+    if battery := site.battery:
         side = battery.s_max_kva / sqrt(2)
         beta = rng.uniform(-side, side, STEPS) * (1 if battery.capability is Capability.BOX else 0.99)
         b = battery_power(battery, rng, side)
@@ -189,17 +188,17 @@ def test_disc_polygon_loses_less_than_half_a_percent_of_the_radius() -> None:
     """Its optimum lies between those of the true discs of radius S and 0.995 S."""
     battery, signal = BATTERIES["disc"], SIGNALS["full"]
     assert battery is not None
-    site = site_of(battery, None)
-    cost = Prosumer(site, FLAT, DT_H).respond(signal).cost_chf
+    site = site_of(battery, 0.0)
+    cost = ProsumerProgram(site, FLAT, DT_H).respond(signal).cost_chf
     _, whole = least_cost(site, FLAT, DT_H, signal, disc_kva=battery.s_max_kva)
     _, inner = least_cost(site, FLAT, DT_H, signal, disc_kva=0.995 * battery.s_max_kva)
-    _, box = least_cost(site_of(BOX, None), FLAT, DT_H, signal)
+    _, box = least_cost(site_of(BOX, 0.0), FLAT, DT_H, signal)
     assert whole - 1e-7 < cost < inner + 1e-7
     assert inner < box - 0.01
 
 
 def test_nothing_to_decide() -> None:
-    prosumer = prosumer_of(None, None)
+    prosumer = prosumer_of(None, 0.0)
     outlook, signal = prosumer.site.outlook, SIGNALS["full"]
     answer = prosumer.respond(signal)
     np.testing.assert_array_equal(answer.x, np.column_stack([outlook.load_kw, outlook.load_kvar]))
@@ -210,25 +209,25 @@ def test_nothing_to_decide() -> None:
 def test_feed_in_below_retail_keeps_energy_at_home() -> None:
     """With nothing paid for feed-in, PV is not worth exporting, and stored energy is used up by the load."""
     tariff = Tariff(FLAT.buy_chf_per_kwh, 0 * FLAT.buy_chf_per_kwh)
-    prosumer = prosumer_of(BOX, Pv(5.0), tariff)
-    x = prosumer.respond(prosumer.retail_signal()).x
-    paid = prosumer.retail_cost_chf(x)
+    prosumer = prosumer_of(BOX, 5.0, tariff)
+    x = prosumer.respond(tariff.signal(DT_H)).x
+    paid = tariff.cost_chf(x[:, 0], DT_H)
     assert paid == pytest.approx(FLAT.buy_chf_per_kwh @ np.maximum(x[:, 0], 0) * DT_H)
-    free = prosumer_of(BOX, Pv(5.0), FLAT)
-    exported = np.maximum(-free.respond(free.retail_signal()).x[:, 0], 0).sum()
+    free = prosumer_of(BOX, 5.0, FLAT)
+    exported = np.maximum(-free.respond(FLAT.signal(DT_H)).x[:, 0], 0).sum()
     assert exported > 10
-    assert paid < prosumer.retail_cost_chf(free.respond(free.retail_signal()).x) - 0.1
+    assert paid < tariff.cost_chf(free.respond(FLAT.signal(DT_H)).x[:, 0], DT_H) - 0.1
 
 
 @each_tariff
 @each_battery
 def test_retail_signal_costs_what_the_retail_tariff_costs(battery: Battery | None, tariff: Tariff) -> None:
-    prosumer = prosumer_of(battery, Pv(5.0), tariff)
-    answer = prosumer.respond(prosumer.retail_signal())
+    prosumer = prosumer_of(battery, 5.0, tariff)
+    answer = prosumer.respond(tariff.signal(DT_H))
     buy, sell = np.maximum(answer.x[:, 0], 0), np.maximum(-answer.x[:, 0], 0)
     cost = DT_H * (tariff.buy_chf_per_kwh @ buy - tariff.sell_chf_per_kwh @ sell)
     assert answer.cost_chf == pytest.approx(cost)
-    assert prosumer.retail_cost_chf(answer.x) == pytest.approx(cost)
+    assert tariff.cost_chf(answer.x[:, 0], DT_H) == pytest.approx(cost)
 
 
 @pytest.mark.parametrize("factor", [1e-3, 1.0, 1e3], ids=["watts", "kilowatts", "megawatts"])
@@ -237,11 +236,11 @@ def test_units_of_any_size(factor: float, price: float) -> None:
     """A house or a town, in any currency: cost and power scale with them."""
     outlook = BASE.sites[0].outlook
     scaled = Outlook(outlook.load_kw * factor, outlook.load_kvar * factor, outlook.pv_available_kw * factor)
-    site = Site(Who("P", "B1", Battery(5.0 * factor, 10.0 * factor), Pv(5.0 * factor)), scaled)
+    site = site_with("P", "B1", scaled, Battery(5.0 * factor, 10.0 * factor), 5.0 * factor)
     signal = SIGNALS["full"]
     signal = PriceSignal(signal.h * price / factor, signal.g * price, signal.fee_chf * price * factor)
-    scaled_cost = Prosumer(site, FLAT, DT_H).respond(signal).cost_chf / price / factor
-    assert scaled_cost == pytest.approx(prosumer_of(BOX, Pv(5.0)).respond(SIGNALS["full"]).cost_chf, rel=1e-4)
+    scaled_cost = ProsumerProgram(site, FLAT, DT_H).respond(signal).cost_chf / price / factor
+    assert scaled_cost == pytest.approx(prosumer_of(BOX, 5.0).respond(SIGNALS["full"]).cost_chf, rel=1e-4)
 
 
 @pytest.mark.parametrize("solver", ["clarabel", "gurobi"])
@@ -249,7 +248,7 @@ def test_units_of_any_size(factor: float, price: float) -> None:
 def test_other_solvers_agree_over_a_day_of_half_hours(gridlab9_half_hours: Scenario, solver: str, kind: str) -> None:
     """48 steps × 4 variables fit the licence that comes with gurobipy."""
     site, tariff = gridlab9_half_hours.sites[-1], gridlab9_half_hours.tariff
-    answers = [Prosumer(site, tariff, 0.5, name).respond(SIGNALS[kind]) for name in ("piqp", solver)]
+    answers = [ProsumerProgram(site, tariff, 0.5, name).respond(SIGNALS[kind]) for name in ("piqp", solver)]
     assert answers[0].cost_chf == pytest.approx(answers[1].cost_chf, abs=1e-6)
     if kind == "full":
         np.testing.assert_allclose(answers[0].x, answers[1].x, rtol=0, atol=1e-2)
@@ -257,13 +256,13 @@ def test_other_solvers_agree_over_a_day_of_half_hours(gridlab9_half_hours: Scena
 
 def test_gurobi_answers_one_signal_after_the_other(gridlab9_half_hours: Scenario) -> None:
     site, tariff = gridlab9_half_hours.sites[0], gridlab9_half_hours.tariff
-    gurobi, piqp = (Prosumer(site, tariff, 0.5, name) for name in ("gurobi", "piqp"))
+    gurobi, piqp = (ProsumerProgram(site, tariff, 0.5, name) for name in ("gurobi", "piqp"))
     for name in ("plain", "full", "steep", "full", "plain"):
         assert gurobi.respond(SIGNALS[name]).cost_chf == pytest.approx(piqp.respond(SIGNALS[name]).cost_chf, abs=1e-6)
 
 
 def test_a_day_of_ten_minutes_needs_a_full_gurobi_licence(gridlab9: Scenario) -> None:
-    prosumer = Prosumer(gridlab9.sites[0], gridlab9.tariff, gridlab9.axis.dt_h, "gurobi")
+    prosumer = ProsumerProgram(gridlab9.sites[0], gridlab9.tariff, gridlab9.axis.dt_h, "gurobi")
     steps = gridlab9.axis.n_steps
     curved = PriceSignal(np.tile(0.01 * np.eye(2), (steps, 1, 1)), np.zeros((steps, 2)), 0.0)
     with pytest.raises(SolverLicenceError, match=r"full Gurobi licence: 576 variables, licence allows 200"):

@@ -9,7 +9,7 @@ from core.prices import Tariff
 from core.resources import Battery, Capability
 from core.scenario import Scenario
 from mpc.grid.rows import GridModel
-from mpc.prosumer import Prosumer
+from mpc.prosumer import participants
 from mpc.reference import AcOptimum, CentralisedProblem
 from tests.support.independent_flow import judged_flow
 from tests.support.synthetic import scenario, with_slack_voltage
@@ -31,14 +31,14 @@ def test_uncoordinated_is_the_sum_of_selfish_optima(battery: Battery | None, fee
     grid = scenario(step_min=60, battery=battery)
     buy = grid.tariff.buy_chf_per_kwh
     grid = replace(grid, tariff=Tariff(buy, feed_in * buy))
-    prosumers = [Prosumer(site, grid.tariff, grid.axis.dt_h) for site in grid.sites]
-    alone = sum(prosumer.respond(prosumer.retail_signal()).cost_chf for prosumer in prosumers)
+    retail = grid.tariff.signal(grid.axis.dt_h)
+    alone = sum(prosumer.respond(retail).cost_chf for prosumer in participants(grid))
     assert CentralisedProblem(grid).uncoordinated().cost_chf == pytest.approx(alone, abs=1e-5)
 
 
 def test_wide_limits_change_nothing() -> None:
     grid = scenario(step_min=60, band_pu=0.5, slack_s_max_kva=1e4)
-    problem, model = CentralisedProblem(grid), GridModel(grid, PRICE_CAP)
+    problem, model = CentralisedProblem(grid), GridModel(grid.problem, PRICE_CAP)
     free = problem.uncoordinated()
     held = problem.optimum(model.linearise(free.x))
     assert held.cost_chf == pytest.approx(free.cost_chf, abs=1e-5)
@@ -47,7 +47,7 @@ def test_wide_limits_change_nothing() -> None:
 
 def test_optimum_holds_the_rows_at_a_price() -> None:
     grid = scenario(step_min=60)
-    problem, model = CentralisedProblem(grid), GridModel(grid, PRICE_CAP)
+    problem, model = CentralisedProblem(grid), GridModel(grid.problem, PRICE_CAP)
     free = problem.uncoordinated()
     rows = model.linearise(free.x)
     assert rows.excess(rows.value(free.x)).max() > 0.1
@@ -58,7 +58,7 @@ def test_optimum_holds_the_rows_at_a_price() -> None:
 
 def test_what_cannot_be_held_is_priced() -> None:
     grid = with_slack_voltage(scenario(step_min=60), 0.9)
-    problem, model = CentralisedProblem(grid), GridModel(grid, PRICE_CAP)
+    problem, model = CentralisedProblem(grid), GridModel(grid.problem, PRICE_CAP)
     rows = model.linearise(problem.uncoordinated().x)
     held = problem.optimum(rows)
     excess = rows.excess(rows.value(held.x))
@@ -91,6 +91,6 @@ def test_half_hours_with_gurobi(gridlab9_half_hours: Scenario) -> None:
     """The whole linear program fits the licence that comes with gurobipy: 2000 variables, 2000 constraints."""
     clarabel, gurobi = (CentralisedProblem(gridlab9_half_hours, solver) for solver in ("clarabel", "gurobi"))
     free = clarabel.uncoordinated()
-    rows = GridModel(gridlab9_half_hours, PRICE_CAP).linearise(free.x)
+    rows = GridModel(gridlab9_half_hours.problem, PRICE_CAP).linearise(free.x)
     assert gurobi.uncoordinated().cost_chf == pytest.approx(free.cost_chf, abs=1e-5)
     assert gurobi.optimum(rows).cost_chf == pytest.approx(clarabel.optimum(rows).cost_chf, abs=1e-5)

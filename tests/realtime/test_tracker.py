@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.plan import ProsumerPlan
+from core.plan import AVAILABLE, PV, ProsumerPlan, ResourcePlan
 from core.resources import Battery, Capability
 from realtime.plane import Interval, Power
 from realtime.reasons import Reason
@@ -138,10 +138,9 @@ def test_pv_share(planned: float, available: float, share: float) -> None:
 
 
 def test_target_of_a_plan() -> None:
-    series = {name: np.array([0.0, 1.0]) for name in ProsumerPlan.__dataclass_fields__ if name != "simultaneous_kw"}
-    plan = ProsumerPlan(
-        **{**series, "p_kw": np.array([9.0, -2.0]), "pv_available_kw": np.array([0.0, 4.0])}, simultaneous_kw=0
-    )
+    series = np.array([0.0, 1.0])
+    pv = ResourcePlan(PV, -series, 0 * series, {AVAILABLE: np.array([0.0, 4.0])})
+    plan = ProsumerPlan(np.array([9.0, -2.0]), series, {"pv": pv})
     assert Target.of(plan, 1) == Target(-2.0, 1.0, 0.25)
 
 

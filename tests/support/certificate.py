@@ -15,8 +15,8 @@ from tests.support.independent_prosumer import least_cost
 
 
 def profiles(day: CoordinatedDay) -> FloatArray:
-    """The agreed profiles [N, T, 2], in the order of the sites."""
-    return np.stack([day.plan.agreements[site.prosumer.name].profile.x for site in day.scenario.sites])
+    """The agreed profiles [N, T, 2], in the order of the prosumers."""
+    return np.stack([day.plan.agreements[name].profile.x for name in day.problem.nodes])
 
 
 def retail_cost_chf(scenario: Scenario, x: FloatArray) -> float:
@@ -63,13 +63,13 @@ class Certificate:
     priced_chf: float
 
 
-def certify(day: CoordinatedDay) -> Certificate:
+def certify(scenario: Scenario, day: CoordinatedDay) -> Certificate:
     """Cost, gap and AC violation of the profiles; asserts that the bound is one.
 
     No bound may exceed the centralised optimum of the same rows: neither the one that was reported (the best of
     several rounds) nor that of the final row prices.
     """
-    scenario, outcome, x = day.scenario, day.outcome, profiles(day)
+    outcome, x = day.outcome, profiles(day)
     rows, reported = outcome.splitting.rows, outcome.lower_bound_chf
     assert reported is not None
     optimum = CentralisedProblem(scenario).optimum(rows)

@@ -97,7 +97,7 @@ def nodal_demand(scenario: Scenario, x: FloatArray) -> tuple[FloatArray, FloatAr
     """Demands (p, q), each [T, n], of the profiles x [N, T, 2]."""
     demand = np.zeros((2, scenario.axis.n_steps, len(scenario.network.nodes) - 1))
     for site, profile in zip(scenario.sites, x, strict=True):
-        demand[:, :, scenario.network.index(site.prosumer.node) - 1] += profile.T
+        demand[:, :, scenario.network.index(site.node) - 1] += profile.T
     return demand[0], demand[1]
 
 

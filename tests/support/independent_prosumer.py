@@ -7,7 +7,7 @@ import numpy as np
 
 from core.arrays import FloatArray
 from core.prices import PriceSignal, Tariff
-from core.resources import Battery, Capability
+from core.resources import Battery, Capability, Pv
 from core.scenario import Site
 
 Limits = list[cp.Constraint]
@@ -42,11 +42,11 @@ def _demand(site: Site, dt_h: float, disc_kva: float | None) -> tuple[cp.Express
     limits: Limits = []
     steps = len(site.outlook.load_kw)
     p, q = cp.Constant(site.outlook.load_kw), cp.Constant(site.outlook.load_kvar)
-    if site.prosumer.pv:
+    for plant in site.each(Pv):
         g = cp.Variable(steps, nonneg=True)
-        limits.append(g <= site.outlook.pv_available_kw)
+        limits.append(g <= plant.available_kw)
         p = p - g
-    if battery := site.prosumer.battery:
+    if battery := site.battery:
         charge, discharge, beta = cp.Variable(steps, nonneg=True), cp.Variable(steps, nonneg=True), cp.Variable(steps)
         stored = cp.cumsum(battery.efficiency * charge - discharge / battery.efficiency) * dt_h / battery.energy_kwh
         soc = battery.soc_initial + stored

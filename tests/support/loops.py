@@ -25,7 +25,7 @@ from controller.service.prices import Price
 from core.config import Config
 from core.devices import Measurement, Quality, Snapshot
 from core.load import load_config, load_scenario
-from mpc import day_ahead
+from mpc.day_ahead import DayAhead
 from mpc.forecast import Observed
 from mpc.intra_day import Running, Situation, replan, replan_uncoordinated
 from realtime.cycle import step
@@ -37,6 +37,7 @@ from sim_plant.converter import ControlState
 from sim_plant.laboratory import Laboratory
 from sim_plant.reports import counts, truth
 from sim_plant.settings import plant_config
+from tests.support.coordination import coordinate, uncoordinated
 
 CYCLE_S = 30.0
 Disturb = Callable[[float, Laboratory], None]
@@ -74,7 +75,7 @@ class Loop:
         self.start = self.day.axis.start + timedelta(seconds=self.step_s * steps[0])
         self.laboratory = Laboratory(plant_config(config, path, self.start), referee.FrameLog(self.start))
         self.places = {meter.node: meter for meter in self.laboratory.meters.values()}
-        self.limits = {site.prosumer.name: self._limits(site.prosumer.name) for site in self.day.sites}
+        self.limits = {site.name: self._limits(site.name) for site in self.day.sites}
         self.running, self.made_s = Running.of(self.plan), 0.0
         self.waiting: Running | None = None
         self.state = {name: self._begin(name) for name in self.limits}
@@ -82,17 +83,17 @@ class Loop:
         self.cycle_ms: list[float] = []
 
     @cached_property
-    def plan(self) -> day_ahead.DayAhead:
+    def plan(self) -> DayAhead:
         settings, solver = self.config.coordination, self.config.solver.prosumer
         if not self.coordinate:
-            return day_ahead.uncoordinated(self.day, settings, solver)
-        return day_ahead.coordinate(self.day, settings, WallClock(), solver)
+            return uncoordinated(self.day, settings, solver)
+        return coordinate(self.day, settings, WallClock(), solver)
 
     @cached_property
     def minutes(self) -> Mapping[str, Any]:
         horizon = self.config.horizon.model_copy(update={"step_min": 1})
         realised = load_scenario(self.config.model_copy(update={"horizon": horizon}), self.path, "realised")
-        return {site.prosumer.name: site.outlook for site in realised.sites}
+        return {site.name: site.outlook for site in realised.sites}
 
     def record(self, folder: Path, disturb: Disturb | None) -> Path:
         folder.mkdir(parents=True)
@@ -114,7 +115,7 @@ class Loop:
 
     def _limits(self, name: str) -> NodeLimits:
         (converter,) = self.config.converters_of[name]
-        battery = next(site.prosumer.battery for site in self.day.sites if site.prosumer.name == name)
+        battery = next(site.battery for site in self.day.sites if site.name == name)
         rating = self.laboratory.converters[converter].rating
         return NodeLimits(converter, battery, rating.s_max_kva, rating.ramp_kva_per_s)
 

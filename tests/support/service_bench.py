@@ -21,12 +21,12 @@ from core.config import Config
 from core.config_devices import OpcUaConverter
 from core.load import load_config
 from drivers.factory import Site, connect
-from mpc.day_ahead import uncoordinated
 from mpc.intra_day import Running
 from realtime.node import NodeState
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
+from tests.support.coordination import uncoordinated
 from tests.support.paths import CONFIG
 
 MIDSUMMER = date(2018, 6, 21)

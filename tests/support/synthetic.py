@@ -8,7 +8,7 @@ import numpy as np
 from core.arrays import FloatArray
 from core.network import GridLimits, Line, Network
 from core.prices import Tariff
-from core.resources import Battery, Outlook, Prosumer, Pv
+from core.resources import Battery, Load, Outlook, Pv, Resource
 from core.scenario import Scenario, Site
 from core.time import TimeAxis
 
@@ -33,6 +33,16 @@ def outlook(axis: TimeAxis, rng: np.random.Generator, peak_kw: float) -> Outlook
     load = rng.uniform(0.5, 1.5) * shape * rng.uniform(0.8, 1.2, axis.n_steps)
     sun = np.clip(np.cos((hour - 13) / 7 * np.pi / 2), 0, None) ** 1.5
     return Outlook(load, 0.3 * load, peak_kw * sun)
+
+
+def site_with(name: str, node: str, expected: Outlook, battery: Battery | None = None, peak_kw: float = 0.0) -> Site:
+    """A site with a load, and with a battery and a PV plant where they are given."""
+    resources: dict[str, Resource] = {}
+    if battery is not None:
+        resources["battery"] = battery
+    if peak_kw:
+        resources["pv"] = Pv(peak_kw, expected.pv_available_kw)
+    return Site(name, node, {**resources, "load": Load(expected.load_kw, expected.load_kvar)})
 
 
 def scenario(
@@ -60,8 +70,7 @@ def scenario(
     for k, node in enumerate(nodes):
         expected = outlook(axis, rng, peak_kw)
         expected = Outlook(expected.load_kw * share, expected.load_kvar * share, expected.pv_available_kw)
-        pv = Pv(peak_kw) if peak_kw else None
-        sites.append(Site(Prosumer(f"P{k}", str(node), battery, pv), expected))
+        sites.append(site_with(f"P{k}", str(node), expected, battery, peak_kw))
     hour = np.array([t.hour for t in axis.times])
     buy = 0.15 + 0.05 * np.sin((hour - 6) / 24 * 4 * np.pi)
     limits = GridLimits(1 - band_pu, 1 + band_pu, slack_s_max_kva, 0.95)
@@ -91,15 +100,14 @@ def with_slack_voltage(scenario: Scenario, v_pu: float) -> Scenario:
 
 def with_load_factor(scenario: Scenario, factor: float) -> Scenario:
     """The same scenario with all loads multiplied."""
+
+    def scaled(resource: Resource) -> Resource:
+        if isinstance(resource, Load):
+            return Load(factor * resource.p_kw, factor * resource.q_kvar)
+        return resource
+
     sites = tuple(
-        replace(
-            site,
-            outlook=replace(
-                site.outlook,
-                load_kw=factor * site.outlook.load_kw,
-                load_kvar=factor * site.outlook.load_kvar,
-            ),
-        )
+        replace(site, resources={name: scaled(resource) for name, resource in site.resources.items()})
         for site in scenario.sites
     )
     return replace(scenario, sites=sites)

@@ -8,7 +8,8 @@ from typing import Any
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from controller.cli.screens.terminal import console, print_path, prosumer_table
-from core.config import Config, CoordinationConfig
+from core.config import Config
+from core.config_coordination import CoordinationConfig
 from core.plan import SIMULTANEOUS_VISIBLE_KW
 from mpc.coordination.star.outcome import Iteration
 

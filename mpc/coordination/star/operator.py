@@ -17,7 +17,7 @@ from enum import IntEnum
 import numpy as np
 
 from core.arrays import FloatArray
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.plan import Agreement
 from core.prices import DemandProfile, PriceSignal
 from core.time import Clock
@@ -56,12 +56,12 @@ class GridOperator:
     def __init__(
         self, grid: GridModel, settings: CoordinationConfig, clock: Clock, warm_start: WarmStart | None = None
     ) -> None:
-        scenario = grid.scenario
-        buy = scenario.tariff.buy_chf_per_kwh * scenario.axis.dt_h
+        problem = grid.problem
+        buy = problem.tariff.buy_chf_per_kwh * problem.axis.dt_h
         self.outcome: StarOutcome | Unanswered | None = None
         self.iterations: list[Iteration] = []
         self._grid, self._settings, self._clock = grid, settings, clock
-        self._names = [site.prosumer.name for site in scenario.sites]
+        self._names = list(problem.nodes)
         self._tariff = np.column_stack([buy, np.zeros_like(buy)])
         self._rule = StoppingRule(grid, settings, self._tariff)
         self._splitting = warm_start.splitting if isinstance(warm_start, StarWarmStart) else None

@@ -10,7 +10,7 @@ Both compare like with like, so that one set of numbers serves every grid, tarif
 import numpy as np
 
 from core.arrays import FloatArray
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from mpc.coordination.star.splitting import Residuals
 
 NU, TAU = 20.0, 1.2

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.arrays import FloatArray
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.plan import Agreement
 from core.prices import DemandProfile
 from mpc.coordination.star.splitting import Residuals, Splitting
@@ -69,7 +69,7 @@ class StoppingRule:
         self._grid = grid
         self._settings = settings
         self._tariff = tariff
-        self._price = np.maximum(np.abs(tariff[:, 0]), SMALLEST_TARIFF * grid.scenario.axis.dt_h)
+        self._price = np.maximum(np.abs(tariff[:, 0]), SMALLEST_TARIFF * grid.problem.axis.dt_h)
 
     def candidate(self, agreements: Mapping[str, Agreement], splitting: Splitting) -> Candidate:
         """The agreements of a round under the rows and copies that their signals came from."""

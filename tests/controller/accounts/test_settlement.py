@@ -16,7 +16,7 @@ from core.config import Config
 from core.prices import Tariff
 from core.resources import Battery, Outlook
 from core.scenario import Scenario
-from tests.support.synthetic import scenario
+from tests.support.synthetic import scenario, site_with
 
 STEP_MIN = 30
 BATTERY = Battery(5.0, 10.0)
@@ -29,7 +29,7 @@ def constant(load_kw: float = 1.0, pv_kw: float = 3.0, buy: float = 0.3, sell: f
     steps = np.ones(made.axis.n_steps)
     outlook = Outlook(load_kw * steps, 0 * steps, pv_kw * steps)
     (site,) = made.sites
-    site = replace(site, prosumer=replace(site.prosumer, battery=BATTERY), outlook=outlook)
+    site = site_with(site.name, site.node, outlook, BATTERY, peak_kw=max(pv_kw, 1.0))
     return replace(made, tariff=Tariff(buy * steps, sell * steps), sites=(site,))
 
 
@@ -43,7 +43,7 @@ def recorded(
 ) -> Recorded:
     times = pd.date_range(day.axis.start + timedelta(minutes=begin_min), periods=len(p_kw), freq="30s")
     (site,) = day.sites
-    name, end = site.prosumer.name, (times[-1] + timedelta(seconds=30)).to_pydatetime()
+    name, end = site.name, (times[-1] + timedelta(seconds=30)).to_pydatetime()
 
     def column(values: object) -> pd.DataFrame:
         return pd.DataFrame({name: values}, index=times)
@@ -66,7 +66,7 @@ def before(last_kw: float, run: Recorded) -> Recorded:
 def account(day: Scenario, run: Recorded, config: Config, planned_kw: float = 0.0) -> Account:
     hindsight = own_optimum(day, run, config)
     (site,) = day.sites
-    name, steps = site.prosumer.name, hindsight.scenario.axis.n_steps
+    name, steps = site.name, hindsight.scenario.axis.n_steps
     planned = pd.DataFrame({name: np.full(steps, planned_kw)})
     return settle(run, hindsight, hindsight, planned, STORED_CHF_PER_KWH)[name]
 
@@ -158,7 +158,7 @@ def test_following_the_own_optimum_costs_nothing(begin: int, soc: float, gridlab
     day = scenario(n_nodes=3, n_prosumers=1, step_min=STEP_MIN)
     shell = recorded(day, np.zeros(240), begin_min=30 * begin, soc=soc)
     own = own_optimum(day, shell, gridlab9_config)
-    (name, plan), *_ = own.plan.prosumers.items()
+    (name, plan), *_ = own.day.plan.prosumers.items()
     demand = np.repeat(plan.p_kw[:4], 60)
     measured = pd.DataFrame({name: np.append(0.0, demand[:-1])}, index=shell.span.times)
     run = replace(shell, p_kw=measured, last_kw={name: float(demand[-1])})

@@ -16,7 +16,7 @@ from core.config import Config
 from core.load import load_scenario
 from core.prices import PriceSignal
 from mpc.grid.rows import GridModel
-from mpc.prosumer import Prosumer
+from mpc.prosumer import ProsumerProgram
 from tests.support.commands import free_ports, gridlab, scenario_file
 from tests.support.paths import CONFIGS
 
@@ -82,13 +82,13 @@ def test_prices_on_disk_reproduce_the_plan_and_hold_the_grid(run: Path, gridlab9
     prices, plan = pd.read_csv(run / "prices.csv"), pd.read_csv(run / "plan.csv")
     answers = []
     for site in scenario.sites:
-        own = prices[prices.prosumer == site.prosumer.name]
+        own = prices[prices.prosumer == site.name]
         h = np.stack([own[["h_pp", "h_pq"]], own[["h_pq", "h_qq"]]], axis=1)
         signal = PriceSignal(h, own[["g_p", "g_q"]].to_numpy(), 0.0)
-        answers.append(Prosumer(site, scenario.tariff, scenario.axis.dt_h).respond(signal).x)
-        planned = plan[plan.prosumer == site.prosumer.name][["p_kw", "q_kvar"]].to_numpy()
+        answers.append(ProsumerProgram(site, scenario.tariff, scenario.axis.dt_h).respond(signal).x)
+        planned = plan[plan.prosumer == site.name][["p_kw", "q_kvar"]].to_numpy()
         assert np.abs(answers[-1] - planned).max() <= 0.05
-    v = np.abs(GridModel(scenario, 1.0).flow(np.stack(answers)).v)
+    v = np.abs(GridModel(scenario.problem, 1.0).flow(np.stack(answers)).v)
     assert v.min() >= 0.95 - 1e-3
     assert v.max() <= 1.05 + 1e-3
 

@@ -17,15 +17,16 @@ import pytest
 from controller.planner.planner import DayAheadJob, Failure, Planner, PlannerError, ReplanJob
 from controller.process.clocks import WallClock
 from core.codec import encode
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.errors import Fault, GridlabError, InputError, SolverError, SolverLicenceError
 from core.scenario import Scenario
 from mpc.coordination.outcome import Status
-from mpc.day_ahead import CoordinatedDay, DayAhead, coordinate, uncoordinated
+from mpc.day_ahead import CoordinatedDay, DayAhead
 from mpc.forecast import Observed
 from mpc.intra_day import Running, Situation, replan, replan_uncoordinated
 from mpc.solvers.quadratic import PIQP
 from tests.support.asynchronous import run
+from tests.support.coordination import coordinate, uncoordinated
 from tests.support.paths import ROOT
 from tests.support.synthetic import scenario
 
@@ -49,7 +50,7 @@ def running(day: Scenario) -> Running:
 @pytest.fixture(scope="module")
 def job(day: Scenario, running: Running) -> ReplanJob:
     seen = {
-        site.prosumer.name: Observed(
+        site.name: Observed(
             float(site.outlook.load_kw[STEP]), float(site.outlook.load_kvar[STEP]), 1.2 * k, 0.3 + 0.1 * k
         )
         for k, site in enumerate(day.sites)

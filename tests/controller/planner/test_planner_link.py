@@ -23,15 +23,15 @@ from controller.planner.wire import bare, unpacked
 from controller.process.clocks import WallClock
 from controller.process.systemd import ADDRESS
 from core.codec import encode
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.errors import GridlabError, SolverError, SolverLicenceError
 from core.scenario import Scenario
 from mpc.coordination.outcome import Status
-from mpc.day_ahead import coordinate, uncoordinated
 from mpc.forecast import Observed
 from mpc.intra_day import Running, Situation, replan
 from mpc.solvers.quadratic import PIQP
 from tests.support.asynchronous import run
+from tests.support.coordination import coordinate, uncoordinated
 from tests.support.paths import ROOT
 from tests.support.synthetic import scenario
 
@@ -51,7 +51,7 @@ def asked(day: Scenario, settings: CoordinationConfig = SETTINGS, solver: str = 
 
 def rest(day: Scenario, running: Running, step: int = STEP) -> ReplanJob:
     seen = {
-        site.prosumer.name: Observed(
+        site.name: Observed(
             float(site.outlook.load_kw[step]), float(site.outlook.load_kvar[step]), 1.2 * k, 0.3 + 0.1 * k
         )
         for k, site in enumerate(day.sites)

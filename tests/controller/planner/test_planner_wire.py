@@ -10,11 +10,13 @@ from controller.planner.answer import Answer
 from controller.planner.planner import SIZE, DayAheadJob, PlannerError, ReplanJob, framed
 from controller.planner.wire import JobRefusal, Reply, bare, packed, unpacked
 from controller.process.clocks import WallClock
-from core.config import CoordinationConfig
+from core.arrays import FloatArray
+from core.config_coordination import CoordinationConfig
 from core.errors import CoordinationError, Fault, GridlabError, InputError, SolverError, SolverLicenceError
+from core.plan import Plan
 from core.scenario import Scenario
-from mpc.day_ahead import coordinate
 from mpc.solvers.quadratic import PIQP
+from tests.support.coordination import coordinate
 from tests.support.synthetic import scenario
 
 SETTINGS = CoordinationConfig()
@@ -55,6 +57,14 @@ def test_an_error_that_callers_know_comes_back_as_itself(day: Scenario, kind: ty
     assert (type(caught.value), str(caught.value)) == (kind, "no answer from P1")
 
 
+def with_series(plan: Plan, name: str, **series: FloatArray) -> Plan:
+    """The plan with other series of the prosumer's battery."""
+    prosumer = plan.prosumers[name]
+    battery = replace(prosumer.resources["battery"], series=series)
+    spoiled = replace(prosumer, resources={**prosumer.resources, "battery": battery})
+    return replace(plan, prosumers={**plan.prosumers, name: spoiled})
+
+
 def spoiled(answer: Answer, what: str) -> Answer:
     """An answer with one thing wrong."""
     running = answer.running
@@ -62,8 +72,9 @@ def spoiled(answer: Answer, what: str) -> Answer:
     prosumer, agreement = plan.prosumers[name], plan.agreements[name]
     match what:
         case "no finite array":
-            soc = np.full_like(prosumer.p_kw, np.nan)
-            plan = replace(plan, prosumers={**plan.prosumers, name: replace(prosumer, soc=soc)})
+            plan = with_series(plan, name, soc=np.full_like(prosumer.p_kw, np.nan))
+        case "no state of charge":
+            plan = with_series(plan, name)
         case "shape":
             signal = replace(agreement.signal, g=agreement.signal.g[1:])
             plan = replace(plan, agreements={**plan.agreements, name: replace(agreement, signal=signal)})
@@ -82,7 +93,8 @@ def spoiled(answer: Answer, what: str) -> Answer:
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("no finite array", "whose soc of .* is no finite array"),
+        ("no finite array", "whose battery soc of .* is no finite array"),
+        ("no state of charge", "whose battery soc of .* is no finite array"),
         ("shape", "whose g of .* is no finite array"),
         ("other prosumers", "a plan of other prosumers"),
         ("steps", "a plan of 47 steps"),

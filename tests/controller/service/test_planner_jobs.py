@@ -15,10 +15,10 @@ from controller.service.plans import Dated, Plans
 from controller.service.prices import Price, prices_at
 from controller.service.voltage_margin import learned, margin_pu
 from core.load import load_config
-from mpc.day_ahead import uncoordinated
 from mpc.forecast import Observed
 from mpc.intra_day import Running
 from mpc.margin import COLD_START_PU, Margin
+from tests.support.coordination import uncoordinated
 from tests.support.paths import CONFIG
 
 CONFIGURED = load_config(CONFIG)
@@ -38,7 +38,7 @@ def seen(*v_pu: float | None) -> IntervalMeans:
 
 def test_a_day_begins_with_the_charge_that_is_asked_for_within_the_band_that_is_left() -> None:
     job = JOBS.day_ahead(DAY, {"N3": 0.7, "N4": 0.0, "N5": 1.0}, UNLEARNED)
-    batteries = {site.prosumer.name: site.prosumer.battery for site in job.scenario.sites}
+    batteries = {site.name: site.battery for site in job.scenario.sites}
     begins = {name: battery.soc_initial for name, battery in batteries.items() if battery}
     n4, n5 = batteries["N4"], batteries["N5"]
     assert n4 is not None
@@ -51,7 +51,7 @@ def test_a_day_begins_with_the_charge_that_is_asked_for_within_the_band_that_is_
 def test_the_rest_of_a_day_is_planned_from_what_was_seen_and_what_was_not_from_the_forecast() -> None:
     known = Known(at(12), DAY, {"N3": 0.6, "N4": None}, seen(*[1.0] * 8), PLAN)
     job = JOBS.replan(known, UNLEARNED)
-    outlook = {site.prosumer.name: site.outlook for site in DAY.forecast.sites}["N4"]
+    outlook = {site.name: site.outlook for site in DAY.forecast.sites}["N4"]
     assert (job.step, job.slack_voltage_pu, job.running) == (72, 1.01, PLAN.running)
     assert job.observed["N3"] == Observed(1.0, 2.0, 3.0, soc=0.6)
     assert job.observed["N4"] == Observed(

@@ -16,7 +16,6 @@ from controller.service.memory import KeptCycle, Memory, identity
 from controller.service.plans import Dated, Plans
 from core.load import load_config
 from core.resources import Battery
-from mpc.day_ahead import uncoordinated
 from mpc.intra_day import Running
 from mpc.margin import Margin
 from realtime.emulation import BatteryState, InForce
@@ -24,6 +23,7 @@ from realtime.fallback import LadderState, Source
 from realtime.fallback import Mode as Rung
 from realtime.node import NodeLimits, NodeState
 from realtime.plane import ZERO, Power
+from tests.support.coordination import uncoordinated
 from tests.support.paths import CONFIG
 
 CONFIGURED = load_config(CONFIG)

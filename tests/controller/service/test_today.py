@@ -10,8 +10,8 @@ from controller.service.plans import Dated, Plans
 from controller.service.today import RETRY, Today
 from core.errors import Fault, InputError
 from core.load import load_config
-from mpc.day_ahead import uncoordinated
 from mpc.intra_day import Running
+from tests.support.coordination import uncoordinated
 from tests.support.paths import CONFIG
 
 CONFIGURED = load_config(CONFIG)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.errors import CoordinationError
 from mpc.coordination import rounds
 from mpc.coordination.links import MessageLink, Transit
@@ -18,10 +18,10 @@ from mpc.coordination.outcome import Status
 from mpc.coordination.rounds import Carried, Ending, run_rounds
 from mpc.coordination.star.operator import GridOperator
 from mpc.coordination.star.outcome import StarOutcome
-from mpc.day_ahead import coordinate
 from mpc.grid.rows import GridModel
 from tests.mpc.coordination.averaging import Averager
 from tests.mpc.coordination.star.recording import PRICE_CAP, prosumer_nodes
+from tests.support.coordination import coordinate
 from tests.support.synthetic import scenario
 from tests.support.virtual_clock import VirtualClock
 
@@ -153,8 +153,12 @@ def test_names_are_unique_and_receivers_exist() -> None:
         run_rounds([Averager("a", 1.0, ["nobody"]), Averager("b", 1.0, [])])
 
 
+def operator_of_the_star() -> GridOperator:
+    return GridOperator(GridModel(GRID.problem, PRICE_CAP), CoordinationConfig(), VirtualClock())
+
+
 def star(carry: rounds.Carrier) -> StarOutcome:
-    operator = GridOperator(GridModel(GRID, PRICE_CAP), CoordinationConfig(), VirtualClock())
+    operator = operator_of_the_star()
     carry([operator, *prosumer_nodes(GRID)])
     assert isinstance(operator.outcome, StarOutcome)
     return operator.outcome
@@ -173,11 +177,17 @@ def test_the_star_ends_the_same_by_either_carrier(delay_rounds: int) -> None:
 
 
 def test_carriers_say_how_they_ended() -> None:
-    nodes = [GridOperator(GridModel(GRID, PRICE_CAP), CoordinationConfig(), VirtualClock()), *prosumer_nodes(GRID)]
+    nodes = [
+        GridOperator(GridModel(GRID.problem, PRICE_CAP), CoordinationConfig(), VirtualClock()),
+        *prosumer_nodes(GRID),
+    ]
     n = len(star(rounds.run).iterations)
     silence = rounds.run(nodes)
     assert (silence.ending, silence.rounds, silence.lost, silence.unfinished) == (Ending.SILENCE, 2 * n + 2, 0, ())
-    fresh = [GridOperator(GridModel(GRID, PRICE_CAP), CoordinationConfig(), VirtualClock()), *prosumer_nodes(GRID)]
+    fresh = [
+        GridOperator(GridModel(GRID.problem, PRICE_CAP), CoordinationConfig(), VirtualClock()),
+        *prosumer_nodes(GRID),
+    ]
     assert run_rounds(fresh) == Carried(Ending.DONE, 2 * n + 2, silence.messages, 0, ())
 
 

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.prices import DemandProfile, PriceSignal
 from mpc.coordination import rounds
 from mpc.coordination.nodes import Message
 from mpc.coordination.outcome import Status
-from mpc.coordination.participants import ProsumerNode
+from mpc.coordination.participants import PriceResponsive, ProsumerNode
 from mpc.coordination.star.operator import GridOperator
 from mpc.grid.rows import GridModel
-from mpc.prosumer import PriceResponsive, Prosumer
+from mpc.prosumer import ProsumerProgram
 from tests.support.synthetic import scenario
 from tests.support.virtual_clock import VirtualClock
 
@@ -18,13 +18,13 @@ GRID = scenario(step_min=60, n_prosumers=2)
 STEPS = GRID.axis.n_steps
 
 
-def prosumer(k: int = 0) -> Prosumer:
-    return Prosumer(GRID.sites[k], GRID.tariff, GRID.axis.dt_h)
+def prosumer(k: int = 0) -> ProsumerProgram:
+    return ProsumerProgram(GRID.sites[k], GRID.tariff, GRID.axis.dt_h)
 
 
 def test_one_answer_per_signal() -> None:
     node = ProsumerNode(prosumer())
-    signals = [prosumer().retail_signal(), PriceSignal(np.zeros((STEPS, 2, 2)), np.zeros((STEPS, 2)), 3.0)]
+    signals = [GRID.tariff.signal(GRID.axis.dt_h), PriceSignal(np.zeros((STEPS, 2, 2)), np.zeros((STEPS, 2)), 3.0)]
     silly = Message("x", "P0", 9, DemandProfile(np.zeros((STEPS, 2)), 0.0))
     inbox = [Message("operator", "P0", 4, signals[0]), silly, Message("aggregator", "P0", 7, signals[1])]
     assert node.name == "P0"
@@ -58,7 +58,7 @@ class HeatPump:
 
 def test_any_price_responsive_resource_takes_part() -> None:
     """With costs of its own, unknown to the operator, the gap still closes."""
-    grid, settings = GridModel(GRID, 2.0), CoordinationConfig()
+    grid, settings = GridModel(GRID.problem, 2.0), CoordinationConfig()
     participants: list[PriceResponsive] = [prosumer(0), HeatPump()]
     operator = GridOperator(grid, settings, VirtualClock())
     rounds.run([operator, *map(ProsumerNode, participants)])

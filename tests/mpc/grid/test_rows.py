@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from core.network import Line, Network
-from core.resources import Outlook, Prosumer
+from core.resources import Outlook
 from core.scenario import Scenario, Site
 from mpc.grid.rows import GridModel, by_prosumer, by_step
 from tests.support.independent_flow import judged_flow
-from tests.support.synthetic import random_demand, scenario, with_slack_voltage
+from tests.support.synthetic import random_demand, scenario, site_with, with_slack_voltage
 
 PRICE_CAP = 2.0
 
@@ -28,7 +28,7 @@ each_grid = pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
 
 
 def model(scenario: Scenario) -> GridModel:
-    return GridModel(scenario, PRICE_CAP)
+    return GridModel(scenario.problem, PRICE_CAP)
 
 
 @each_grid
@@ -140,7 +140,7 @@ def test_current_polygon_is_inside_the_disc_by_two_percent() -> None:
     network = Network("S", 400.0, (Line("S", "A", 0.01, 0.005, i_max_a=20.0),))
     base = scenario(step_min=15)
     steps = base.axis.n_steps
-    one = replace(base, network=network, sites=(Site(Prosumer("A", "A"), base.sites[0].outlook),))
+    one = replace(base, network=network, sites=(Site("A", "A", base.sites[0].resources),))
     for kva in np.linspace(12, 15.5, 30):
         angle = np.linspace(0, 2 * np.pi, steps)
         x = kva * np.column_stack([np.cos(angle), np.sin(angle)])[None]
@@ -154,7 +154,7 @@ def test_rows_without_influence_have_no_price() -> None:
     """Two feeders, everybody on one of them: the other one is nobody's fault."""
     lines = (Line("S", "A", 0.3, 0.1), Line("S", "B", 0.3, 0.1, i_max_a=5.0))
     base = scenario(n_prosumers=2, step_min=60)
-    sites = tuple(replace(site, prosumer=replace(site.prosumer, node="A")) for site in base.sites)
+    sites = tuple(replace(site, node="A") for site in base.sites)
     grid = with_slack_voltage(replace(base, network=Network("S", 400.0, lines), sites=sites), 0.9)
     rows = model(grid).linearise(random_demand(grid, 9, 2, 1))
     assert rows.kappa.shape[1] == 2 + 2 + 8
@@ -173,7 +173,7 @@ def test_kappa_caps_the_price_of_a_kwh(gridlab9: Scenario) -> None:
 def test_prosumers_at_one_node_have_equal_columns() -> None:
     grid = GRIDS["shared nodes"]
     columns = model(grid).linearise(random_demand(grid, 11, 4, 2)).per_prosumer()
-    nodes = [site.prosumer.node for site in grid.sites]
+    nodes = [site.node for site in grid.sites]
     assert len(set(nodes)) < len(nodes)
     for node, column in zip(nodes, columns, strict=True):
         np.testing.assert_array_equal(column, columns[nodes.index(node)])
@@ -206,7 +206,7 @@ def test_a_collapsed_step_is_linearised_where_it_has_not_collapsed(gridlab9: Sce
 def test_demand_of_a_shared_node_is_the_sum() -> None:
     base = scenario(n_prosumers=2, step_min=60)
     quiet = Outlook(*np.zeros((3, base.axis.n_steps)))
-    shared = replace(base, sites=tuple(Site(Prosumer(name, "B5"), quiet) for name in "ab"))
-    single = replace(base, sites=(Site(Prosumer("ab", "B5"), quiet),))
+    shared = replace(base, sites=tuple(site_with(name, "B5", quiet) for name in "ab"))
+    single = replace(base, sites=(site_with("ab", "B5", quiet),))
     x = random_demand(shared, 14, 4, 2)
     np.testing.assert_allclose(model(shared).flow(x).v, model(single).flow(x.sum(axis=0, keepdims=True)).v, rtol=1e-14)

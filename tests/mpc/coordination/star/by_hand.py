@@ -10,7 +10,7 @@ from core.arrays import FloatArray
 from core.scenario import Scenario
 from mpc.coordination.star.splitting import Splitting
 from mpc.grid.rows import GridModel
-from mpc.prosumer import Prosumer
+from mpc.prosumer import participants
 from tests.mpc.coordination.star.recording import PRICE_CAP
 
 RHO_CHF_PER_KW2 = 0.02
@@ -28,9 +28,8 @@ class Round:
 
 def rounds_of(grid: Scenario, kind: Any, count: int, alpha: float = 1.6, relinearise_every: int = 3) -> Iterator[Round]:
     """``kind`` is the class of a splitting; the first re-linearisation comes after ``relinearise_every`` rounds."""
-    model = GridModel(grid, PRICE_CAP)
-    prosumers = [Prosumer(site, grid.tariff, grid.axis.dt_h) for site in grid.sites]
-    tariff = prosumers[0].retail_signal()
+    model = GridModel(grid.problem, PRICE_CAP)
+    prosumers, tariff = participants(grid), grid.tariff.signal(grid.axis.dt_h)
     x = np.stack([prosumer.respond(tariff).x for prosumer in prosumers])
     rows = model.linearise(x)
     state = kind.start(x, rows, RHO_CHF_PER_KW2).update(x, rows, 1.0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.scenario import Scenario
 from mpc.coordination import rounds
 from mpc.coordination.nodes import Message, Node
@@ -10,7 +10,7 @@ from mpc.coordination.participants import ProsumerNode
 from mpc.coordination.star.operator import GridOperator
 from mpc.coordination.star.outcome import StarOutcome
 from mpc.grid.rows import GridModel
-from mpc.prosumer import Prosumer
+from mpc.prosumer import participants
 from tests.support.virtual_clock import VirtualClock
 
 PRICE_CAP = 2.0
@@ -40,7 +40,7 @@ class Overheard:
 
 
 def prosumer_nodes(scenario: Scenario) -> list[ProsumerNode]:
-    return [ProsumerNode(Prosumer(site, scenario.tariff, scenario.axis.dt_h)) for site in scenario.sites]
+    return [ProsumerNode(participant) for participant in participants(scenario)]
 
 
 def overhear(
@@ -48,7 +48,7 @@ def overhear(
 ) -> tuple[StarOutcome, list[Message]]:
     """Coordinate and return everything that was said; the operator may be given another scenario to know."""
     record: list[Message] = []
-    operator = GridOperator(GridModel(known_to_operator or scenario, PRICE_CAP), settings, VirtualClock())
+    operator = GridOperator(GridModel((known_to_operator or scenario).problem, PRICE_CAP), settings, VirtualClock())
     rounds.run([Overheard(node, record) for node in (operator, *prosumer_nodes(scenario))])
     assert isinstance(operator.outcome, StarOutcome)
     return operator.outcome, record

@@ -9,28 +9,27 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.errors import CoordinationError
 from core.scenario import Scenario
-from mpc import day_ahead
 from mpc.coordination.nodes import Deadline, Message
 from mpc.coordination.outcome import Outcome, Status, Unanswered
 from mpc.coordination.rounds import Carried, Ending, run
 from mpc.coordination.star.operator import GridOperator
 from mpc.coordination.star.outcome import StarOutcome
-from mpc.day_ahead import coordinate
 from mpc.grid.rows import GridModel
 from tests.mpc.coordination.star.recording import PRICE_CAP, overhear, prosumer_nodes
+from tests.support.coordination import coordinate, uncoordinated
 from tests.support.synthetic import scenario, with_slack_voltage
 from tests.support.virtual_clock import VirtualClock
 
 GRID = scenario(step_min=60)
-NAMES = tuple(site.prosumer.name for site in GRID.sites)
+NAMES = tuple(site.name for site in GRID.sites)
 DEADLINE: Message[object] = Message("timer", "operator", 0, Deadline())
 
 
 def operator(grid: Scenario = GRID, **given_: Any) -> GridOperator:
-    return GridOperator(GridModel(grid, PRICE_CAP), CoordinationConfig(**given_), VirtualClock())
+    return GridOperator(GridModel(grid.problem, PRICE_CAP), CoordinationConfig(**given_), VirtualClock())
 
 
 def answers(node: GridOperator, grid: Scenario = GRID) -> Iterator[Message[object]]:
@@ -85,7 +84,7 @@ def test_after_round_0_it_is_the_tariff(n_answers: int, together: bool) -> None:
     outcome = cut_short(n_answers, together=together)
     assert isinstance(outcome, StarOutcome)
     assert (outcome.status, outcome.gap_rel, outcome.iterations) == (Status.BUDGET, None, ())
-    selfish = day_ahead.uncoordinated(GRID, CoordinationConfig())
+    selfish = uncoordinated(GRID, CoordinationConfig())
     assert list(outcome.best.agreements) == list(NAMES)
     for name, agreement in outcome.best.agreements.items():
         assert not agreement.signal.h.any()

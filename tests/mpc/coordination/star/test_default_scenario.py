@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from core.arrays import FloatArray
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.scenario import Scenario
 from mpc.coordination.outcome import Status
-from mpc.day_ahead import CoordinatedDay, coordinate
+from mpc.day_ahead import CoordinatedDay
 from mpc.price import marginal_price_chf_per_kwh
-from mpc.prosumer import Prosumer
+from mpc.prosumer import ProsumerProgram
 from mpc.reference import AcOptimum, CentralisedProblem
 from tests.support.certificate import certify, profiles, retail_cost_chf, violation_pu
+from tests.support.coordination import coordinate
 from tests.support.independent_flow import judged_flow
 from tests.support.independent_prosumer import least_cost
 from tests.support.virtual_clock import VirtualClock
@@ -28,8 +29,8 @@ def day(day_of: str, request: pytest.FixtureRequest) -> CoordinatedDay:
     return found
 
 
-def test_profile_splitting_converges(profile_day: CoordinatedDay) -> None:
-    certificate = certify(profile_day)
+def test_profile_splitting_converges(gridlab9: Scenario, profile_day: CoordinatedDay) -> None:
+    certificate = certify(gridlab9, profile_day)
     assert profile_day.outcome.status is Status.CONVERGED
     assert len(profile_day.outcome.iterations) <= 100
     assert abs(certificate.gap_rel) <= 1e-3
@@ -56,8 +57,8 @@ def test_both_limits_matter(gridlab9: Scenario, profile_day: CoordinatedDay) -> 
     assert np.abs(after.s_slack.imag).max() > 3.45
 
 
-def test_constraint_splitting_converges(constraint_day: CoordinatedDay) -> None:
-    certificate = certify(constraint_day)
+def test_constraint_splitting_converges(gridlab9: Scenario, constraint_day: CoordinatedDay) -> None:
+    certificate = certify(gridlab9, constraint_day)
     assert constraint_day.outcome.status is Status.CONVERGED
     assert len(constraint_day.outcome.iterations) <= 500
     assert abs(certificate.gap_rel) <= 1e-2
@@ -83,7 +84,7 @@ def test_four_percent_limits(gridlab9: Scenario) -> None:
     """N7 and N9 are curtailed by 11.5 kWh, the others are not (method.md, section 7)."""
     narrow = replace(gridlab9, limits=replace(gridlab9.limits, v_min_pu=0.96, v_max_pu=1.04))
     day = coordinate(narrow, CoordinationConfig(), VirtualClock())
-    certificate, curtailed = certify(day), curtailed_kwh(day)
+    certificate, curtailed = certify(narrow, day), curtailed_kwh(day)
     assert day.outcome.status is Status.CONVERGED
     assert len(day.outcome.iterations) <= 200
     assert abs(certificate.gap_rel) <= 1e-3
@@ -94,7 +95,7 @@ def test_four_percent_limits(gridlab9: Scenario) -> None:
 
 
 def curtailed_kwh(day: CoordinatedDay) -> dict[str, float]:
-    dt_h = day.scenario.axis.dt_h
+    dt_h = day.problem.axis.dt_h
     return {name: float(np.sum(p.pv_available_kw - p.pv_kw)) * dt_h for name, p in day.plan.prosumers.items()}
 
 
@@ -123,14 +124,14 @@ def test_bills(day: CoordinatedDay, gridlab9: Scenario, centralised: Centralised
 
 
 def prices(day: CoordinatedDay) -> FloatArray:
-    dt_h = day.scenario.axis.dt_h
+    dt_h = day.problem.axis.dt_h
     return np.array([marginal_price_chf_per_kwh(a.signal, a.profile.x, dt_h) for a in day.plan.agreements.values()])
 
 
 def test_prices_do_not_depend_on_the_splitting(profile_day: CoordinatedDay, constraint_day: CoordinatedDay) -> None:
     mine, theirs = prices(profile_day), prices(constraint_day)
     assert np.abs(mine - theirs).mean() <= 0.01
-    assert np.abs(mine - profile_day.scenario.tariff.buy_chf_per_kwh).max() > 0.05
+    assert np.abs(mine - profile_day.problem.tariff.buy_chf_per_kwh).max() > 0.05
 
 
 @pytest.mark.parametrize("rho", [0.01, 0.1])
@@ -144,8 +145,8 @@ def test_price_following(day: CoordinatedDay, gridlab9: Scenario) -> None:
     """Prosumers that know nothing but their own advertised cost reproduce the plan, and the grid is held."""
     following = []
     for site in gridlab9.sites:
-        agreement = day.plan.agreements[site.prosumer.name]
-        fresh = Prosumer(site, gridlab9.tariff, gridlab9.axis.dt_h)
+        agreement = day.plan.agreements[site.name]
+        fresh = ProsumerProgram(site, gridlab9.tariff, gridlab9.axis.dt_h)
         following.append(fresh.respond(agreement.signal).x)
         np.testing.assert_allclose(following[-1], agreement.profile.x, rtol=0, atol=0.05)
         assert fresh.respond(agreement.signal).cost_chf == pytest.approx(agreement.profile.cost_chf, abs=1e-6)
@@ -159,7 +160,7 @@ def test_price_following_with_another_solver(day: CoordinatedDay, gridlab9: Scen
     """The advertised cost has one minimiser in the active power and voltages, whoever computes it."""
     x = []
     for site in gridlab9.sites:
-        agreement = day.plan.agreements[site.prosumer.name]
+        agreement = day.plan.agreements[site.name]
         profile, cost_chf = least_cost(site, gridlab9.tariff, gridlab9.axis.dt_h, agreement.signal)
         assert agreement.profile.cost_chf == pytest.approx(cost_chf, abs=1e-5)
         np.testing.assert_allclose(profile[:, 0], agreement.profile.x[:, 0], rtol=0, atol=0.05)
@@ -171,8 +172,8 @@ def test_price_following_with_another_solver(day: CoordinatedDay, gridlab9: Scen
 def test_plans_belong_to_their_agreements(day: CoordinatedDay, gridlab9: Scenario) -> None:
     """What each prosumer keeps to itself explains the profile that it announced."""
     for site in gridlab9.sites:
-        plan, agreement = day.plan.prosumers[site.prosumer.name], day.plan.agreements[site.prosumer.name]
-        battery = site.prosumer.battery
+        plan, agreement = day.plan.prosumers[site.name], day.plan.agreements[site.name]
+        battery = site.battery
         assert battery is not None
         assert plan.soc is not None
         np.testing.assert_allclose(agreement.profile.x[:, 0], plan.load_kw - plan.battery_kw - plan.pv_kw, atol=0.01)

@@ -8,18 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.algorithms import SplittingName
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.prices import Tariff
 from core.resources import Battery, Capability
 from core.scenario import Scenario
 from mpc.coordination.outcome import Status
 from mpc.coordination.star.algorithms import splitting_named
 from mpc.coordination.star.profile_splitting import ProfileSplitting
-from mpc.day_ahead import coordinate
 from mpc.reference import CentralisedProblem
 from tests.mpc.coordination.star.by_hand import rounds_of
 from tests.mpc.coordination.star.recording import overhear
 from tests.support.certificate import profiles, retail_cost_chf
+from tests.support.coordination import coordinate
 from tests.support.independent_flow import judged_flow, nodal_demand
 from tests.support.synthetic import scenario, turned_lines, with_slack_voltage
 from tests.support.virtual_clock import VirtualClock
@@ -80,7 +80,7 @@ def test_power_balance_and_limits_of_the_prosumers(splitting: SplittingName, gri
     losses = day.flow.s_slack.real - nodal_demand(grid, x)[0].sum(axis=1)
     assert losses.min() > -1e-9
     for site in grid.sites:
-        plan, battery = day.plan.prosumers[site.prosumer.name], site.prosumer.battery
+        plan, battery = day.plan.prosumers[site.name], site.battery
         assert plan.pv_kw.min() > -1e-5
         assert (plan.pv_kw <= site.outlook.pv_available_kw + 1e-5).all()
         if battery is None:
@@ -130,7 +130,7 @@ def test_bound_at_slightly_infeasible_answers(grid: Scenario) -> None:
 def test_answers_are_best_answers(splitting: SplittingName, grid: Scenario, other: int) -> None:
     """Of all profiles that a prosumer ever announced, the answer to a signal costs least under that signal."""
     _, record = overhear(grid, some_rounds(splitting))
-    name = grid.sites[other % len(grid.sites)].prosumer.name
+    name = grid.sites[other % len(grid.sites)].name
     asked = {m.question: m.body for m in record if m.receiver == name}
     said = {m.question: m.body for m in record if m.sender == name}
     spread = grid.tariff.export_spread_chf_per_kwh * grid.axis.dt_h
@@ -145,9 +145,9 @@ def test_answers_are_best_answers(splitting: SplittingName, grid: Scenario, othe
 def test_equal_prosumers_are_treated_equally(splitting: SplittingName, grid: Scenario) -> None:
     """Two of a kind at one node get the same prices and the same profile."""
     first = grid.sites[0]
-    twin = replace(first, prosumer=replace(first.prosumer, name="twin"))
+    twin = replace(first, name="twin")
     day = coordinate(replace(grid, sites=(*grid.sites, twin)), some_rounds(splitting), VirtualClock())
-    one, two = (day.plan.agreements[name] for name in (first.prosumer.name, "twin"))
+    one, two = (day.plan.agreements[name] for name in (first.name, "twin"))
     np.testing.assert_allclose(one.signal.h, two.signal.h, rtol=1e-9, atol=0)
     np.testing.assert_allclose(one.signal.g, two.signal.g, rtol=0, atol=1e-5)
     np.testing.assert_allclose(one.profile.x, two.profile.x, rtol=0, atol=5e-3)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.algorithms import SplittingName
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.prices import DemandProfile, PriceSignal
 from core.scenario import Scenario
 from core.time import TimeAxis
@@ -17,12 +17,13 @@ from mpc.coordination.outcome import Status, WarmStart
 from mpc.coordination.star.observing import observed
 from mpc.coordination.star.operator import GridOperator
 from mpc.coordination.star.outcome import Iteration, StarOutcome
-from mpc.day_ahead import CoordinatedDay, coordinate
+from mpc.day_ahead import CoordinatedDay
 from mpc.grid.rows import GridModel
 from mpc.price import violation_price_chf_per_kwh
 from tests.mpc.coordination.star.recording import PRICE_CAP, overhear, prosumer_nodes
 from tests.support.certificate import certify, profiles, violation_pu
-from tests.support.synthetic import scenario
+from tests.support.coordination import coordinate
+from tests.support.synthetic import scenario, site_with
 from tests.support.virtual_clock import VirtualClock
 
 GRID = scenario(step_min=60)
@@ -40,12 +41,12 @@ def agreed(warm_start: WarmStart | None = None, grid: Scenario = GRID, **given: 
 
 
 def operator(**given: Any) -> GridOperator:
-    return GridOperator(GridModel(GRID, PRICE_CAP), settings(**given), VirtualClock())
+    return GridOperator(GridModel(GRID.problem, PRICE_CAP), settings(**given), VirtualClock())
 
 
 def test_it_begins_with_the_plain_tariff() -> None:
     messages = operator().start()
-    assert [message.receiver for message in messages] == [site.prosumer.name for site in GRID.sites]
+    assert [message.receiver for message in messages] == [site.name for site in GRID.sites]
     for message in messages:
         assert isinstance(message.body, PriceSignal)
         assert not message.body.h.any()
@@ -171,7 +172,7 @@ def test_stop_by_residuals(splitting: SplittingName) -> None:
     """The paper's rule is stricter than the certificate: the gap is far below its tolerance."""
     grid = scenario(step_min=60, seed=1, total_pv_kw=30.0)
     day = agreed(grid=grid, splitting=splitting, stop="residual")
-    certificate = certify(day)
+    certificate = certify(grid, day)
     assert day.outcome.status is Status.CONVERGED
     residuals = day.outcome.splitting.residuals
     floor = 1e-4 * np.sqrt(residuals.size)
@@ -188,7 +189,7 @@ def test_warm_start_from_its_own_end(splitting: SplittingName) -> None:
     warm = agreed(cold.outcome.warm_start, splitting=splitting)
     assert warm.outcome.status is Status.CONVERGED
     assert len(warm.outcome.iterations) <= 3 < len(cold.outcome.iterations)
-    assert abs(certify(warm).gap_rel) <= settings().gap_tol + 1e-5
+    assert abs(certify(GRID, warm).gap_rel) <= settings().gap_tol + 1e-5
 
 
 def test_a_warm_start_of_another_shape_is_as_good_as_none() -> None:
@@ -204,27 +205,27 @@ def test_warm_start_of_a_shrinking_horizon(splitting: SplittingName) -> None:
     """Three hours later, with the state of charge that the plan has then."""
     cold = agreed(splitting=splitting)
     rest = shrunk(cold, 3)
-    ahead = GridModel(rest, violation_price_chf_per_kwh(settings(), rest.tariff))
+    ahead = GridModel(rest.problem, violation_price_chf_per_kwh(settings(), rest.tariff))
     warm = agreed(cold.outcome.warm_start.shifted(3, ahead), grid=rest, splitting=splitting)
     fresh = agreed(grid=rest, splitting=splitting)
     assert warm.outcome.status is Status.CONVERGED
     assert len(warm.outcome.iterations) < len(fresh.outcome.iterations)
-    certificate = certify(warm)
+    certificate = certify(rest, warm)
     assert abs(certificate.gap_rel) <= settings().gap_tol + 1e-5
     assert certificate.violation_pu <= settings().violation_tol_pu + 1e-7
 
 
 def shrunk(day: CoordinatedDay, k: int) -> Scenario:
     """What is left of a day after k steps that went as planned."""
-    grid, axis = day.scenario, day.scenario.axis
+    grid, axis = GRID, GRID.axis
     sites = []
     for site in grid.sites:
-        soc, battery = day.plan.prosumers[site.prosumer.name].soc, site.prosumer.battery
+        soc, battery = day.plan.prosumers[site.name].soc, site.battery
         assert soc is not None
         assert battery is not None
         battery = replace(battery, soc_initial=float(np.clip(soc[k - 1], battery.soc_min, battery.soc_max)))
         outlook = replace(site.outlook, **{name: series[k:] for name, series in vars(site.outlook).items()})
-        sites.append(replace(site, prosumer=replace(site.prosumer, battery=battery), outlook=outlook))
+        sites.append(site_with(site.name, site.node, outlook, battery, peak_kw=8.0))
     return replace(
         grid,
         axis=TimeAxis(axis.times[k], axis.step_min, axis.n_steps - k, axis.timezone),
@@ -247,17 +248,16 @@ def test_adaptation_finds_the_penalty_from_afar(splitting: SplittingName, rho_fa
     natural = agreed(splitting=splitting, max_iterations=1).outcome.iterations[0].rho
     day = agreed(splitting=splitting, rho=rho_factor * natural)
     assert day.outcome.status is Status.CONVERGED
-    assert abs(certify(day).gap_rel) <= settings().gap_tol + 1e-5
+    assert abs(certify(GRID, day).gap_rel) <= settings().gap_tol + 1e-5
 
 
 def test_rounds_run_ends_with_an_outcome_for_names_of_any_kind() -> None:
     """Names are addresses, nothing more; the order of the nodes does not matter."""
     renamed = tuple(
-        replace(site, prosumer=replace(site.prosumer, name=name))
-        for site, name in zip(GRID.sites, ["ä b", "0", "P1 ", "Operator", "n/a"], strict=True)
+        replace(site, name=name) for site, name in zip(GRID.sites, ["ä b", "0", "P1 ", "Operator", "n/a"], strict=True)
     )
     grid = replace(GRID, sites=renamed)
-    node = GridOperator(GridModel(grid, PRICE_CAP), settings(), VirtualClock())
+    node = GridOperator(GridModel(grid.problem, PRICE_CAP), settings(), VirtualClock())
     rounds.run([*reversed(prosumer_nodes(grid)), node])
     assert node.outcome is not None
-    assert list(node.outcome.best.agreements) == [site.prosumer.name for site in renamed]
+    assert list(node.outcome.best.agreements) == [site.name for site in renamed]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.algorithms import SplittingName
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from mpc.coordination.star.algorithms import splitting_named
 from mpc.coordination.star.penalty import NU, TAU, adapted, natural_penalty, start_penalty
 from mpc.coordination.star.splitting import Residuals

@@ -1,22 +1,27 @@
 """What the parties learn of each other: the declared fields of their messages, and nothing else."""
 
+import subprocess
+import sys
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from core.algorithms import SplittingName
-from core.config import CoordinationConfig
-from core.prices import DemandProfile, PriceSignal
-from core.resources import Outlook, Prosumer
-from core.scenario import Scenario, Site
+from core.config_coordination import CoordinationConfig
+from core.network import GridLimits, Network
+from core.prices import DemandProfile, PriceSignal, Tariff
+from core.resources import Outlook
+from core.scenario import Scenario
+from core.time import TimeAxis
 from mpc.coordination.nodes import Message
 from tests.mpc.coordination.star.recording import overhear, prosumer_nodes
-from tests.support.synthetic import scenario
+from tests.support.paths import ROOT
+from tests.support.synthetic import scenario, site_with
 
 GRID = scenario(step_min=60)
 STEPS = GRID.axis.n_steps
-NAMES = {site.prosumer.name for site in GRID.sites}
+NAMES = {site.name for site in GRID.sites}
 
 each_splitting = pytest.mark.parametrize("splitting", SplittingName)
 
@@ -67,11 +72,29 @@ def test_prosumers_hear_and_tell_the_operator_only(splitting: SplittingName) -> 
     assert pairs == {frozenset(("operator", name)) for name in NAMES}
 
 
+def test_the_public_problem_names_prosumers_and_their_nodes_only() -> None:
+    problem = GRID.problem
+    check_fields(
+        problem, axis=TimeAxis, network=Network, limits=GridLimits, slack_voltage_pu=np.ndarray, tariff=Tariff,
+        nodes=dict, margin_pu=float,
+    )  # fmt: skip
+    assert problem.nodes == {site.name: site.node for site in GRID.sites}
+
+
+@pytest.mark.parametrize("module", ["mpc.day_ahead", "mpc.coordination.star.operator", "mpc.grid.projection"])
+def test_who_coordinates_imports_nothing_that_prosumers_own(module: str) -> None:
+    """Directly or through others; the contract "Privacy" of import-linter says the same of all such modules."""
+    private = ["core.resources", "core.scenario", "core.config", "mpc.resources", "mpc.prosumer", "mpc.forecast"]
+    found = f"import sys, {module}; print([name for name in {private} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", found], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n"
+
+
 @each_splitting
 def test_the_operator_knows_no_more_of_prosumers_than_their_places(splitting: SplittingName) -> None:
     """It comes to the same prices when all it could know of assets and forecasts is taken from it."""
     blank = Outlook(*np.full((3, STEPS), np.nan))
-    places = tuple(Site(Prosumer(site.prosumer.name, site.prosumer.node), blank) for site in GRID.sites)
+    places = tuple(site_with(site.name, site.node, blank) for site in GRID.sites)
     outcome, record = overhear(GRID, settings(splitting))
     blind, blind_record = overhear(GRID, settings(splitting), known_to_operator=replace(GRID, sites=places))
     assert blind.gap_rel == outcome.gap_rel

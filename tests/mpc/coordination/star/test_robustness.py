@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from core.algorithms import SplittingName
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from core.network import Line, Network
 from core.prices import Tariff
 from core.resources import Battery, Capability
 from core.scenario import Scenario
 from mpc.coordination.outcome import Status
-from mpc.day_ahead import coordinate
 from tests.support.certificate import certify, profiles, violation_pu
+from tests.support.coordination import coordinate
 from tests.support.independent_flow import judged_flow
 from tests.support.synthetic import scenario, turned_lines, with_load_factor, with_slack_voltage
 from tests.support.virtual_clock import VirtualClock
@@ -70,7 +70,7 @@ INFEASIBLE = {
 @pytest.mark.parametrize("grid", FEASIBLE.values(), ids=FEASIBLE)
 def test_limits_that_can_be_held(grid: Scenario) -> None:
     day = coordinate(grid, SETTINGS, VirtualClock())
-    certificate = certify(day)
+    certificate = certify(grid, day)
     assert day.outcome.status is Status.CONVERGED
     assert abs(certificate.gap_rel) <= SETTINGS.gap_tol + 1e-5
     assert certificate.violation_pu <= SETTINGS.violation_tol_pu + 1e-7
@@ -96,7 +96,7 @@ def test_limits_that_nobody_can_hold(grid: Scenario, splitting: SplittingName) -
     """The best compromise at a certified gap, with what it leaves priced and reported."""
     settings = CoordinationConfig.model_validate({"splitting": splitting})
     day = coordinate(grid, settings, VirtualClock())
-    certificate, best = certify(day), day.outcome.best
+    certificate, best = certify(grid, day), day.outcome.best
     assert day.outcome.status is Status.INFEASIBLE
     assert abs(certificate.gap_rel) <= SETTINGS.gap_tol + 1e-5
     assert best.unheld_chf > 1.0
@@ -120,17 +120,17 @@ def test_limits_just_out_of_reach(splitting: SplittingName, missing_pu: float) -
     day = coordinate(grid, settings, VirtualClock())
     assert day.outcome.status is Status.INFEASIBLE
     assert day.outcome.best.unheld_pu == pytest.approx(missing_pu, rel=0.1)
-    assert abs(certify(day).gap_rel) <= SETTINGS.gap_tol
+    assert abs(certify(grid, day).gap_rel) <= SETTINGS.gap_tol
 
 
 def test_what_nobody_influences_is_reported_without_a_price() -> None:
     """A charging line without prosumers lifts its end above the band: no price can do anything about it."""
     lines = (Line("S", "A", 0.3, 0.1), Line("S", "B", 0.05, 2.0, b_us=60000.0))
     base = scenario(n_prosumers=2, step_min=60, total_pv_kw=4.0, battery=None)
-    sites = tuple(replace(site, prosumer=replace(site.prosumer, node="A")) for site in base.sites)
+    sites = tuple(replace(site, node="A") for site in base.sites)
     grid = replace(base, network=Network("S", 400.0, lines), sites=sites)
     day = coordinate(grid, SETTINGS, VirtualClock())
-    certificate = certify(day)
+    certificate = certify(grid, day)
     assert day.outcome.status is Status.INFEASIBLE
     assert day.outcome.best.unheld_chf == pytest.approx(0.0, abs=1e-6)
     assert certificate.violation_pu == pytest.approx(day.outcome.best.unheld_pu, abs=1e-6)
@@ -164,7 +164,7 @@ def test_unusual_tariffs(tariff: float) -> None:
 def test_constraint_splitting(name: str) -> None:
     settings = CoordinationConfig(splitting="constraint", gap_tol=1e-2, violation_tol_pu=1e-3)
     day = coordinate(FEASIBLE[name], settings, VirtualClock())
-    certificate = certify(day)
+    certificate = certify(FEASIBLE[name], day)
     assert day.outcome.status is Status.CONVERGED
     assert abs(certificate.gap_rel) <= 1e-2
     assert certificate.violation_pu <= 1e-3 + 1e-7

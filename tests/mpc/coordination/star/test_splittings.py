@@ -87,7 +87,7 @@ def test_dual_residual_is_the_error_of_the_price_that_was_answered(kind: Any) ->
 def test_profile_copies_are_the_minimiser(seed: int) -> None:
     """(11): φ(x̂) + ½ ‖x̂ − (r + D⁻¹μ)‖²_D, all steps at once in cvxpy."""
     x = random_demand(GRID, seed, 6, 3)
-    rows = GridModel(GRID, PRICE_CAP).linearise(random_demand(GRID, seed + 10, 2, 1))
+    rows = GridModel(GRID.problem, PRICE_CAP).linearise(random_demand(GRID, seed + 10, 2, 1))
     before = ProfileSplitting.start(random_demand(GRID, seed + 20, 6, 3), rows, 0.02)
     after = before.update(x, rows, 1.6)
     target = 1.6 * x - 0.6 * before.x_hat
@@ -110,7 +110,7 @@ def test_constraint_copies_are_the_minimiser(seed: int) -> None:
     """(11): φ(Σ z_i) + Σ_i λ'(r_i − z_i) + ρ/2 ‖r_i − z_i‖², step by step in cvxpy."""
     rng = np.random.default_rng(seed)
     x = random_demand(GRID, seed, 6, 3)
-    rows = GridModel(GRID, PRICE_CAP).linearise(random_demand(GRID, seed + 10, 2, 1))
+    rows = GridModel(GRID.problem, PRICE_CAP).linearise(random_demand(GRID, seed + 10, 2, 1))
     prices = rows.kappa * rng.uniform(-1, 1, rows.kappa.shape) * (rng.random(rows.kappa.shape) < 0.1)
     start = ConstraintSplitting.start(random_demand(GRID, seed + 20, 6, 3), rows, 0.02)
     before = ConstraintSplitting(rows, 0.02, start.z, prices, start.residuals)
@@ -173,7 +173,7 @@ def reverse(value: Any) -> Any:
 def test_a_new_linearisation_does_not_move_what_nobody_changed(kind: Any) -> None:
     """At the point where copies and answers agree, other rows that hold there leave prices and copies alone."""
     wide = scenario(step_min=60, band_pu=0.3, slack_s_max_kva=1e4)
-    model = GridModel(wide, PRICE_CAP)
+    model = GridModel(wide.problem, PRICE_CAP)
     x = random_demand(wide, 1, 3, 1)
     splitting = kind.start(x, model.linearise(x), 0.02)
     moved = splitting.update(x, model.linearise(0.5 * x), 1.6)

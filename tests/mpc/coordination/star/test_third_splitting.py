@@ -81,9 +81,9 @@ import mpc
 from controller.cli import app
 from controller.report.study.figures import LOOKS
 from core.algorithms import SplittingName
-from core.config import CoordinationConfig
+from core.config_coordination import CoordinationConfig
 from mpc.coordination.star.algorithms import splitting_named
-from mpc.day_ahead import coordinate
+from tests.support.coordination import coordinate
 from tests.support.synthetic import scenario
 from tests.support.virtual_clock import VirtualClock
 from typer.testing import CliRunner

@@ -1,0 +1,84 @@
+"""Resources of the configuration. A new kind is a section with a method ``resource`` here and a key of a prosumer."""
+
+from collections.abc import Callable
+from math import inf
+from typing import Annotated, Protocol, runtime_checkable
+
+from pydantic import Field
+
+from core.arrays import FloatArray
+from core.config_fields import (
+    Constant,
+    Expected,
+    Kva,
+    LoadFile,
+    Positive,
+    PositiveShare,
+    Section,
+    Series,
+    SeriesFile,
+    Share,
+    Variant,
+)
+from core.profiles import Range
+from core.resources import Battery, Capability, Load, Pv, Resource
+
+Means = Callable[[SeriesFile | Constant | float, Range], FloatArray]
+"""Reads a series that may hold values of a range: means over the steps of a day, [T]."""
+ANY = Range(-inf, inf, "any number")
+_LOAD = Range(0, inf, "a load ≥ 0 kW (generation is `pv`)")
+_PV = Range(0, inf, "an available power ≥ 0 kW per kWp")
+
+
+@runtime_checkable
+class ResourceSection(Protocol):
+    """A section that describes a resource."""
+
+    def resource(self, means: Means, variant: Variant) -> Resource:
+        """The resource with what is expected of it, or with what then happened."""
+        ...
+
+
+class BatteryConfig(Section):
+    """A battery; ``capability`` is the box inside the converter's disc, or the disc itself."""
+
+    s_max_kva: Kva
+    energy_kwh: Annotated[Positive, Field(description="a number > 0 kWh")]
+    soc_initial: Share = 0.5
+    soc_min: Share = 0.1
+    soc_max: Share = 0.9
+    soc_final_min: Share | None = None
+    efficiency: PositiveShare = 1.0
+    capability: Annotated[Capability, Field(description="box or disc")] = Capability.BOX
+
+    def battery(self) -> Battery:
+        """The battery as the optimisation knows it."""
+        return Battery(
+            s_max_kva=self.s_max_kva,
+            energy_kwh=self.energy_kwh,
+            soc_initial=self.soc_initial,
+            soc_min=self.soc_min,
+            soc_max=self.soc_max,
+            soc_final_min=self.soc_final_min,
+            efficiency=self.efficiency,
+            capability=self.capability,
+        )
+
+    def resource(self, _means: Means, _variant: Variant) -> Battery:
+        """See :class:`ResourceSection`."""
+        return self.battery()
+
+
+class PvConfig(Expected[Series]):
+    """A PV plant; its series are the available kW per kWp."""
+
+    peak_kw: Annotated[Positive, Field(description="a number > 0 kW")]
+
+    def resource(self, means: Means, variant: Variant) -> Pv:
+        """See :class:`ResourceSection`."""
+        return Pv(self.peak_kw, means(self.of(variant), _PV) * self.peak_kw)
+
+
+def load_of(file: LoadFile, means: Means) -> Load:
+    """The inflexible load of a prosumer."""
+    return Load(means(file.active_kw, _LOAD), means(file.reactive_kvar, ANY))

@@ -1,0 +1,38 @@
+"""The public problem: all that a coordinator may know of a horizon. What its prosumers own: :mod:`core.scenario`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from core.arrays import FloatArray
+from core.network import GridLimits, Network
+from core.prices import Tariff
+from core.time import TimeAxis
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Grid, limits and tariff over the T steps of ``axis``, and where the N prosumers are connected.
+
+    Attributes:
+        slack_voltage_pu: [T].
+        nodes: prosumer → node, in the order of every array [N, …]; several prosumers may share a node.
+        margin_pu: narrows the voltage band on both sides: one number, or one per node besides the slack, in the order
+            of ``network.nodes``.
+    """
+
+    axis: TimeAxis
+    network: Network
+    limits: GridLimits
+    slack_voltage_pu: FloatArray
+    tariff: Tariff
+    nodes: Mapping[str, str]
+    margin_pu: float | FloatArray = 0.0
+
+    def after(self, steps: int) -> "Problem":
+        """The problem that is left when the first ``steps`` steps have passed."""
+        return replace(
+            self,
+            axis=self.axis.after(steps),
+            slack_voltage_pu=self.slack_voltage_pu[steps:],
+            tariff=self.tariff.after(steps),
+        )

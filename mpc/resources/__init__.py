@@ -1,0 +1,1 @@
+"""Resources as blocks of a prosumer's program: one file per kind."""

@@ -1,0 +1,69 @@
+"""What a resource contributes to its prosumer's program: variables with bounds and own cost, rows, and the way back.
+
+With y_t the variables of a block in step t, and y_{−1} = 0:
+
+    min  … + Σ_t cost_t'y_t    s.t.    lower_t ≤ y_t ≤ upper_t,
+    now'y_t + before'y_{t−1} = bound_t  (equalities),    now'y_t + before'y_{t−1} ≤ bound_t  (inequalities)
+
+The demand of the resource in step t is ``fixed``_t + Σ_v demand_v y_{t,v}.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from core.arrays import FloatArray
+from core.plan import ResourcePlan
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One decision per step.
+
+    Attributes:
+        demand: what a unit of it adds to the demand (p kW, q kvar); (0, 0) is a state.
+        lower, upper: bounds, scalar or [T].
+        cost_chf: own cost of a unit in a step, scalar or [T].
+    """
+
+    demand: tuple[float, float]
+    lower: float | FloatArray
+    upper: float | FloatArray
+    cost_chf: float | FloatArray = 0.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """A linear row in every step: coefficients of variables by name, and ``bound``, scalar or [T]."""
+
+    now: Mapping[str, float]
+    bound: float | FloatArray
+    before: Mapping[str, float] = field(default_factory=dict)
+
+
+class Block(Protocol):
+    """A resource within a program of T steps."""
+
+    @property
+    def fixed(self) -> FloatArray:
+        """Demand (p kW, q kvar) that nobody decides on, [T, 2]."""
+        ...
+
+    @property
+    def variables(self) -> Mapping[str, Variable]:
+        """By name, in the order in which they stand side by side."""
+        ...
+
+    @property
+    def equalities(self) -> Sequence[Row]:
+        """Rows that hold with equality."""
+        ...
+
+    @property
+    def inequalities(self) -> Sequence[Row]:
+        """Rows that stay below their bound."""
+        ...
+
+    def plan(self, values: Mapping[str, FloatArray]) -> ResourcePlan:
+        """What the values of the variables, each [T], mean; ``unphysical_kw`` is what the program cannot forbid."""
+        ...

@@ -1,0 +1,23 @@
+"""Coordination of a scenario by those who own all of it: its problem with its own prosumers."""
+
+from typing import Any
+
+from core.config_coordination import CoordinationConfig
+from core.scenario import Scenario
+from core.time import Clock
+from mpc import day_ahead
+from mpc.day_ahead import CoordinatedDay, DayAhead
+from mpc.prosumer import participants
+from mpc.solvers.quadratic import PIQP
+
+
+def coordinate(
+    scenario: Scenario, settings: CoordinationConfig, clock: Clock, solver: str = PIQP, **options: Any
+) -> CoordinatedDay:
+    """``options`` are those of :func:`mpc.day_ahead.coordinate`."""
+    return day_ahead.coordinate(scenario.problem, participants(scenario, solver), settings, clock, **options)
+
+
+def uncoordinated(scenario: Scenario, settings: CoordinationConfig, solver: str = PIQP) -> DayAhead:
+    """The baseline of the scenario."""
+    return day_ahead.uncoordinated(scenario.problem, participants(scenario, solver), settings)
