@@ -6,7 +6,7 @@ survives the death of the process at any moment; a durable one also survives a p
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -103,11 +103,14 @@ class Journal:
         """The JSON value of the newest record with a correct checksum; None if there is none."""
         return next((json.loads(row.value) for row in self._newest_first(key)), None)
 
-    def load(self, key: str, kind: type[T]) -> T | None:
-        """The newest record with a correct checksum that decodes as ``kind``; None if there is none."""
+    def load(self, key: str, kind: type[T], of_today: Callable[[object], object] = lambda kept: kept) -> T | None:
+        """The newest record with a correct checksum that decodes as ``kind``; None if there is none.
+
+        ``of_today`` turns the JSON of an older version into that of today.
+        """
         for row in self._newest_first(key):
             try:
-                return decode(kind, json.loads(row.value))
+                return decode(kind, of_today(json.loads(row.value)))
             except CodecError as error:
                 self._report(f"{self._path}: {key}, generation {row.generation}: {error}")
         return None

@@ -3,7 +3,8 @@
 Monotonic times do not outlive a process, so they are kept as ages on the wall clock.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from hashlib import sha256
@@ -14,6 +15,7 @@ from controller.process.modes import Mode
 from controller.record.journal import Journal
 from controller.service.costs import Costs
 from controller.service.days import Day, DayLoader
+from controller.service.older_journal import plans_of_today
 from controller.service.plans import Dated, Plans
 from core.config import Config
 from core.resources import Battery
@@ -32,9 +34,13 @@ CRASHES, CRASHES_WITHIN = 3, timedelta(minutes=15)
 
 
 def identity(config: Config) -> str:
-    """What journalled plans and stores are about: grid, prosumers and the steps of a day."""
-    parts = config.grid, config.prosumers, config.horizon.timezone, config.horizon.step_min
-    return sha256(repr(parts).encode()).hexdigest()
+    """What journalled plans and stores are about: grid, prosumers and the steps of a day.
+
+    A key that a later version adds does not change it where it is not used.
+    """
+    horizon = {"timezone": config.horizon.timezone, "step_min": config.horizon.step_min}
+    sections = config.model_dump(mode="json", include={"grid", "prosumers"}, exclude_defaults=True)
+    return sha256(json.dumps({**horizon, **sections}, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -70,13 +76,15 @@ class Memory:
 
     Args:
         whose: :func:`identity` of the configuration; what another one has left is not taken up, but for the epoch.
+        formerly: the same in a journal of an older version.
         durable: cycles survive a power loss too, at one fsync each.
     """
 
-    def __init__(self, journal: Journal, clock: Clock, whose: str, *, durable: bool) -> None:
+    def __init__(self, journal: Journal, clock: Clock, whose: str, *, durable: bool, formerly: str = "") -> None:
         self._journal, self._clock, self._durable = journal, clock, durable
-        self._known = journal.load("identity", str) == whose
-        if not self._known:
+        kept = journal.load("identity", str)
+        self._known = kept in (whose, formerly)
+        if kept != whose:
             journal.put({"identity": whose})
         self._margin: Margin | None = None
 
@@ -116,7 +124,7 @@ class Memory:
         Raises:
             InputError: the series of such a day cannot be had.
         """
-        kept = self._kept("plans", KeptPlans)
+        kept = self._kept("plans", KeptPlans, plans_of_today)
         if kept is None:
             return None
         yesterday = (self._clock.now() - timedelta(days=1)).date().isoformat()
@@ -172,8 +180,8 @@ class Memory:
             state, away_s = state.released(battery, seen, after_s), away_s - after_s
         return state.resumed(self._clock.monotonic_s(), away_s)
 
-    def _kept(self, key: str, kind: type[T]) -> T | None:
-        return self._journal.load(key, kind) if self._known else None
+    def _kept(self, key: str, kind: type[T], of_today: Callable[[object], object] = lambda kept: kept) -> T | None:
+        return self._journal.load(key, kind, of_today) if self._known else None
 
     def _plan_kept(self, plan: Dated | None) -> KeptPlan | None:
         if plan is None:

@@ -19,6 +19,7 @@ from controller.record.records import Severity
 from controller.record.retention import Retention
 from controller.service.alarms import Finding
 from controller.service.memory import Memory, identity
+from controller.service.older_journal import identity_of_version_1
 from controller.service.setup import Setup
 from core.time import Clock
 
@@ -51,7 +52,8 @@ class Stores:
         async with AsyncExitStack() as stack:
             self.audit = stack.enter_context(AuditTrail(setup.folder / AUDIT))
             journal = stack.enter_context(Journal(setup.state / "journal.sqlite"))
-            self.memory = Memory(journal, self._clock, identity(setup.config), durable=not setup.tables)
+            whose, formerly = identity(setup.config), identity_of_version_1(setup.config)
+            self.memory = Memory(journal, self._clock, whose, durable=not setup.tables, formerly=formerly)
             self.recorder = stack.enter_context(
                 Recorder(
                     setup.folder,

@@ -14,6 +14,7 @@ from controller.service.costs import Costs
 from controller.service.days import Day, DayLoader
 from controller.service.memory import KeptCycle, Memory, identity
 from controller.service.plans import Dated, Plans
+from core.config import Config
 from core.load import load_config
 from core.resources import Battery
 from mpc.intra_day import Running
@@ -192,3 +193,15 @@ def test_plans_of_days_that_are_over_are_not_even_read(tmp_path: Path, days: Day
 def test_identity_is_that_of_grid_and_prosumers() -> None:
     other = CONFIGURED.model_copy(update={"prosumers": CONFIGURED.prosumers[:4]})
     assert identity(CONFIGURED) == identity(load_config(CONFIG)) != identity(other)
+
+
+def test_a_key_at_its_default_does_not_change_the_identity() -> None:
+    """So that a version that knows one key more takes up what the one before it left."""
+    battery = CONFIGURED.prosumers[0].battery
+    assert battery is not None
+
+    def with_battery(**values: float) -> Config:
+        first = CONFIGURED.prosumers[0].model_copy(update={"battery": battery.model_copy(update=values)})
+        return CONFIGURED.model_copy(update={"prosumers": (first, *CONFIGURED.prosumers[1:])})
+
+    assert identity(with_battery(efficiency=1.0)) == identity(CONFIGURED) != identity(with_battery(efficiency=0.9))

@@ -1,0 +1,72 @@
+"""What a journal of an older version holds, in the form of today.
+
+Version 1 of the records knew a prosumer's plan as flat arrays of its battery, PV plant and load, and it knew a
+configuration by the way pydantic shows its sections.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from core.arrays import FloatArray
+from core.codec import CodecError, decode, encode
+from core.config import Config
+from core.plan import AVAILABLE, BATTERY, LOAD, PV, SOC, ProsumerPlan, ResourcePlan
+
+
+@dataclass(frozen=True)
+class FlatPlan:
+    """A prosumer's plan in version 1; ``soc`` is None without a battery."""
+
+    p_kw: FloatArray
+    q_kvar: FloatArray
+    battery_kw: FloatArray
+    battery_kvar: FloatArray
+    pv_kw: FloatArray
+    pv_available_kw: FloatArray
+    load_kw: FloatArray
+    load_kvar: FloatArray
+    soc: FloatArray | None
+    simultaneous_kw: float
+
+    def by_resource(self) -> ProsumerPlan:
+        """The same as today. A PV plant that never could generate is left out, as nothing tells that it was there."""
+        resources = {}
+        if self.soc is not None:
+            resources[BATTERY] = ResourcePlan(
+                BATTERY, -self.battery_kw, -self.battery_kvar, {SOC: self.soc}, self.simultaneous_kw
+            )
+        if self.pv_available_kw.any():
+            resources[PV] = ResourcePlan(PV, -self.pv_kw, 0 * self.pv_kw, {AVAILABLE: self.pv_available_kw})
+        resources[LOAD] = ResourcePlan(LOAD, self.load_kw, self.load_kvar, {})
+        return ProsumerPlan(self.p_kw, self.q_kvar, resources)
+
+
+def identity_of_version_1(config: Config) -> str:
+    """Whose plans a journal of version 1 holds: grid, prosumers and the steps of a day."""
+    parts = config.grid, config.prosumers, config.horizon.timezone, config.horizon.step_min
+    return sha256(repr(parts).encode()).hexdigest()
+
+
+def plans_of_today(kept: object) -> object:
+    """The JSON of :class:`controller.service.memory.KeptPlans`, whose prosumers' plans may be those of version 1.
+
+    Anything else comes back as it is: that it is none of today's records is for the reader to find.
+    """
+    if not isinstance(kept, dict):
+        return kept
+    return {name: _plan_of_today(plan) for name, plan in kept.items()}
+
+
+def _plan_of_today(kept: object) -> object:
+    match kept:
+        case {"running": {"plan": {"prosumers": dict(prosumers), **plan}, **running}, **rest}:
+            today = {name: _prosumer_of_today(prosumer) for name, prosumer in prosumers.items()}
+            return {**rest, "running": {**running, "plan": {**plan, "prosumers": today}}}
+    return kept
+
+
+def _prosumer_of_today(prosumer: object) -> object:
+    try:
+        return encode(decode(FlatPlan, prosumer).by_resource())
+    except CodecError:
+        return prosumer

@@ -1,0 +1,99 @@
+"""A journal that version 1 of the records wrote in a run of one hour is taken up: plans, margin and memory.
+
+tests/cases/journal_of_version_1 has the configuration, the journal and the plan.csv of that run.
+"""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from controller.process.clocks import SteppedClock
+from controller.record.journal import Journal
+from controller.service.days import DayLoader
+from controller.service.memory import Memory, identity
+from controller.service.older_journal import identity_of_version_1, plans_of_today
+from controller.service.plans import Plans
+from controller.service.setup import node_limits
+from core.config import Config
+from core.load import load_config
+from tests.support.paths import ROOT
+
+CASE = ROOT / "tests" / "cases" / "journal_of_version_1"
+NOON = datetime(2018, 6, 21, 10, 0, 20, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return load_config(CASE / "lab.yaml")
+
+
+@pytest.fixture(scope="module")
+def days(config: Config) -> DayLoader:
+    return DayLoader(config, CASE / "lab.yaml")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return Path(shutil.copy(CASE / "journal.sqlite", tmp_path))
+
+
+def memory(journal: Journal, config: Config, formerly: str) -> Memory:
+    return Memory(journal, SteppedClock(NOON), identity(config), durable=False, formerly=formerly)
+
+
+def check_plans(plans: Plans | None) -> None:
+    """The day-ahead plan is the one that the run wrote, the other is what is left of it at eleven."""
+    assert plans is not None
+    assert plans.intraday is not None
+    assert plans.day_ahead is not None
+    written = pd.read_csv(CASE / "plan.csv")
+    for name, plan in plans.day_ahead.running.plan.prosumers.items():
+        own = written[written.prosumer == name]
+        for column in ("p_kw", "q_kvar", "battery_kw", "battery_kvar", "pv_kw", "pv_available_kw", "load_kw"):
+            np.testing.assert_allclose(getattr(plan, column), own[column], rtol=1e-9, atol=1e-12)
+    a, b = (plans.day_ahead.running.plan.prosumers[name] for name in "AB")
+    assert a.soc is not None
+    np.testing.assert_allclose(a.soc, written[written.prosumer == "A"].soc, rtol=1e-9)
+    assert a.battery_kw.any()
+    assert (list(a.resources), list(b.resources), b.soc) == (["battery", "pv", "load"], ["load"], None)
+    assert plans.intraday.running.begins == 11
+    assert len(plans.intraday.running.plan.prosumers["A"].battery_kw) == 13
+
+
+def test_plans_margin_and_memory_are_resumed(path: Path, config: Config, days: DayLoader) -> None:
+    with Journal(path) as journal:
+        kept = memory(journal, config, identity_of_version_1(config))
+        check_plans(kept.plans(days))
+        assert kept.costs() is not None
+        assert kept.margin() is not None
+        battery = kept.states(node_limits(config), {})["A"].battery
+        assert battery is not None
+        assert 0.1 < battery.soc < 0.9
+        assert kept.next_epoch(0) == 2
+        assert kept.damaged == ()
+
+
+def test_the_next_start_finds_a_journal_of_today(path: Path, config: Config, days: DayLoader) -> None:
+    with Journal(path) as journal:
+        first = memory(journal, config, identity_of_version_1(config))
+        plans = first.plans(days)
+        assert plans is not None
+        first.keep_plans(plans)
+        again = memory(journal, config, formerly="")
+        check_plans(again.plans(days))
+        assert plans_of_today(journal.get("plans")) == journal.get("plans")
+
+
+def test_a_journal_of_another_configuration_is_not(path: Path, config: Config, days: DayLoader) -> None:
+    other = config.model_copy(update={"prosumers": config.prosumers[:1]})
+    with Journal(path) as journal:
+        assert memory(journal, other, identity_of_version_1(other)).plans(days) is None
+
+
+@pytest.mark.parametrize("kept", [None, [], {"intraday": None}, {"intraday": {"running": 1}}, {"intraday": {"a": {}}}])
+def test_what_is_no_plan_is_left_to_the_reader(kept: object) -> None:
+    assert plans_of_today(kept) == kept
