@@ -1,4 +1,4 @@
-"""report.html of a run, built from its files alone: figures that a paper could print, tables, how to reproduce it."""
+"""report.html of a run, built from its files alone: figures in print quality, tables, and how to reproduce the run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +18,13 @@ def write_report(folder: Path, other: Path | None = None) -> Path:
     """Build ``folder``/report.html, one self-contained file; the same runs always give the same bytes.
 
     Args:
-        other: a second run of the same kind (plan, closed loop or study) to stand beside that of ``folder``.
+        other: a second run of the same kind (plan, closed loop or study) to compare with that of ``folder``.
 
     Raises:
-        InputError: there is no complete run of a known schema in a folder, or two are of different kinds.
+        InputError: a folder has no complete run of a known schema version, or the runs are of different kinds.
     """
     run, second = Run(folder), Run(other) if other else None
-    html = _kind(run, second)(run, second)
+    html = _page_function(run, second)(run, second)
     path = folder / "report.html"
     path.write_text(html, encoding="utf-8")
     return path
@@ -42,16 +42,16 @@ def _study(run: Run, other: Run | None) -> str:
     return study_page(read_study(run), read_study(other) if other else None)
 
 
-KNOWN: dict[str, Draw] = {"plan": _plan, "simulate": _loop, **dict.fromkeys(KINDS, _study)}
+PAGES: dict[str, Draw] = {"plan": _plan, "simulate": _loop, **dict.fromkeys(KINDS, _study)}
 
 
-def _kind(run: Run, other: Run | None) -> Draw:
-    """How to draw it; both runs alike."""
-    kinds = [(each, KNOWN.get(str(each.summary.get("command")))) for each in (run, other) if each]
+def _page_function(run: Run, other: Run | None) -> Draw:
+    """The function that builds the page; both runs must be of the same kind."""
+    kinds = [(each, PAGES.get(str(each.summary.get("command")))) for each in (run, other) if each]
     if unknown := [each for each, draw in kinds if draw is None]:
-        raise InputError([_fault(each, f"one of {', '.join(KNOWN)}") for each in unknown])
+        raise InputError([_fault(each, f"one of {', '.join(PAGES)}") for each in unknown])
     draw = kinds[0][1]
-    assert draw is not None, "told above"
+    assert draw is not None, "unknown kinds are refused above"
     if other and kinds[1][1] is not draw:
         raise InputError([_fault(other, f"a run beside {shown(run.summary['command'])}: only runs of one kind")])
     return draw

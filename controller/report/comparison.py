@@ -1,4 +1,4 @@
-"""Two runs side by side."""
+"""Comparison of two runs."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeVar
@@ -7,12 +7,12 @@ from controller.report.primitives.amounts import UNKNOWN, number, signed
 from controller.report.primitives.markup import Markup, row, table, tag
 
 Amount = tuple[str, float | None, int]
-"""What it is, how much, decimals."""
+"""Label, value, decimals."""
 T = TypeVar("T")
 
 
 class Compared(Protocol):
-    """What tells a run from another."""
+    """The properties by which two runs are distinguished."""
 
     @property
     def kind(self) -> str: ...  # noqa: D102
@@ -20,8 +20,8 @@ class Compared(Protocol):
     def seed(self) -> int | None: ...  # noqa: D102
 
 
-def names(one: Compared, other: Compared) -> tuple[str, str]:
-    """What tells the two runs apart: their kind, else their seed, else nothing but their place."""
+def run_names(one: Compared, other: Compared) -> tuple[str, str]:
+    """Names of the two runs: by their kind, else by their seed, else by their position."""
     if one.kind != other.kind:
         return one.kind, other.kind
     if one.seed != other.seed:
@@ -29,17 +29,17 @@ def names(one: Compared, other: Compared) -> tuple[str, str]:
     return "this run", "the other run"
 
 
-def amounts_table(called: tuple[str, str], one: Iterable[Amount], other: Iterable[Amount]) -> Markup:
+def amounts_table(run_labels: tuple[str, str], one: Iterable[Amount], other: Iterable[Amount]) -> Markup:
     """The same amounts of both runs, and their differences."""
     rows = [
         row("td", what, _known(value, digits), _known(second, digits), _difference(value, second, digits))
         for (what, value, digits), (_, second, _) in zip(one, other, strict=True)
     ]
-    return table([row("th", "", *called, "difference")], rows)
+    return table([row("th", "", *run_labels, "difference")], rows)
 
 
 def prosumers_table(
-    called: tuple[str, str],
+    run_labels: tuple[str, str],
     columns: Mapping[str, Callable[[T], str]],
     one: Mapping[str, T],
     other: Mapping[str, T],
@@ -51,7 +51,7 @@ def prosumers_table(
         row("td", name, *(UNKNOWN if x is None else cell(x) for cell in columns.values() for x in pair))
         for name, pair in pairs
     ]
-    return table([groups, row("th", "prosumer", *called * len(columns))], rows)
+    return table([groups, row("th", "prosumer", *run_labels * len(columns))], rows)
 
 
 def _known(value: float | None, digits: int) -> str:

@@ -1,1 +1,1 @@
-"""What the reports of a plan and of a closed loop both show: a planned day, its files, figures and chapters."""
+"""Parts of a report that plans and closed loops share: a planned day, its files, figures and chapters."""

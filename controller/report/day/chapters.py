@@ -1,11 +1,11 @@
-"""The chapters that a plan and a closed loop share, and how to read the figures of a planned day."""
+"""The chapters that plans and closed loops share, with the texts that explain the figures of a planned day."""
 
 import pandas as pd
 
 from controller.report.day.figures import convergence_figure
-from controller.report.primitives.chapter import drawn
+from controller.report.primitives.chapter import figure_chapter
 from controller.report.primitives.markup import Markup
-from controller.report.primitives.summary import Described, RunSummary
+from controller.report.primitives.summary import RunSummary, ScenarioSummary
 
 SELFISH = """Each prosumer minimises its own bill: batteries buy when the tariff is low and sell when it is high, all
     at the same time, and no PV is curtailed that earns something."""
@@ -15,21 +15,21 @@ COORDINATED = """The price is what one more kWh costs a prosumer under the signa
     them."""
 CONVERGED = "How the coordination converged"
 COSTS = "costs"
-"""Id of the chapter that is the counterpart of table 3."""
+"""Id of the chapter that corresponds to table 3."""
 
 
-def convergence(scenario: Described, iterations: pd.DataFrame, key: str, title: str) -> Markup:
-    """Of the day-ahead coordination."""
+def convergence(scenario: ScenarioSummary, iterations: pd.DataFrame, key: str, title: str) -> Markup:
+    """The chapter on the convergence of the day-ahead coordination."""
     text = """All axes are logarithmic. Residuals tell how far prosumers and grid operator disagree (primal) and still
         move (dual), for the prosumer with the largest. The gap compares the cost with a proven lower bound, where one
         was asked for; it can be negative (hollow) while limits are violated. The coordination ends when gap and
         violation are below their tolerances; the linearisation is renewed until its error does not matter. ▽ marks
         zeros. Counterpart of figure 5 of the paper."""
-    return drawn(title, convergence_figure(scenario, iterations), key, text)
+    return figure_chapter(title, convergence_figure(scenario, iterations), key, text)
 
 
 def facts(summary: RunSummary, computed: str) -> dict[str, str]:
-    """What a run depends on."""
+    """Everything that the result of a run depends on."""
     return {
         "configuration": f"SHA-256 {summary.config_sha256} of the configuration with all series that it names",
         "version": f"gridlab {summary.version}",

@@ -1,4 +1,4 @@
-"""The figures of a planned day and of its coordination: counterparts of figures 3 to 5 of paper A."""
+"""The figures of a planned day and of its coordination, as figures 3 to 5 of paper A."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,7 +14,7 @@ from controller.report.primitives.style import (
     BOUND,
     COLOURS,
     WIDTH_IN,
-    Key,
+    Legend,
     Look,
     handle,
     log_scale,
@@ -22,7 +22,7 @@ from controller.report.primitives.style import (
     short,
     styled,
 )  # fmt: skip
-from controller.report.primitives.summary import Described
+from controller.report.primitives.summary import ScenarioSummary
 from controller.report.primitives.times import description, edges_h, ticks
 from core.time import TimeAxis
 
@@ -33,7 +33,7 @@ MARKED_UP_TO = 40
 
 @styled
 def day_figure(drawing: Drawing, plan: Plan, v_pu: pd.DataFrame | None, coordinated: bool) -> Figure:
-    """Figures 3 and 4: what the prosumers do and, where that is known, what the grid makes of it."""
+    """Figures 3 and 4: powers of the prosumers and, if known, voltages of the grid."""
     panels: list[tuple[Panel, float]] = [(price, 1.4) if coordinated else (tariff, 0.7)]
     if has_battery(plan):
         panels += [(soc, 1), (battery, 1)]
@@ -50,8 +50,8 @@ def day_figure(drawing: Drawing, plan: Plan, v_pu: pd.DataFrame | None, coordina
 
 
 @styled
-def convergence_figure(scenario: Described, table: pd.DataFrame) -> Figure:
-    """Figure 5: residuals, certified gap, violation and linearisation error, penalty over the rounds of ``table``."""
+def convergence_figure(scenario: ScenarioSummary, table: pd.DataFrame) -> Figure:
+    """Figure 5: residuals, certified gap, violation, linearisation error and penalty by round."""
     curves = (
         ("residuals", ("primal", "dual"), ("primal (kW)", f"dual ({scenario.currency}/kW)"), None),
         ("certified |gap|", ("gap_rel",), ("of the cost",), scenario.gap_tol),
@@ -66,7 +66,7 @@ def convergence_figure(scenario: Described, table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(WIDTH_IN, 3.9), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True)
     for ax, (title, columns, labels, tolerance) in zip(axes.flat, curves, strict=True):
-        key = Key()
+        key = Legend()
         for column, label, color in zip(columns, labels, (COLOURS[0], COLOURS[4]), strict=False):
             markers = column == "gap_rel" or len(table) <= MARKED_UP_TO
             magnitudes(ax, table["iteration"].to_numpy(float), table[column].to_numpy(float), Look(color), markers)
@@ -85,7 +85,7 @@ def convergence_figure(scenario: Described, table: pd.DataFrame) -> Figure:
 
 
 def stacked(axis: TimeAxis, heights: list[float]) -> tuple[Figure, list[Axes]]:
-    """Panels above each other on one time axis."""
+    """Panels above each other with one time axis."""
     figure = Figure(figsize=(WIDTH_IN, 1.05 * sum(heights) + 0.7))
     figure.set_layout_engine("constrained", h_pad=0.03, hspace=0.02)
     axes = list(np.atleast_1d(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)))
@@ -99,11 +99,11 @@ def stacked(axis: TimeAxis, heights: list[float]) -> tuple[Figure, list[Axes]]:
 
 
 def name_prosumers(figure: Figure, looks: Mapping[str, Look]) -> None:
-    """The legend of prosumers that all panels share."""
+    """Add the legend of prosumers, which all panels share."""
     labels = [short(name) for name in looks]
     figure.legend([handle(look) for look in looks.values()], labels, loc="outside upper left", ncols=6)
 
 
 def has_battery(plan: Plan) -> bool:
-    """Whether anybody has one."""
+    """Whether any prosumer has a battery."""
     return bool(plan["soc"].notna().any(axis=None))

@@ -1,4 +1,4 @@
-"""The files of a planned day: wide tables (a row per step, a column per prosumer, node or line) on one time axis."""
+"""The files of a planned day as wide tables (a row per step, a column per prosumer, node or line) on one time axis."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC
@@ -19,7 +19,7 @@ ITERATIONS = ("iteration", "primal", "dual", "rho", "gap_rel", "violation_pu", "
 
 
 def plan_axis(run: Run, step_min: int, timezone: str) -> TimeAxis:
-    """The day of plan.csv.
+    """Time axis of plan.csv.
 
     Raises:
         InputError: there is no plan.
@@ -36,14 +36,14 @@ def read_iterations(run: Run) -> pd.DataFrame:
 
 
 def require_names(run: Run, wrong: Iterable[str], tables: str) -> None:
-    """Raise InputError if there are keys of summary.json that are ``wrong``: not named as in ``tables``."""
+    """Raise InputError if there are ``wrong`` keys of summary.json, whose names differ from those in ``tables``."""
     file, allowed = f"{run.path}/summary.json", f"the names of {tables}"
     if faults := [Fault(file, key, "other names", allowed) for key in wrong]:
         raise InputError(faults)
 
 
-def differing(listed: Mapping[str, Iterable[str]], prosumers: set[str]) -> list[str]:
-    """The keys that are not about exactly these prosumers."""
+def keys_with_other_names(listed: Mapping[str, Iterable[str]], prosumers: set[str]) -> list[str]:
+    """The keys whose names are not exactly these prosumers."""
     return [key for key, names in listed.items() if set(names) != prosumers]
 
 
@@ -57,7 +57,9 @@ def read_plan(run: Run, file: str, axis: TimeAxis) -> Plan:
 
 
 def read_voltages(run: Run, file: str, axis: TimeAxis) -> pd.DataFrame:
-    """As :func:`read_plan`, the voltages of all nodes; empty in steps in which the power flow has no solution."""
+    """The voltages of all nodes; NaN in steps in which the power flow has no solution. Raises like
+    :func:`read_plan`.
+    """
     v_pu = wide(run, file, "node", ("v_pu",), axis)["v_pu"]
     return v_pu.where((v_pu > 0).all(axis=1))
 
@@ -66,7 +68,7 @@ def wide(run: Run, file: str, kind: str, quantities: tuple[str, ...], axis: Time
     """Each quantity as [T, names], names in the order of the file.
 
     Raises:
-        InputError: the file is missing, or has not each name once in every step of ``axis``.
+        InputError: the file is missing, or does not have each name once per step of ``axis``.
     """
     long = columns(run, file, ("time", kind, *quantities))
     names, instants = list(dict.fromkeys(long[kind])), {t.astimezone(UTC) for t in axis.times}

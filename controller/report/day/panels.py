@@ -1,4 +1,4 @@
-"""The panels that figures are stacked of: one quantity over the day for every prosumer or node."""
+"""The panels of the figures of a day: one quantity over time for every prosumer or node."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from controller.report.primitives.style import (
     OUTSIDE,
     PASSED,
     WIDE_BAND,
-    Key,
+    Legend,
     Look,
     handle,
     steps,
@@ -28,27 +28,27 @@ AVAILABLE = (0, (1, 1.2))
 BANDS = (("all", WIDE_BAND, (0, 100)), ("middle 80 %", MIDDLE_BAND, (10, 90)))
 PERCENT = 100
 NEAR_ZERO = 0.3
-"""Of the lowest tariff: the zero of a price axis belongs to the picture when prices come this near."""
+"""A price axis includes zero if prices fall below this share of the lowest tariff."""
 ALIKE = 0.01
-"""Of the span of a panel: lines nowhere farther apart count as one."""
+"""Lines count as identical if they never differ by more than this share of the panel's range."""
 
 
 def price(ax: Axes, drawing: Drawing, plan: Plan) -> None:
-    """Marginal price at the agreed profile against the retail tariff."""
-    prices, buy, key = plan["price_chf_per_kwh"], plan["tariff_chf_per_kwh"].iloc[:, 0], Key()
-    _everybody(ax, drawing, prices, key)
+    """Marginal price at the agreed profile, and the retail tariff."""
+    prices, buy, key = plan["price_chf_per_kwh"], plan["tariff_chf_per_kwh"].iloc[:, 0], Legend()
+    _plot_prosumers(ax, drawing, prices, key)
     steps(ax, edges_h(drawing.axis), buy, TARIFF)
     price_axis(ax, drawing.participants.scenario.currency, prices.to_numpy().min() < NEAR_ZERO * buy.min(), key)
 
 
 def tariff(ax: Axes, drawing: Drawing, plan: Plan) -> None:
-    """The retail tariff alone, which everybody follows where nobody coordinates."""
+    """The retail tariff alone, for a day without coordination."""
     steps(ax, edges_h(drawing.axis), plan["tariff_chf_per_kwh"].iloc[:, 0], TARIFF)
-    price_axis(ax, drawing.participants.scenario.currency, False, Key())
+    price_axis(ax, drawing.participants.scenario.currency, False, Legend())
 
 
-def price_axis(ax: Axes, currency: str, zero: bool, key: Key) -> None:
-    """Label and legend of a panel of prices, and its zero where prices come near."""
+def price_axis(ax: Axes, currency: str, zero: bool, key: Legend) -> None:
+    """Label and legend of a price panel, with a zero line if ``zero``."""
     key.add("tariff", handle(TARIFF))
     if zero:
         ax.axhline(0, color=INK, linewidth=0.6)
@@ -58,8 +58,8 @@ def price_axis(ax: Axes, currency: str, zero: bool, key: Key) -> None:
 
 def soc(ax: Axes, drawing: Drawing, plan: Plan) -> None:
     """State of charge at the end of each step."""
-    table, key, ends = plan["soc"].dropna(axis="columns", how="all"), Key(), edges_h(drawing.axis)[1:]
-    if drawing.participants.crowd:
+    table, key, ends = plan["soc"].dropna(axis="columns", how="all"), Legend(), edges_h(drawing.axis)[1:]
+    if drawing.participants.too_many_prosumers:
         for label, color, (low, high) in BANDS:
             lower, upper = _percentiles(table, low, high) * PERCENT
             key.add(_numbered(label, table), ax.fill_between(ends, lower, upper, color=color, linewidth=0))
@@ -67,11 +67,11 @@ def soc(ax: Axes, drawing: Drawing, plan: Plan) -> None:
         key.add("median", handle(MEDIAN))
     for name in _shown(drawing, table):
         ax.plot(ends, table[name] * PERCENT, **drawing.participants.looks[name].line())
-    _say_if_alike(table[_shown(drawing, table)], key)
+    _note_if_alike(table[_shown(drawing, table)], key)
     charge_axis(ax, key)
 
 
-def charge_axis(ax: Axes, key: Key) -> None:
+def charge_axis(ax: Axes, key: Legend) -> None:
     """Scale and legend of a panel of states of charge."""
     ax.set(ylabel="state of\ncharge (%)", ylim=(-4, 104), yticks=[0, 25, 50, 75, 100])
     key.show(ax)
@@ -88,11 +88,11 @@ def reactive(ax: Axes, drawing: Drawing, plan: Plan) -> None:
 
 
 def pv(ax: Axes, drawing: Drawing, plan: Plan) -> None:
-    """PV power; what is available and not used is shaded."""
-    edges, key = edges_h(drawing.axis), Key()
+    """PV power; curtailed power is shaded."""
+    edges, key = edges_h(drawing.axis), Legend()
     used, available = plan["pv_kw"], plan["pv_available_kw"]
     equipped = [name for name in available if (available[name] > 0).any()]
-    _everybody(ax, drawing, used[equipped], key)
+    _plot_prosumers(ax, drawing, used[equipped], key)
     for name in _shown(drawing, used[equipped]):
         color = drawing.participants.looks[name].color
         ax.stairs(available[name], edges, baseline=used[name].to_numpy(), fill=True, color=color, alpha=0.3)
@@ -101,8 +101,8 @@ def pv(ax: Axes, drawing: Drawing, plan: Plan) -> None:
     pv_axis(ax, "used", key)
 
 
-def pv_axis(ax: Axes, used: str, key: Key) -> None:
-    """Label and legend of a panel of PV, whose full lines are what is ``used``."""
+def pv_axis(ax: Axes, used: str, key: Legend) -> None:
+    """Label and legend of a PV panel; ``used`` is the label of the full lines."""
     key.add(used, handle(Look(INK)))
     key.add("available", handle(Look(INK, AVAILABLE, 0.8)))
     key.add("curtailed", Patch(color=INK, alpha=0.3, linewidth=0))
@@ -111,9 +111,9 @@ def pv_axis(ax: Axes, used: str, key: Key) -> None:
 
 
 def voltages(ax: Axes, drawing: Drawing, v_pu: pd.DataFrame) -> None:
-    """Voltage of every node, [T, nodes], with its limits; outside is tinted."""
-    edges, key = edges_h(drawing.axis), Key()
-    if drawing.participants.node_crowd:
+    """Voltage of every node, [T, nodes], with its limits; the area outside is tinted."""
+    edges, key = edges_h(drawing.axis), Legend()
+    if drawing.participants.too_many_nodes:
         _bands(ax, edges, v_pu, key)
     for node, look in reversed(drawing.participants.node_looks.items()):
         steps(ax, edges, v_pu[node], look)
@@ -121,8 +121,8 @@ def voltages(ax: Axes, drawing: Drawing, v_pu: pd.DataFrame) -> None:
     ax.set_ylabel("voltage (p.u.)")
 
 
-def voltage_axis(ax: Axes, participants: Participants, reached: FloatArray, key: Key) -> None:
-    """Limits, what lies outside them, and a scale that holds all voltages ``reached``."""
+def voltage_axis(ax: Axes, participants: Participants, reached: FloatArray, key: Legend) -> None:
+    """Limits, the area outside them, and a scale that contains all voltages ``reached``."""
     scenario = participants.scenario
     for node, look in participants.node_looks.items():
         if node not in scenario.nodes.values():
@@ -138,32 +138,32 @@ def voltage_axis(ax: Axes, participants: Participants, reached: FloatArray, key:
 
 
 def _power(ax: Axes, drawing: Drawing, plan: Plan, quantity: str, label: str) -> None:
-    key = Key()
+    key = Legend()
     equipped = plan["soc"].notna().any()
-    _everybody(ax, drawing, plan[quantity].loc[:, equipped], key)
+    _plot_prosumers(ax, drawing, plan[quantity].loc[:, equipped], key)
     ax.axhline(0, color=INK, linewidth=0.6)
     ax.set(ylabel=label, ylim=_range(drawing, quantity))
     key.show(ax)
 
 
-def _everybody(ax: Axes, drawing: Drawing, table: pd.DataFrame, key: Key) -> None:
-    """A line for everybody shown, before the band of all if that are not all."""
+def _plot_prosumers(ax: Axes, drawing: Drawing, table: pd.DataFrame, key: Legend) -> None:
+    """A line for every shown prosumer; if not all are shown, the range of all in the background."""
     edges = edges_h(drawing.axis)
-    if drawing.participants.crowd:
+    if drawing.participants.too_many_prosumers:
         _bands(ax, edges, table, key)
     for name in _shown(drawing, table):
         steps(ax, edges, table[name], drawing.participants.looks[name])
-    _say_if_alike(table[_shown(drawing, table)], key)
+    _note_if_alike(table[_shown(drawing, table)], key)
 
 
-def _say_if_alike(table: pd.DataFrame, key: Key) -> None:
-    """Lines that hide each other all day look like one."""
+def _note_if_alike(table: pd.DataFrame, key: Legend) -> None:
+    """Note in the legend that lines coincide all day and look like one."""
     values = table.to_numpy()
     if values.shape[1] > 1 and np.ptp(values, axis=1).max() <= ALIKE * np.ptp(values):
         key.add(f"all {table.shape[1]} alike", handle(Look("none")))
 
 
-def _bands(ax: Axes, edges: FloatArray, table: pd.DataFrame, key: Key) -> None:
+def _bands(ax: Axes, edges: FloatArray, table: pd.DataFrame, key: Legend) -> None:
     for label, color, (low, high) in BANDS:
         lower, upper = _percentiles(table, low, high)
         ax.stairs(upper, edges, baseline=lower, fill=True, color=color)
@@ -191,6 +191,6 @@ def _range(drawing: Drawing, quantity: str) -> tuple[float, float]:
 
 
 def widened(low: float, high: float) -> tuple[float, float]:
-    """A range with some space around it."""
+    """The range with a margin on both sides."""
     space = 0.06 * (high - low) or 1.0
     return low - space, high + space

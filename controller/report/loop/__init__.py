@@ -1,1 +1,1 @@
-"""The report of a closed-loop run: what was asked, what was done, what left its limits and why, and what it cost."""
+"""The report of a closed-loop run: targets, what was done, violations with their causes, and costs."""

@@ -1,4 +1,4 @@
-"""The amounts by which two runs of the closed loop are compared."""
+"""The amounts by which two closed-loop runs are compared."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,7 +10,7 @@ from controller.report.primitives.amounts import number
 
 
 def amounts(summary: LoopSummary) -> tuple[Amount, ...]:
-    """What a run cost, what it kept, and where its batteries stood at the end."""
+    """Costs, compliance with limits, and final state of the batteries of a run."""
     currency, measured, accounts = summary.scenario.currency, summary.measured, summary.settlement.values()
     cost, stored = summary.total_cost_chf, sum(account.stored_chf for account in accounts)
     return (
@@ -29,8 +29,8 @@ def amounts(summary: LoopSummary) -> tuple[Amount, ...]:
     )
 
 
-def whom(currency: str) -> Mapping[str, Callable[[Account], str]]:
-    """What is compared of each prosumer's account."""
+def account_columns(currency: str) -> Mapping[str, Callable[[Account], str]]:
+    """Columns of the comparison of prosumers' accounts."""
     return {
         f"real cost ({currency})": lambda account: number(account.real_chf),
         "curtailed (kWh)": lambda account: number(account.curtailed_kwh, 2),

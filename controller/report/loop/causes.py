@@ -1,4 +1,4 @@
-"""Why a voltage left its limit, in words."""
+"""The cause of a voltage violation, as text."""
 
 from collections.abc import Iterator
 
@@ -8,17 +8,17 @@ from controller.report.primitives.amounts import number
 from mpc.coordination.outcome import Status
 
 SHARE = 0.5
-"""Of the excess: a plan that lies beyond the limit by this much explains it."""
+"""A plan beyond the limit by more than this share of the excess is the cause."""
 PART = 0.1
-"""Of the excess: a part that is worth naming who is behind it."""
+"""Saturated batteries are named if deviating demand caused more than this share of the excess."""
 
 
 def cause(summary: LoopSummary, event: Event) -> str:
-    """What did most, and what is known about it."""
-    return " ".join((_foremost(summary, event), *_circumstances(summary, event)))
+    """The largest contribution, and the circumstances."""
+    return " ".join((_main_cause(summary, event), *_circumstances(summary, event)))
 
 
-def _foremost(summary: LoopSummary, event: Event) -> str:
+def _main_cause(summary: LoopSummary, event: Event) -> str:
     scenario, parts, side = summary.scenario, event.parts, event.side
     if parts.planned_pu is None or parts.supply_pu is None or parts.off_target_pu is None or parts.rest_pu is None:
         return "Unknown, since a demand or the supply was not measured."
@@ -27,12 +27,12 @@ def _foremost(summary: LoopSummary, event: Event) -> str:
         if not summary.coordinated:
             return "Nobody coordinates; this is what the plans of all add up to."
         return f"The plan itself lay beyond the limit by {number(beyond_pu, 4)}."
-    moved = {
+    contributions = {
         f"The supply voltage {'rose' if side > 0 else 'fell'} after the plan was made.": side * parts.supply_pu,
         f"Prosumers drew {'less' if side > 0 else 'more'} than planned.": side * parts.off_target_pu,
         "Model and meters differ.": side * parts.rest_pu,
     }
-    return max(moved, key=moved.__getitem__)
+    return max(contributions, key=contributions.__getitem__)
 
 
 def _circumstances(summary: LoopSummary, event: Event) -> Iterator[str]:

@@ -1,15 +1,15 @@
-"""The chapters of the report of a closed loop: a table or figure each, and how to read it."""
+"""The chapters of the report of a closed loop: a table or figure each, with an explanation."""
 
 from collections.abc import Iterator
 from shlex import quote
 
 import pandas as pd
 
-from controller.report.comparison import amounts_table, names, prosumers_table
+from controller.report.comparison import amounts_table, prosumers_table, run_names
 from controller.report.day.chapters import CONVERGED, COORDINATED, COSTS, SELFISH, convergence, facts
 from controller.report.day.figures import day_figure as plan_figure
 from controller.report.loop import tables
-from controller.report.loop.amounts import amounts, whom
+from controller.report.loop.amounts import account_columns, amounts
 from controller.report.loop.checks import checks
 from controller.report.loop.figures import (
     comparison_figure,
@@ -24,7 +24,7 @@ from controller.report.loop.header import end
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.violations import event_table, node_table, quantity_table
 from controller.report.primitives.amounts import number, percent
-from controller.report.primitives.chapter import chapter, drawing, drawn, note, origin
+from controller.report.primitives.chapter import chapter, figure_chapter, figure_element, note, origin
 from controller.report.primitives.drawing import Drawing
 from controller.report.primitives.guide import guide
 from controller.report.primitives.markup import Markup, tag
@@ -35,7 +35,7 @@ LISTED = 12
 
 
 def chapters(record: LoopRecord, other: LoopRecord | None) -> Iterator[Markup]:
-    """Everything below the header."""
+    """All chapters below the header."""
     yield _checks(record)
     if other is not None:
         yield comparison(record, other)
@@ -55,7 +55,7 @@ def chapters(record: LoopRecord, other: LoopRecord | None) -> Iterator[Markup]:
     yield from _day_ahead(record, other or record, record.participants, "day-ahead")
     if other is not None:
         here = _counterparts(other, "other-day-ahead") | here
-        participants = record.participants if record.participants.fits(other.participants) else other.participants
+        participants = record.participants if record.participants.same_grid(other.participants) else other.participants
         yield from _day_ahead(other, record, participants, "other-day-ahead")
     yield chapter("The figures of the paper", *guide(here, record.summary.config))
     yield _origin(record, other)
@@ -70,20 +70,22 @@ def _checks(record: LoopRecord) -> Markup:
 
 
 def comparison(record: LoopRecord, other: LoopRecord) -> Markup:
-    """Two runs, with their voltages and what they drew if they ran at the same time."""
+    """Two runs; with voltages and power drawn if they cover the same time."""
     a, b = record.summary, other.summary
     text = """Stored energy is worth the mean tariff of the day, so that a run that ends with fuller batteries is not
         called dearer."""
     if a.config_sha256 != b.config_sha256:
         text += " The two configurations differ."
-    called = names(a, b)
+    run_labels = run_names(a, b)
     content = [
-        amounts_table(called, amounts(a), amounts(b)),
-        prosumers_table(called, whom(a.scenario.currency), a.settlement, b.settlement),
+        amounts_table(run_labels, amounts(a), amounts(b)),
+        prosumers_table(run_labels, account_columns(a.scenario.currency), a.settlement, b.settlement),
     ]
     if (a.start, a.end) == (b.start, b.end):
         figure = comparison_figure(record, other)
-        content.append(drawing(figure, "comparison", "Both runs: 10-min mean voltages, power from the upper grid"))
+        content.append(
+            figure_element(figure, "comparison", "Both runs: 10-min mean voltages, power from the upper grid")
+        )
     return chapter("Two runs side by side", *content, note(text))
 
 
@@ -113,17 +115,17 @@ def _day(record: LoopRecord) -> Markup:
         consumption against high voltages. What irradiance offered and no plan let through is shaded. A node has the
         colour of its prosumer. Counterpart of figure 8 of the paper."""
     participants = record.participants
-    if participants.crowd:
+    if participants.too_many_prosumers:
         everybody, shown = len(participants.prosumers), len(participants.shown)
         text += f" Of {everybody} prosumers the {shown} that coordination moved most are drawn."
-    return drawn("The run", day_figure(record), "run", text)
+    return figure_chapter("The run", day_figure(record), "run", text)
 
 
 def _voltages(record: LoopRecord) -> Markup:
     text = """Above, what is judged: means of ten minutes, with the supply dotted. Below, the supply voltage and what
         the plan in force took it for; where it lies above the red line, all nodes lie above what was planned, by the
         same amount."""
-    return drawn("Voltages against their limits", voltage_figure(record), "voltages", text)
+    return figure_chapter("Voltages against their limits", voltage_figure(record), "voltages", text)
 
 
 def _prosumers(record: LoopRecord) -> Markup:
@@ -131,7 +133,7 @@ def _prosumers(record: LoopRecord) -> Markup:
         (dark grey) and what was measured (colour): grey shows only where they differ. Right, what the converter
         reproduces: load, PV after curtailment, and the battery that makes up the rest. Where a battery is at its limit
         the target is not met."""
-    figure = drawing(prosumers_figure(record), "prosumers", "Every prosumer: asked and done")
+    figure = figure_element(prosumers_figure(record), "prosumers", "Every prosumer: asked and done")
     content = (figure, tag("p", text, class_="reading"), tables.following_table(record))
     return chapter("Every prosumer: asked and done", *content)
 
@@ -140,18 +142,18 @@ def _exchange(record: LoopRecord) -> Markup:
     text = """Above zero is drawn from the upper grid. Reactive power is free under the tariff and the first means
         against a voltage, as far as converters and the power factor at the upper grid allow. A line has the colour of
         the node that it leads to."""
-    return drawn("Upper grid, reactive power, lines", exchange_figure(record), "exchange", text)
+    return figure_chapter("Upper grid, reactive power, lines", exchange_figure(record), "exchange", text)
 
 
 def _mpc(record: LoopRecord) -> Markup:
     text = """One point per run, at the time at which it began; axes are logarithmic, ▽ marks zeros and hollow points a
         negative gap (limits are left). A run that does not converge within its budget leaves the better of its own and
         the running plan in force; in the paper such a cycle was more conservative than needed until the next one. """
-    return drawn("The MPC", mpc_figure(record), "mpc", text + not_converged(record))
+    return figure_chapter("The MPC", mpc_figure(record), "mpc", text + not_converged(record))
 
 
 def not_converged(record: LoopRecord) -> str:
-    """Which runs did not converge, in a sentence."""
+    """A sentence that lists the runs that did not converge."""
     mpc = record.recording.mpc
     others = mpc[mpc["status"] != Status.CONVERGED]
     if others.empty:
@@ -165,7 +167,7 @@ def not_converged(record: LoopRecord) -> str:
 
 def _cycles(record: LoopRecord, cycle_ms: pd.Series) -> Markup:
     text = """Wall clock from the first read to the last record of each 30 s cycle, all devices over their sockets."""
-    return drawn("The 30 s cycles", cycles_figure(record, cycle_ms), "cycles", text)
+    return figure_chapter("The 30 s cycles", cycles_figure(record, cycle_ms), "cycles", text)
 
 
 def _balances(record: LoopRecord) -> Markup:
@@ -176,19 +178,19 @@ def _balances(record: LoopRecord) -> Markup:
 
 
 def _counterparts(record: LoopRecord, key: str) -> dict[str, str]:
-    """Ids of the chapters about the day-ahead plan, by figure of the paper."""
+    """Ids of the chapters on the day-ahead plan, by figure of the paper."""
     found = {"figure 4" if record.summary.coordinated else "figure 3": key}
     return found | ({} if record.day_ahead.iterations is None else {"figure 5": f"{key}-convergence"})
 
 
 def _day_ahead(record: LoopRecord, beside: LoopRecord, participants: Participants, key: str) -> Iterator[Markup]:
-    """The plan that the run began with, on one scale with that of ``beside``, and how it was found."""
+    """The initial plan, on one scale with that of ``beside``, and its coordination."""
     ours, summary = record.day_ahead, record.summary
     plans, v_pu = zip(*((each.plan, each.v_pu) for each in (ours, beside.day_ahead)), strict=True)
     drawing = Drawing(participants, ours.axis, plans, tuple(voltages for voltages in v_pu if voltages is not None))
     figure = plan_figure(drawing, ours.plan, ours.v_pu, summary.coordinated)
     title = "The day-ahead plan" if summary.coordinated else "The day-ahead plan without coordination"
-    yield drawn(title, figure, key, _plan_reading(record))
+    yield figure_chapter(title, figure, key, _plan_reading(record))
     if ours.iterations is not None:
         yield convergence(summary.scenario, ours.iterations, f"{key}-convergence", CONVERGED)
 

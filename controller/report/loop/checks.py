@@ -1,4 +1,4 @@
-"""What a closed loop has to show, and whether this run does."""
+"""The checks that a closed-loop run should pass, and their results."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from controller.report.loop.summary import LoopSummary
 from controller.report.primitives.amounts import magnitude, number, percent
 
 CONVERGED = 0.99
-"""Share of MPC runs."""
+"""Required share of converged MPC runs."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the list; ``safety`` where equipment is at stake, not the quality of the supply."""
+    """One check; ``safety``: equipment is at stake, not only the quality of the supply."""
 
     what: str
     found: str
@@ -27,7 +27,7 @@ class Check:
 
 
 def checks(record: LoopRecord) -> tuple[Check, ...]:
-    """All of them, safety first; those of the MPC only where prices were agreed on."""
+    """All checks, safety first; those of the MPC only for a coordinated run."""
     summary = record.summary
     mpc = _mpc(summary) if summary.coordinated else ()
     return (*_safety(summary), *_voltages(summary), *_others(record), *_balances(summary), *_model(summary), *mpc)

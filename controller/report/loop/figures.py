@@ -1,4 +1,4 @@
-"""The figures of a closed loop, one function each; the first is the counterpart of figure 8 of paper A."""
+"""The figures of a closed loop, one function each; the first corresponds to figure 8 of paper A."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from controller.accounts.voltage_parts import predicted_supply
-from controller.report.comparison import names
+from controller.report.comparison import run_names
 from controller.report.day.figures import name_prosumers, stacked
 from controller.report.loop import panels
 from controller.report.loop.record import LoopRecord
-from controller.report.loop.trace import trace
+from controller.report.loop.trace import plot_samples
 from controller.report.primitives.participants import Participants
 from controller.report.primitives.style import (
     ASKED,
@@ -26,7 +26,7 @@ from controller.report.primitives.style import (
     WIDTH_IN,
     WITH,
     WITHOUT,
-    Key,
+    Legend,
     Look,
     handle,
     log_scale,
@@ -57,7 +57,7 @@ def day_figure(record: LoopRecord) -> Figure:
 
 @styled
 def voltage_figure(record: LoopRecord) -> Figure:
-    """Means of ten minutes against the limits, and the supply voltage that they hang on."""
+    """Ten-minute means with their limits, and the supply voltage that they depend on."""
     recording, slack = record.recording, record.summary.scenario.slack
     adopted = pd.DatetimeIndex(recording.mpc.loc[recording.mpc["adopted"].astype(bool), "time"])
     unknown = pd.Series(np.nan, recording.times)
@@ -71,7 +71,7 @@ def voltage_figure(record: LoopRecord) -> Figure:
 
 @styled
 def prosumers_figure(record: LoopRecord) -> Figure:
-    """For everybody shown: what the node was to draw and drew; what load, PV and battery were behind its meter."""
+    """For every shown prosumer: target, setpoint and demand of its node; load, PV and battery behind its meter."""
     participants = record.participants
     rows = len(participants.shown)
     figure = Figure(figsize=(WIDTH_IN, 1.25 * rows + 0.7))
@@ -94,7 +94,7 @@ def prosumers_figure(record: LoopRecord) -> Figure:
 
 @styled
 def exchange_figure(record: LoopRecord) -> Figure:
-    """What the upper grid delivers, reactive power of the prosumers, and the lines, as far as measured."""
+    """Power from the upper grid, reactive power of the prosumers, and measured line currents."""
     slack: list[tuple[Panel, float]] = [
         (partial(_slack, quantity=quantity, label=label), 1) for quantity, label in EXCHANGE
     ]
@@ -103,7 +103,7 @@ def exchange_figure(record: LoopRecord) -> Figure:
 
 @styled
 def mpc_figure(record: LoopRecord) -> Figure:
-    """Wall clock, rounds, certified gap and violation of every MPC run over the time at which it began."""
+    """Wall clock, rounds, certified gap and violation of every MPC run by its start time."""
     scenario, mpc = record.summary.scenario, record.recording.mpc
     curves = (
         ("wall clock (ms)", "wall_ms", record.summary.mpc.budget_ms, "budget"),
@@ -115,7 +115,7 @@ def mpc_figure(record: LoopRecord) -> Figure:
     axes, hours = figure.subplots(2, 2, sharex=True), record.hours(mpc["time"])
     converged, adopted = (mpc["status"] == Status.CONVERGED).to_numpy(), mpc["adopted"].astype(bool).to_numpy()
     for ax, (title, column, bound, name) in zip(axes.flat, curves, strict=True):
-        values, key = mpc[column].to_numpy(float), Key({name: handle(BOUND)})
+        values, key = mpc[column].to_numpy(float), Legend({name: handle(BOUND)})
         magnitudes(ax, hours, values, RUN)
         (not_converged,) = ax.plot(hours[~converged], np.abs(values[~converged]), "x", color=LIMIT, markersize=5)
         (kept,) = ax.plot(hours[~adopted], np.abs(values[~adopted]), "s", markerfacecolor="none", color=LIMIT)
@@ -138,7 +138,7 @@ def cycles_figure(record: LoopRecord, cycle_ms: pd.Series) -> Figure:
     figure, (ax,) = stacked(record.axis, [1.4])
     ax.plot(record.hours(cycle_ms.index), cycle_ms, ".", color=COLOURS[0], markersize=1.2)
     ax.axhline(float(cycle_ms.quantile(0.99)), **SLOWEST.line())
-    Key({"99 %": handle(SLOWEST)}).show(ax)
+    Legend({"99 %": handle(SLOWEST)}).show(ax)
     log_scale(ax)
     ax.set_ylabel("cycle (ms)")
     return figure
@@ -146,29 +146,29 @@ def cycles_figure(record: LoopRecord, cycle_ms: pd.Series) -> Figure:
 
 @styled
 def comparison_figure(one: LoopRecord, other: LoopRecord) -> Figure:
-    """Two runs on one scale: means of ten minutes of each, and what both drew from the upper grid."""
+    """Two runs on one scale: ten-minute means of each, and the power that both drew from the upper grid."""
     figure, axes = stacked(one.axis, [1.5, 1.5, 0.9, 0.9])
-    called = names(one.summary, other.summary)
-    kinds = [name.partition(",")[0] for name in called]
+    run_labels = run_names(one.summary, other.summary)
+    kinds = [name.partition(",")[0] for name in run_labels]
     briefly = kinds if kinds[0] != kinds[1] else ["upper run", "lower run"]
-    for ax, record, title in zip(axes, (one, other), called, strict=False):
+    for ax, record, title in zip(axes, (one, other), run_labels, strict=False):
         panels.mean_voltages(ax, record, one.participants)
         ax.set_title(title)
     ends = [end for ax in axes[:2] for end in ax.get_ylim()]
     for ax in axes[:2]:
         ax.set_ylim(min(ends), max(ends))
     for ax, quantity, label in zip(axes[2:], *zip(*EXCHANGE, strict=True), strict=True):
-        key = Key()
+        key = Legend()
         for record, name, look in ((other, briefly[1], WITHOUT), (one, briefly[0], WITH)):
-            trace(ax, record.hours(record.slack.index), record.slack[quantity], look)
+            plot_samples(ax, record.hours(record.slack.index), record.slack[quantity], look)
             key.add(name, handle(look))
         slack_axis(ax, one, quantity, label, key)
     name_prosumers(figure, one.participants.looks)
     return figure
 
 
-def slack_axis(ax: Axes, record: LoopRecord, quantity: str, label: str, key: Key) -> None:
-    """Limits, zero and legend of a panel of a power drawn from the upper grid."""
+def slack_axis(ax: Axes, record: LoopRecord, quantity: str, label: str, key: Legend) -> None:
+    """Limits, zero line and legend of a panel of power drawn from the upper grid."""
     bound = record.summary.scenario.slack_bound(quantity)
     for end in (-bound, bound):
         ax.axhline(end, **BOUND.line())
@@ -195,7 +195,7 @@ def _net(ax: Axes, record: LoopRecord, name: str) -> None:
     ax.axhline(0, color=INK, linewidth=0.4)
     measured = Look(look.color, look.linestyle, 0.8)
     for quantity, line in (("p_target_kw", TARGET), ("p_setpoint_kw", SETPOINT), ("p_measured_kw", measured)):
-        trace(ax, hours, realtime[quantity][name], line)
+        plot_samples(ax, hours, realtime[quantity][name], line)
 
 
 def _behind(ax: Axes, record: LoopRecord, name: str) -> None:
@@ -207,20 +207,20 @@ def _behind(ax: Axes, record: LoopRecord, name: str) -> None:
     ax.axhline(0, color=INK, linewidth=0.4)
     for quantity, line in (("load_kw", LOAD), ("pv_kw", PV), ("battery_kw", Look(look.color, look.linestyle, 1.1))):
         if realtime[quantity][name].notna().any():
-            trace(ax, hours, realtime[quantity][name], line)
+            plot_samples(ax, hours, realtime[quantity][name], line)
 
 
 def _slack(ax: Axes, record: LoopRecord, quantity: str, label: str) -> None:
-    trace(ax, record.hours(record.slack.index), record.slack[quantity], Look(INK, "-", 0.8))
-    slack_axis(ax, record, quantity, label, Key())
+    plot_samples(ax, record.hours(record.slack.index), record.slack[quantity], Look(INK, "-", 0.8))
+    slack_axis(ax, record, quantity, label, Legend())
 
 
 def _currents(ax: Axes, record: LoopRecord) -> None:
-    """Current of every line in the look of the node that it leads to."""
-    key = Key()
+    """Current of every line, in the look of the node that it leads to."""
+    key = Legend()
     for line in map(str, record.i_a):
         if (node := _leads_to(line, record.participants)) is not None:
-            trace(ax, record.hours(record.i_a.index), record.i_a[line], record.participants.node_looks[node])
+            plot_samples(ax, record.hours(record.i_a.index), record.i_a[line], record.participants.node_looks[node])
     for bound in record.summary.scenario.line_i_max_a.values():
         ax.axhline(bound, **BOUND.line())
         key.add("limit", handle(BOUND))
@@ -229,7 +229,7 @@ def _currents(ax: Axes, record: LoopRecord) -> None:
 
 
 def _leads_to(line: str, participants: Participants) -> str | None:
-    """The node at the end of a line that is named after both of its nodes; None if it is not drawn."""
+    """The node at the far end of a line, from the line's name; None if that node is not drawn."""
     ends = [node for node in participants.node_looks if line.endswith(f"-{node}")]
     return max(ends, key=len, default=None)
 

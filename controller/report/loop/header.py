@@ -1,4 +1,4 @@
-"""The head of the report of a closed loop: what ran, whether it held what it has to, and the numbers that matter."""
+"""The header of the report of a closed loop: the run, the verdict of its checks, and its key figures."""
 
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ from controller.report.primitives.page import banner, masthead, tile
 
 
 def header(record: LoopRecord) -> Markup:
-    """Title, verdict and tiles."""
+    """Title, verdict and key figures."""
     summary, zone = record.summary, record.axis.timezone
     day = summary.start.astimezone(ZoneInfo(zone))
     facts = (

@@ -7,6 +7,6 @@ from controller.report.primitives.page import document
 
 
 def loop_page(record: LoopRecord, other: LoopRecord | None) -> str:
-    """report.html of a closed-loop run, beside another one if there is one."""
+    """report.html of a closed-loop run, with a second run to compare if there is one."""
     title = f"{record.summary.name}, {record.summary.scenario.date}, {record.summary.kind}"
     return document(title, header(record), *chapters(record, other))

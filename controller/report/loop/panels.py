@@ -1,4 +1,4 @@
-"""The panels that the figures of a closed loop are stacked of: one quantity over the run for everybody shown."""
+"""The panels of the figures of a closed loop: one quantity over the run for every shown prosumer or node."""
 
 import numpy as np
 import pandas as pd
@@ -15,31 +15,31 @@ from controller.report.day.panels import (
     voltage_axis,
 )  # fmt: skip
 from controller.report.loop.record import LoopRecord
-from controller.report.loop.trace import held, trace
+from controller.report.loop.trace import plot_samples, plot_steps
 from controller.report.primitives.participants import Participants
-from controller.report.primitives.style import BOUND, INK, LIMIT, Key, Look, handle
+from controller.report.primitives.style import BOUND, INK, LIMIT, Legend, Look, handle
 from core.arrays import FloatArray
 
 MEASURED = Look("black", linewidth=0.7)
 
 
 def price(ax: Axes, record: LoopRecord) -> None:
-    """Marginal price of the plan in force against the retail tariff."""
+    """Marginal price of the current plan, and the retail tariff."""
     realtime, hours = record.recording.realtime, _edges(record)
     prices, tariff = realtime["price_chf_per_kwh"], realtime["tariff_chf_per_kwh"].iloc[:, 0]
     for name in record.participants.shown:
-        held(ax, hours, prices[name], record.participants.looks[name])
-    held(ax, hours, tariff, TARIFF)
-    price_axis(ax, record.summary.scenario.currency, prices.min().min() < NEAR_ZERO * tariff.min(), Key())
+        plot_steps(ax, hours, prices[name], record.participants.looks[name])
+    plot_steps(ax, hours, tariff, TARIFF)
+    price_axis(ax, record.summary.scenario.currency, prices.min().min() < NEAR_ZERO * tariff.min(), Legend())
 
 
 def soc(ax: Axes, record: LoopRecord) -> None:
-    """State of charge in its band."""
-    key = Key()
+    """State of charge with its band."""
+    key = Legend()
     table, hours = record.recording.realtime["soc"], record.hours(record.recording.times)
     for name in record.participants.shown:
         if (band := record.summary.soc.get(name)) is not None:
-            trace(ax, hours, table[name] * PERCENT, record.participants.looks[name])
+            plot_samples(ax, hours, table[name] * PERCENT, record.participants.looks[name])
             for bound in (band.soc_min, band.soc_max):
                 ax.axhline(bound * PERCENT, **BOUND.line())
     key.add("band", handle(BOUND))
@@ -47,7 +47,7 @@ def soc(ax: Axes, record: LoopRecord) -> None:
 
 
 def battery(ax: Axes, record: LoopRecord) -> None:
-    """Power of the batteries as commanded."""
+    """Commanded power of the batteries."""
     _lines(ax, record, "battery_kw")
     ax.axhline(0, color=INK, linewidth=0.6)
     ax.set_ylabel("battery (kW)\n> 0 discharges")
@@ -61,7 +61,7 @@ def reactive(ax: Axes, record: LoopRecord) -> None:
 
 
 def pv(ax: Axes, record: LoopRecord) -> None:
-    """PV in force; what came and was not used is shaded."""
+    """PV power in force; curtailed power is shaded."""
     available, used = record.hindsight["pv_available_kw"], record.recording.realtime["pv_kw"]
     step = pd.Timedelta(minutes=record.summary.scenario.step_min)
     times = pd.DatetimeIndex(available.index)
@@ -72,39 +72,39 @@ def pv(ax: Axes, record: LoopRecord) -> None:
             color = record.participants.looks[name].color
             below = means[name].reindex(available.index).fillna(available[name]).clip(upper=available[name])
             ax.stairs(available[name], edges, baseline=below.to_numpy(), fill=True, color=color, alpha=0.3)
-            held(ax, edges, available[name], Look(color, AVAILABLE, 0.8))
+            plot_steps(ax, edges, available[name], Look(color, AVAILABLE, 0.8))
     _lines(ax, record, "pv_kw")
-    pv_axis(ax, "in force", Key())
+    pv_axis(ax, "in force", Legend())
 
 
 def sampled_voltages(ax: Axes, record: LoopRecord) -> None:
-    """Every node as measured in every cycle."""
+    """Measured voltage of every node in every cycle."""
     table, hours = record.recording.v_pu, record.hours(record.recording.times)
     for node, look in reversed(record.participants.node_looks.items()):
-        trace(ax, hours, table[node], Look(look.color, look.linestyle, 0.7))
-    voltage_axis(ax, record.participants, record.recording.v_pu.to_numpy(float), Key())
+        plot_samples(ax, hours, table[node], Look(look.color, look.linestyle, 0.7))
+    voltage_axis(ax, record.participants, record.recording.v_pu.to_numpy(float), Legend())
     ax.set_ylabel("30 s samples\n(p.u.)")
 
 
 def mean_voltages(ax: Axes, record: LoopRecord, participants: Participants) -> None:
-    """Every node that ``participants`` has and the run measures, as a mean of ten minutes."""
+    """Ten-minute mean voltage of every node that ``participants`` has and the run measures."""
     table = record.means_pu
     ends = pd.DatetimeIndex(table.index) + pd.Timedelta(minutes=10)
     begins = np.maximum(record.hours(table.index), 0.0)
     edges = np.append(begins, min(record.hours(ends)[-1], record.axis.n_steps * record.axis.dt_h))
     for node, look in reversed(participants.node_looks.items()):
         if node in table:
-            held(ax, edges, table[node], look)
-    voltage_axis(ax, participants, record.recording.v_pu.to_numpy(float), Key())
+            plot_steps(ax, edges, table[node], look)
+    voltage_axis(ax, participants, record.recording.v_pu.to_numpy(float), Legend())
     ax.set_ylabel("10-min means\n(p.u.)")
 
 
 def supply(ax: Axes, record: LoopRecord, predicted_pu: pd.Series) -> None:
-    """The supply voltage, and what the plan in force took it for."""
-    key = Key()
+    """The measured supply voltage, and the one that the current plan assumes."""
+    key = Legend()
     slack, expected = record.summary.scenario.slack, Look(LIMIT, "-", 0.9)
-    trace(ax, record.hours(record.recording.times), record.recording.v_pu[slack], MEASURED)
-    held(ax, _edges(record), predicted_pu, expected)
+    plot_samples(ax, record.hours(record.recording.times), record.recording.v_pu[slack], MEASURED)
+    plot_steps(ax, _edges(record), predicted_pu, expected)
     key.add("measured", handle(MEASURED))
     key.add("in the plan", handle(expected))
     ax.set_ylabel(f"supply {slack}\n(p.u.)")
@@ -115,9 +115,9 @@ def _lines(ax: Axes, record: LoopRecord, quantity: str) -> None:
     table, hours = record.recording.realtime[quantity], record.hours(record.recording.times)
     for name in record.participants.shown:
         if table[name].notna().any():
-            trace(ax, hours, table[name], record.participants.looks[name])
+            plot_samples(ax, hours, table[name], record.participants.looks[name])
 
 
 def _edges(record: LoopRecord) -> FloatArray:
-    """Samples and the end of the run, hours since the start, [K + 1]."""
+    """Sampling times and the end of the run, hours since the start, [K + 1]."""
     return record.hours(record.recording.times.append(pd.DatetimeIndex([record.summary.end]).tz_convert("UTC")))

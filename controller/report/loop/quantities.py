@@ -1,4 +1,4 @@
-"""Limits besides voltages: power at the upper grid, currents of lines; judged by means of ten minutes like voltages."""
+"""Limits other than voltages: power at the upper grid and line currents, checked by ten-minute means like voltages."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mpc.grid.rows import PU_PER_RATING
 
 @dataclass(frozen=True)
 class Quantity:
-    """What is limited to ``low`` … ``high`` in ``unit``, and its means."""
+    """A quantity limited to ``low`` … ``high`` in ``unit``, and its ten-minute means."""
 
     what: str
     unit: str
@@ -24,12 +24,12 @@ class Quantity:
 
     @property
     def outside(self) -> int:
-        """Intervals whose mean is outside by more than the tolerance."""
+        """Number of intervals whose mean is outside by more than the tolerance."""
         return int(((self.means < self.low - self.tolerance) | (self.means > self.high + self.tolerance)).sum())
 
 
 def quantities(record: LoopRecord) -> Iterator[Quantity]:
-    """All of them; tolerances are the plan's."""
+    """All such quantities, with the tolerances of the plan."""
     scenario = record.summary.scenario
     per_rating = scenario.violation_tol_pu / PU_PER_RATING
     for column, (what, unit) in SLACK.items():

@@ -1,4 +1,4 @@
-"""A closed-loop run read back for drawing: wide tables with a row per sample, on one time axis."""
+"""The files of a closed-loop run as wide tables with a row per sample, on one time axis."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,14 @@ import pandas as pd
 
 from controller.accounts.closing import HINDSIGHT
 from controller.accounts.voltage_quality import ten_minute_means
-from controller.report.day.files import differing, plan_axis, read_iterations, read_plan, read_voltages, require_names
+from controller.report.day.files import (
+    keys_with_other_names,
+    plan_axis,
+    read_iterations,
+    read_plan,
+    read_voltages,
+    require_names,
+)
 from controller.report.loop.summary import LoopSummary
 from controller.report.loop.telemetry import cycle_times
 from controller.report.primitives.drawing import Plan
@@ -30,9 +37,9 @@ class InitialPlan:
     """The plan with which the run began.
 
     Attributes:
-        axis: of its day.
-        v_pu: what the plan expects of the grid, [T, nodes]; None where the run has no table of it.
-        iterations: rounds of its coordination; None likewise, and where nobody coordinated.
+        axis: time axis of its day.
+        v_pu: voltages that the plan expects, [T, nodes]; None if the run has no such table.
+        iterations: rounds of its coordination; None if the run has no such table, or without coordination.
     """
 
     axis: TimeAxis
@@ -43,11 +50,11 @@ class InitialPlan:
 
 @dataclass(frozen=True)
 class LoopRecord:
-    """Everything that the report of a closed loop shows.
+    """The data of the report of a closed loop.
 
     Attributes:
-        axis: of the run in minutes.
-        hindsight: the run as it came, by column of plan.csv, [steps, prosumers].
+        axis: time axis of the run in minutes.
+        hindsight: realised series of the run, column of plan.csv → [steps, prosumers].
         i_a: line currents, [samples, lines].
         slack: ``p_kw``, ``q_kvar`` drawn from the upper grid, [samples].
         cycle_ms: wall clock of each cycle, [samples]; None for a run without telemetry.
@@ -64,17 +71,17 @@ class LoopRecord:
 
     @cached_property
     def participants(self) -> Participants:
-        """Who is drawn."""
+        """The prosumers and nodes that figures show."""
         return participants(self.summary, self.recording.prosumers, self.recording.v_pu)
 
     @property
     def means_pu(self) -> pd.DataFrame:
-        """Voltages as means of ten minutes, [intervals, nodes]."""
+        """Ten-minute mean voltages, [intervals, nodes]."""
         return ten_minute_means(self.recording.v_pu)
 
     @property
     def limited_pu(self) -> pd.DataFrame:
-        """Sampled voltages of the nodes that have limits, [samples, nodes besides the slack]."""
+        """Sampled voltages of the nodes with limits, [samples, nodes besides the slack]."""
         return self.recording.v_pu.drop(columns=self.summary.scenario.slack)
 
     def hours(self, times: pd.Index | pd.Series) -> FloatArray:
@@ -87,7 +94,7 @@ def read_loop(run: Run) -> LoopRecord:
     """Read and check the files of a run.
 
     Raises:
-        InputError: a file is missing, or is not what this version writes.
+        InputError: a file is missing, or not in the format of this version.
     """
     summary, recording, folder = parse(LoopSummary, run.summary, run.path), Recording.read(run.path), run.path
     _check_names(run, summary, recording)
@@ -117,7 +124,7 @@ def _day_ahead(run: Run, summary: LoopSummary) -> InitialPlan:
 
 
 def _check_names(run: Run, summary: LoopSummary, recording: Recording) -> None:
-    """Raise InputError unless summary and tables speak of the same prosumers and nodes."""
+    """Raise InputError unless summary and tables have the same prosumers and nodes."""
     scenario, prosumers = summary.scenario, set(recording.prosumers)
     listed: dict[str, Iterable[str]] = {
         "cost_chf": summary.cost_chf,
@@ -125,7 +132,7 @@ def _check_names(run: Run, summary: LoopSummary, recording: Recording) -> None:
         "settlement": summary.settlement,
         "scenario.nodes": scenario.nodes,
     }
-    wrong = differing(listed, prosumers)
+    wrong = keys_with_other_names(listed, prosumers)
     if not set(summary.energy_books) <= set(summary.soc) <= prosumers:
         wrong.append("soc")
     if not {scenario.slack, *scenario.nodes.values()} <= set(recording.v_pu.columns):

@@ -1,4 +1,4 @@
-"""summary.json of a closed-loop run as types: what its report needs. Keys that a later command adds are left alone."""
+"""The parts of a closed-loop run's summary.json that its report uses, as types; other keys are ignored."""
 
 from datetime import datetime
 
@@ -14,12 +14,12 @@ from controller.report.primitives.summary import RunSummary
 
 
 class LoopSummary(RunSummary):
-    """The whole file.
+    """The file.
 
     Attributes:
-        margin: to the voltage limits; auto, off or p.u.
+        margin: margin to the voltage limits; auto, off or p.u.
         safe: whether each converter was read back in its safe state at the end.
-        model_check: the grid model against measured voltages; None where nothing could be compared.
+        model_check: the grid model against measured voltages; None if nothing could be compared.
     """
 
     start: datetime
@@ -40,7 +40,7 @@ class LoopSummary(RunSummary):
 
     @property
     def kind(self) -> str:
-        """In a word or two, beside another run."""
+        """A short name of the kind of run, for comparisons."""
         if not self.coordinated:
             return "uncoordinated"
         return f"coordinated, margin {self.margin}" + ("" if isinstance(self.margin, str) else " p.u.")

@@ -1,4 +1,4 @@
-"""Wall clock of the 30 s cycles, which only the telemetry of a run knows: nothing repeatable depends on it."""
+"""Wall clock of the 30 s cycles, read from the telemetry of a run, as no repeatable table contains it."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def cycle_times(database: Path) -> pd.Series | None:
     """``cycle_ms`` of every cycle, indexed by time (UTC); None for a run without telemetry.
 
     Raises:
-        InputError: the file is none of ours.
+        InputError: the file is no telemetry of gridlab.
     """
     if not database.exists():
         return None

@@ -1,4 +1,4 @@
-"""Thousands of samples as a line that is small to store and hides nothing."""
+"""Plots thousands of samples as a line that needs little storage and shows all extremes."""
 
 from typing import Any
 
@@ -10,26 +10,26 @@ from controller.report.primitives.style import Look
 from core.arrays import FloatArray
 
 BUCKETS = 480
-"""More would be closer together than a printer's dots."""
+"""More buckets would be closer together than a printer's dots."""
 
 
-def trace(ax: Axes, hours: FloatArray, values: ArrayLike, look: Look, **options: Any) -> None:
-    """A sampled quantity; gaps stay gaps."""
-    ax.plot(*thinned(hours, np.asarray(values, float)), **look.line(), **options)
+def plot_samples(ax: Axes, hours: FloatArray, values: ArrayLike, look: Look, **options: Any) -> None:
+    """Plot a sampled quantity; gaps stay visible."""
+    ax.plot(*envelope(hours, np.asarray(values, float)), **look.line(), **options)
 
 
-def held(ax: Axes, hours: FloatArray, values: ArrayLike, look: Look, **options: Any) -> None:
-    """A quantity that keeps its value until it changes; [K] values between [K + 1] ``hours``."""
+def plot_steps(ax: Axes, hours: FloatArray, values: ArrayLike, look: Look, **options: Any) -> None:
+    """Plot a piecewise constant quantity: [K] values between [K + 1] ``hours``."""
     v = np.asarray(values, float)
     same = (v[1:] == v[:-1]) | (np.isnan(v[1:]) & np.isnan(v[:-1]))
     begins = np.flatnonzero(np.concatenate([[True], ~same]))
     ax.stairs(v[begins], np.append(hours[begins], hours[-1]), baseline=None, **look.line(), **options)
 
 
-def thinned(hours: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """At most the least and the largest value of each of :data:`BUCKETS`, in the order in which they came.
+def envelope(hours: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """At most the smallest and the largest value of each of :data:`BUCKETS`, in their order of time.
 
-    A bucket with a gap keeps one, so that no line is drawn over it.
+    A bucket with a gap keeps one NaN, so that no line is drawn across it.
     """
     if len(values) <= 2 * BUCKETS:
         return hours, values

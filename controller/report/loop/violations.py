@@ -1,4 +1,4 @@
-"""What left its limits in a closed loop: events with their causes, every node, and what else has a limit."""
+"""Violations in a closed loop: events with their causes, every node, and other limits."""
 
 import pandas as pd
 
@@ -16,14 +16,14 @@ ROWS, NAMED = 24, 3
 
 def event_table(record: LoopRecord) -> Markup:
     """10-min means beyond their limit, worst first: when, where, how far, and the parts of the worst one."""
-    foremost = sorted(record.summary.events, key=lambda event: -event.beyond_pu)
-    if not foremost:
+    worst_events = sorted(record.summary.events, key=lambda event: -event.beyond_pu)
+    if not worst_events:
         return tag("p", "No 10-min mean left its limits.", class_="held")
     parts = ("planned", "supply", "off target", "rest")
     head = row("th", "when", "nodes", "worst mean (p.u.)", *parts, "why")
-    more = f"and {len(foremost) - ROWS} more, less far outside"
-    rest = [tag("p", more, class_="note")] if len(foremost) > ROWS else []
-    rows = [_event_row(record, event) for event in foremost[:ROWS]]
+    more = f"and {len(worst_events) - ROWS} more, less far outside"
+    rest = [tag("p", more, class_="note")] if len(worst_events) > ROWS else []
+    rows = [_event_row(record, event) for event in worst_events[:ROWS]]
     return joined(tag("div", table([head], rows), class_="words"), *rest)
 
 
@@ -36,7 +36,7 @@ def node_table(record: LoopRecord) -> Markup:
 
 
 def quantity_table(record: LoopRecord) -> Markup:
-    """Means of ten minutes of everything else that has a limit."""
+    """Ten-minute means of all other limited quantities."""
     rows = []
     for quantity in quantities(record):
         digits, means = DECIMALS[quantity.unit], quantity.means
@@ -69,7 +69,7 @@ def _places(event: Event) -> str:
 
 
 def _counted(record: LoopRecord, values: pd.Series) -> tuple[str, str, str]:
-    """How many are outside, the worst one, and when."""
+    """Number of values outside, the worst one, and its time."""
     scenario = record.summary.scenario
     excess = beyond(values.to_frame(), scenario.v_min_pu, scenario.v_max_pu).iloc[:, 0]
     outside, count = int((excess > 0).sum()), int(values.notna().sum())

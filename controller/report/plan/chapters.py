@@ -1,4 +1,4 @@
-"""The chapters of a report: a heading, a table or figure, and how to read it."""
+"""The chapters of the report of a plan: a table or figure each, with an explanation."""
 
 from collections.abc import Iterator
 from shlex import quote
@@ -10,7 +10,7 @@ from controller.report.plan.figures import exchange_figure, extremes_figure
 from controller.report.plan.record import PlannedDay, Record
 from controller.report.plan.tables import cost_table, excursion_tables
 from controller.report.primitives.amounts import magnitude, number
-from controller.report.primitives.chapter import chapter, drawn, note, origin
+from controller.report.primitives.chapter import chapter, figure_chapter, note, origin
 from controller.report.primitives.guide import guide
 from controller.report.primitives.markup import Markup
 from controller.report.primitives.summary import Summary
@@ -18,7 +18,7 @@ from controller.report.primitives.times import changes
 
 
 def chapters(record: Record, other: Record | None) -> Iterator[Markup]:
-    """Everything below the header."""
+    """All chapters below the header."""
     here = {"table 3": COSTS, "figure 3": "uncoordinated"}
     if other is not None:
         yield chapter("Two plans side by side", *plan_comparison(record, other))
@@ -65,27 +65,27 @@ def _selfish_day(record: Record) -> Markup:
     figure = day_figure(record.drawing, day.plan, day.v_pu, False)
     text = f"""{SELFISH} Where voltages enter the tinted areas, the grid pays for it. Counterpart of figure 3 of the
         paper."""
-    return drawn("The day without coordination", figure, "uncoordinated", text + participants_note(record))
+    return figure_chapter("The day without coordination", figure, "uncoordinated", text + participants_note(record))
 
 
 def _coordinated_day(record: Record, day: PlannedDay) -> Markup:
     figure = day_figure(record.drawing, day.plan, day.v_pu, True)
     text = COORDINATED + " Scales are those of the figure before. Counterpart of figure 4 of the paper."
-    return drawn("The day with coordination", figure, "coordinated", text + participants_note(record))
+    return figure_chapter("The day with coordination", figure, "coordinated", text + participants_note(record))
 
 
 def _extremes(record: Record) -> Markup:
     text = """For every node the range of its voltage over the day, for every line its largest current. What reaches
         beyond the dashed lines is a violation. Voltages move most far from the upper grid, currents are largest near
         it."""
-    return drawn("Nodes and lines at their worst", extremes_figure(record), "extremes", text)
+    return figure_chapter("Nodes and lines at their worst", extremes_figure(record), "extremes", text)
 
 
 def _exchange(record: Record) -> Markup:
     text = """What the upper grid delivers: power above zero is imported, below zero exported. Reactive power is free
         under the tariff, so that batteries support the voltage with it first, as far as their converters and the power
         factor at the upper grid allow; without coordination they have no reason to."""
-    return drawn("The upper grid and reactive power", exchange_figure(record), "exchange", text)
+    return figure_chapter("The upper grid and reactive power", exchange_figure(record), "exchange", text)
 
 
 def _origin(record: Record, other: Record | None) -> Markup:
@@ -105,9 +105,9 @@ def _command(summary: Summary) -> str:
 
 
 def participants_note(record: Record) -> str:
-    """Who is drawn, and how the time axis runs, where that is not plain."""
+    """Which prosumers are shown, and peculiarities of the time axis and the power flow."""
     notes, participants = ["A node has the colour of its prosumer."], record.participants
-    if participants.crowd:
+    if participants.too_many_prosumers:
         notes.insert(
             0,
             f"Of {len(participants.prosumers)} prosumers, lines show the {len(participants.shown)} with the largest "

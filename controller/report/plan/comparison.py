@@ -1,8 +1,8 @@
-"""Two day-ahead plans side by side."""
+"""Comparison of two day-ahead plans."""
 
 from collections.abc import Callable
 
-from controller.report.comparison import Amount, amounts_table, names, prosumers_table
+from controller.report.comparison import Amount, amounts_table, prosumers_table, run_names
 from controller.report.plan.record import Record
 from controller.report.primitives.amounts import number
 from controller.report.primitives.markup import Markup, tag
@@ -10,15 +10,18 @@ from controller.report.primitives.summary import Summary
 
 
 def plan_comparison(one: Record, other: Record) -> tuple[Markup, ...]:
-    """Two day-ahead plans: what they cost, whom, and how they were found."""
+    """Two day-ahead plans: costs in total and by prosumer, and results of the coordination."""
     a, b = one.summary, other.summary
-    called, currency = names(a, b), a.scenario.currency
+    run_labels, currency = run_names(a, b), a.scenario.currency
     columns: dict[str, Callable[[tuple[float, float, float]], str]] = {
         f"cost ({currency})": lambda compared: number(compared[0]),
         f"compensation ({currency})": lambda compared: number(compared[1]),
         "curtailed (kWh)": lambda compared: number(compared[2], 2),
     }
-    tables = amounts_table(called, _amounts(a), _amounts(b)), prosumers_table(called, columns, _whom(a), _whom(b))
+    tables = (
+        amounts_table(run_labels, _amounts(a), _amounts(b)),
+        prosumers_table(run_labels, columns, _cost_columns(a), _cost_columns(b)),
+    )
     text = "Costs are under the retail tariff of each; negative amounts are earned."
     if a.config_sha256 != b.config_sha256:
         text += " The two configurations differ."
@@ -42,8 +45,8 @@ def _amounts(summary: Summary) -> tuple[Amount, ...]:
     )
 
 
-def _whom(summary: Summary) -> dict[str, tuple[float, float, float]]:
-    """Cost, compensation, curtailed energy."""
+def _cost_columns(summary: Summary) -> dict[str, tuple[float, float, float]]:
+    """Cost, compensation and curtailed energy by prosumer."""
     return {
         name: (compared.coordinated, compared.compensation, summary.curtailed_kwh[name])
         for name, compared in summary.cost_chf.items()

@@ -1,4 +1,4 @@
-"""The figures of the grid: the upper grid, nodes and lines, without and with coordination."""
+"""The figures of the grid: upper grid, nodes and lines, without and with coordination."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from controller.report.primitives.style import (
     WIDTH_IN,
     WITH,
     WITHOUT,
-    Key,
+    Legend,
     Look,
     handle,
     short,
@@ -28,7 +28,7 @@ LABELLED_UP_TO = 24
 
 @styled
 def exchange_figure(record: Record) -> Figure:
-    """Power drawn from the upper grid without and with coordination, and the reactive power of the batteries."""
+    """Power drawn from the upper grid without and with coordination, and reactive power of the batteries."""
     plan = record.result.plan
     figure, axes = stacked(record.axis, [1.1, 1.1, 1.1] if has_battery(plan) else [1.1, 1.1])
     _exchange(axes[0], record, "p_kw", "active\npower (kW)")
@@ -44,7 +44,7 @@ def extremes_figure(record: Record) -> Figure:
     """Range of every node's voltage and largest current of every line over the day."""
     figure = Figure(figsize=(WIDTH_IN, 2.6), layout="constrained")
     nodes, lines = figure.subplots(1, 2)
-    scenario, key = record.summary.scenario, Key()
+    scenario, key = record.summary.scenario, Legend()
     for name, day, look, aside in _days(record):
         _bars(nodes, day.v_pu.min(), day.v_pu.max(), look, aside)
         _bars(lines, 0 * day.i_a.max(), day.i_a.max(), look, aside)
@@ -64,7 +64,7 @@ def extremes_figure(record: Record) -> Figure:
 
 
 def _exchange(ax: Axes, record: Record, quantity: str, label: str) -> None:
-    key, bound = Key(), record.summary.scenario.slack_bound(quantity)
+    key, bound = Legend(), record.summary.scenario.slack_bound(quantity)
     for name, day, look, _ in _days(record):
         steps(ax, edges_h(record.axis), day.slack[quantity], look)
         key.add(name, handle(look))
@@ -77,7 +77,7 @@ def _exchange(ax: Axes, record: Record, quantity: str, label: str) -> None:
 
 
 def _days(record: Record) -> list[tuple[str, PlannedDay, Look, float]]:
-    """Name, day, look, and offset beside each other."""
+    """Name, day, look, and horizontal offset of its bars."""
     days = [("without coordination", record.uncoordinated, WITHOUT, -0.16)]
     if record.coordinated is not None:
         days.append(("with coordination", record.coordinated, WITH, 0.16))

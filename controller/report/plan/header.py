@@ -1,4 +1,4 @@
-"""The head of a report: what was computed, how it ended, and the numbers that matter."""
+"""The header of a report: what was computed, how it ended, and the key figures."""
 
 from controller.report.plan.record import Record
 from controller.report.plan.tables import excursion_name, total, worst
@@ -17,7 +17,7 @@ STOPPED = {
 
 
 def header(record: Record) -> Markup:
-    """Title, verdict and tiles."""
+    """Title, verdict and key figures."""
     summary = record.summary
     scenario, day = summary.scenario, f"{summary.scenario.date:%A} {summary.scenario.date.day}"
     facts = (
@@ -53,7 +53,7 @@ def _verdict(record: Record) -> Markup:
 
 
 def _infeasible(record: Record) -> Markup:
-    """What cannot be held, by how much, what that costs."""
+    """The limits that cannot be held, by how much, and at what cost."""
     unheld, currency = record.summary.unheld, record.summary.scenario.currency
     text = (
         f"No plan was found that keeps all limits of the grid on this day. What is left over is at most "

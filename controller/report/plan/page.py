@@ -7,6 +7,6 @@ from controller.report.primitives.page import document
 
 
 def page(record: Record, other: Record | None) -> str:
-    """report.html of a day-ahead plan, beside another one if there is one."""
+    """report.html of a day-ahead plan, with a second plan to compare if there is one."""
     title = f"{record.summary.name}, {record.summary.scenario.date}"
     return document(title, header(record), *chapters(record, other))

@@ -1,4 +1,4 @@
-"""A run read back for drawing: wide tables (a row per step, a column per prosumer, node or line) on one time axis."""
+"""The files of a plan as wide tables (a row per step, a column per prosumer, node or line) on one time axis."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from functools import cached_property
 import pandas as pd
 
 from controller.report.day.files import (
-    differing,
+    keys_with_other_names,
     plan_axis,
     read_iterations,
     read_plan,
@@ -26,10 +26,10 @@ from core.time import TimeAxis
 
 @dataclass(frozen=True)
 class PlannedDay:
-    """One day of a run.
+    """One day of a run, without or with coordination.
 
     Attributes:
-        v_pu: [T, nodes]; like i_a and slack empty in steps in which the power flow has no solution.
+        v_pu: [T, nodes]; like i_a and slack NaN in steps in which the power flow has no solution.
         i_a: [T, lines].
         slack: ``p_kw``, ``q_kvar`` drawn from the upper grid, [T].
     """
@@ -42,7 +42,7 @@ class PlannedDay:
 
 @dataclass(frozen=True)
 class Record:
-    """Everything that the report shows. ``coordinated`` is None when nobody coordinated."""
+    """The data of the report of a plan. ``coordinated`` is None without coordination."""
 
     summary: Summary
     axis: TimeAxis
@@ -52,12 +52,12 @@ class Record:
 
     @property
     def result(self) -> PlannedDay:
-        """The day that the run is about."""
+        """The resulting day: the coordinated one if there is one."""
         return self.coordinated or self.uncoordinated
 
     @cached_property
     def participants(self) -> Participants:
-        """Who is drawn."""
+        """The prosumers and nodes that figures show."""
         return participants(self.summary, list(self.uncoordinated.plan["p_kw"].columns), self.uncoordinated.v_pu)
 
     @property
@@ -71,7 +71,7 @@ def read_record(run: Run) -> Record:
     """Read and check the files of a run.
 
     Raises:
-        InputError: a file is missing, or is not what this version writes.
+        InputError: a file is missing, or not in the format of this version.
     """
     summary = parse(Summary, run.summary, run.path)
     axis = plan_axis(run, summary.scenario.step_min, summary.scenario.timezone)
@@ -89,7 +89,7 @@ def read_record(run: Run) -> Record:
 
 
 def _check_names(run: Run, summary: Summary, day: PlannedDay) -> None:
-    """Raise InputError unless summary and tables speak of the same prosumers, nodes and lines."""
+    """Raise InputError unless summary and tables have the same prosumers, nodes and lines."""
     scenario = summary.scenario
     listed: dict[str, Iterable[str]] = {
         "cost_chf": summary.cost_chf,
@@ -98,7 +98,7 @@ def _check_names(run: Run, summary: Summary, day: PlannedDay) -> None:
         "simultaneous_kw": summary.simultaneous_kw,
         "scenario.nodes": scenario.nodes,
     }
-    wrong = differing(listed, set(day.plan["p_kw"].columns))
+    wrong = keys_with_other_names(listed, set(day.plan["p_kw"].columns))
     if not {scenario.slack, *scenario.nodes.values()} <= set(day.v_pu.columns):
         wrong.append("scenario.nodes")
     if not set(scenario.line_i_max_a) <= set(day.i_a.columns):

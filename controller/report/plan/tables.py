@@ -1,4 +1,4 @@
-"""The two tables of a report: what coordination costs whom, and what left its limits when."""
+"""The tables of the report of a plan: costs of coordination by prosumer, and violations of limits."""
 
 from collections.abc import Iterator
 from math import isinf
@@ -15,7 +15,7 @@ ROWS = 24
 
 
 def cost_table(record: Record) -> Markup:
-    """The counterpart of table 3 of paper A, with compensation, fee and curtailment."""
+    """Table 3 of paper A, with compensation, fee and curtailment."""
     summary = record.summary
     currency, sums = summary.scenario.currency, summary.total_cost_chf
     nodes, curtailed = summary.scenario.nodes, summary.curtailed_kwh
@@ -39,7 +39,7 @@ def cost_table(record: Record) -> Markup:
 
 
 def excursion_tables(record: Record) -> Markup:
-    """Limits left by more than the tolerance, worst first, on the day without and the day with coordination."""
+    """Limits left by more than the tolerance, worst first, for the days without and with coordination."""
     days = {"Without coordination": record.uncoordinated}
     if record.coordinated:
         days["With coordination"] = record.coordinated
@@ -63,13 +63,13 @@ def _excursions(record: Record, name: str, day: PlannedDay) -> Iterator[Markup]:
 
 
 def excursion_name(excursion: Excursion) -> str:
-    """Which limit it is."""
+    """The name of the limit."""
     limit = excursion.limit
     return f"{limit.what} {'above' if limit.sign > 0 else 'below'} {significant(limit.bound)} {limit.unit}"
 
 
 def total(record: Record, excursion: Excursion) -> str:
-    """How long it lasts in all."""
+    """Total duration."""
     hours, minutes = divmod(excursion.steps * record.axis.step_min, 60)
     return f"{hours} h {minutes:02d}" if hours else f"{minutes} min"
 
@@ -84,7 +84,7 @@ def when(record: Record, excursion: Excursion) -> Markup:
 
 
 def worst(record: Record, excursion: Excursion) -> str:
-    """The value farthest outside, in the unit of the limit, and when."""
+    """The value farthest outside, in the unit of the limit, and its time."""
     limit, at = excursion.limit, edge(record.axis, excursion.worst)
     if isinf(limit.excess[excursion.worst]):
         return f"collapse at {at}"
@@ -92,7 +92,7 @@ def worst(record: Record, excursion: Excursion) -> str:
 
 
 def why(plan: Plan, excursion: Excursion) -> Markup:
-    """What feeds in and what draws at the worst moment, the larger first; reactive power for a limit of that."""
+    """Sources and sinks at the worst time, the larger side first; of reactive power for a limit in kvar."""
     reactive = excursion.limit.unit == "kvar"
     net, battery, unit = ("q_kvar", "battery_kvar", "kvar") if reactive else ("p_kw", "battery_kw", "kW")
     now = {name: float(plan[name].iloc[excursion.worst].sum()) for name in (net, battery, "pv_kw")}

@@ -1,4 +1,4 @@
-"""What left its limits, when, and how far: voltages, powers at the slack, currents of lines with a limit."""
+"""Violations of a plan: voltages, power at the slack, and currents of lines with a limit."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from mpc.grid.rows import PU_PER_RATING
 
 @dataclass(frozen=True)
 class Limit:
-    """One side of one limit: ``sign`` +1 for an upper one, −1 for a lower one; values [T] in ``unit``."""
+    """One side of a limit: ``sign`` +1 for an upper one, −1 for a lower one; values [T] in ``unit``."""
 
     what: str
     unit: str
@@ -25,14 +25,16 @@ class Limit:
 
     @property
     def excess(self) -> FloatArray:
-        """How far outside, in the unit, [T]; a grid that collapses falls below every voltage limit without end."""
+        """Excess over the limit in its unit, [T]; in a voltage collapse it is infinite for lower voltage limits."""
         collapse = inf if self.unit == "p.u." and self.sign < 0 else 0.0
         return np.where(np.isnan(self.values), collapse, np.maximum(self.sign * (self.values - self.bound), 0))
 
 
 @dataclass(frozen=True)
 class Excursion:
-    """A limit left by more than the tolerance; ``spans`` are [first, last] steps, ``worst`` the step of the worst."""
+    """A limit left by more than the tolerance; ``spans`` are [first, last] steps, ``worst`` the step of the worst
+    value.
+    """
 
     limit: Limit
     spans: tuple[tuple[int, int], ...]
@@ -45,12 +47,12 @@ class Excursion:
 
     @property
     def severity(self) -> float:
-        """Worst excess in tolerances, comparable between voltages, powers and currents."""
+        """Worst excess in multiples of the tolerance, comparable between voltages, powers and currents."""
         return float(self.limit.excess[self.worst] / self.limit.tolerance)
 
 
 def excursions(record: Record, day: PlannedDay) -> dict[tuple[str, int], Excursion]:
-    """Everything outside by more than the run's tolerance, by (what, side)."""
+    """All excursions beyond the run's tolerance, by (what, side)."""
     found = {}
     for limit in limits(record, day):
         outside = limit.excess > limit.tolerance

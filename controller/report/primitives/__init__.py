@@ -1,1 +1,1 @@
-"""What every report is made of: markup, SVG, colours, amounts, times."""
+"""Building blocks of all reports: markup, SVG, colours, numbers, times."""

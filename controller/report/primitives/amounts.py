@@ -1,29 +1,29 @@
-"""Numbers as a reader expects them: true minus signs, powers of ten, no minus zero."""
+"""Number formats: true minus signs, powers of ten, no negative zero."""
 
 SMALL = 1e-4
 NOTHING = 1e-6
 UNKNOWN = "–"
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 DECIMALS = {"p.u.": 4, "kW": 2, "kvar": 2, "A": 1}
-"""Of a value that is shown beside its limit, by unit."""
+"""Decimals of a value that is shown with its limit, by unit."""
 SLACK = {"p_kw": ("upper grid, active power", "kW"), "q_kvar": ("upper grid, reactive power", "kvar")}
-"""Name and unit of what the upper grid delivers."""
+"""Name and unit of the quantities at the upper grid."""
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A fixed number of decimals."""
+    """A number with a fixed number of decimals."""
     text = f"{value:.{digits}f}"
     return _minus(text.removeprefix("-") if float(text) == 0 else text)
 
 
 def signed(value: float, digits: int = 4) -> str:
-    """With its sign, unless it is zero."""
+    """A number with its sign, unless it is zero."""
     text = number(value, digits)
     return f"+{text}" if value > 0 and float(text) != 0 else text
 
 
 def significant(value: float, digits: int = 4) -> str:
-    """As few decimals as ``digits`` significant ones need."""
+    """A number with as few decimals as ``digits`` significant digits need."""
     return _minus(f"{value:.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}")
 
 
@@ -36,7 +36,7 @@ def magnitude(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share with two significant digits, none where it is next to nothing."""
+    """A share in per cent with two significant digits, "< 0.0001 %" if it is negligible."""
     if 0 < abs(share) < NOTHING:
         return "< 0.0001 %"
     return f"{significant(100 * share, 2)} %"

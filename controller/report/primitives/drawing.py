@@ -1,4 +1,4 @@
-"""What the plans of a day are drawn on."""
+"""The common data of the figures of a day."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from controller.report.primitives.participants import Participants
 from core.time import TimeAxis
 
 Plan = Mapping[str, pd.DataFrame]
-"""By quantity as named in plan.csv, [T, prosumers]; ``soc`` is empty without a battery."""
+"""Quantity as named in plan.csv → [T, prosumers]; ``soc`` is NaN without a battery."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """Who is drawn, on which time axis, and all plans and voltages that share one scale.
+    """The participants and time axis of figures, and all plans and voltages that share one scale.
 
     Attributes:
-        v_pu: [T, nodes] each; none where voltages are not known.
+        v_pu: [T, nodes] each; empty if voltages are unknown.
     """
 
     participants: Participants

@@ -1,4 +1,4 @@
-"""The tables of a run, checked before anything is drawn."""
+"""The tables of a run, checked before they are drawn."""
 
 from math import inf
 
@@ -12,7 +12,7 @@ WORDS = ("time", "prosumer", "node", "line", "splitting")
 
 
 def columns(run: Run, file: str, names: tuple[str, ...]) -> pd.DataFrame:
-    """Some columns of a table, checked to be there, to be filled and, but for names and times, to be numbers.
+    """Some columns of a table. They must exist, be complete and, except for names and times, be finite numbers.
 
     Raises:
         InputError: they are not.

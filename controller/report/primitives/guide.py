@@ -1,4 +1,4 @@
-"""Where the figures of paper A have their counterparts: on this page, or behind which command."""
+"""Where to find the counterparts of paper A's figures: on this page, or by which command."""
 
 from collections.abc import Mapping
 from shlex import quote
@@ -27,8 +27,8 @@ def guide(here: Mapping[str, str], config: str) -> tuple[Markup, ...]:
     """A table of the paper's figures.
 
     Args:
-        here: the id of a chapter of this page by its counterpart in the paper.
-        config: path of the configuration, as the commands name it.
+        here: figure of the paper → id of a chapter of this page.
+        config: path of the configuration, as commands use it.
     """
     rows = [
         row("td", paper.capitalize(), shown, tag("td", _place(paper, here.get(paper), config), class_="prose"))

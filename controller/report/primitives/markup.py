@@ -1,4 +1,4 @@
-"""HTML that cannot forget to escape: text becomes markup only through :func:`tag`."""
+"""HTML with automatic escaping: text becomes markup only through :func:`tag`."""
 
 from html import escape
 
@@ -16,18 +16,18 @@ def tag(name: str, *children: object, **attributes: str) -> Markup:
 
 
 def joined(*children: object) -> Markup:
-    """Children one after the other, escaped unless they are markup."""
+    """The children in sequence, escaped unless they are markup."""
     return Markup("".join(child if isinstance(child, Markup) else escape(str(child)) for child in children))
 
 
 def table(head: list[Markup], rows: list[Markup], foot: Markup | None = None) -> Markup:
-    """A table that scrolls sideways where the page is narrow."""
+    """A table that scrolls horizontally on a narrow page."""
     end = [tag("tfoot", foot)] if foot else []
     return tag("div", tag("table", tag("thead", *head), tag("tbody", *rows), *end), class_="scroll")
 
 
 def row(cell: str, first: object, *others: object) -> Markup:
-    """A row of ``cell`` elements (td or th), the first of which names it; others may be finished cells."""
+    """A row of ``cell`` elements (td or th); the first is the row's header. Others may be complete cells."""
     name = tag("th", first, scope="row" if cell == "td" else "col")
     more = {"scope": "col"} if cell == "th" else {}
     return tag("tr", name, *(other if isinstance(other, Markup) else tag(cell, other, **more) for other in others))

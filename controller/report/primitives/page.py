@@ -1,4 +1,4 @@
-"""The page: one HTML file without scripts, fonts or anything else from elsewhere; its head."""
+"""The page: one HTML file without scripts, fonts or other external resources, and its header."""
 
 from collections.abc import Iterable
 from importlib.resources import files
@@ -7,7 +7,7 @@ from controller.report.primitives.markup import Markup, joined, tag
 
 
 def document(title: str, *content: Markup) -> str:
-    """A whole HTML file."""
+    """A complete HTML file."""
     css = files("controller.report").joinpath("page.css").read_text(encoding="utf-8")
     head = joined(
         Markup('<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'),
@@ -19,7 +19,7 @@ def document(title: str, *content: Markup) -> str:
 
 
 def masthead(command: str, name: str, facts: str, *words: Markup, tiles: Iterable[Markup] = ()) -> Markup:
-    """The head of a page: what ran, on what, how it ended, and the numbers that count."""
+    """The header of a page: what ran, on which data, how it ended, and the key figures."""
     return tag(
         "header",
         tag("p", f"gridlab {command}", class_="eyebrow"),
@@ -36,5 +36,5 @@ def banner(kind: str, title: str, text: str, *more: Markup) -> Markup:
 
 
 def tile(name: str, value: str, note: str) -> Markup:
-    """A number that matters, for a list of class tiles."""
+    """A key figure, for a list of class tiles."""
     return tag("div", tag("dt", name), tag("dd", value, tag("small", note)), class_="tile")

@@ -1,4 +1,6 @@
-"""Who is drawn: everybody in a small grid; in a large one a few who matter most, before the band of all."""
+"""The prosumers and nodes that figures show: all in a small grid; in a large one a few, in front of the range of
+all.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from controller.report.primitives.style import DASHES, QUIET, Look, looks
-from controller.report.primitives.summary import Described, RunSummary
+from controller.report.primitives.summary import RunSummary, ScenarioSummary
 
 ALL_UP_TO = 12
 REPRESENTATIVES = 5
@@ -17,62 +19,62 @@ PASSIVE_UP_TO = 6
 
 @dataclass(frozen=True)
 class Participants:
-    """The prosumers of a run, and their looks, which depend on the order of the configuration alone in a small grid.
+    """The prosumers of a run and their looks, which in a small grid depend only on the order of the configuration.
 
     Attributes:
-        prosumers: everybody, in the order of the configuration.
-        shown: those who have a line of their own.
+        prosumers: all, in the order of the configuration.
+        shown: those with their own line.
         nodes: in the order of the run's tables.
     """
 
-    scenario: Described
+    scenario: ScenarioSummary
     prosumers: tuple[str, ...]
     shown: tuple[str, ...]
     nodes: tuple[str, ...]
 
     @property
-    def crowd(self) -> bool:
-        """Whether there are more prosumers than lines can be told apart."""
+    def too_many_prosumers(self) -> bool:
+        """Whether there are more prosumers than distinguishable lines."""
         return len(self.shown) < len(self.prosumers)
 
-    def fits(self, other: "Participants") -> bool:
-        """Whether ``other`` has the same prosumers at the same nodes, so that both can be drawn alike."""
+    def same_grid(self, other: "Participants") -> bool:
+        """Whether ``other`` has the same prosumers at the same nodes, so that both can have the same looks."""
         return (self.prosumers, self.nodes, self.scenario.nodes) == (other.prosumers, other.nodes, other.scenario.nodes)
 
     @cached_property
     def looks(self) -> dict[str, Look]:
-        """The look of each prosumer with a line of their own."""
+        """The look of each prosumer with its own line."""
         return looks(self.shown)
 
     @cached_property
     def node_looks(self) -> dict[str, Look]:
-        """A node looks like its first prosumer; passive nodes are grey, or left out where they are many."""
+        """A node has the look of its first prosumer; nodes without one are grey, or left out if there are many."""
         scenario, result = self.scenario, dict[str, Look]()
         for name in self.shown:
             result.setdefault(scenario.nodes[name], self.looks[name])
         result[scenario.slack] = Look("black", DASHES[2])
-        for k, node in enumerate(() if self.node_crowd else self._passive):
+        for k, node in enumerate(() if self.too_many_nodes else self._passive):
             result[node] = Look(QUIET, DASHES[k % len(DASHES)], 0.9)
         return result
 
     @property
-    def node_crowd(self) -> bool:
-        """Whether there are more nodes than lines can be told apart."""
-        return self.crowd or len(self._passive) > PASSIVE_UP_TO
+    def too_many_nodes(self) -> bool:
+        """Whether there are more nodes than distinguishable lines."""
+        return self.too_many_prosumers or len(self._passive) > PASSIVE_UP_TO
 
     @cached_property
     def _passive(self) -> list[str]:
-        """Nodes besides the slack at which nobody is connected."""
-        taken = {*self.scenario.nodes.values(), self.scenario.slack}
-        return [node for node in self.nodes if node not in taken]
+        """Nodes besides the slack without a prosumer."""
+        occupied = {*self.scenario.nodes.values(), self.scenario.slack}
+        return [node for node in self.nodes if node not in occupied]
 
 
 def participants(summary: RunSummary, prosumers: Iterable[str], v_pu: pd.DataFrame) -> Participants:
-    """Of a run; in a crowd those whom coordination moves most.
+    """The participants of a run; in a large grid those that coordination affects most.
 
     Args:
         prosumers: in the order of the configuration.
-        v_pu: voltages that tell whose node is in trouble, [times, nodes].
+        v_pu: voltages, [times, nodes], to find the nodes closest to their limits.
     """
     everybody, nodes = tuple(prosumers), tuple(v_pu.columns)
     if len(everybody) <= ALL_UP_TO:
@@ -82,7 +84,7 @@ def participants(summary: RunSummary, prosumers: Iterable[str], v_pu: pd.DataFra
 
 
 def _weight(summary: RunSummary, v_pu: pd.DataFrame, name: str) -> tuple[float, float, float]:
-    """Compensation, curtailment, distance of the node's voltage from the middle of the limits."""
+    """Compensation, curtailment, and distance of the node's voltage from the middle of its limits."""
     scenario = summary.scenario
     distance = float(np.abs(v_pu[scenario.nodes[name]] - (scenario.v_min_pu + scenario.v_max_pu) / 2).max())
     return round(summary.cost_chf[name].compensation, 6), round(summary.curtailed_kwh[name], 6), distance

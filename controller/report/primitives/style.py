@@ -1,4 +1,4 @@
-"""How figures look: one colour per prosumer everywhere, quiet axes, text that stays text."""
+"""The look of figures: one colour per prosumer in all of them, unobtrusive axes, text stored as text."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -32,7 +32,7 @@ THEMED = {
     MIDDLE_BAND: "middle-band", BEFORE: "before", AFTER: "after", ASKED: "asked", PASSED: "passed",
     "#000000": "tariff", "#ffffff": "paper",
 }  # fmt: skip
-"""Colours that a page changes when it is dark, by the name of the CSS property; those of prosumers always stay."""
+"""Colours that change on a dark page, with the name of their CSS property; those of prosumers never change."""
 RC: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": QUIET,
@@ -68,29 +68,29 @@ RC: Any = {
 
 @dataclass(frozen=True)
 class Look:
-    """Colour and dashes of a line."""
+    """Colour, dashes and width of a line."""
 
     color: str
     linestyle: Any = "-"
     linewidth: float = 1.2
 
     def line(self) -> dict[str, Any]:
-        """As arguments of matplotlib."""
+        """The look as arguments of matplotlib."""
         return {"color": self.color, "linestyle": self.linestyle, "linewidth": self.linewidth}
 
 
 @dataclass
-class Key:
-    """The legend of a panel, filled while it is drawn."""
+class Legend:
+    """The legend of a panel, filled while the panel is drawn."""
 
     entries: dict[str, Artist] = field(default_factory=dict)
 
     def add(self, label: str, handle: Artist) -> None:
-        """An entry; the first of a name stays."""
+        """Add an entry, unless there is one of this name."""
         self.entries.setdefault(label, handle)
 
     def show(self, ax: Axes, *, above: bool = False) -> None:
-        """Stand to the right of the panel, or on the line of its title."""
+        """Draw the legend to the right of the panel, or on the line of its title."""
         handles, labels = list(self.entries.values()), [short(label) for label in self.entries]
         if above:
             ax.legend(
@@ -102,7 +102,7 @@ class Key:
 
 BOUND = Look(LIMIT, "--", 0.8)
 WITHOUT, WITH = Look(BEFORE, linewidth=1.8), Look(AFTER, linewidth=1.1)
-"""Of two days or runs, the one that the other is measured by comes first."""
+"""Of two days or runs, the reference is the first."""
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
@@ -113,17 +113,17 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 
 
 def short(name: str, length: int = 22) -> str:
-    """A name that fits a legend."""
+    """The name, shortened to fit a legend."""
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def settings() -> AbstractContextManager[None]:
-    """These settings, whatever the process has set."""
+    """The settings of :data:`RC`, independent of those of the process."""
     return mpl.rc_context({**mpl.rcParamsDefault, **RC})
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """A figure function under :func:`settings`."""
+    """Decorator: draw a figure under :func:`settings`."""
 
     def drawn(*args: Any) -> Figure:
         with settings():
@@ -133,7 +133,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def steps(ax: Axes, edges: FloatArray, values: ArrayLike, look: Look) -> None:
-    """A quantity that is constant over each step."""
+    """Plot a quantity that is constant over each step."""
     ax.stairs(np.asarray(values, float), edges, baseline=None, **look.line())
 
 
@@ -143,7 +143,7 @@ def handle(look: Look) -> Line2D:
 
 
 def log_scale(ax: Axes, which: Literal["x", "y"] = "y") -> None:
-    """A logarithmic axis, to be called after drawing; labels are written without mathtext."""
+    """Make an axis logarithmic, after drawing; labels do not use mathtext."""
     ax.set(**{f"{which}scale": "log"})
     axis, (low, high) = (ax.yaxis, ax.get_ylim()) if which == "y" else (ax.xaxis, ax.get_xlim())
     axis.set_major_locator(LogLocator(subs=(1,) if high > 30 * low else (1, 2, 5), numticks=7))
@@ -163,7 +163,7 @@ def decimal(value: float) -> str:
 
 
 def magnitudes(ax: Axes, x: FloatArray, y: FloatArray, look: Look, markers: bool = True) -> None:
-    """|y| for a logarithmic axis, honestly: full markers are positive, hollow ones negative, ▽ on the floor zero."""
+    """Plot |y| on a logarithmic axis: full markers are positive, hollow ones negative, ▽ at the bottom zero."""
     x, y = x[~np.isnan(y)], y[~np.isnan(y)]
     positive, negative, zero = y > 0, y < 0, y == 0
     size: dict[str, Any] = {"markersize": 3.2, "markeredgewidth": 0.8, "linestyle": "none", "color": look.color}

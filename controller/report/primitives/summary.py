@@ -1,4 +1,4 @@
-"""summary.json as types: what a report needs of it. Keys that a later command adds are left alone."""
+"""The parts of summary.json that reports use, as types; other keys are ignored."""
 
 from datetime import date, datetime
 from pathlib import Path
@@ -21,25 +21,25 @@ class SummaryPart(BaseModel):
 
 
 class Cost(SummaryPart):
-    """A day under the retail tariff, in the run's currency."""
+    """Cost of a day under the retail tariff, in the run's currency."""
 
     uncoordinated: float
     coordinated: float
 
     @property
     def difference(self) -> float:
-        """What coordination costs; > 0 where the day became dearer."""
+        """The cost of coordination; > 0 if the day became more expensive."""
         return self.coordinated - self.uncoordinated
 
 
 class CompensatedCost(Cost):
-    """The day of one prosumer."""
+    """Cost of a day of one prosumer."""
 
     compensation: float
 
 
-class Ac(SummaryPart):
-    """What the AC power flow says of the day."""
+class AcResult(SummaryPart):
+    """Results of the AC power flow of the day."""
 
     v_min_pu: float
     v_max_pu: float
@@ -50,14 +50,14 @@ class Ac(SummaryPart):
 
 
 class Unheld(SummaryPart):
-    """Limits that nobody can hold: by how much (comparable p.u.) and what that was priced at."""
+    """Limits that cannot be held: by how much (comparable p.u.) and at what cost."""
 
     violation_pu: float
     cost_chf: float
 
 
-class Described(SummaryPart):
-    """The scenario; ``line_i_max_a`` has the lines with a limit, ``telemetry`` is the name of its database."""
+class ScenarioSummary(SummaryPart):
+    """The scenario; ``line_i_max_a``: lines with a limit, ``telemetry``: file name of its database."""
 
     date: date
     timezone: TimeZone
@@ -78,17 +78,17 @@ class Described(SummaryPart):
     telemetry: Path = TelemetryConfig().sqlite
 
     def slack_bound(self, quantity: str) -> float:
-        """Limit of ``p_kw`` or ``q_kvar`` at the slack, of either sign."""
+        """Limit of ``p_kw`` or ``q_kvar`` at the slack, for both signs."""
         limits = GridLimits(self.v_min_pu, self.v_max_pu, self.slack_s_max_kva, self.slack_pf_min)
         return {"p_kw": limits.slack_p_max_kw, "q_kvar": limits.slack_q_max_kvar}[quantity]
 
 
 class RunSummary(SummaryPart):
-    """What every run of a day says: a plan and a closed loop alike.
+    """Keys that plans and closed loops share.
 
     Attributes:
         status, iterations, gap_rel, ac, fee_chf: of the day-ahead plan.
-        cost_chf, total_cost_chf, curtailed_kwh: of the plan, or of what was measured in a closed loop.
+        cost_chf, total_cost_chf, curtailed_kwh: planned, or measured in a closed loop.
     """
 
     command: str
@@ -105,13 +105,13 @@ class RunSummary(SummaryPart):
     total_cost_chf: Cost
     fee_chf: dict[str, float]
     gap_rel: float | None
-    ac: Ac
+    ac: AcResult
     curtailed_kwh: dict[str, float]
-    scenario: Described
+    scenario: ScenarioSummary
 
 
 class Summary(RunSummary):
-    """The whole file of a plan."""
+    """summary.json of a plan."""
 
     relinearisations: int
     lower_bound_chf: float | None
@@ -120,12 +120,12 @@ class Summary(RunSummary):
 
     @property
     def coordinated(self) -> bool:
-        """Whether anybody coordinated on this day."""
+        """Whether the plan was coordinated."""
         return self.status != UNCOORDINATED
 
     @property
     def kind(self) -> str:
-        """In a word or two, beside another run."""
+        """A short name of the kind of plan, for comparisons."""
         return f"{self.scenario.splitting} splitting" if self.coordinated else UNCOORDINATED
 
 
@@ -136,7 +136,7 @@ def parse(kind: type[T], data: dict[str, Any], folder: Path) -> T:
     """The summary of the run in ``folder`` as ``kind``.
 
     Raises:
-        InputError: with every key that is missing or of a wrong type.
+        InputError: lists every key that is missing or of a wrong type.
     """
     try:
         return kind.model_validate(data)

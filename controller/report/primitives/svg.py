@@ -1,4 +1,4 @@
-"""A figure as SVG: the same bytes for the same figure, small, and fit to stand with others in one page."""
+"""Figures as SVG: reproducible bytes, small, and with ids that do not collide within a page."""
 
 import io
 import re
@@ -15,22 +15,22 @@ TAG = re.compile(r"<[^>]*>")
 NUMBER = re.compile(r"-?\d+\.\d{3,}")
 PATH = re.compile(r'(?<= d=")[^"]*')
 HASHED = re.compile(r'((?:\bid="|#))([A-Za-z]+[0-9a-f]{10})\b')
-"""Where an element with an id made of a hash is defined or used."""
+"""Definition or use of an id that contains a hash."""
 THEMED_COLOUR = re.compile("|".join(THEMED))
 POINT = re.compile(r"([ML]) (\S+) (\S+)")
 
 
 def save(figure: Figure, path: Path) -> None:
-    """A file of its own."""
+    """Write the figure to a file."""
     path.write_text(_rendered(figure), encoding="utf-8")
 
 
 def inline(figure: Figure, key: str, label: str) -> str:
-    """An element for a page, whose style sheet may set ``--figure-*`` in place of the colours of :data:`THEMED`.
+    """An SVG element for a page, whose style sheet may set ``--figure-*`` to replace the colours of :data:`THEMED`.
 
     Args:
-        key: keeps its ids apart from those of other figures.
-        label: what a screen reader says.
+        key: prefix of its ids, unique in the page.
+        label: text for screen readers.
     """
     svg = _rendered(figure)
     svg = svg[svg.index("<svg") :]
@@ -56,7 +56,7 @@ def _rendered(figure: Figure) -> str:
 
 
 def _renamed(svg: str) -> str:
-    """With ids in the order of appearance: hashes are of numbers whose last digits differ from one time to the next."""
+    """Number the ids in order of appearance: their hashes depend on digits that differ between two runs."""
     names: dict[str, str] = {}
 
     def named(found: re.Match[str]) -> str:
@@ -66,12 +66,12 @@ def _renamed(svg: str) -> str:
 
 
 def _rounded(number: re.Match[str]) -> str:
-    """To a hundredth of a point."""
+    """Round to a hundredth of a point."""
     return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _shortened(path: str) -> str:
-    """Path data with one coordinate where only one moves, as the corners of a step plot do."""
+    """Path data with one coordinate where only one changes, as at the corners of a step plot."""
     words, x, y = [], "", ""
     for command in filter(None, map(str.strip, path.splitlines())):
         point = POINT.fullmatch(command)

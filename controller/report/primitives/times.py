@@ -1,4 +1,4 @@
-"""Local time of a day: where it stands on an axis of elapsed hours, and what a reader calls it.
+"""Local times of a day: their positions on an axis of elapsed hours, and their labels.
 
 Axes count elapsed time, so that the days on which the clocks change have 23 or 25 hours; only labels are local.
 """
@@ -13,11 +13,11 @@ from core.time import TimeAxis
 
 TICKS_MIN = (5, 10, 30, 60, 180)
 MOST_TICKS = 10
-"""More labels than this would stand too close."""
+"""More labels would be too close together."""
 
 
 def edges_h(axis: TimeAxis) -> FloatArray:
-    """Begin of every step and end of the last, hours since the start, [T + 1]."""
+    """Start of every step and end of the last, hours since the start, [T + 1]."""
     return np.arange(axis.n_steps + 1, dtype=np.float64) * axis.dt_h
 
 

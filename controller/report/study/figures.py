@@ -1,4 +1,4 @@
-"""Counterparts of figures 6 and 7 of paper A: what the penalty does to the coordination and to the price signal."""
+"""Figures 6 and 7 of paper A: effects of the penalty on the coordination and on the price signal."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from controller.report.primitives.style import (
     DASHES,
     QUIET,
     WIDTH_IN,
-    Key,
+    Legend,
     Look,
     handle,
     log_scale,
@@ -22,9 +22,9 @@ from controller.report.primitives.style import (
 from core.algorithms import SplittingName
 
 PALETTE = tuple(COLOURS[k] for k in (0, 4, 2, 3, 5, 1))
-"""The colours that differ most come first."""
+"""Colours, the most different ones first."""
 LOOKS = {str(name): Look(PALETTE[k % len(PALETTE)], DASHES[k % len(DASHES)]) for k, name in enumerate(SplittingName)}
-"""The line of each splitting, by its name."""
+"""Look of each splitting, by its name."""
 SIGNS = "full markers: positive; hollow: negative, |value| is drawn; ▽: zero"
 Panels = tuple[tuple[str, str], ...]
 RHO: Panels = (
@@ -40,18 +40,18 @@ PRICE_RESPONSE: Panels = (
 
 
 def rho_figure(frame: pd.DataFrame, path: Path) -> None:
-    """Figure 6: residuals, gap and violation after a fixed number of rounds over a constant penalty, as SVG."""
+    """Figure 6 as SVG: residuals, gap and violation after a fixed number of rounds, by constant penalty."""
     svg.save(study_figure(frame, RHO), path)
 
 
 def price_response_figure(frame: pd.DataFrame, path: Path) -> None:
-    """Figure 7: cost and violation when everybody minimises the advertised price, over the penalty in it, as SVG."""
+    """Figure 7 as SVG: cost and violation if every prosumer minimises the advertised price, by the penalty in it."""
     svg.save(study_figure(frame, PRICE_RESPONSE), path)
 
 
 @styled
 def study_figure(frame: pd.DataFrame, panels: Panels) -> Figure:
-    """Log-log panels, two beside each other; every splitting known in ``frame`` has its line in each."""
+    """Log-log panels in two columns, with a line for every splitting in ``frame``."""
     n_rows = len(panels) // 2
     figure = Figure(figsize=(WIDTH_IN, 2.35 * n_rows + 0.5), layout="constrained")
     axes = figure.subplots(n_rows, 2, sharex=True, squeeze=False)
@@ -61,7 +61,7 @@ def study_figure(frame: pd.DataFrame, panels: Panels) -> Figure:
     log_scale(axes[0, 0], "x")
     for ax in axes[-1]:
         ax.set_xlabel("penalty ρ relative to its natural scale")
-    key = Key({f"{name} splitting": handle(LOOKS[name]) for name in dict.fromkeys(frame["splitting"])})
+    key = Legend({f"{name} splitting": handle(LOOKS[name]) for name in dict.fromkeys(frame["splitting"])})
     figure.legend(list(key.entries.values()), list(key.entries), loc="outside upper left", ncols=2)
     figure.supxlabel(SIGNS, fontsize=6.5, color=QUIET)
     return figure

@@ -1,4 +1,4 @@
-"""The page of a study of the penalty: the counterpart of figure 6 or 7 of paper A, or both."""
+"""The page of a study of the penalty: figure 6 or 7 of paper A, or both."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from shlex import quote
 import pandas as pd
 
 from controller.report.primitives.amounts import UNKNOWN, magnitude
-from controller.report.primitives.chapter import chapter, drawn, origin
+from controller.report.primitives.chapter import chapter, figure_chapter, origin
 from controller.report.primitives.files import columns
 from controller.report.primitives.guide import guide
 from controller.report.primitives.markup import Markup, joined, row, table
@@ -22,7 +22,7 @@ UNKNOWN_CONFIG = "CONFIG"
 
 @dataclass(frozen=True)
 class StudyKind:
-    """What a study is: its files, its counterpart in the paper, and how to read it."""
+    """A kind of study: its files, its figure in the paper, and the explanation."""
 
     command: str
     paper: str
@@ -60,7 +60,7 @@ KINDS = {
 
 
 class StudySummary(SummaryPart):
-    """summary.json of a study; one of an older version does not name configuration and version."""
+    """summary.json of a study; older versions lack configuration and version."""
 
     command: str
     name: str
@@ -72,7 +72,7 @@ class StudySummary(SummaryPart):
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """A study read back: a row per splitting and penalty."""
+    """The data of a study: a row per splitting and penalty."""
 
     summary: StudySummary
     kind: StudyKind
@@ -83,7 +83,7 @@ def read_study(run: Run) -> StudyRecord:
     """Read and check the files of a study whose command is one of :data:`KINDS`.
 
     Raises:
-        InputError: a file is missing, or is not what this version writes.
+        InputError: a file is missing, or not in the format of this version.
     """
     summary = parse(StudySummary, run.summary, run.path)
     kind = KINDS[summary.command]
@@ -92,7 +92,7 @@ def read_study(run: Run) -> StudyRecord:
 
 
 def study_page(record: StudyRecord, other: StudyRecord | None) -> str:
-    """report.html of a study, with another one below it if there is one."""
+    """report.html of a study, followed by a second one if there is one."""
     summary, records = record.summary, [record] if other is None else [record, other]
     splittings = " and ".join(record.points["splitting"].unique())
     facts = f"{len(record.points)} points, splittings: {splittings}; {summary.created_at.isoformat()}"
@@ -105,7 +105,7 @@ def study_page(record: StudyRecord, other: StudyRecord | None) -> str:
 
 def _chapters(record: StudyRecord, key: str) -> Iterator[Markup]:
     kind = record.kind
-    yield drawn(kind.title, study_figure(record.points, kind.panels), key, kind.reading)
+    yield figure_chapter(kind.title, study_figure(record.points, kind.panels), key, kind.reading)
     head = row(
         "th", "splitting", "ρ, relative", "ρ (currency/kW²)", *(title.replace("|", "") for _, title in kind.panels)
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from controller.report.loop.trace import BUCKETS, thinned
+from controller.report.loop.trace import BUCKETS, envelope
 from controller.report.primitives.amounts import magnitude, number, percent, significant
 from controller.report.primitives.markup import row, tag
 from controller.report.primitives.style import decimal, short
@@ -16,13 +16,13 @@ def test_thinning_keeps_extremes_order_and_gaps() -> None:
     rng = np.random.default_rng(1)
     hours, values = np.arange(20_000) / 120, rng.normal(size=20_000)
     values[5_000:5_100] = np.nan
-    thin_hours, thin = thinned(hours, values)
+    thin_hours, thin = envelope(hours, values)
     assert len(thin) <= 2 * BUCKETS + 10
     assert (np.diff(thin_hours) > 0).all()
     assert (np.nanmin(thin), np.nanmax(thin)) == (np.nanmin(values), np.nanmax(values))
     assert np.isnan(thin[(thin_hours >= hours[5_000]) & (thin_hours < hours[5_100])]).all()
     few = values[:100]
-    assert thinned(hours[:100], few)[1] is few
+    assert envelope(hours[:100], few)[1] is few
 
 
 @pytest.mark.parametrize(("minutes", "labels"), [(15, 4), (80, 9), (540, 10), (1440, 8)])

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from controller.report import write_report
-from controller.report.comparison import names
+from controller.report.comparison import run_names
 from controller.report.loop.causes import cause
 from controller.report.loop.chapters import comparison, not_converged
 from controller.report.loop.checks import checks
@@ -187,9 +187,9 @@ def test_telemetry_under_the_name_that_the_configuration_gives_it(copy: Path) ->
 def test_a_prosumer_has_one_colour_in_both_runs(run: Path, copy: Path) -> None:
     """Who is drawn in a crowd follows the first run, whomever the second one moved."""
     one, other = loop(run), loop(copy)
-    assert one.participants.fits(other.participants)
+    assert one.participants.same_grid(other.participants)
     rewrite(copy, lambda data: data["scenario"]["nodes"].update(N3="N2"))
-    assert not one.participants.fits(loop(copy).participants)
+    assert not one.participants.same_grid(loop(copy).participants)
     html = write_report(copy, run).read_text(encoding="utf-8")
     assert "other-day-ahead" in drawings(html)
 
@@ -202,11 +202,11 @@ def test_runs_of_other_times_and_names(run: Path, selfish: Path) -> None:
 
 def test_what_tells_two_runs_apart(run: Path, copy: Path) -> None:
     one = loop(run).summary
-    assert names(one, one) == ("this run", "the other run")
+    assert run_names(one, one) == ("this run", "the other run")
     rewrite(copy, lambda data: data.update(seed=7))
-    assert names(one, loop(copy).summary)[1] == "coordinated, margin 0.003 p.u., seed 7"
+    assert run_names(one, loop(copy).summary)[1] == "coordinated, margin 0.003 p.u., seed 7"
     rewrite(copy, lambda data: data.update(margin="off"))
-    assert names(one, loop(copy).summary) == ("coordinated, margin 0.003 p.u.", "coordinated, margin off")
+    assert run_names(one, loop(copy).summary) == ("coordinated, margin 0.003 p.u.", "coordinated, margin off")
 
 
 def verdicts(folder: Path) -> dict[str, bool]:
@@ -375,14 +375,14 @@ def test_a_crowd_shows_those_who_matter(copy: Path) -> None:
             [table.assign(prosumer=table["prosumer"] + (evil * (k > 0) + str(k) * (k > 0))) for k in range(4)]
         )
 
-    def crowd(data: dict[str, Any]) -> None:
+    def too_many_prosumers(data: dict[str, Any]) -> None:
         data.update(name=evil, version=evil, config_sha256=evil, config=evil, margin=evil)
         for told in (data["cost_chf"], data["curtailed_kwh"], data["settlement"], data["scenario"]["nodes"]):
             told.update({f"{name}{evil}{k}": value for name, value in list(told.items()) for k in (1, 2, 3)})
 
     for file in ("realtime.csv", "hindsight_plan.csv", "plan.csv"):
         with_table(copy, file, four)
-    rewrite(copy, crowd)
+    rewrite(copy, too_many_prosumers)
     record = loop(copy)
     html = loop_page(record, None)
     assert len(record.participants.shown) == 5
