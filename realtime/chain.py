@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from core.devices import Measurement, Quality, Setpoint
 from realtime.emulation import BatteryState, advance, explains, lapsed, range_after, settle
-from realtime.fallback import Decision, LadderInputs, Mode
+from realtime.fallback import Decision, LadderInputs, Rung
 from realtime.fallback import step as ladder_step
 from realtime.node import NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
 from realtime.plane import ANY, ZERO, Interval, Power
@@ -72,7 +72,7 @@ def step_node(
     mismatch = (Reason.LOAD_MISMATCH,) if in_force and abs(in_force.mismatch_kw) > node.resolution_kw else ()
     result = NodeResult(
         setpoint=Setpoint(gated.setpoint.p_kw, gated.setpoint.q_kvar, node.lease_s),
-        mode=decision.mode,
+        rung=decision.rung,
         source=decision.source,
         reasons=(*booking_reasons, *decision.reasons, *wish.reasons, *changed, *mismatch),
         target=targets.of(decision.source),
@@ -154,10 +154,10 @@ def _wish(
     if seen.now.stop:
         return _Wish()
     battery_range = power_limits(storage) if storage else STANDSTILL
-    if decision.mode is Mode.USE and target is not None and state.amounts is not None:
+    if decision.rung is Rung.USE and target is not None and state.amounts is not None:
         tracked = track(target, state.amounts, storage, node.cycle_s / S_PER_H)
         return _Wish(tracked.net, state.amounts, tracked.pv_kw, battery_range, reasons=tracked.reasons)
-    if decision.mode is Mode.HOLD and state.in_force is not None and state.sent is not None:
+    if decision.rung is Rung.HOLD and state.in_force is not None and state.sent is not None:
         amounts = state.in_force.amounts
         return _Wish(state.sent, amounts, amounts.pv_available_kw, battery_range, _held_kva(seen.now, state.sent, node))
     return _safe(state.amounts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from core.devices import Snapshot
 from realtime.chain import step_node
-from realtime.fallback import START, Mode, Source
+from realtime.fallback import START, Rung, Source
 from realtime.node import NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
 from realtime.reasons import Reason
 
@@ -44,4 +44,4 @@ def step(
 
 def _failed(error: Exception) -> NodeResult:
     message = f"{type(error).__name__}: {error}"
-    return NodeResult(None, Mode.SAFE, Source.NONE, (Reason.CHAIN_FAILED,), error=message)
+    return NodeResult(None, Rung.SAFE, Source.NONE, (Reason.CHAIN_FAILED,), error=message)

@@ -17,8 +17,8 @@ from realtime.reasons import Reason
 from realtime.timing import DAY_AHEAD_PLAN_S, FRESH_POLLS, HOLD_DATA_S, INTRADAY_PLAN_S, USE_DATA_S
 
 
-class Mode(StrEnum):
-    """Rung of the ladder."""
+class Rung(StrEnum):
+    """How much a node may still do."""
 
     USE = "use"
     HOLD = "hold"
@@ -51,7 +51,7 @@ class LadderInputs:
 class LadderState:
     """Where the node stands, and the fresh readings so far on the way out of the safe state."""
 
-    mode: Mode = Mode.SAFE
+    mode: Rung = Rung.SAFE
     fresh_polls: int = 0
 
 
@@ -63,7 +63,7 @@ START = LadderState()
 class Decision:
     """What to do now, and why it is not simply the 10-min plan on fresh data."""
 
-    mode: Mode
+    rung: Rung
     source: Source
     reasons: tuple[Reason, ...]
 
@@ -74,15 +74,15 @@ def step(inputs: LadderInputs, state: LadderState) -> tuple[Decision, LadderStat
     source = _source(inputs)
     reasons = _reasons(inputs, source, fresh, known)
     may_act = known and source is not Source.NONE and not inputs.stop
-    if state.mode is not Mode.SAFE:
-        mode = Mode.SAFE if not may_act else Mode.USE if fresh else Mode.HOLD
-        return Decision(mode, source, reasons), LadderState(mode)
+    if state.mode is not Rung.SAFE:
+        rung = Rung.SAFE if not may_act else Rung.USE if fresh else Rung.HOLD
+        return Decision(rung, source, reasons), LadderState(rung)
     fresh_polls = min(state.fresh_polls + inputs.new_polls, FRESH_POLLS) if fresh else 0
     if may_act and fresh_polls >= FRESH_POLLS:
-        return Decision(Mode.USE, source, reasons), LadderState(Mode.USE)
+        return Decision(Rung.USE, source, reasons), LadderState(Rung.USE)
     if fresh_polls < FRESH_POLLS:
         reasons = (*reasons, Reason.REJOINING)
-    return Decision(Mode.SAFE, source, reasons), LadderState(Mode.SAFE, fresh_polls)
+    return Decision(Rung.SAFE, source, reasons), LadderState(Rung.SAFE, fresh_polls)
 
 
 def _within(age_s: float | None, limit_s: float) -> bool:

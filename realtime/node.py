@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from core.devices import Setpoint
 from core.resources import Battery
 from realtime.emulation import BatteryState, InForce, advance
-from realtime.fallback import START, LadderState, Mode, Source
+from realtime.fallback import START, LadderState, Rung, Source
 from realtime.plane import Power
 from realtime.reasons import Reason
 from realtime.timing import CYCLE_S, LEASE_S
@@ -134,7 +134,7 @@ class NodeResult:
     """
 
     setpoint: Setpoint | None
-    mode: Mode
+    rung: Rung
     source: Source
     reasons: tuple[Reason, ...]
     target: Target | None = None

@@ -9,7 +9,7 @@ import pandas as pd
 
 from controller.accounts.voltage_parts import VoltageParts
 from controller.accounts.voltage_quality import INTERVAL, beyond, ten_minute_means
-from realtime.fallback import Mode
+from realtime.fallback import Rung
 from realtime.reasons import Reason
 
 DAY_AHEAD = "day_ahead"
@@ -102,7 +102,7 @@ def _event(parts: VoltageParts, outside: pd.DataFrame, side: int, circumstances:
         parts=_means(parts, node, cycles),
         mpc=str(runs["status"].iloc[-1]) if len(runs) else DAY_AHEAD,
         adopted=bool(runs["adopted"].iloc[-1]) if len(runs) else True,
-        not_used=tuple(str(name) for name in rung if (rung[name] != Mode.USE).any()),
+        not_used=tuple(str(name) for name in rung if (rung[name] != Rung.USE).any()),
         saturated=tuple(str(name) for name in reasons if _share(reasons[name], Reason.BATTERY_SATURATED) > MOST),
     )
 

@@ -13,7 +13,7 @@ from controller.judge.case import MODE_NOTE, RECOVERY_S, RESTART_S, Broken, Case
 from controller.judge.histories import ProsumerCycle
 from controller.record.audit_lines import AuditNote
 from core.devices import Quality
-from realtime.fallback import Mode
+from realtime.fallback import Rung
 from realtime.reasons import Reason
 from realtime.storage import soc_change
 from realtime.timing import CYCLE_DEADLINE_S, FRESH_POLLS, HOLD_DATA_S, LEASE_S, S_PER_H, USE_DATA_S
@@ -34,13 +34,13 @@ Found = Iterator[Broken]
 def data_young_enough(case: Case) -> Found:
     """3: what is used or held has an age that allows it, and what is not known is empty, not 0."""
     age_s = {(point.time, point.device): point.age_s for point in case.histories.devices}
-    allowed_s = {Mode.USE: USE_DATA_S, Mode.HOLD: HOLD_DATA_S}
+    allowed_s = {Rung.USE: USE_DATA_S, Rung.HOLD: HOLD_DATA_S}
     for decision in case.histories.decisions:
         device = case.site.converter_of.get(decision.prosumer)
         if device is None or (decision.time, device) not in age_s:
             continue
         age = age_s[decision.time, device]
-        if decision.rung in allowed_s and _older(age, allowed_s[Mode(decision.rung)]):
+        if decision.rung in allowed_s and _older(age, allowed_s[Rung(decision.rung)]):
             yield Broken(3, decision.time, device, f"rung {decision.rung} on data of {age} s")
         if decision.p_measured_kw is not None and _older(age, case.site.cycle_s):
             yield Broken(3, decision.time, device, f"measured {decision.p_measured_kw} kW, last read {age} s ago")
@@ -97,7 +97,7 @@ def lost_points(case: Case) -> list[tuple[datetime, str]]:
     A cycle is one that decided, wrote or was counted. That of a controller's death may have lost its points with it.
     """
     histories = case.histories
-    wrote = {a.time for r in case.reports.values() for a in r.attempts if a.rung in tuple(Mode) and not a.guardian}
+    wrote = {a.time for r in case.reports.values() for a in r.attempts if a.rung in tuple(Rung) and not a.guardian}
     cycles = wrote | {decision.time for decision in histories.decisions} | {point.time for point in histories.service}
     devices = {(point.time, point.device) for point in histories.devices}
     service = {point.time for point in histories.service}
@@ -156,7 +156,7 @@ def safe_left_slowly(case: Case) -> Found:
     for prosumer, device in case.site.converter_of.items():
         points = [point for point in case.histories.devices if point.device == device]
         for before, now in pairwise(d for d in case.histories.decisions if d.prosumer == prosumer):
-            if before.rung != Mode.SAFE or now.rung == Mode.SAFE:
+            if before.rung != Rung.SAFE or now.rung == Rung.SAFE:
                 continue
             since = now.time - timedelta(seconds=span_s)
             polls = [point.quality == Quality.GOOD for point in points if since <= point.time <= now.time]

@@ -14,7 +14,7 @@ from itertools import zip_longest
 from controller.judge.histories import Histories, ReceivedFrame, StateChange, Trail
 from controller.record.audit_lines import ATTEMPTED, AuditWrite
 from core.devices import Outcome
-from realtime.fallback import Mode
+from realtime.fallback import Rung
 
 SAFE_WITHIN_S = 90.0
 """By when a device is safe, from the last write that was verified."""
@@ -47,7 +47,7 @@ class RecordedWrite:
     @property
     def safe(self) -> bool:
         """Whether it asked for the safe state, the device's own or the controller's."""
-        return self.guardian or self.s_kva is None or self.rung == Mode.SAFE
+        return self.guardian or self.s_kva is None or self.rung == Rung.SAFE
 
     @property
     def verified(self) -> bool:

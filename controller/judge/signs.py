@@ -11,7 +11,7 @@ from itertools import chain
 from controller.judge.case import RECOVERY_S, Case, InjectedFault, Kind
 from controller.judge.histories import ProsumerCycle
 from core.devices import Outcome, Quality
-from realtime.fallback import Mode
+from realtime.fallback import Rung
 from realtime.reasons import Reason
 from realtime.timing import USE_DATA_S
 
@@ -72,7 +72,7 @@ def _decisions(window: _Window) -> Iterator[datetime]:
 def _tells(decision: ProsumerCycle, before: ProsumerCycle | None) -> bool:
     """Whether a cycle says that something is wrong that was right before."""
     known = TELLING.intersection(before.reasons) if before else frozenset()
-    fell = decision.rung != Mode.USE and (before is None or before.rung == Mode.USE)
+    fell = decision.rung != Rung.USE and (before is None or before.rung == Rung.USE)
     return fell or bool(TELLING.intersection(decision.reasons) - known)
 
 

@@ -15,7 +15,7 @@ from controller.judge.histories import Histories
 from controller.judge.invariants import violations
 from controller.judge.signs import PANEL_STATES, signs
 from core.devices import Quality
-from realtime.fallback import Mode
+from realtime.fallback import Rung
 
 DETECTION_S: Mapping[Kind, float] = {Kind.LINK: 15.0, Kind.DATA: 15.0, Kind.STALE: 45.0}
 """By when a fault of these kinds is noticed."""
@@ -115,7 +115,7 @@ def _recovered_at(case: Case, device: str, since: datetime) -> datetime | None:
         points = (p for p in case.histories.devices if p.device == device and p.time >= since)
         return next((point.time for point in points if point.quality == Quality.GOOD), None)
     attempts = (a for a in case.reports[device].attempts if a.time >= since and a.verified)
-    return next((attempt.ended for attempt in attempts if attempt.rung == Mode.USE), None)
+    return next((attempt.ended for attempt in attempts if attempt.rung == Rung.USE), None)
 
 
 def _detection_late(fault: InjectedFault, detected_s: float | None) -> Iterator[str]:

@@ -9,7 +9,7 @@ from controller.judge.case import Broken, Case, Kind
 from controller.judge.evidence import RESOLUTION_KVA, SAFE_WITHIN_S, WIRE_S, Received, RecordedWrite
 from controller.judge.histories import ReceivedFrame
 from controller.record.audit_lines import ATTEMPTED, AuditWrite
-from realtime.fallback import Mode
+from realtime.fallback import Rung
 from realtime.timing import LEASE_S
 
 RAMP_JITTER_S = 0.1
@@ -123,7 +123,7 @@ def restarts_without_bump(case: Case) -> Found:
             yield from _bumps(case, followed[now - 1].frame, first.held_kva, last)
             known = {attempt.plan_id for attempt in reports.attempts if attempt.time < first.frame.time}
             attempt = last.attempt
-            if attempt and attempt.rung != Mode.SAFE and attempt.plan_id not in known and not _sound(case, attempt):
+            if attempt and attempt.rung != Rung.SAFE and attempt.plan_id not in known and not _sound(case, attempt):
                 yield Broken(10, first.frame.time, device, f"began with {attempt.plan_id}, a plan unknown before")
 
 

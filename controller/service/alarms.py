@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from controller.live.site import PageSite
 from controller.record.records import Alarm, CycleRecord, MpcRecord, Severity
 from core.devices import Quality
-from realtime.fallback import Mode as Rung
+from realtime.fallback import Rung
 from realtime.reasons import Reason
 
 CONVERGED = "converged"

@@ -168,7 +168,7 @@ class ControlLoop:
         }
         setpoints = {}
         for name, result in decided_for.items():
-            setpoint, reason = result.setpoint, " ".join((result.mode, result.source, *result.reasons))
+            setpoint, reason = result.setpoint, " ".join((result.rung, result.source, *result.reasons))
             plan_id = overrides.PLAN_ID if name in self.overrides else plans.id_of(result.source)
             if setpoint is None:
                 _log.error("%s: released: %s", name, result.error)

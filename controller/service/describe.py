@@ -145,6 +145,6 @@ def prosumer_record(
         price_chf_per_kwh=price.price_chf_per_kwh if price else None,
         compensation_chf=price.compensation_chf if price else None,
         cost_chf=cost_chf,
-        rung=result.mode,
+        rung=result.rung,
         reasons=tuple(result.reasons),
     )

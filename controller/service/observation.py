@@ -21,7 +21,7 @@ from core.config import Config
 from core.devices import Outcome
 from core.network import Network
 from mpc.forecast import Observed
-from realtime.fallback import Mode as Rung
+from realtime.fallback import Rung
 from realtime.tracker import Amounts
 
 
@@ -158,5 +158,5 @@ class Observation:
 def _followed(cycle: Cycle) -> bool:
     if cycle.overrides:
         return False
-    modes = {result.mode for result in cycle.result.nodes.values()}
-    return modes == {Rung.USE} and set(cycle.outcomes.values()) == {Outcome.VERIFIED}
+    rungs = {result.rung for result in cycle.result.nodes.values()}
+    return rungs == {Rung.USE} and set(cycle.outcomes.values()) == {Outcome.VERIFIED}

@@ -11,7 +11,7 @@ from realtime import cycle
 from realtime.chain import step_node
 from realtime.cycle import step
 from realtime.emulation import BatteryState, InForce
-from realtime.fallback import LadderState, Mode, Source
+from realtime.fallback import LadderState, Rung, Source
 from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState, Offer, PlanTargets
 from realtime.plane import ZERO, Power
 from realtime.reasons import Reason
@@ -25,7 +25,7 @@ TARGET = Target(-2.0, 0.0, 1.0)
 BEFORE = Power(-2.0, 0.1)
 RUNNING = NodeState(
     BatteryState(0.5, battery_kw=-1.0),
-    LadderState(Mode.USE),
+    LadderState(Rung.USE),
     InForce(1.0, 0.2, 4.0, Power(-1.0, 0.1), 0.0),
     sent=BEFORE,
     cycle_s=970.0,
@@ -58,7 +58,7 @@ def test_a_normal_cycle() -> None:
     assert net(result) == pytest.approx((-2.0, 0.0))
     assert result.setpoint is not None
     assert result.setpoint.lease_s == 75
-    assert (result.mode, result.source, result.reasons) == (Mode.USE, Source.INTRADAY, ())
+    assert (result.rung, result.source, result.reasons) == (Rung.USE, Source.INTRADAY, ())
     assert (result.target, result.measured) == (TARGET, BEFORE)
     assert result.soc == pytest.approx(0.5 + 30 / 3600 / 2.5)
     assert result.in_force is not None
@@ -78,7 +78,7 @@ REPEATED = reading("c", BEFORE, 970.0)
 )
 def test_without_a_new_valid_reading_the_setpoint_is_held(seen: Measurement | None) -> None:
     result, state = run(seen=seen)
-    assert result.mode is Mode.HOLD
+    assert result.rung is Rung.HOLD
     assert net(result) == pytest.approx((-2.0, 0.1))
     assert result.reasons == (Reason.SOC_ESTIMATED, Reason.DATA_HELD)
     assert result.measured is None
@@ -86,18 +86,18 @@ def test_without_a_new_valid_reading_the_setpoint_is_held(seen: Measurement | No
     assert state.battery is not None
     assert state.battery.gap.seconds == 30
     result, _ = run(seen=seen, state=state, at_s=1030.0)
-    assert result.mode is Mode.SAFE
+    assert result.rung is Rung.SAFE
     assert net(result) == pytest.approx((-3.0, 0.2))
 
 
 @pytest.mark.parametrize("amounts", [None, Amounts(nan, 0, 0), Amounts(1, 0, -1)], ids=["none", "nan", "negative"])
 def test_without_load_and_pv_it_is_held_and_then_zero(amounts: Amounts | None) -> None:
     result, state = run(replace(NOW, amounts=amounts))
-    assert result.mode is Mode.HOLD
+    assert result.rung is Rung.HOLD
     assert net(result) == pytest.approx((-2.0, 0.1))
     now = NodeNow(amounts, Held(BEFORE, 1000.0))
     result, state = run(now, reading("c", BEFORE, 1029.0), state=state, at_s=1030.0)
-    assert (result.mode, net(result), result.in_force) == (Mode.SAFE, (0, 0), None)
+    assert (result.rung, net(result), result.in_force) == (Rung.SAFE, (0, 0), None)
     after, _ = run(now, reading("c", ZERO, 1059.0), state=state, at_s=1060.0)
     assert after.soc == result.soc
 
@@ -105,14 +105,14 @@ def test_without_load_and_pv_it_is_held_and_then_zero(amounts: Amounts | None) -
 def test_holding_keeps_what_an_older_setpoint_draws() -> None:
     """The last write failed: the device still holds less, and holding must not grow."""
     result, _ = run(replace(NOW, held=Held(Power(-1.0, 0.0), 940.0)), None)
-    assert result.mode is Mode.HOLD
+    assert result.rung is Rung.HOLD
     assert Power(*net(result)).s_kva <= 1.001
 
 
 def test_without_a_plan_net_load_and_pv_only() -> None:
     for targets in (PlanTargets(), offers(TARGET, 1300.0), offers(Target(nan, 0, 1))):
         result, _ = run(targets=targets)
-        assert (result.mode, result.source) == (Mode.SAFE, Source.NONE)
+        assert (result.rung, result.source) == (Rung.SAFE, Source.NONE)
         assert net(result) == pytest.approx((-3.0, 0.2))
         assert result.in_force is not None
         assert result.in_force.battery.p_kw == 0
@@ -150,7 +150,7 @@ def test_doubt_blocks_both_directions() -> None:
 def test_emergency_stop_is_at_once() -> None:
     result, _ = run(replace(NOW, stop=True, held=Held(Power(9.0, 12.0), 999.0)))
     assert net(result) == (0.0, 0.0)
-    assert (result.mode, result.in_force) == (Mode.SAFE, None)
+    assert (result.rung, result.in_force) == (Rung.SAFE, None)
     assert result.reasons == (Reason.STOPPED, Reason.RAMP_EXCEEDED)
 
 
@@ -204,16 +204,16 @@ def test_a_device_that_does_not_follow_leaves_the_battery_at_rest() -> None:
 
 
 def test_a_start_waits_for_three_readings_and_repeats_what_the_device_holds() -> None:
-    state, held, modes = NodeState.start(BATTERY, 0.7), Power(-1.234, 0.5), []
+    state, held, rungs = NodeState.start(BATTERY, 0.7), Power(-1.234, 0.5), []
     for k in range(3):
         at_s = 5.0 + 30 * k
         result, state = run(NodeNow(NOON, Held(held)), reading("c", held, at_s), state=state, at_s=at_s)
-        modes.append(result.mode)
+        rungs.append(result.rung)
         if k == 0:
             assert net(result) == pytest.approx((-1.234, 0.5))
             assert result.soc == 0.7
         held = Power(*net(result))
-    assert modes == [Mode.SAFE, Mode.SAFE, Mode.USE]
+    assert rungs == [Rung.SAFE, Rung.SAFE, Rung.USE]
 
 
 def test_a_start_with_nothing_known_is_zero() -> None:
@@ -226,7 +226,7 @@ def test_a_quick_restart_goes_on_without_a_bump() -> None:
     """Another monotonic clock, 20 s after the last cycle; the journal kept the state."""
     state = RUNNING.resumed(at_s=3.0, away_s=20.0)
     result, _ = run(NodeNow(NOON, Held(BEFORE)), reading("c", BEFORE, 3.0), state=state, at_s=3.0)
-    assert result.mode is Mode.USE
+    assert result.rung is Rung.USE
     assert net(result) == pytest.approx((-2.0, 0.1)), "when the device accepted this, nobody knows"
     assert result.soc == pytest.approx(0.5 + 20 / 3600 / 2.5)
 
@@ -234,7 +234,7 @@ def test_a_quick_restart_goes_on_without_a_bump() -> None:
 def test_a_long_absence_begins_anew_with_doubt() -> None:
     state = RUNNING.resumed(at_s=3.0, away_s=600.0)
     result, after = run(NodeNow(NOON, Held(ZERO)), reading("c", ZERO, 3.0), state=state, at_s=3.0)
-    assert result.mode is Mode.SAFE
+    assert result.rung is Rung.SAFE
     assert after.battery is not None
     assert after.battery.soc == pytest.approx(0.5 + 75 / 3600 / 2.5)
     assert after.battery.soc_range.low == pytest.approx(0.5)
@@ -251,8 +251,8 @@ def test_a_reading_of_before_a_pause_says_nothing_of_now() -> None:
 
 
 def test_what_a_dead_process_read_and_sent_does_not_count() -> None:
-    leaving = replace(RUNNING, ladder=LadderState(Mode.SAFE, fresh_polls=2))
-    assert leaving.resumed(3.0, 20.0).ladder == LadderState(Mode.SAFE)
+    leaving = replace(RUNNING, ladder=LadderState(Rung.SAFE, fresh_polls=2))
+    assert leaving.resumed(3.0, 20.0).ladder == LadderState(Rung.SAFE)
     assert RUNNING.resumed(3.0, 20.0).sent == BEFORE
     assert RUNNING.resumed(3.0, 80.0).sent is None, "the lease has ended"
 
@@ -262,7 +262,7 @@ def test_what_the_guardian_saw_before_it_released_leaves_no_doubt() -> None:
     result, after = run(
         NodeNow(NOON, Held(ZERO), operated=False), reading("c", ZERO, 3.0), state=released.resumed(3.0, 15.0), at_s=3.0
     )
-    assert result.mode is Mode.SAFE, "the device was released: three readings come first"
+    assert result.rung is Rung.SAFE, "the device was released: three readings come first"
     assert after.battery is not None
     assert after.battery.soc == pytest.approx(0.5 + 60 / 3600 / 2.5)
     assert after.battery.soc_range.low == after.battery.soc_range.high == after.battery.soc
@@ -305,7 +305,7 @@ def test_a_chain_that_raises_releases_its_own_device_only() -> None:
     ahead = replace(RUNNING, cycle_s=5000.0)
     done = side_by_side(state=ahead)
     failed = done.nodes["N4"]
-    assert (failed.setpoint, failed.mode, failed.reasons) == (None, Mode.SAFE, (Reason.CHAIN_FAILED,))
+    assert (failed.setpoint, failed.rung, failed.reasons) == (None, Rung.SAFE, (Reason.CHAIN_FAILED,))
     assert failed.error is not None
     assert failed.error.startswith("ValueError: cannot book")
     assert done.state["N4"] == replace(ahead, ladder=LadderState())

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.resources import Battery, Capability
-from realtime.fallback import Mode
+from realtime.fallback import Rung
 from realtime.node import NodeLimits
 from realtime.reasons import Reason
 from realtime.tracker import Amounts, Target
@@ -115,7 +115,7 @@ def test_a_smooth_day_is_followed(battery: Battery | None) -> None:
         battery_kw = 0.5 * np.sin(2 * np.pi * k / DAY * 4) if battery else 0.0
         day.append(Moment(now, Target(now.load_kw - battery_kw - 0.8 * sun, 0.3, 0.8)))
     records, _ = play(day, limits_of(battery))
-    assert [record.result.mode for record in records[:3]] == [Mode.SAFE, Mode.SAFE, Mode.USE]
+    assert [record.result.rung for record in records[:3]] == [Rung.SAFE, Rung.SAFE, Rung.USE]
     for moment, record in zip(day[3:], records[3:], strict=True):
         assert moment.target is not None
         assert abs(record.after.p_kw - moment.target.p_kw) <= 1e-3
@@ -125,7 +125,7 @@ def test_a_smooth_day_is_followed(battery: Battery | None) -> None:
 
 def test_while_holding_apparent_power_does_not_grow() -> None:
     records, _ = play(random_day(5, missing=0.3), limits_of(BATTERY))
-    holding = [record for record in records if record.result.mode is Mode.HOLD]
+    holding = [record for record in records if record.result.rung is Rung.HOLD]
     assert len(holding) > 20
     assert all(record.after.s_kva <= record.before.s_kva + 1e-9 for record in holding)
 

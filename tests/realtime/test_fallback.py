@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.fallback import START, LadderInputs, LadderState, Mode, Source, step
+from realtime.fallback import START, LadderInputs, LadderState, Rung, Source, step
 from realtime.reasons import Reason
 from realtime.timing import DAY_AHEAD_PLAN_S, FRESH_POLLS, HOLD_DATA_S, INTRADAY_PLAN_S, USE_DATA_S
 
-USE, HOLD, SAFE = Mode.USE, Mode.HOLD, Mode.SAFE
+USE, HOLD, SAFE = Rung.USE, Rung.HOLD, Rung.SAFE
 IN_USE, HOLDING = LadderState(USE), LadderState(HOLD)
 MIN, HOUR = 60.0, 3600.0
 
@@ -57,37 +57,37 @@ MOVES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("state", "given_inputs", "mode", "source", "reasons"), MOVES.values(), ids=MOVES)
+@pytest.mark.parametrize(("state", "given_inputs", "rung", "source", "reasons"), MOVES.values(), ids=MOVES)
 def test_moves(
-    state: LadderState, given_inputs: LadderInputs, mode: Mode, source: Source, reasons: tuple[Reason, ...]
+    state: LadderState, given_inputs: LadderInputs, rung: Rung, source: Source, reasons: tuple[Reason, ...]
 ) -> None:
     decision, after = step(given_inputs, state)
-    assert (decision.mode, decision.source, decision.reasons) == (mode, source, reasons)
-    assert after.mode is mode
+    assert (decision.rung, decision.source, decision.reasons) == (rung, source, reasons)
+    assert after.mode is rung
 
 
 def test_three_fresh_readings_lead_out_of_the_safe_state() -> None:
-    state, modes = START, []
+    state, rungs = START, []
     for _ in range(4):
         decision, state = step(inputs(0.0), state)
-        modes.append(decision.mode)
-    assert modes == [SAFE, SAFE, USE, USE]
+        rungs.append(decision.rung)
+    assert rungs == [SAFE, SAFE, USE, USE]
 
 
 def test_counting_starts_again_after_old_data_and_after_a_fall() -> None:
-    state, modes = START, []
+    state, rungs = START, []
     for age_s in (0.0, 0.0, 30.0, 0.0, 0.0, 0.0, 60.0, 0.0, 0.0, 0.0):
         decision, state = step(inputs(age_s), state)
-        modes.append(decision.mode)
-    assert modes == [SAFE] * 5 + [USE] + [SAFE] * 3 + [USE]
+        rungs.append(decision.rung)
+    assert rungs == [SAFE] * 5 + [USE] + [SAFE] * 3 + [USE]
 
 
 def test_a_plan_that_comes_late_is_followed_at_once() -> None:
     state = START
     for _ in range(5):
         decision, state = step(inputs(0.0, None), state)
-        assert decision.mode is SAFE
-    assert step(inputs(0.0), state)[0].mode is USE
+        assert decision.rung is SAFE
+    assert step(inputs(0.0), state)[0].rung is USE
 
 
 ages = st.one_of(st.none(), st.floats(-1, 100), st.sampled_from([nan, 0.0, USE_DATA_S, HOLD_DATA_S]))
@@ -104,8 +104,8 @@ def test_no_decision_on_what_is_too_old(history: list[LadderInputs]) -> None:
         fresh = now.data_age_s is not None and 0 <= now.data_age_s <= USE_DATA_S
         known = now.data_age_s is not None and 0 <= now.data_age_s <= HOLD_DATA_S
         planned = decision.source is not Source.NONE
-        assert (decision.mode is not USE) or (fresh and planned and not now.stop)
-        assert (decision.mode is not HOLD) or (known and planned and not now.stop and before.mode is not SAFE)
+        assert (decision.rung is not USE) or (fresh and planned and not now.stop)
+        assert (decision.rung is not HOLD) or (known and planned and not now.stop and before.mode is not SAFE)
         polls = polls + max(now.new_polls, 0) if fresh and before.mode is SAFE else 0
-        if before.mode is SAFE and decision.mode is not SAFE:
+        if before.mode is SAFE and decision.rung is not SAFE:
             assert polls >= FRESH_POLLS

@@ -13,7 +13,7 @@ from controller.process.failures import RecordError
 from controller.process.modes import Mode
 from core.devices import Outcome
 from core.errors import GridlabError
-from realtime.fallback import Mode as Rung
+from realtime.fallback import Rung
 from tests.state_machine.conductor import Conductor, Shared
 from tests.state_machine.ledger import CONVERTERS, FOREIGN, Fault
 from tests.state_machine.world import POLL_S, RATED_KVA, audit_bytes

@@ -7,7 +7,7 @@ from controller.process.heartbeat import Heartbeat, read_heartbeat
 from controller.process.modes import Mode
 from controller.record.records import CycleRecord, ProsumerRecord
 from core.devices import Outcome, Quality
-from realtime.fallback import Mode as Rung
+from realtime.fallback import Rung
 from realtime.storage import soc_change
 from realtime.timing import FRESH_POLLS, HOLD_DATA_S, LEASE_S, S_PER_H, USE_DATA_S
 from sim_plant.converter import ControlState, Refusal

@@ -91,4 +91,4 @@ async def bench(
 
 
 def rungs(cycle: Cycle) -> list[str]:
-    return [str(result.mode) for result in cycle.result.nodes.values()]
+    return [str(result.rung) for result in cycle.result.nodes.values()]

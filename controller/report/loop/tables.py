@@ -8,7 +8,7 @@ from controller.report.loop.checks import Check
 from controller.report.loop.record import LoopRecord
 from controller.report.primitives.amounts import UNKNOWN, number, percent
 from controller.report.primitives.markup import Markup, row, table, tag
-from realtime.fallback import Mode
+from realtime.fallback import Rung
 from realtime.reasons import Reason
 
 
@@ -49,7 +49,7 @@ def following_table(record: LoopRecord) -> Markup:
             error = (realtime[asked][name] - drawn[name]).abs()
             cells += [_known(float(value)) for value in (error.mean(), error.quantile(0.95))]
         rung = realtime["rung"][name]
-        elsewhere = ", ".join(f"{word} {count}" for word, count in rung[rung != Mode.USE].value_counts().items())
+        elsewhere = ", ".join(f"{word} {count}" for word, count in rung[rung != Rung.USE].value_counts().items())
         saturated = realtime["reasons"][name].str.contains(Reason.BATTERY_SATURATED, regex=False).mean()
         rows.append(row("td", name, *cells, elsewhere or "none", percent(float(saturated))))
     return table([groups, head], rows)

@@ -20,8 +20,7 @@ from core.resources import Battery
 from mpc.intra_day import Running
 from mpc.margin import Margin
 from realtime.emulation import BatteryState, InForce
-from realtime.fallback import LadderState, Source
-from realtime.fallback import Mode as Rung
+from realtime.fallback import LadderState, Rung, Source
 from realtime.node import NodeLimits, NodeState
 from realtime.plane import ZERO, Power
 from tests.support.coordination import uncoordinated
