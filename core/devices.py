@@ -1,8 +1,9 @@
 """The interface between the control loop and its devices. Unknown values are None with a reason, never 0 or NaN."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Protocol
 
 
@@ -47,13 +48,46 @@ class Measurement:
     quality: Quality
 
 
+class OperatingState(IntEnum):
+    """Who commands a converter, as its ``state`` register says."""
+
+    OFF = 0
+    SAFE = 1
+    REMOTE = 2
+    LOCAL = 3
+    FAULT = 4
+
+
+@dataclass(frozen=True)
+class ConverterStatus:
+    """What a converter says of itself beside its measurements; None where the device does not tell.
+
+    The setpoint and the epoch are what the device holds, whoever wrote them: a restart ramps from there, and a foreign
+    writer shows up there.
+    """
+
+    state: OperatingState | None
+    s_max_kva: float | None
+    p_setpoint_kw: float | None
+    q_setpoint_kvar: float | None
+    writer_epoch: int | None
+
+
 @dataclass(frozen=True)
 class Snapshot:
-    """The process image of one cycle: all readings, taken before any decision."""
+    """The process image of one cycle, by device: taken before any decision.
+
+    Attributes:
+        measurements: the newest good reading of each device, however old, else the last one that failed.
+        statuses: of converters that answered just now.
+        polls: good readings since the last snapshot; a device that is missing had none.
+    """
 
     at: datetime
     monotonic_s: float
-    measurements: dict[str, Measurement]
+    measurements: Mapping[str, Measurement]
+    statuses: Mapping[str, ConverterStatus] = field(default_factory=dict)
+    polls: Mapping[str, int] = field(default_factory=dict)
 
 
 class Meter(Protocol):

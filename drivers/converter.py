@@ -13,12 +13,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from core.devices import Measurement, Outcome, Quality, Setpoint
+from core.devices import ConverterStatus, Measurement, Outcome, Quality, Setpoint
 from core.errors import GridlabError
 from drivers.exchange import ExchangeError, Exchanges
 from drivers.readings import Gauge, Values, converter_status
 from drivers.setpoints import check_setpoint, check_writer, holds
-from drivers.status import ConverterStatus
 
 Troubles = Mapping[str, str]
 """Name of a value → what is wrong with it."""

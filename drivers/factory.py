@@ -18,7 +18,7 @@ from core.config_devices import (
     OpcUaConverter,
     SunspecConverter,
 )
-from core.devices import Measurement, Meter
+from core.devices import ConverterStatus, Measurement, Meter
 from core.time import Clock
 from drivers.converter import Wire, WiredConverter
 from drivers.converters import generic_modbus, opcua, sunspec
@@ -30,7 +30,6 @@ from drivers.opcua import OpcUaSession
 from drivers.opcua_security import load_credentials
 from drivers.readings import Gauge
 from drivers.registers import RegisterMap, load_registers
-from drivers.status import ConverterStatus
 
 _NOISY = ("asyncua", "pymodbus")
 """Libraries that report every lost packet; what matters of it the drivers say once."""

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import hypot, inf
 
-from core.devices import Measurement, Quality
+from core.devices import ConverterStatus, Measurement, OperatingState, Quality
 from core.time import Clock
 from drivers.device_clock import DeviceClock
-from drivers.status import ConverterStatus, OperatingState
 
 Values = Mapping[str, float | None]
 

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from math import hypot, isfinite
 
-from core.devices import Setpoint
+from core.devices import ConverterStatus, Setpoint
 from core.errors import GridlabError
 from drivers.readings import Values
-from drivers.status import ConverterStatus
 
 ROUNDING = 1e-6
 """Of the rating: what a setpoint on the circle may exceed it by."""

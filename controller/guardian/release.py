@@ -9,9 +9,8 @@ from pathlib import Path
 from controller.guardian.trail import GuardianRecords
 from controller.process.heartbeat import Released, newer_writer_active
 from core.config_devices import Converter
-from core.devices import Measurement, Outcome, Quality
+from core.devices import Measurement, OperatingState, Outcome, Quality
 from drivers.factory import Site, connect
-from drivers.status import OperatingState
 from realtime.timing import WRITE_S
 
 _log = logging.getLogger(__name__)

@@ -15,9 +15,8 @@ from controller.service.doubts import Doubt, DoubtKind, Doubts
 from controller.service.overrides import Override
 from controller.service.plans import Plans
 from controller.service.watch import Image, Watch
-from core.devices import Converter, Outcome, Setpoint
+from core.devices import Converter, ConverterStatus, OperatingState, Outcome, Setpoint
 from core.time import Clock
-from drivers.status import ConverterStatus, OperatingState
 from realtime import cycle as decision
 from realtime.cycle import CycleResult
 from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
@@ -140,7 +139,7 @@ class ControlLoop:
         return override.targets if override else plans.targets(name, at, at_s)
 
     def _now(self, converter: str, image: Image, amounts: Amounts | None, doubts: Mapping[str, Doubt]) -> NodeNow:
-        status, polls = image.statuses.get(converter), image.polls.get(converter, 0)
+        status, polls = image.snapshot.statuses.get(converter), image.snapshot.polls.get(converter, 0)
         if status is None:
             return NodeNow(amounts, polls=polls, stop=converter in doubts)
         return NodeNow(
@@ -238,7 +237,7 @@ class ControlLoop:
 
 def _to_release(doubts: Mapping[str, Doubt], image: Image) -> Mapping[str, Doubt]:
     """What is doubted and may still follow a setpoint; what another writer has taken is that one's."""
-    safe = {name for name, status in image.statuses.items() if status.state not in (None, OperatingState.REMOTE)}
+    safe = {name for name, status in image.snapshot.statuses.items() if status.state not in (None, OperatingState.REMOTE)}
     return {n: doubt for n, doubt in doubts.items() if doubt.kind is not DoubtKind.OVERTAKEN and n not in safe}
 
 

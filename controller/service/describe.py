@@ -101,7 +101,7 @@ def cycle_record(cycle: Cycle, places: Places, limits: LimitsRecord, around: Aro
 
 
 def _device(name: str, quality: Quality, cycle: Cycle) -> DeviceRecord:
-    image, status = cycle.image, cycle.image.statuses.get(name)
+    image, status = cycle.image, cycle.image.snapshot.statuses.get(name)
     return DeviceRecord(
         latency_ms=image.latency_ms.get(name),
         quality=quality,

@@ -16,8 +16,7 @@ from enum import StrEnum
 
 from controller.service.watch import Image
 from core.config import Config
-from core.devices import Outcome, Quality, Setpoint
-from drivers.status import ConverterStatus, OperatingState
+from core.devices import ConverterStatus, OperatingState, Outcome, Quality, Setpoint
 
 HOLD_OFF_S = 45.0
 """Since the last sign; three fresh readings bring the converter back then."""
@@ -112,7 +111,7 @@ class Doubts:
     def _commanded(self, image: Image) -> dict[str, Doubt]:
         """Of converters that somebody else commands."""
         found = {}
-        for name, status in image.statuses.items():
+        for name, status in image.snapshot.statuses.items():
             if image.quality.get(name) is not Quality.GOOD:
                 continue
             if status.state not in (None, OperatingState.REMOTE):

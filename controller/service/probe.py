@@ -17,11 +17,10 @@ from controller.accounts.grid_check import GridCheck
 from controller.accounts.model_check import ModelCheck
 from core.config import Config
 from core.config_devices import Device, ModbusMeter, OpcUaConverter
-from core.devices import Measurement, Quality
+from core.devices import ConverterStatus, Measurement, OperatingState, Quality
 from core.time import Clock
 from drivers import exchange
 from drivers.factory import Devices, Site, connect
-from drivers.status import ConverterStatus, OperatingState
 
 PAUSE_S = 1.1
 """Between two readings: the clock of a device must have moved, and a device that failed may be asked again."""

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from controller.record.records import DeviceRecord
-from core.devices import Measurement, Meter, Quality, Snapshot
+from core.devices import ConverterStatus, Measurement, Meter, Quality, Snapshot
 from core.time import Clock
 from drivers.factory import Devices
-from drivers.status import ConverterStatus
 from realtime.timing import USE_DATA_S
 
 _log = logging.getLogger(__name__)
@@ -20,16 +19,14 @@ _log = logging.getLogger(__name__)
 class Image:
     """What is known of all devices, by name, before anything is decided.
 
-    ``snapshot`` holds the newest good reading of each device, however old, else the last one that failed.
-    ``statuses`` are those of converters that answered just now. ``polls`` counts good readings since the last image.
+    ``snapshot`` is what decisions are made on; the rest is for records: how the last exchange went, and the age of the
+    newest good reading.
     """
 
     snapshot: Snapshot
-    statuses: Mapping[str, ConverterStatus]
     latency_ms: Mapping[str, float]
     quality: Mapping[str, Quality]
     age_s: Mapping[str, float | None]
-    polls: Mapping[str, int]
 
     def fresh(self, device: str | None) -> Measurement | None:
         """The good reading of a device that is young enough to be used."""
@@ -97,12 +94,10 @@ class Watch:
         self._polls.clear()
         ages = {name: now_s - self._good[name].received_s if name in self._good else None for name in self._last}
         return Image(
-            Snapshot(self._clock.now(), now_s, {**self._last, **self._good}),
-            self.statuses,
+            Snapshot(self._clock.now(), now_s, {**self._last, **self._good}, self.statuses, polls),
             dict(self._latency_ms),
             {name: reading.quality for name, reading in self._last.items()},
             ages,
-            polls,
         )
 
     async def _read(self, name: str, device: Meter) -> Measurement:

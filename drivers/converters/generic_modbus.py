@@ -1,8 +1,8 @@
 """A converter with registers for setpoint, lease and command, as its map says."""
 
+from core.devices import OperatingState
 from drivers.converter import Asked, Command, Held, Said
 from drivers.modbus import ModbusUnit
-from drivers.status import OperatingState
 
 READABLE = ("p_kw", "q_kvar")
 WRITABLE = ("p_setpoint_kw", "q_setpoint_kvar", "lease_s", "enable")

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
+from core.devices import OperatingState
 from drivers.converter import Asked, Command, Held, Said, Troubles
 from drivers.opcua import OpcUaSession, Sample
 from drivers.opcua_model import VARIABLES
 from drivers.readings import Values
-from drivers.status import OperatingState
 
 MAX_AGE_S = 12.0
 """Of a sample by the device's own clock; an older one is stale, however good its status."""

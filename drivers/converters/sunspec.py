@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from itertools import count
 
+from core.devices import OperatingState
 from drivers.converter import Asked, Command, Held, Said
 from drivers.exchange import Exchanges
 from drivers.modbus import ModbusLink, ModbusUnit, Plan
 from drivers.readings import Values
-from drivers.status import OperatingState
 from drivers.sunspec_discovery import discover
 from drivers.sunspec_points import ACTIVE_FIRST, INVERTER_FAULT, VARS, WATTS
 

@@ -3,10 +3,10 @@
 The device takes P and Q in per mille of its rating, and a setpoint only right after its unlock code.
 """
 
+from core.devices import OperatingState
 from drivers.converter import Asked, Command, Held, Said
 from drivers.modbus import ModbusUnit
 from drivers.readings import Values
-from drivers.status import OperatingState
 
 UNLOCK = 4711
 _POWERS = {"p_setpoint_kw": "p_permille", "q_setpoint_kvar": "q_permille"}

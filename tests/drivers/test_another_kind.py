@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from pymodbus.constants import ExcCodes
 
-from core.devices import Outcome, Quality, Setpoint
+from core.devices import OperatingState, Outcome, Quality, Setpoint
 from drivers.converter import WiredConverter
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
-from drivers.status import OperatingState
 from tests.drivers import locked_converter
 from tests.drivers.devices import FakeDevice, Words, served
 from tests.drivers.locked_converter import UNLOCK, LockedWire

@@ -10,13 +10,12 @@ from math import inf, nan
 
 import pytest
 
-from core.devices import Outcome, Quality, Setpoint
+from core.devices import OperatingState, Outcome, Quality, Setpoint
 from drivers.converter import WiredConverter
 from drivers.converters.generic_modbus import GenericModbusWire
 from drivers.meters.sicam import SicamMeter
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
-from drivers.status import OperatingState
 from tests.drivers.devices import FakeDevice, Words, ignore, obey, refuse, served
 from tests.support.drivers import QUICK, Hands, parts, run
 from tests.support.paths import REGISTERS

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 from asyncua import ua
 
-from core.devices import Outcome, Quality, Setpoint
+from core.devices import ConverterStatus, OperatingState, Outcome, Quality, Setpoint
 from drivers.converter import WiredConverter
 from drivers.converters.opcua import OpcUaWire
 from drivers.exchange import NoAnswerError, RefusedError, Timing
 from drivers.opcua import OpcUaSession
-from drivers.status import ConverterStatus, OperatingState
 from tests.support.drivers import Hands, parts, run
 from tests.support.opcua_server import SAMPLED_AT, FakeConverter
 

@@ -14,10 +14,9 @@ from pydantic import TypeAdapter
 from pymodbus.client import AsyncModbusTcpClient
 
 from core.config_devices import Device
-from core.devices import Outcome, Quality, Setpoint
+from core.devices import OperatingState, Outcome, Quality, Setpoint
 from core.network import Line, Network
 from drivers.factory import Devices
-from drivers.status import OperatingState
 from sim_plant.meter import EXACT
 from sim_plant.plant import Plant
 from sim_plant.settings import PlantConfig

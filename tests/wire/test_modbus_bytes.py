@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from core.devices import Measurement, Outcome, Quality, Setpoint
+from core.devices import ConverterStatus, Measurement, OperatingState, Outcome, Quality, Setpoint
 from drivers.converter import WiredConverter
 from drivers.converters.generic_modbus import GenericModbusWire
 from drivers.meters.sicam import SicamMeter
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
-from drivers.status import ConverterStatus, OperatingState
 from tests.support.drivers import Hands, parts, run, sunspec_converter
 from tests.support.paths import REGISTERS
 from tests.support.scripted import Line, scripted

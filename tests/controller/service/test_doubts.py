@@ -10,9 +10,8 @@ from controller.record.audit_lines import AuditWrite, read_audit
 from controller.service.doubts import UNKNOWN_MAX, DoubtKind, Doubts
 from controller.service.overrides import Override, checked
 from controller.service.watch import Image
-from core.devices import Outcome, Quality, Setpoint, Snapshot
+from core.devices import ConverterStatus, OperatingState, Outcome, Quality, Setpoint, Snapshot
 from core.errors import InputError
-from drivers.status import ConverterStatus, OperatingState
 from sim_plant.converter import ControlState
 from tests.support.asynchronous import run
 from tests.support.service_bench import Bench, bench, midsummer, modbus_only, rungs, selfish_plans
@@ -64,8 +63,8 @@ def test_a_write_of_which_nothing_was_heard_is_ours_if_it_is_executed_later() ->
 
 def holding(setpoint: Setpoint, at_s: float) -> Image:
     status = ConverterStatus(OperatingState.REMOTE, 15.0, setpoint.p_kw, setpoint.q_kvar, 1)
-    snapshot = Snapshot(datetime(2018, 6, 21, tzinfo=UTC), at_s, {})
-    return Image(snapshot, {"n3_converter": status}, {}, {"n3_converter": Quality.GOOD}, {}, {})
+    snapshot = Snapshot(datetime(2018, 6, 21, tzinfo=UTC), at_s, {}, {"n3_converter": status})
+    return Image(snapshot, {}, {"n3_converter": Quality.GOOD}, {})
 
 
 def test_what_was_answered_and_shows_only_later_is_ours() -> None:
