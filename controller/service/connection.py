@@ -5,15 +5,17 @@ import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
-from controller.process.heartbeat import Released, read_takeover
+from controller.process.heartbeat import read_takeover
 from controller.record.audit import AuditTrail
-from controller.service.cycle import ControlLoop
+from controller.service.cycle import ControlLoop, Start
 from controller.service.doubts import Doubts
 from controller.service.setup import Setup, node_limits
 from controller.service.watch import Watch
+from controller.service.writer import Writer
 from core.devices import Outcome
 from core.time import Clock
 from drivers.factory import Site, connect
+from realtime.cycle import SafeSince
 from realtime.node import NodeState
 from realtime.timing import WRITE_S
 
@@ -50,16 +52,9 @@ class DeviceConnection:
         devices = await self._stack.enter_async_context(connect(config.devices, site, epoch))
         self.watch = Watch(devices, self._clock, self._stopwatch, setup.patience_s)
         self._stack.push_async_callback(self.watch.close)
-        self.loop = ControlLoop(
-            self._limits,
-            self.watch,
-            devices.converters,
-            self._audit,
-            self._clock,
-            self.states,
-            Doubts(config, epoch),
-            self._released(),
-        )
+        doubts = Doubts(config, epoch)
+        writer = Writer(devices.converters, self._audit, self._clock, doubts)
+        self.loop = ControlLoop(self._limits, self.watch, writer, doubts, Start(self.states, self._released()))
         return self.loop
 
     async def disconnect(self) -> None:
@@ -69,10 +64,12 @@ class DeviceConnection:
         self.watch = self.loop = None
         await self._stack.aclose()
 
-    def _released(self) -> Mapping[str, Released]:
+    def _released(self) -> Mapping[str, SafeSince]:
         """By the guardian, on the clock of this boot."""
         takeover = read_takeover(self._setup.state)
-        return takeover.released if takeover and takeover.boot == self._setup.boot else {}
+        if takeover is None or takeover.boot != self._setup.boot:
+            return {}
+        return {name: SafeSince(found.monotonic_s, found.epoch) for name, found in takeover.released.items()}
 
     async def highest_epoch(self) -> int:
         """Of a writer that any converter knows; they are read for it."""

@@ -12,11 +12,11 @@ A write that timed out may be executed later, so what we sent without an answer 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from controller.service.watch import Image
 from core.config import Config
 from core.devices import ConverterStatus, OperatingState, Outcome, Quality, Setpoint
+from realtime.doubt import Doubt, DoubtKind
 
 HOLD_OFF_S = 45.0
 """Since the last sign; three fresh readings bring the converter back then."""
@@ -27,22 +27,6 @@ UNKNOWN_MAX = 10
 SIGNS = 2
 METER_TOLERANCE_KW, METER_TOLERANCE_REL = 0.5, 0.05
 """Between converter and meter; the share is of the ratings at the node: they are not read at the same instant."""
-
-
-class DoubtKind(StrEnum):
-    """See the module."""
-
-    OVERTAKEN = "overtaken"
-    FOREIGN = "foreign"
-    CONTRADICTED = "contradicted"
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """Why a converter is not believed."""
-
-    kind: DoubtKind
-    text: str
 
 
 @dataclass(frozen=True)

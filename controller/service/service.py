@@ -25,10 +25,9 @@ from controller.service.connection import DeviceConnection
 from controller.service.cycle import Cycle
 from controller.service.days import DayLoader
 from controller.service.describe import ServiceState
-from controller.service.doubts import DoubtKind
 from controller.service.memory import KeptCycle, Memory
 from controller.service.mode_control import ModeControl
-from controller.service.overrides import Override, checked
+from controller.service.overrides import checked
 from controller.service.planning import Planning, Replanned
 from controller.service.recording import CycleRecorder
 from controller.service.setup import Setup, node_limits
@@ -36,7 +35,9 @@ from controller.service.stores import Stores
 from core.devices import Outcome
 from core.errors import GridlabError
 from core.time import Clock
+from realtime.doubt import DoubtKind
 from realtime.node import NodeState
+from realtime.override import Override
 from realtime.timing import MPC_BEST_S
 
 _log = logging.getLogger(__name__)

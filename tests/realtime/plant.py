@@ -1,13 +1,13 @@
 """A perfect converter around the 30 s layer: what it is told it does until it is told otherwise. Judges on its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from core.devices import Measurement, Quality, Snapshot
+from core.devices import ConverterStatus, Measurement, OperatingState, Outcome, Quality, Snapshot
 from core.resources import Battery
-from realtime.cycle import step
-from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState, Offer, PlanTargets
+from realtime.cycle import Remembered, Wanted, decide, settled
+from realtime.node import NodeLimits, NodeResult, NodeState, Offer, PlanTargets
 from realtime.plane import ZERO, Power
 from realtime.tracker import Amounts, Target
 
@@ -39,8 +39,20 @@ def reading(converter: str, power: Power, at_s: float, quality: Quality = Qualit
     return Measurement(converter, power.p_kw, power.q_kvar, None, None, None, at_s, quality)
 
 
-def snapshot(at_s: float, *readings: Measurement) -> Snapshot:
-    return Snapshot(BEGIN + timedelta(seconds=at_s), at_s, {r.device: r for r in readings})
+def status(
+    held: Power | None, s_max_kva: float | None = None, state: OperatingState = OperatingState.REMOTE
+) -> ConverterStatus:
+    """What a converter says that holds a setpoint, or shows none."""
+    p_kw, q_kvar = (held.p_kw, held.q_kvar) if held else (None, None)
+    return ConverterStatus(state, s_max_kva, p_kw, q_kvar, writer_epoch=1)
+
+
+def snapshot(
+    at_s: float, *readings: Measurement, statuses: Mapping[str, ConverterStatus] | None = None, polls: int = 1
+) -> Snapshot:
+    """The process image, with so many good readings of each device since the last one."""
+    at, by_device = BEGIN + timedelta(seconds=at_s), {r.device: r for r in readings}
+    return Snapshot(at, at_s, by_device, statuses or {}, dict.fromkeys(by_device, polls))
 
 
 def offers(target: Target | None, age_s: float = 60.0) -> PlanTargets:
@@ -60,20 +72,23 @@ def play(
 
     ``noise_kw`` is added to what the layer sees of it.
     """
-    state = {"P": NodeState.start(limits.battery, soc)}
-    held, since_s, records = ZERO, None, []
+    states = {"P": NodeState.start(limits.battery, soc)}
+    held, accepted_s, records = ZERO, dict[str, float](), []
     for k, moment in enumerate(moments):
         at_s = CYCLE_S * k
         noisy = Power(held.p_kw + (noise_kw[k] if noise_kw else 0.0), held.q_kvar)
-        readings = (reading("c", noisy, at_s),) if moment.seen else ()
-        now = NodeNow(moment.amounts, Held(held, since_s) if moment.seen else None, moment.s_max_kva)
-        done = step(snapshot(at_s, *readings), {"P": now}, {"P": offers(moment.target)}, state, {"P": limits})
-        state, result = dict(done.state), done.nodes["P"]
+        said = {"c": status(held if moment.seen else None, moment.s_max_kva)}
+        image = snapshot(at_s, *((reading("c", noisy, at_s),) if moment.seen else ()), statuses=said)
+        wanted = Wanted({"P": moment.amounts} if moment.amounts else {}, {"P": offers(moment.target)})
+        decided = decide(image, wanted, Remembered(states, accepted_s), {"P": limits})
+        result = decided.writes["c"]
         assert result.setpoint is not None, result.error
-        before, held, since_s = held, Power(result.setpoint.p_kw, result.setpoint.q_kvar), at_s
+        states = settled(decided, states, {"c": Outcome.VERIFIED}, {"P": limits})
+        before, held = held, Power(result.setpoint.p_kw, result.setpoint.q_kvar)
+        accepted_s["c"] = at_s
         in_force = result.in_force
         if in_force is not None and limits.battery is not None:
             battery_kw = in_force.load_kw - in_force.pv_kw - held.p_kw
             soc += energy_into(limits.battery, battery_kw, CYCLE_S) / limits.battery.energy_kwh
         records.append(Record(before, held, soc, result))
-    return records, state["P"]
+    return records, states["P"]

@@ -23,17 +23,17 @@ from controller.runs.tables import plan_frame
 from controller.service.describe import limits_record, prosumer_record
 from controller.service.prices import Price
 from core.config import Config
-from core.devices import Measurement, Quality, Snapshot
+from core.devices import Measurement, Outcome, Quality, Snapshot
 from core.load import load_config, load_scenario
+from drivers.readings import converter_status
 from mpc.day_ahead import DayAhead
 from mpc.forecast import Observed
 from mpc.intra_day import Running, Situation, replan, replan_uncoordinated
-from realtime.cycle import step
-from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState, Offer, PlanTargets
-from realtime.plane import Power
+from realtime.cycle import Remembered, Wanted, decide, settled
+from realtime.node import NodeLimits, NodeResult, NodeState, Offer, PlanTargets
+from realtime.timing import FRESH_POLLS
 from realtime.tracker import Amounts, Target
 from sim_plant import referee
-from sim_plant.converter import ControlState
 from sim_plant.laboratory import Laboratory
 from sim_plant.reports import counts, truth
 from sim_plant.settings import plant_config
@@ -135,37 +135,32 @@ class Loop:
         began_s = WallClock().monotonic_s()
         if self.waiting is not None:
             self.running, self.made_s, self.waiting = self.waiting, at_s - CYCLE_S, None
-        values = {name: self.laboratory.converters[node.converter].values() for name, node in self.limits.items()}
-        now = {name: self._now(name, values[name], at_s) for name in self.limits}
-        readings = {n.converter: _reading(n.converter, values[name], at_s) for name, n in self.limits.items()}
-        targets = {name: self._targets(name, at_s) for name in self.limits}
-        done = step(Snapshot(self.start, at_s, readings), now, targets, self.state, self.limits)
-        self.state = dict(done.state)
-        for name, result in done.nodes.items():
-            if not now[name].stop:
-                self._write(name, result, at_s)
-        self.cycle_ms.append(1e3 * (WallClock().monotonic_s() - began_s))
-        return self._recorded(at_s, done.nodes)
-
-    def _now(self, name: str, values: Values, at_s: float) -> NodeNow:
-        held = Held(Power(values["p_setpoint_kw"] or 0.0, values["q_setpoint_kvar"] or 0.0), self.accepted_s.get(name))
-        taken = values["state"] not in (ControlState.SAFE, ControlState.REMOTE)
-        return NodeNow(
-            self._amounts(name, at_s), held, operated=values["state"] == ControlState.REMOTE, polls=3, stop=taken
+        names = self.limits
+        wanted = Wanted(
+            {name: self._amounts(name, at_s) for name in names}, {name: self._targets(name, at_s) for name in names}
         )
+        decided = decide(self._snapshot(at_s), wanted, Remembered(self.state, self.accepted_s), self.limits)
+        outcomes = {device: self._write(device, result, at_s) for device, result in decided.writes.items()}
+        self.state = settled(decided, self.state, outcomes, self.limits)
+        self.cycle_ms.append(1e3 * (WallClock().monotonic_s() - began_s))
+        return self._recorded(at_s, decided.nodes)
+
+    def _snapshot(self, at_s: float) -> Snapshot:
+        said = {device: station.values() for device, station in self.laboratory.converters.items()}
+        readings = {device: _reading(device, values, at_s) for device, values in said.items()}
+        statuses = {device: converter_status(values) for device, values in said.items()}
+        return Snapshot(self.start, at_s, readings, statuses, dict.fromkeys(said, FRESH_POLLS))
 
     def _targets(self, name: str, at_s: float) -> PlanTargets:
         row = self.running.row(self._step(at_s))
         return PlanTargets(Offer(Target.of(self.running.plan.prosumers[name], row), at_s - self.made_s))
 
-    def _write(self, name: str, result: NodeResult, at_s: float) -> None:
+    def _write(self, device: str, result: NodeResult, at_s: float) -> Outcome:
         assert result.setpoint is not None, result.error
         words = {"p_setpoint_kw": result.setpoint.p_kw, "q_setpoint_kvar": result.setpoint.q_kvar, "lease_s": 75.0}
-        refused = self.laboratory.converters[self.limits[name].converter].write(
-            {**words, "writer_epoch": 1.0, "enable": 1.0}
-        )
-        assert refused is None
-        self.accepted_s[name] = at_s
+        assert self.laboratory.converters[device].write({**words, "writer_epoch": 1.0, "enable": 1.0}) is None
+        self.accepted_s[device] = at_s
+        return Outcome.VERIFIED
 
     def _recorded(self, at_s: float, nodes: Mapping[str, NodeResult]) -> CycleRecord:
         slack = self.places[self.day.network.slack].values()

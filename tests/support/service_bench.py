@@ -9,19 +9,20 @@ from pathlib import Path
 
 from controller.process.clocks import SteppedClock, WallClock
 from controller.process.follower import at_addresses
-from controller.process.heartbeat import Released
 from controller.record.audit import AuditTrail
-from controller.service.cycle import ControlLoop, Cycle
+from controller.service.cycle import ControlLoop, Cycle, Start
 from controller.service.days import Day, DayLoader
 from controller.service.doubts import Doubts
 from controller.service.plans import Dated, Plans
 from controller.service.setup import node_limits
 from controller.service.watch import Watch
+from controller.service.writer import Writer
 from core.config import Config
 from core.config_devices import OpcUaConverter
 from core.load import load_config
 from drivers.factory import Site, connect
 from mpc.intra_day import Running
+from realtime.cycle import SafeSince
 from realtime.node import NodeState
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
@@ -74,7 +75,7 @@ class Bench:
 
 @asynccontextmanager
 async def bench(
-    folder: Path, day: Day, plans: Plans, patience_s: float = 1.0, released: Mapping[str, Released] | None = None
+    folder: Path, day: Day, plans: Plans, patience_s: float = 1.0, released: Mapping[str, SafeSince] | None = None
 ) -> AsyncIterator[Bench]:
     config, start = modbus_only(), day.forecast.axis.start
     async with open_plant(replace(plant_config(config, CONFIG, start), free_ports=True)) as plant:
@@ -85,7 +86,8 @@ async def bench(
                 watch = Watch(devices, clock, WallClock(), patience_s)
                 states = {name: NodeState.start(node.battery) for name, node in limits.items()}
                 doubts = Doubts(here, 1)
-                loop = ControlLoop(limits, watch, devices.converters, audit, clock, states, doubts, released or {})
+                writer = Writer(devices.converters, audit, clock, doubts)
+                loop = ControlLoop(limits, watch, writer, doubts, Start(states, released or {}))
                 yield Bench(plant, clock, loop, watch, folder / "audit.jsonl", day, plans)
                 await watch.close()
 

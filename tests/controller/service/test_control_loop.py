@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
 from math import hypot
 from pathlib import Path
 
@@ -11,14 +10,14 @@ import pytest
 from controller.process.clocks import WallClock
 from controller.process.failures import RecordError
 from controller.process.follower import at_addresses
-from controller.process.heartbeat import Released
 from controller.record.audit_lines import AuditWrite, read_audit
 from controller.service.days import Day
-from controller.service.overrides import Override
 from controller.service.plans import Plans
 from controller.service.watch import Watch
 from core.devices import Outcome, Quality
 from drivers.factory import Site, connect
+from realtime.cycle import SafeSince
+from realtime.override import Override
 from realtime.timing import POLL_S
 from sim_plant.plant import open_plant
 from sim_plant.reports import address
@@ -28,7 +27,6 @@ from tests.support.paths import CONFIG
 from tests.support.service_bench import bench, midsummer, modbus_only, rungs, selfish_plans
 
 CONVERTERS = ("n3_converter", "n4_converter", "n5_converter")
-NOON = datetime(2018, 6, 21, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +62,7 @@ def test_out_of_the_safe_state_by_the_ramp_since_the_release(
     epoch: int, ramp_s: float, tmp_path: Path, day: Day, plans: Plans
 ) -> None:
     """Loads at midnight are more than 0.1 kVA."""
-    released = dict.fromkeys(("n3_converter", "n4_converter"), Released(NOON, 1.0, 0.0, -0.4, epoch))
+    released = dict.fromkeys(("n3_converter", "n4_converter"), SafeSince(-0.4, epoch))
 
     async def test() -> None:
         async with bench(tmp_path, day, plans, released=released) as lab:
@@ -125,7 +123,7 @@ def test_what_cannot_be_audited_is_not_written_but_released(tmp_path: Path, day:
             for _ in range(3):
                 await lab.cycle()
             frames = lab.plant.laboratory.recorder.tally.frames.total()
-            lab.loop._audit.__exit__(None, None, None)
+            lab.loop._writer._audit.__exit__(None, None, None)
             with pytest.raises(RecordError):
                 await lab.cycle()
             assert lab.plant.laboratory.recorder.tally.frames.total() == frames

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from controller.record.audit_lines import AuditWrite, read_audit
-from controller.service.doubts import UNKNOWN_MAX, DoubtKind, Doubts
-from controller.service.overrides import Override, checked
+from controller.service.doubts import UNKNOWN_MAX, Doubts
+from controller.service.overrides import checked
 from controller.service.watch import Image
 from core.devices import ConverterStatus, OperatingState, Outcome, Quality, Setpoint, Snapshot
 from core.errors import InputError
+from realtime.doubt import DoubtKind
+from realtime.override import Override
 from sim_plant.converter import ControlState
 from tests.support.asynchronous import run
 from tests.support.service_bench import Bench, bench, midsummer, modbus_only, rungs, selfish_plans

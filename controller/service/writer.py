@@ -1,0 +1,116 @@
+"""The writing half of a cycle: what is on record is sent to all devices at once and read back."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from math import inf
+
+from controller.process.failures import RecordError
+from controller.record.audit import Attempt, AuditTrail
+from controller.service.doubts import Doubts
+from core.devices import Converter, Outcome, Setpoint
+from core.time import Clock
+from realtime.timing import WRITE_S
+
+_log = logging.getLogger(__name__)
+
+
+class Writer:
+    """Writes ``converters``, those that may be written: none in MONITOR.
+
+    Args:
+        doubts: is told of every write, so that it knows what is ours.
+
+    Attributes:
+        accepted_s: when converters last accepted something, by name; monotonic.
+    """
+
+    def __init__(self, converters: Mapping[str, Converter], audit: AuditTrail, clock: Clock, doubts: Doubts) -> None:
+        self.accepted_s: dict[str, float] = {}
+        self._converters, self._audit, self._clock, self._doubts = converters, audit, clock, doubts
+        self._halted = False
+        self._sending: set[asyncio.Task[Outcome]] = set()
+        self._lease_ends_s: dict[str, float] = {}
+
+    @property
+    def devices(self) -> Collection[str]:
+        """What may be written, by name."""
+        return self._converters.keys()
+
+    def halt(self) -> None:
+        """No setpoint leaves any more, not even one that is under way: all that is left to do is to release."""
+        self._halted = True
+        for task in self._sending:
+            task.cancel()
+
+    async def write(
+        self, at: datetime, attempts: Mapping[str, Attempt], setpoints: Mapping[str, Setpoint], by_s: float
+    ) -> Mapping[str, Outcome]:
+        """Nothing is sent before it is on record; a device without a setpoint is released.
+
+        Args:
+            by_s: monotonic; no setpoint is sent later.
+
+        Raises:
+            RecordError: the audit trail cannot be written, so no device was.
+        """
+        if not attempts:
+            return {}
+        numbers = self._audit.begin(at, list(attempts.values()))
+        outcomes = await self._send_all(attempts, setpoints, by_s)
+        try:
+            self._audit.complete(at, dict(zip(numbers, outcomes.values(), strict=True)))
+        except RecordError as error:
+            _log.error("written, but what became of it is not on record: %s", error)
+        return outcomes
+
+    async def release(self, reason: str, names: Collection[str]) -> Mapping[str, Outcome]:
+        """Put converters into their own safe state and read it back.
+
+        This is done even where it cannot be audited: it is what nobody must be kept from.
+        """
+        attempts = {name: Attempt(name, None, None, reason, "") for name in names}
+        try:
+            return await self.write(self._clock.now(), attempts, {}, by_s=inf)
+        except RecordError as error:
+            _log.error("released without a record: %s", error)
+            return await self._send_all(names, {}, by_s=inf)
+
+    def leases_s(self) -> Mapping[str, float]:
+        """What is left of the leases that devices are known to hold, by name."""
+        now_s = self._clock.monotonic_s()
+        return {name: end_s - now_s for name, end_s in self._lease_ends_s.items() if end_s > now_s}
+
+    async def _send_all(
+        self, names: Collection[str], setpoints: Mapping[str, Setpoint], by_s: float
+    ) -> dict[str, Outcome]:
+        """All at once; a device that takes too long delays no other."""
+        tasks = {name: asyncio.create_task(self._send(name, setpoints.get(name), by_s)) for name in names}
+        self._sending.update(task for name, task in tasks.items() if name in setpoints)
+        try:
+            await asyncio.wait(tasks.values(), timeout=WRITE_S)
+        finally:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+            self._sending.difference_update(tasks.values())
+        outcomes = {name: Outcome.UNKNOWN if task.cancelled() else task.result() for name, task in tasks.items()}
+        self._doubts.wrote(setpoints, outcomes)
+        now_s = self._clock.monotonic_s()
+        self.accepted_s.update({name: now_s for name, outcome in outcomes.items() if outcome is not Outcome.REJECTED})
+        verified = {name for name, outcome in outcomes.items() if outcome is Outcome.VERIFIED}
+        self._lease_ends_s.update({name: now_s + setpoints[name].lease_s for name in verified & setpoints.keys()})
+        for name in verified - setpoints.keys():
+            self._lease_ends_s.pop(name, None)
+        return outcomes
+
+    async def _send(self, name: str, setpoint: Setpoint | None, by_s: float) -> Outcome:
+        converter = self._converters[name]
+        if setpoint is not None and (self._halted or self._clock.monotonic_s() > by_s):
+            return Outcome.REJECTED  # a process that stood still must not act on what it saw before
+        try:
+            return await (converter.release() if setpoint is None else converter.write(setpoint))
+        except Exception:  # a defect of one driver must not lose what is known of the others
+            _log.exception("%s: write failed", name)
+            return Outcome.UNKNOWN
