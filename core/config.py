@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import time
 from math import lcm
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -25,6 +25,7 @@ from core.config_fields import (
     Name,
     NotNegative,
     Positive,
+    RunFilePath,
     Seconds,
     Section,
     Series,
@@ -187,7 +188,7 @@ class TelemetryConfig(Section):
     No point is kept that would take the last ``reserve_mb`` of the disk.
     """
 
-    sqlite: FilePath = Path("telemetry.sqlite")
+    sqlite: RunFilePath = Path("telemetry.sqlite")
     keep_days: Positive = 90.0
     keep_mb: Positive = 2000.0
     reserve_mb: Positive = 256.0
@@ -236,6 +237,15 @@ class Config(Section):
     def converters_of(self) -> Mapping[str, tuple[str, ...]]:
         """Prosumer → names of its converters, none for a passive house."""
         return {prosumer.name: prosumer.converters for prosumer in self.prosumers}
+
+    def document(self, folder: Path | None = None) -> dict[str, Any]:
+        """What a file says that gives this configuration: the given keys alone, as JSON types.
+
+        Args:
+            folder: where relative paths begin; then the document has absolute ones, and is valid in any file.
+        """
+        context = None if folder is None else {"folder": folder.absolute()}
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, context=context)
 
     @property
     def mpc_period_min(self) -> int:

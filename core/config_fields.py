@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializationInfo,
+    WithJsonSchema,
+)
 
 Variant = Literal["forecast", "realised"]
 T = TypeVar("T")
@@ -26,6 +35,15 @@ def _day(value: object) -> object:
 
 def _time_of_day(value: object) -> object:
     return datetime.strptime(value, "%H:%M").time() if isinstance(value, str) else value
+
+
+def _hours_minutes(value: time) -> str:
+    return f"{value:%H:%M}"
+
+
+def _placed(path: Path, info: SerializationInfo) -> str:
+    """The path as text, below the ``folder`` of the serialisation's context if there is one."""
+    return str(Path((info.context or {}).get("folder", "")) / path)
 
 
 def _zone(name: str) -> str:
@@ -46,7 +64,10 @@ Name = Annotated[
     Field(pattern=r"^[\w.-]{1,64}$", description="a name of at most 64 letters, digits, '_', '-' and '.', no spaces"),
 ]
 Text = Annotated[str, Field(pattern=r"^\S(.*\S)?$", max_length=1000, description="a text")]
-FilePath = Annotated[Path, Field(description="the path of a file, relative to this one")]
+FilePath = Annotated[
+    Path, Field(description="the path of a file, relative to this one"), PlainSerializer(_placed, return_type=str)
+]
+RunFilePath = Annotated[Path, Field(description="the path of a file, relative to the run directory")]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", description="a currency code of three letters such as CHF")]
 TimeZone = Annotated[str, AfterValidator(_zone), Field(description="a time zone such as Europe/Zurich")]
 Day = Annotated[
@@ -58,6 +79,7 @@ TimeOfDay = Annotated[
     time,
     BeforeValidator(_time_of_day),
     Field(strict=True, description='a local time such as "23:00"'),
+    PlainSerializer(_hours_minutes, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^([01]?\d|2[0-3]):[0-5]?\d$"}, mode="validation"),
 ]
 

@@ -45,9 +45,21 @@ def load_config(path: Path) -> Config:
     data, faults = _read_yaml(path)
     if data is None and faults:
         raise InputError(faults)
-    config, more = check_config(data, str(path), lambda file: (path.parent / file).is_file())
+    config, more = _checked(data, path)
     if config is None or faults:
         raise InputError([*faults, *more])
+    return config
+
+
+def config_of(document: object, path: Path) -> Config:
+    """The configuration that ``document`` gives as the content of ``path``, checked like that of a file.
+
+    Raises:
+        InputError: with all faults.
+    """
+    config, faults = _checked(document, path)
+    if config is None:
+        raise InputError(faults)
     return config
 
 
@@ -113,6 +125,10 @@ def _data_files(section: Section, day: date) -> Iterator[Path]:
         for part in value if isinstance(value, tuple) else (value,):
             if isinstance(part, Section):
                 yield from _data_files(part, day)
+
+
+def _checked(data: object, path: Path) -> tuple[Config | None, list[Fault]]:
+    return check_config(data, str(path), lambda file: (path.parent / file).is_file())
 
 
 def _read_yaml(path: Path) -> tuple[object, list[Fault]]:

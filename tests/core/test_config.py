@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.config import Config
 from core.config_devices import ModbusConverter, ModbusMeter, ModbusTls, OpcUaConverter, SunspecConverter
 from core.errors import InputError
-from core.load import load_config, load_yaml
+from core.load import config_of, load_config, load_yaml
 from core.resources import Capability
 from tests.support.paths import BAD_INPUT, CONFIGS
 
@@ -209,3 +209,18 @@ def test_whatever_is_wrong_is_an_input_error(tmp_path: Path, data: st.DataObject
     except InputError as error:
         assert error.faults
         assert str(error).count("\n") == len(error.faults) - 1
+
+
+def test_a_document_gives_the_configuration_again(tmp_path: Path) -> None:
+    path = BAD_INPUT / "good.yaml"
+    config = load_config(path)
+    assert config_of(config.document(), path) == config
+    document = config.document(BAD_INPUT)
+    assert document["tariff"]["file"] == str(BAD_INPUT / "day.csv")
+    assert document["devices"][2]["security"]["user_file"] == str(BAD_INPUT / "user")
+    assert document["telemetry"]["influx"]["token_file"] == str(BAD_INPUT / "token")
+    assert document["telemetry"]["sqlite"] == "points.sqlite", "relative to the run directory"
+    assert document["schedule"]["day_ahead_at"] == "23:00"
+    elsewhere = config_of(document, tmp_path / "elsewhere.yaml")
+    assert elsewhere.document() == document
+    assert elsewhere.limits == config.limits

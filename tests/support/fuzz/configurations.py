@@ -14,7 +14,7 @@ import numpy as np
 from core.arrays import FloatArray
 from core.config import Config
 from core.errors import InputError
-from core.load import load_config, load_scenario, load_yaml
+from core.load import config_of, load_config, load_scenario, load_yaml
 from drivers.registers import load_registers
 from tests.support.fuzz.findings import Findings
 from tests.support.fuzz.mutants import HOSTILE, altered, as_yaml, torn, torn_table
@@ -107,6 +107,8 @@ def _judge_config(path: Path, data: Any, found: Findings, content: bytes) -> Non
         return
     for doubt in (*doubts_about_config(config), *(kept(data, config) if data is not None else ())):
         found.falsehood(f"{doubt}: {content!r}")
+    if config_of(config.document(), path) != config:
+        found.falsehood(f"a document of another configuration: {content!r}")
     if found.accepted % 3 == 0:
         found.tried -= 1
         found.accepted -= 1
