@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from controller.runs import tables
 from controller.runs.directory import write_table
@@ -87,15 +88,24 @@ def described(config: Config) -> dict[str, Any]:
     }
 
 
-def write_plan(folder: Path, day: DayAhead, prefix: str = "") -> None:
-    """Write the tables of plan and prices into a run folder; resources.csv only where plan.csv lacks something."""
-    write_table(folder / f"{prefix}plan.csv", tables.plan_frame(day))
-    if len(resources := tables.resources_frame(day)):
-        write_table(folder / f"{prefix}resources.csv", resources)
-    write_table(folder / f"{prefix}prices.csv", tables.prices_frame(day))
+def plan_tables(day: DayAhead) -> dict[str, pd.DataFrame]:
+    """The tables of plan and prices, by the name of their file; ``resources`` only where ``plan`` lacks something."""
+    resources = tables.resources_frame(day)
+    more = {"resources": resources} if len(resources) else {}
+    return {"plan": tables.plan_frame(day), **more, "prices": tables.prices_frame(day)}
+
+
+def write_plan(folder: Path, day: DayAhead) -> None:
+    """Write the tables of plan and prices into a run folder."""
+    for name, frame in plan_tables(day).items():
+        write_table(folder / f"{name}.csv", frame)
+
+
+def rounds_table(day: DayAhead) -> pd.DataFrame:
+    """The coordination rounds; no rows without coordination."""
+    return tables.iterations_frame(day.outcome.iterations if isinstance(day, CoordinatedDay) else ())
 
 
 def write_rounds(folder: Path, day: DayAhead) -> None:
     """Write the coordination rounds as iterations.csv; it has no rows without coordination."""
-    iterations = day.outcome.iterations if isinstance(day, CoordinatedDay) else ()
-    write_table(folder / "iterations.csv", tables.iterations_frame(iterations))
+    write_table(folder / "iterations.csv", rounds_table(day))

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 from controller.process.talk import LineClient, connection, running_module
@@ -113,18 +114,22 @@ async def simulate(
 
 
 class _Interrupt:
-    """The first SIGINT or SIGTERM ends the run after the current cycle, with complete accounts."""
+    """The first SIGINT or SIGTERM ends the run after the current cycle, with complete accounts.
+
+    Only the main thread of a process receives signals; in another one there are none to wait for.
+    """
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._signals = (signal.SIGINT, signal.SIGTERM) if current_thread() is main_thread() else ()
 
     def __enter__(self) -> "_Interrupt":
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self._signals:
             asyncio.get_running_loop().add_signal_handler(number, self._event.set)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self._signals:
             asyncio.get_running_loop().remove_signal_handler(number)
 
     @property

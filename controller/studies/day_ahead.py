@@ -1,13 +1,16 @@
 """``gridlab plan``: prices and plans of a day, recorded as a run."""
 
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from controller.report import write_report
 from controller.runs import tables
 from controller.runs.directory import write_summary, write_table, written
-from controller.runs.summaries import described, summarised, write_plan, write_rounds
+from controller.runs.summaries import described, plan_tables, rounds_table, summarised
 from core.config import Config
 from core.load import fingerprint, load_scenario
 from core.time import Clock
@@ -16,6 +19,22 @@ from mpc.coordination import rounds
 from mpc.coordination.star.observing import Observer, observed
 from mpc.day_ahead import DayAhead
 from mpc.prosumer import participants
+
+
+@dataclass(frozen=True)
+class PlannedDay:
+    """A day's prices and plans, what the prosumers would do without coordination, and the summary of both."""
+
+    day: DayAhead
+    baseline: DayAhead
+    summary: dict[str, Any]
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """All tables, by the name of their file."""
+        tables = _day_tables(self.day)
+        if self.day is not self.baseline:
+            tables |= {f"uncoordinated_{name}": frame for name, frame in _day_tables(self.baseline).items()}
+        return {**tables, "iterations": rounds_table(self.day)}
 
 
 def plan(
@@ -32,6 +51,20 @@ def plan(
         InputError: a profile is faulty.
         SolverError, SolverLicenceError: a solver gave no answer.
     """
+    planned = planned_day(config, config_path, clock, coordinate, observer)
+    record(planned, run_path)
+    return planned.summary
+
+
+def planned_day(
+    config: Config, config_path: Path, clock: Clock, coordinate: bool = True, observer: Observer | None = None
+) -> PlannedDay:
+    """Compute the day; nothing is written.
+
+    Raises:
+        InputError: a profile is faulty.
+        SolverError, SolverLicenceError: a solver gave no answer.
+    """
     scenario = load_scenario(config, config_path)
     began_s = clock.monotonic_s()
     problem, solver = scenario.problem, config.solver.prosumer
@@ -43,15 +76,16 @@ def plan(
         day = day_ahead.coordinate(problem, participants(scenario, solver), config.coordination, clock, carry)
     wall_s = round(clock.monotonic_s() - began_s, 4)
     origin = _origin(config, config_path, clock)
-    summary = {**origin, "wall_s": wall_s, **summarised(day), "scenario": described(config)}
+    return PlannedDay(day, baseline, {**origin, "wall_s": wall_s, **summarised(day), "scenario": described(config)})
+
+
+def record(planned: PlannedDay, run_path: Path) -> None:
+    """Write the run directory, with its report."""
     with written(run_path) as folder:
-        _write_day(folder, day)
-        if day is not baseline:
-            _write_day(folder, baseline, prefix="uncoordinated_")
-        write_rounds(folder, day)
-        write_summary(folder, summary)
+        for name, frame in planned.tables().items():
+            write_table(folder / f"{name}.csv", frame)
+        write_summary(folder, planned.summary)
     write_report(run_path)
-    return summary
 
 
 def _origin(config: Config, config_path: Path, clock: Clock) -> dict[str, Any]:
@@ -67,8 +101,10 @@ def _origin(config: Config, config_path: Path, clock: Clock) -> dict[str, Any]:
     }
 
 
-def _write_day(folder: Path, day: DayAhead, prefix: str = "") -> None:
-    write_plan(folder, day, prefix)
-    write_table(folder / f"{prefix}nodes.csv", tables.nodes_frame(day))
-    write_table(folder / f"{prefix}lines.csv", tables.lines_frame(day))
-    write_table(folder / f"{prefix}slack.csv", tables.slack_frame(day))
+def _day_tables(day: DayAhead) -> dict[str, pd.DataFrame]:
+    return {
+        **plan_tables(day),
+        "nodes": tables.nodes_frame(day),
+        "lines": tables.lines_frame(day),
+        "slack": tables.slack_frame(day),
+    }
