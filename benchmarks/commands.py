@@ -27,6 +27,7 @@ def run() -> Iterator[ResultTable]:
     with TemporaryDirectory() as folder, running(Path(folder)) as api:
         seconds = {
             "python -c pass": _repeated(lambda: _wall_s("-c", "pass")),
+            "import gridlab": _repeated(lambda: _wall_s("-c", "import gridlab")),
             "gridlab --help": _repeated(lambda: _wall_s("-m", "controller.cli", "--help")),
             "gridlab status": _repeated(lambda: _wall_s("-m", "controller.cli", "status", "--state", folder)),
             "gridlab stop, to the audit trail": _repeated(lambda: _stop_s(api)),
@@ -41,6 +42,7 @@ def run() -> Iterator[ResultTable]:
         times.add(name, milliseconds(median(each)), milliseconds(max(each)), "–" if mib is None else f"{mib:.0f}")
     yield times
     for asked, name, limit_s in (
+        ("import gridlab", "import gridlab", IMPORT_S),
         ("help", "gridlab --help", HELP_S),
         ("stop reaches the audit trail", "gridlab stop, to the audit trail", STOP_S),
     ):

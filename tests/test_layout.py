@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.paths import ROOT
 
-PACKAGES = ("controller", "core", "drivers", "mpc", "realtime", "sim_plant")
+PACKAGES = ("controller", "core", "drivers", "gridlab", "mpc", "realtime", "sim_plant")
 ACROSS = {
     *("architecture", "closed_loop", "deployment", "docs", "fuzz", "independent_clients"),
     *("libraries", "state_machine", "support", "wire"),

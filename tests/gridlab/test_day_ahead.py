@@ -1,0 +1,80 @@
+"""Plans by the public interface: those of the command, in memory or on disk."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+import gridlab
+from tests.support.commands import gridlab as command
+from tests.support.paths import CONFIG
+
+Capsys = pytest.CaptureFixture[str]
+TABLES = ("plan", "prices", "nodes", "lines", "slack")
+
+
+@pytest.fixture(scope="module")
+def day() -> gridlab.Results:
+    return gridlab.plan(CONFIG)
+
+
+def test_in_memory_it_is_what_the_command_writes(day: gridlab.Results, capsys: Capsys, tmp_path: Path) -> None:
+    assert command(capsys, "plan", CONFIG, "--out", tmp_path / "run", "--quiet").code == 0
+    run = gridlab.open_run(tmp_path / "run")
+    assert set(run.tables) == set(day.tables) == {*TABLES, *(f"uncoordinated_{name}" for name in TABLES), "iterations"}
+    for name in run.tables:
+        ours = day.tables[name].drop(columns="wall_ms", errors="ignore")
+        theirs = run.tables[name].drop(columns="wall_ms", errors="ignore")
+        assert_frame_equal(ours, theirs, check_dtype=False, rtol=1e-11)
+    passing = ("created_at", "wall_s", "schema_version")
+    assert {key: value for key, value in run.summary.items() if key not in passing} == {
+        key: value for key, value in day.summary.items() if key not in passing
+    }
+
+
+def test_times_have_the_zone_of_the_configuration(day: gridlab.Results) -> None:
+    first = day.plan["time"].iloc[0]
+    assert (first.isoformat(), str(first.tz)) == ("2018-06-21T00:00:00+02:00", "Europe/Zurich")
+    assert day.path is None
+    assert "schema_version" not in day.plan
+
+
+def test_nothing_is_written_unless_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    config = gridlab.load(CONFIG).with_(name="other")
+    assert gridlab.plan(config, coordinate=False).summary["config"] == str(CONFIG)
+    assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+def test_a_sweep(day: gridlab.Results) -> None:
+    config = gridlab.load(CONFIG)
+    tight = gridlab.plan(config.with_(limits={"v_max_pu": 1.03}))
+    assert tight.nodes["v_pu"].max() <= 1.03 + 2e-4 < day.nodes["v_pu"].max()
+    assert tight.summary["total_cost_chf"]["coordinated"] > day.summary["total_cost_chf"]["coordinated"]
+    assert tight.summary["config_sha256"] != day.summary["config_sha256"]
+
+
+def test_a_recorded_change_is_repeated_from_its_file(tmp_path: Path) -> None:
+    config = gridlab.load(CONFIG).with_(limits={"v_max_pu": 1.04})
+    recorded = gridlab.plan(config, out=tmp_path / "tight", coordinate=False)
+    assert recorded.path == tmp_path / "tight"
+    assert recorded.summary["config"] == str(tmp_path / "tight.yaml")
+    assert (tmp_path / "tight" / "report.html").is_file()
+    again = gridlab.plan(tmp_path / "tight.yaml", coordinate=False)
+    assert again.summary["config_sha256"] == recorded.summary["config_sha256"]
+    pd.testing.assert_frame_equal(again.plan, recorded.plan)
+    with pytest.raises(gridlab.InputError, match="--out"):
+        gridlab.plan(config, out=tmp_path / "tight")
+
+
+def test_a_table_that_is_not_there_is_named(day: gridlab.Results, tmp_path: Path) -> None:
+    with pytest.raises(gridlab.InputError, match="gridlab9: realtime: got no such table; allowed: one of plan, prices"):
+        _ = day.realtime
+    with pytest.raises(KeyError):
+        day.tables["realtime"]
+    with pytest.raises(gridlab.InputError, match=r"summary\.json: got no readable summary"):
+        gridlab.open_run(tmp_path)
