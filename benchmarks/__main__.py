@@ -27,7 +27,7 @@ BENCHMARKS = (
 
 
 def main() -> None:
-    """Command line."""
+    """Run the benchmarks that the command line names, or all of them."""
     parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all by default")
     parser.add_argument("--write", action="store_true", help="update the tables of docs/benchmarks.md")

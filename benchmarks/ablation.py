@@ -1,6 +1,7 @@
-"""What each ingredient of the coordination is worth: rounds without it, and with more or less of it.
+"""Ablation of the coordination: rounds and time without each ingredient, and with more or less of it.
 
-The default scenario alone would reward luck; ± 4 % and the median of random feeders stand beside it.
+Every variant also runs at voltage limits of ± 4 % and on random feeders, since the default scenario alone would reward
+luck.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -75,14 +76,14 @@ ROWS = (
 
 
 def run() -> Iterator[ResultTable]:
-    """The ladder, one change at a time, and the same for the constraint splitting."""
+    """Yield the ladder of ingredients, one change at a time, and the same for the constraint splitting."""
     yield table("From a plain splitting to the default, one step after the other", LADDER, LADDER[-1])
     yield table("Profile splitting, one change at a time", ONE_BY_ONE, ONE_BY_ONE[0])
     yield table("Constraint splitting to a gap of 1e-2 and 1e-3 p.u., one change at a time", ROWS, ROWS[0])
 
 
 def table(title: str, variants: Sequence[Variant], default: Variant) -> ResultTable:
-    """Rounds, time and linearisations of each variant; the time is taken in turns with that of the default."""
+    """One row per variant: rounds, linearisations, and wall time alternating with that of ``default``."""
     result = ResultTable(
         title,
         ["", "rounds", "time / default", "linearisations", "rounds at ± 4 %", f"median of {FEEDERS} feeders",
@@ -100,7 +101,7 @@ def table(title: str, variants: Sequence[Variant], default: Variant) -> ResultTa
 
 
 def bound_to(variant: Variant, case: Scenario) -> Callable[[], object]:
-    """The coordination as a job without arguments."""
+    """The coordination of ``case`` under ``variant``, as a callable without arguments."""
     return lambda: variant.coordinate(case)
 
 
@@ -111,6 +112,6 @@ def feeders() -> list[Scenario]:
 
 
 def rounds(outcome: StarOutcome) -> str:
-    """How many, or that they were not enough."""
+    """The number of rounds, with ``>`` if the coordination did not converge."""
     n = len(outcome.iterations)
     return str(n) if outcome.status is Status.CONVERGED else f"> {n}"

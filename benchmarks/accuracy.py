@@ -1,4 +1,4 @@
-"""Rounds of all splittings to two accuracies, certified and beside the AC-consistent optimum."""
+"""Rounds of every splitting to two accuracies, and how much dearer its result is than the AC-consistent optimum."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ BANDS_PU = (0.05, 0.04)
 
 
 def run() -> Iterator[ResultTable]:
-    """One row per limits and accuracy, all splittings side by side."""
+    """Yield one table: a row per voltage limits and accuracy, all splittings side by side."""
     table = ResultTable(
         "Rounds to a certified gap and an AC violation",
         ["limits", "gap", "violation p.u.",

@@ -20,7 +20,7 @@ PATIENT = {"max_iterations": 1500, "budget_s": 600.0}
 
 @cache
 def scenario(name: str = "gridlab9") -> Scenario:
-    """A scenario of ``configs``, from forecasts."""
+    """A scenario of ``configs``, with forecasts as its series."""
     path = ROOT / "configs" / f"{name}.yaml"
     return load_scenario(load_config(path), path)
 
@@ -31,7 +31,7 @@ def with_band(case: Scenario, band_pu: float) -> Scenario:
 
 
 def cases() -> dict[str, Scenario]:
-    """The default scenario, tighter limits, and the other one."""
+    """The compared scenarios by name: the default one, the same with tighter limits, and the household grid."""
     default = scenario()
     return {
         "default, ± 5 %": default,
@@ -42,10 +42,10 @@ def cases() -> dict[str, Scenario]:
 
 
 def coordinate(case: Scenario, **settings: Any) -> CoordinatedDay:
-    """A coordination with the defaults but for ``settings``."""
+    """Coordinate with default settings, patient limits on rounds and time, and ``settings`` on top."""
     return coordination.coordinate(case, CoordinationConfig(**{**PATIENT, **settings}), WallClock())
 
 
 def grid_of(case: Scenario) -> GridModel:
-    """The operator's model of the grid."""
+    """The operator's model of the grid, at the default price of a violation."""
     return GridModel(case.problem, violation_price_chf_per_kwh(CoordinationConfig(), case.tariff))

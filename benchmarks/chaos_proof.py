@@ -1,6 +1,7 @@
-"""All faults × five seeds, days with 200 deaths, 72 hours in one process, a million frames: about two hours.
+"""Proof of reliability; writes the tables of docs/reliability.md and takes about two hours.
 
-Rewrites the tables of docs/reliability.md.
+All faults with five seeds each, days with 200 deaths of the service, 72 hours in one process, and a million fuzzed
+frames.
 """
 
 import os
@@ -33,7 +34,7 @@ COST_REL, GROWTH_REL = 0.01, 0.05
 
 
 def faults(_: Console) -> Iterator[ResultTable]:
-    """`gridlab chaos` over all faults and seeds."""
+    """Run ``gridlab chaos`` over all faults and seeds."""
     with TemporaryDirectory() as scratch:
         campaign = FaultCampaign(
             CONFIG, fault_numbers(None), SEEDS, Path(scratch), keep=False, jobs=os.cpu_count() or 1
@@ -44,41 +45,41 @@ def faults(_: Console) -> Iterator[ResultTable]:
     for row in rows(results):
         table.add(*row.cells)
     yield table
-    yield _asked(results)
+    yield _fault_targets(results)
 
 
 def deaths(console: Console) -> Iterator[ResultTable]:
-    """Days with kills at random moments, against the undisturbed one."""
-    calm = _calm()
+    """Run days with kills at random moments, and compare each with the undisturbed day."""
+    undisturbed = _undisturbed_day()
     with TemporaryDirectory() as scratch, ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
         console.print(f"{DAYS} days with {KILLS} kills each …")
-        killed = pool.map(partial(_killed, prepare(CONFIG, Path(scratch)), Path(scratch)), range(1, DAYS + 1))
+        killed = pool.map(partial(_day_with_kills, prepare(CONFIG, Path(scratch)), Path(scratch)), range(1, DAYS + 1))
         days = list(killed)
-    apart_rel = [(one.cost_chf - calm.cost_chf) / abs(calm.own_optimum_chf) for one in days]
+    apart_rel = [(one.cost_chf - undisturbed.cost_chf) / abs(undisturbed.own_optimum_chf) for one in days]
     columns = ("seed", "kills", "broken", "violations / frames", "points lost", "cost, CHF", "apart, %")
-    table = ResultTable(f"Days with kills; undisturbed {calm.cost_chf:.3f} CHF", columns)
+    table = ResultTable(f"Days with kills; undisturbed {undisturbed.cost_chf:.3f} CHF", columns)
     for seed, (one, rel) in enumerate(zip(days, apart_rel, strict=True), 1):
         frames = f"{one.referee.violations} / {one.referee.frames}"
         counts = (seed, one.deaths, len(one.broken), frames, one.points_lost)
         table.add(*map(str, counts), f"{one.cost_chf:.3f}", f"{100 * rel:.2f}")
     yield table
-    yield _asked_of(days, apart_rel)
+    yield _death_targets(days, apart_rel)
 
 
 def false_alarms(_: Console) -> Iterator[ResultTable]:
-    """The undisturbed day raises no alarm but those of the grid."""
-    calm = _calm()
+    """Check that the undisturbed day raises no alarm but those of the grid."""
+    undisturbed = _undisturbed_day()
     targets = Targets()
-    said = ", ".join(f"{kind} {n}" for kind, n in calm.false_alarms.items()) or "0"
-    targets.check("alarms of devices, data, plans, records and writers: 0", said, not calm.false_alarms)
-    targets.check("invariants broken: 0", str(len(calm.broken)), not calm.broken)
-    real = ", ".join(f"{kind} {n}" for kind, n in calm.alarms.items() if kind not in calm.false_alarms)
+    found = ", ".join(f"{kind} {n}" for kind, n in undisturbed.false_alarms.items()) or "0"
+    targets.check("alarms of devices, data, plans, records and writers: 0", found, not undisturbed.false_alarms)
+    targets.check("invariants broken: 0", str(len(undisturbed.broken)), not undisturbed.broken)
+    real = ", ".join(f"{kind} {n}" for kind, n in undisturbed.alarms.items() if kind not in undisturbed.false_alarms)
     targets.add("alarms of the grid itself: limits bind, the supply voltage moves", real or "0", "")
     yield targets
 
 
 def long_run(console: Console) -> Iterator[ResultTable]:
-    """72 hours of virtual time in one process."""
+    """Compare memory, tasks and open files after 72 hours of virtual time in one process with those after one hour."""
     with TemporaryDirectory() as scratch:
         console.print(f"{HOURS:g} hours …")
         before, after = leaks(CONFIG, prepare(CONFIG, Path(scratch)), Path(scratch) / "long", HOURS)
@@ -100,17 +101,17 @@ PARTS: Parts = {
 
 
 @cache
-def _calm() -> EnduranceDay:
-    """The undisturbed day, for two parts of the proof."""
+def _undisturbed_day() -> EnduranceDay:
+    """The undisturbed day; it is run once for the two parts that need it."""
     with TemporaryDirectory() as scratch:
-        return day(CONFIG, prepare(CONFIG, Path(scratch)), Path(scratch) / "calm")
+        return day(CONFIG, prepare(CONFIG, Path(scratch)), Path(scratch) / "undisturbed")
 
 
-def _killed(journal: Path, folder: Path, seed: int) -> EnduranceDay:
+def _day_with_kills(journal: Path, folder: Path, seed: int) -> EnduranceDay:
     return day(CONFIG, journal, folder / f"killed{seed}", KILLS, seed)
 
 
-def _asked_of(days: Sequence[EnduranceDay], apart_rel: Sequence[float]) -> ResultTable:
+def _death_targets(days: Sequence[EnduranceDay], apart_rel: Sequence[float]) -> ResultTable:
     targets = Targets()
     for asked, number in (
         ("invariants broken, audit rows lost among them: 0", sum(len(one.broken) for one in days)),
@@ -125,7 +126,7 @@ def _asked_of(days: Sequence[EnduranceDay], apart_rel: Sequence[float]) -> Resul
     return targets
 
 
-def _asked(results: Sequence[TrialResult]) -> ResultTable:
+def _fault_targets(results: Sequence[TrialResult]) -> ResultTable:
     targets, passed = Targets(), sum(result.passed for result in results)
     targets.check(f"judged safe: {len(results)} of {len(results)}", str(passed), passed == len(results))
     for what, numbers, limit_s in (("link", LINKS, 15.0), ("frozen device", FROZEN, 45.0)):

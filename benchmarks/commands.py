@@ -1,4 +1,4 @@
-"""How soon the program answers: help, and an operator's commands from Enter to the audit trail of a running service."""
+"""How soon the program answers: ``--help``, and an operator's commands up to the audit trail of a running service."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ GIVE_UP_S = 60.0
 
 
 def run() -> Iterator[ResultTable]:
-    """Times and memory, then the account."""
+    """Yield the table of wall times and memory, then the targets."""
     times = ResultTable("Wall time from Enter, ms, and peak memory, MiB", ["", "median", "worst", "memory"])
     targets = Targets()
     with TemporaryDirectory() as folder, running(Path(folder)) as api:
@@ -32,10 +32,10 @@ def run() -> Iterator[ResultTable]:
             "gridlab status": _repeated(lambda: _wall_s("-m", "controller.cli", "status", "--state", folder)),
             "gridlab stop, to the audit trail": _repeated(lambda: _stop_s(api)),
         }
-        words = {"gridlab --help": ("--help",), "gridlab status": ("status",), "gridlab stop": ("stop",)}
+        commands = {"gridlab --help": ("--help",), "gridlab status": ("status",), "gridlab stop": ("stop",)}
         memory = {
             name: footprint(Path(folder), *each, *(() if each == ("--help",) else ("--state", folder))).memory_mib
-            for name, each in words.items()
+            for name, each in commands.items()
         }
     for name, each in seconds.items():
         mib = memory.get(name.partition(",")[0])
@@ -57,14 +57,14 @@ def _repeated(job: Callable[[], float]) -> list[float]:
     return [job() for _ in range(REPEATS)]
 
 
-def _wall_s(*words: str) -> float:
+def _wall_s(*arguments: str) -> float:
     began_s = time.perf_counter()
-    subprocess.run([sys.executable, *words], cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - began_s
 
 
 def _stop_s(api: Running) -> float:
-    """From the start of the program to the line in the audit trail; the service is ACTIVE."""
+    """Wall time from the start of ``gridlab stop`` to its line in the audit trail of a service in ACTIVE, s."""
     api.set_mode(Mode.ACTIVE)
     api.cycle()
     before = len(api.notes("emergency stop"))

@@ -1,4 +1,4 @@
-"""Whole days on faulted: with many deaths, with none, and several in a row."""
+"""Whole days of the closed loop under faults: with many deaths of the service, with none, and several days in a row."""
 
 import asyncio
 import signal
@@ -29,21 +29,21 @@ from tests.support.coordination import uncoordinated
 
 DAY_S = 86_400.0
 SHORTLY_S = 1e-3
-REAL = ("voltage", "current", "P", "Q")
-"""Alarms of the grid: where a limit binds the supply voltage may carry it across, fault or none."""
+GRID_ALARMS = ("voltage", "current", "P", "Q")
+"""Kinds of alarm that the grid itself may cause, also without faults: limits bind, and the supply voltage moves."""
 START_S, WARM_S = 120.0, 3660.0
-CYCLE_TAKES_S = 1.0
-"""A death so shortly after a cycle began is amid it."""
+CYCLE_LASTS_S = 1.0
+"""A death within this time after the start of a cycle counts as during the cycle."""
 
 
 @dataclass(frozen=True)
 class EnduranceDay:
-    """A day that is over.
+    """Results of one day.
 
     Attributes:
         cost_chf: true energy of each step at its tariff, less what the batteries still hold at the mean tariff.
-        own_optimum_chf: of the uncoordinated plan for the realised day.
-        alarms: raised, by kind.
+        own_optimum_chf: cost of the uncoordinated plan for the realised day, same deduction.
+        alarms: how often each kind was raised.
         armed: how often an operator had to give ACTIVE back.
     """
 
@@ -58,34 +58,36 @@ class EnduranceDay:
 
     @property
     def false_alarms(self) -> Mapping[str, int]:
-        """Those that the grid did not give."""
-        return {kind: n for kind, n in self.alarms.items() if kind not in REAL}
+        """Alarms of kinds that the grid itself does not cause."""
+        return {kind: n for kind, n in self.alarms.items() if kind not in GRID_ALARMS}
 
 
 def day(path: Path, journal: Path, folder: Path, kills: int = 0, seed: int = 0) -> EnduranceDay:
-    """The configuration's day, polled as by `serve`; kills come at random moments, each followed by an outage of up to
-    a minute.
+    """Run the configuration's day, polled as in ``serve``, with ``kills`` deaths of the service at random moments.
+
+    Each death is followed by an outage of up to a minute.
     """
     fresh_folder(folder, journal)
     return asyncio.run(_day(path, folder, kills, Random(seed)))
 
 
 def leaks(path: Path, journal: Path, folder: Path, hours: float) -> tuple[ProcessResources, ProcessResources]:
-    """What the controller uses an hour after its start, and after so many hours of virtual time, no MPC under way; one
-    reading a cycle.
+    """What the process uses about an hour after its start, and again after ``hours`` of virtual time.
+
+    Both are measured at the same minute of the hour, with no MPC running and one reading per cycle.
     """
     fresh_folder(folder, journal)
     return asyncio.run(_leaks(path, folder, hours))
 
 
-class _Meters:
-    """Leads a run and reads the plant's energy meters at every step of the horizon."""
+class _MeteredRun:
+    """Advances a run, and reads the plant's energy meters at the end of every step of the horizon."""
 
     def __init__(self, faulted: FaultedRun, step_s: float) -> None:
         self._faulted, self._step_s, self._next_s = faulted, step_s, step_s
         self.energies_kwh: list[Mapping[str, float]] = []
 
-    async def until(self, t_s: float) -> None:
+    async def advance(self, t_s: float) -> None:
         while (read_s := self._next_s - SHORTLY_S) <= t_s:
             await self._faulted.run_until(read_s)
             await self.read()
@@ -102,49 +104,51 @@ async def _day(path: Path, folder: Path, kills: int, random: Random) -> Enduranc
     job, site = _job(config, path), CaseConfig.of(config, poll_s=POLL_S)
     faults: list[InjectedFault] = []
     async with open_faulted_run(job, folder) as faulted:
-        meters, armed = _Meters(faulted, 60.0 * config.horizon.step_min), 0
-        await meters.read()
-        for moment_s in _moments(kills, random):
+        metered, armed = _MeteredRun(faulted, 60.0 * config.horizon.step_min), 0
+        await metered.read()
+        for moment_s in _kill_times_s(kills, random):
             cycle_s = CYCLE_S * (moment_s // CYCLE_S)
-            await meters.until(cycle_s - SHORTLY_S)
-            armed += await _armed(faulted)
-            amid = moment_s - cycle_s < CYCLE_TAKES_S
-            faults.append(await _killed(faulted, meters, cycle_s if amid else moment_s, random))
-        await meters.until(DAY_S - SHORTLY_S)
+            await metered.advance(cycle_s - SHORTLY_S)
+            armed += await _given_back(faulted)
+            amid = moment_s - cycle_s < CYCLE_LASTS_S
+            faults.append(await _kill_and_restart(faulted, metered, cycle_s if amid else moment_s, random))
+        await metered.advance(DAY_S - SHORTLY_S)
         soc = {name: kept["soc"] for name, kept in (await faulted.stop())["books"].items() if kept}
         referee = RefereeCounts.model_validate(await faulted.plant.ask({"ask": "referee"}))
         end = faulted.now
     histories = read_histories(folder)
     case = Case.of(histories, site, faults, end)
-    cost_chf, own_chf = _costs(config, path, meters.energies_kwh, soc)
+    cost_chf, own_chf = _costs(config, path, metered.energies_kwh, soc)
     return EnduranceDay(
         cost_chf, own_chf, referee, violations(case), len(lost_points(case)), len(faults), armed, _raised(histories)
     )
 
 
-def _moments(kills: int, random: Random) -> list[float]:
-    """One in every ``1 / kills`` of the day, so that outages do not overlap; none in its first minutes."""
+def _kill_times_s(kills: int, random: Random) -> list[float]:
+    """One random time in each of ``kills`` equal parts of the day, s; outages do not overlap, the first minutes are
+    spared.
+    """
     share = (DAY_S - 2 * OUTAGE_S) / max(kills, 1)
     latest = share - 2 * OUTAGE_S
     return [k * share + 2 * OUTAGE_S + random.uniform(0, latest) for k in range(kills)]
 
 
-async def _killed(faulted: FaultedRun, meters: _Meters, at_s: float, random: Random) -> InjectedFault:
-    """Amid the cycle where ``at_s`` is the time of one."""
+async def _kill_and_restart(faulted: FaultedRun, metered: _MeteredRun, at_s: float, random: Random) -> InjectedFault:
+    """Kill during the cycle if ``at_s`` is the start of one, else between cycles; restart after a random outage."""
     if at_s % CYCLE_S:
-        await meters.until(at_s)
+        await metered.advance(at_s)
         await faulted.kill()
     else:
         await faulted.signal_in_cycle(at_s, signal.SIGKILL, random.uniform(0.0, MID_CYCLE_S))
     begins = faulted.now
-    await meters.until(faulted.now_s + random.uniform(0.0, OUTAGE_S))
+    await metered.advance(faulted.now_s + random.uniform(0.0, OUTAGE_S))
     ends = faulted.now
     await faulted.restart()
     return InjectedFault("kill -9", 1, None, begins, ends, Kind.DEATH)
 
 
-async def _armed(faulted: FaultedRun) -> bool:
-    """Where it has died too often to go on by itself, the operator gives ACTIVE back."""
+async def _given_back(faulted: FaultedRun) -> bool:
+    """Let the operator give ACTIVE back if the service lost it by dying too often; whether that was necessary."""
     if faulted.state.mode in (None, Mode.ACTIVE):
         return False
     await faulted.activate()
@@ -155,7 +159,7 @@ async def _armed(faulted: FaultedRun) -> bool:
 def _costs(
     config: Config, path: Path, energies_kwh: Sequence[Mapping[str, float]], soc: Mapping[str, float]
 ) -> tuple[float, float]:
-    """Of all prosumers together: what they really paid, and what each alone would have."""
+    """Real cost of all prosumers together, and their cost under the plan that each would have made alone."""
     scenario = load_scenario(config, path, "realised")
     tariff, dt_h = scenario.tariff, scenario.axis.dt_h
     stored = float(tariff.buy_chf_per_kwh.mean())
@@ -186,7 +190,7 @@ async def _leaks(path: Path, folder: Path, hours: float) -> tuple[ProcessResourc
 
 
 def _raised(histories: Histories) -> Mapping[str, int]:
-    """How often each kind began to stand; at the start every prosumer is safe until it has been read three times."""
+    """How often each kind of alarm was raised after ``START_S``: until then prosumers are safe for want of readings."""
     standing, raised = set[str](), Counter[str]()
     started = histories.decisions[0].time + timedelta(seconds=START_S)
     for point in histories.alarms:

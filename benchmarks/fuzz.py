@@ -1,4 +1,4 @@
-"""Fuzzing for minutes instead of seconds: the campaigns of tests/fuzz, a million frames and thousands of documents.
+"""Fuzzing for minutes instead of seconds: the campaigns of tests/fuzz with a million frames and thousands of documents.
 
 ``python -m benchmarks.chaos_proof fuzzing`` puts the table into docs/reliability.md.
 """
@@ -26,12 +26,12 @@ from tests.support.fuzz.sunspec_devices import fuzz_sunspec
 
 FRAMES, DOCUMENTS = 1_000_000, 1000
 CHUNK = 5000
-"""Readings of one event loop."""
+"""Readings per event loop."""
 
 
 @dataclass(frozen=True)
 class FuzzCampaign:
-    """``run(seed, k)`` is the k-th part of it; parts follow until ``at_least`` inputs were tried."""
+    """A source of damaged inputs; ``run(seed, k)`` tries its k-th part, until ``at_least`` inputs were tried."""
 
     name: str
     at_least: int
@@ -39,7 +39,7 @@ class FuzzCampaign:
 
 
 def campaigns(frames: int, documents: int) -> Iterator[FuzzCampaign]:
-    """All of them."""
+    """All campaigns: frames and values of devices, files, hostile documents, and JSON of records."""
     for name, fuzz, share, readings in (
         ("frames of a meter", fuzz_meter, 0.4, CHUNK),
         ("frames of a converter", fuzz_converter, 0.4, CHUNK),
@@ -67,7 +67,7 @@ def campaigns(frames: int, documents: int) -> Iterator[FuzzCampaign]:
 
 
 def run(seed: int = 1, frames: int = FRAMES, documents: int = DOCUMENTS) -> Iterator[ResultTable]:
-    """A table of the campaigns, then the account; examples of what was found go to stderr."""
+    """Yield the table of the campaigns, then the targets; print examples of findings to stderr."""
     logging.disable(logging.CRITICAL)
     table = ResultTable(f"Seed {seed}", ("", "tried", "accepted", "crashes", "wrong accepted", "s"))
     results = []
@@ -87,7 +87,7 @@ def run(seed: int = 1, frames: int = FRAMES, documents: int = DOCUMENTS) -> Iter
 
 
 def main() -> None:
-    """Command line, for other seeds and numbers."""
+    """Run with the seed and the numbers of the command line."""
     parser = ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--frames", type=int, default=FRAMES, help="Modbus frames, and as many registers")

@@ -1,4 +1,4 @@
-"""Made-up requests to the local API of a real service: 0 crashes, 0 changes of state without authorisation."""
+"""Made-up requests to the local API of a real service: no crash, and no change of state without authorisation."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ SEED = 20180621
 
 
 def run() -> Iterator[ResultTable]:
-    """Answers by endpoint, then the account."""
+    """Yield the counts of answers by endpoint, then the targets."""
     began_s = time.monotonic()
     with TemporaryDirectory() as folder, running(Path(folder)) as api:
         tallies = {f"{e.method} {e.path}": fuzz(api, e, CASES, SEED + k) for k, e in enumerate(ENDPOINTS)}

@@ -1,7 +1,7 @@
 """A day of intra-day replanning in closed loop, through the child process of the service: time, rounds, warm starts.
 
-Everybody follows the plan exactly, loads and irradiance come as realised, the supply voltage moves, and the margin
-learns from voltages as in the service. Every second plan is computed cold as well, from the same observations.
+Prosumers follow the plan exactly, loads and irradiance come as realised, the supply voltage moves, and the margin is
+learned from voltages as in the service. Every second plan is also computed cold, from the same observations.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.cases import ROOT
 from benchmarks.tables import ResultTable, Targets, milliseconds, ratio, three_digits
-from controller.planner.planner import Planner, ReplanJob, framed
+from controller.planner.planner import DayAheadJob, Planner, ReplanJob, framed
 from core.arrays import FloatArray
 from core.config_coordination import CoordinationConfig
 from core.load import load_config, load_scenario
@@ -31,14 +31,14 @@ P95_ASKED_S, TOTAL_ASKED_S, CONVERGED_ASKED = 0.5, 40.0, 0.99
 
 @dataclass
 class Runs:
-    """Answers of the planner, and how long they took, in s."""
+    """Answers of the planner: wall times in s, rounds, and whether each converged."""
 
     wall_s: list[float] = field(default_factory=list)
     rounds: list[int] = field(default_factory=list)
     converged: list[bool] = field(default_factory=list)
 
     def add(self, wall_s: float, running: Running) -> None:
-        """One more."""
+        """Append one answer, for which the caller waited ``wall_s``."""
         assert running.computed is not None
         outcome = running.computed.outcome
         self.wall_s.append(wall_s)
@@ -46,7 +46,7 @@ class Runs:
         self.converged.append(outcome.status is Status.CONVERGED)
 
     def cells(self) -> list[str]:
-        """For a table: converged, rounds, wall times, total."""
+        """Cells of a table row: converged, rounds, wall times in ms, and their total in s."""
         times = [milliseconds(s) for s in (*np.quantile(self.wall_s, [0.5, 0.95]), max(self.wall_s))]
         rounds = [three_digits(n) for n in (*np.quantile(self.rounds, [0.5, 0.95]), max(self.rounds))]
         return [f"{sum(self.converged)} of {len(self.converged)}", *rounds, *times, f"{sum(self.wall_s):.1f}"]
@@ -54,7 +54,7 @@ class Runs:
 
 @dataclass
 class ReplannedDay:
-    """One day. ``warm`` are the runs in the loop; ``compared`` those of them that were also run ``cold``."""
+    """Answers of one day: ``warm`` from the loop, ``compared`` the part of them that was also computed ``cold``."""
 
     warm: Runs = field(default_factory=Runs)
     compared: Runs = field(default_factory=Runs)
@@ -64,7 +64,7 @@ class ReplannedDay:
 
 
 def run() -> Iterator[ResultTable]:
-    """Both scenarios."""
+    """Yield the tables of both scenarios, their comparison, and the targets of issue 3."""
     days = {name: asyncio.run(closed_loop(case)) for name, case in CASES.items()}
     table = ResultTable(
         "Replanning every 10 min in a child process",
@@ -80,7 +80,7 @@ def run() -> Iterator[ResultTable]:
 
 
 def comparison(days: dict[str, ReplannedDay]) -> ResultTable:
-    """What warm starts save, and what the way to the child costs."""
+    """What warm starts save, and what the transfer to the child process costs."""
     table = ResultTable(
         "Warm against cold, and the way to the child",
         ["scenario", "rounds warm / cold", "wall warm / cold", "job kB", "packing a job ms"],
@@ -95,7 +95,7 @@ def comparison(days: dict[str, ReplannedDay]) -> ResultTable:
 
 
 def targets(day: ReplannedDay) -> ResultTable:
-    """What issue 3 asks of the default scenario."""
+    """Compare with the targets of issue 3 for the default scenario."""
     table, warm = Targets(), day.warm
     p95_s, total_s = float(np.quantile(warm.wall_s, 0.95)), sum(warm.wall_s)
     share = float(np.mean(warm.converged))
@@ -106,17 +106,17 @@ def targets(day: ReplannedDay) -> ResultTable:
 
 
 async def closed_loop(name: str) -> ReplannedDay:
-    """Replan a whole day."""
+    """Replan a whole day of the configuration ``name``."""
     path = ROOT / "configs" / f"{name}.yaml"
     config = load_config(path)
     settings = config.coordination
     expected, realised = (load_scenario(config, path, variant) for variant in ("forecast", "realised"))
     margin, day = Margin.unlearned(len(expected.network.nodes) - 1), ReplannedDay()
     async with Planner() as planner:
-        first = await planner.day_ahead(replace(expected, margin_pu=margin.margin_pu), settings)
-        running = Running.of(first)
+        first = DayAheadJob(replace(expected, margin_pu=margin.margin_pu), settings, config.solver.prosumer, True)
+        running = (await planner.answer(first)).running
         for step in range(expected.axis.n_steps):
-            job = asked(replace(expected, margin_pu=margin.margin_pu), realised, step, running, settings)
+            job = replan_job(replace(expected, margin_pu=margin.margin_pu), realised, step, running, settings)
             running, wall_s = await timed(planner, job)
             day.warm.add(wall_s, running)
             if step % COLD_EVERY == 0:
@@ -130,10 +130,10 @@ async def closed_loop(name: str) -> ReplannedDay:
     return day
 
 
-def asked(
+def replan_job(
     expected: Scenario, realised: Scenario, step: int, running: Running, settings: CoordinationConfig
 ) -> ReplanJob:
-    """The job of a step, from what the step before realised and where its plan left the batteries."""
+    """The job of a step, from the values that the step before realised and the state of charge that its plan left."""
     last = max(step - 1, 0)
     observed = {}
     for site in realised.sites:
@@ -147,13 +147,13 @@ def asked(
 
 
 async def timed(planner: Planner, job: ReplanJob) -> tuple[Running, float]:
-    """A plan, and the wall time that the caller waited for it."""
+    """A plan, and the wall time in s that the caller waited for it."""
     began_s = perf_counter()
-    running = await planner.replan(job)
-    return running, perf_counter() - began_s
+    answer = await planner.answer(job)
+    return answer.running, perf_counter() - began_s
 
 
 def voltages_pu(running: Running, realised: Scenario, step: int) -> FloatArray:
-    """What the meters show when everybody does as planned, [nodes besides the slack]."""
+    """Voltages that meters show at ``step`` if all prosumers follow the plan, p.u., [nodes besides the slack]."""
     ahead = replace(realised, axis=realised.axis.after(step), slack_voltage_pu=realised.slack_voltage_pu[step:])
     return np.asarray(np.abs(GridModel(ahead.problem, 1.0).flow(running.profiles(step)).v[0]))

@@ -1,4 +1,4 @@
-"""Screenshots of the live page: a finished run of the closed loop is published again, up to a moment of its day.
+"""Screenshots of the live page: records of a finished run are published again, up to a time of its day.
 
 ``python -m benchmarks.live_screens RUN CONFIG OUT [HH:MM]`` writes OUT/live_{light,dark,phone}.webp with Chromium.
 """
@@ -41,7 +41,7 @@ MEASURED = tuple(field.name for field in fields(ProsumerRecord) if field.name no
 
 
 def records(run: Path, until: str = "24:00") -> Iterator[CycleRecord | MpcRecord]:
-    """What the loop of a run handed to its recorders, from the start of the day to a time of day."""
+    """The records that the loop of a run gave its recorders, from the start of the day to the time of day ``until``."""
     cycles, mpc = (pd.read_csv(run / name) for name in ("realtime.csv", "mpc.csv"))
     nodes, lines = (pd.read_csv(run / name).groupby("time") for name in ("nodes.csv", "lines.csv"))
     runs = {row["time"]: row for row in mpc.to_dict("records")}
@@ -69,17 +69,17 @@ def _cycle(group: pd.DataFrame, nodes: pd.DataFrame, lines: pd.DataFrame, teleme
     return CycleRecord(
         time=at.to_pydatetime(),
         prosumers={row["prosumer"]: _prosumer(row, paid[row["prosumer"]]) for row in group.to_dict("records")},
-        nodes={row["node"]: _known(row["v_pu"]) for row in nodes.to_dict("records")},
-        lines={row["line"]: _known(row["i_a"]) for row in lines.to_dict("records")},
-        devices={name: _built(DeviceRecord, row) for name, row in devices.items()},
-        limits=_built(LimitsRecord, {**limits, "i_max_a": rated}),
+        nodes={row["node"]: _none_if_missing(row["v_pu"]) for row in nodes.to_dict("records")},
+        lines={row["line"]: _none_if_missing(row["i_a"]) for row in lines.to_dict("records")},
+        devices={name: _from_row(DeviceRecord, row) for name, row in devices.items()},
+        limits=_from_row(LimitsRecord, {**limits, "i_max_a": rated}),
         **{name: service[name] for name in SERVICE},
         **{name: int(service[name]) for name in COUNTS},
         alarms=tuple(_alarm(row, at) for row in _rows(telemetry, "alarm", at) if row["standing"]),
     )
 
 
-def _built(kind: type[T], row: dict[str, Any]) -> T:
+def _from_row(kind: type[T], row: dict[str, Any]) -> T:
     return kind(**{field.name: row[field.name] for field in fields(kind)})
 
 
@@ -90,7 +90,7 @@ def _alarm(row: dict[str, Any], at: pd.Timestamp) -> Alarm:
 
 def _prosumer(row: dict[str, Any], paid: dict[str, float | None]) -> ProsumerRecord:
     reasons = tuple(row["reasons"].split()) if isinstance(row["reasons"], str) else ()
-    measured = {name: _known(row[name]) for name in MEASURED}
+    measured = {name: _none_if_missing(row[name]) for name in MEASURED}
     return ProsumerRecord(**measured, **paid, rung=row["rung"], reasons=reasons)
 
 
@@ -107,12 +107,12 @@ def _mpc(row: dict[str, Any], telemetry: sqlite3.Connection) -> MpcRecord:
     )
 
 
-def _known(value: float) -> float | None:
+def _none_if_missing(value: float) -> float | None:
     return None if pd.isna(value) else float(value)
 
 
 async def shoot(run: Path, config: Path, out: Path, until: str) -> None:
-    """Write the screenshots."""
+    """Write one screenshot per entry of ``SHOTS`` into ``out``."""
     state = LiveState(load_config(config))
     for record in records(run, until):
         state.publish(record) if isinstance(record, CycleRecord) else state.publish_mpc(record)

@@ -1,6 +1,6 @@
-"""A hundred devices more: 60 registers each, read every second in the event loop of the service, for ten minutes.
+"""A hundred more devices of 60 registers each, read every second in the event loop of the service for ten minutes.
 
-The service is in ACTIVE on a plant of its own, in real time. Run as a program this module plays the hundred.
+The service is in ACTIVE on a plant of its own, in real time. Run as a program, this module serves the devices.
 """
 
 import asyncio
@@ -32,30 +32,32 @@ FIRST_CYCLES_S = 95.0
 
 
 @dataclass(frozen=True)
-class Counter:
-    """A bank whose words count how often they were read."""
+class AddressBank:
+    """A bank of registers each of which holds its own address; what is written is ignored."""
 
     address: int = 0
     n_words: int = REGISTERS
 
     def read(self, address: int, count: int) -> list[int]:
-        """Words from ``address`` on."""
+        """Return the addresses of ``count`` registers from ``address`` on."""
         return list(range(address, address + count))
 
     def write(self, address: int, words: Sequence[int]) -> None:
-        """Nothing to keep."""
+        """Ignore the words."""
 
 
 @dataclass
 class Load:
-    """Reads of the hundred, and how long a round of all of them took, s."""
+    """Reads of all devices: their number, wall time of each round over all devices in s, and the number of late
+    rounds.
+    """
 
     reads: int = 0
     late: int = 0
     rounds_s: list[float] = field(default_factory=list)
 
     async def run(self, port: int) -> None:
-        """A round every second; one that takes longer is late."""
+        """Read all devices every second; a round that takes longer is late."""
         async with AsyncExitStack() as stack:
             groups = [range(first, first + UNITS_OF_A_LINK) for first in range(1, DEVICES + 1, UNITS_OF_A_LINK)]
             links = [await stack.enter_async_context(ModbusLink("127.0.0.1", port, WallClock())) for _ in groups]
@@ -72,14 +74,14 @@ class Load:
             self.reads += 1
 
 
-async def _devices() -> None:
-    async with serve_modbus({unit: Counter() for unit in range(1, DEVICES + 1)}) as port:
+async def _serve_devices() -> None:
+    async with serve_modbus({unit: AddressBank() for unit in range(1, DEVICES + 1)}) as port:
         print(port, flush=True)
         await asyncio.Event().wait()
 
 
 @contextmanager
-def _hundred() -> Iterator[int]:
+def _device_process() -> Iterator[int]:
     command = [sys.executable, "-m", "benchmarks.load"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -117,16 +119,16 @@ async def _served(config: Path, folder: Path, port: int, minutes: float) -> tupl
 
 
 def run(minutes: float = MINUTES) -> Iterator[ResultTable]:
-    """What became of the cycles, and of the hundred."""
-    with TemporaryDirectory() as scratch, laboratory(Path(scratch), realtime_s=30.0) as lab, _hundred() as port:
+    """Yield what was measured of the cycles and of the additional reads, then the targets."""
+    with TemporaryDirectory() as scratch, laboratory(Path(scratch), realtime_s=30.0) as lab, _device_process() as port:
         service, load, cycles_ms = asyncio.run(_served(lab.config, Path(scratch), port, minutes))
         violations = lab.ask(ask="referee")["violations"]
     table = ResultTable(f"{minutes:g} minutes beside {DEVICES} devices of {REGISTERS} registers", ("", "found"))
     table.add("reads", str(load.reads))
-    table.add("round of all, p50 / p99, ms", " / ".join(f"{1e3 * _share(load.rounds_s, k):.0f}" for k in (50, 99)))
+    table.add("round of all, p50 / p99, ms", " / ".join(f"{1e3 * _percentile(load.rounds_s, k):.0f}" for k in (50, 99)))
     table.add("rounds longer than a second", str(load.late))
     table.add("cycles (missed)", f"{len(cycles_ms)} ({service.missed})")
-    table.add("cycle p50 / p99, ms", " / ".join(f"{_share(cycles_ms, k):.0f}" for k in (50, 99)))
+    table.add("cycle p50 / p99, ms", " / ".join(f"{_percentile(cycles_ms, k):.0f}" for k in (50, 99)))
     table.add("violations", str(violations))
     yield table
     targets = Targets()
@@ -134,9 +136,9 @@ def run(minutes: float = MINUTES) -> Iterator[ResultTable]:
     yield targets
 
 
-def _share(values: Sequence[float], percent: int) -> float:
+def _percentile(values: Sequence[float], percent: int) -> float:
     return quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 if __name__ == "__main__":
-    asyncio.run(_devices())
+    asyncio.run(_serve_devices())

@@ -1,4 +1,4 @@
-"""Time, and who spends it."""
+"""Wall times of jobs, and how they are shared between methods."""
 
 import os
 import platform
@@ -21,7 +21,7 @@ PACKAGES = ("numpy", "piqp", "daqp", "clarabel", "cvxpy", "power-grid-model")
 
 
 def medians_s(repeats: int, **jobs: Callable[[], object]) -> dict[str, float]:
-    """Median wall time of each job; they take turns, so that a busy machine is equally busy for all."""
+    """Median wall time of each job, s; the jobs alternate, so that a busy machine slows all of them alike."""
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(repeats):
         for name, job in jobs.items():
@@ -33,7 +33,7 @@ def medians_s(repeats: int, **jobs: Callable[[], object]) -> dict[str, float]:
 
 @dataclass
 class MethodCost:
-    """What a method cost so far."""
+    """Wall time and number of the calls of one method."""
 
     seconds: float = 0.0
     calls: int = 0
@@ -41,7 +41,7 @@ class MethodCost:
 
 @contextmanager
 def stopwatches(**methods: tuple[Any, str]) -> Iterator[dict[str, MethodCost]]:
-    """Watches of the given (owner, method) while the block lasts."""
+    """Measure the given (owner, method name) pairs while the block lasts."""
     spent = {name: MethodCost() for name in methods}
 
     def timed(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,7 +63,7 @@ def stopwatches(**methods: tuple[Any, str]) -> Iterator[dict[str, MethodCost]]:
 
 @contextmanager
 def clarabel_times() -> Iterator[list[float]]:
-    """Seconds that the solver itself reports for each program, without cvxpy around it."""
+    """Collect the seconds that the solver itself reports for each program, without cvxpy around it."""
     seconds: list[float] = []
 
     def solve(problem: cp.Problem, solver: str) -> None:
@@ -75,7 +75,7 @@ def clarabel_times() -> Iterator[list[float]]:
 
 
 def machine() -> str:
-    """Processor, cores, Python and the packages that do the work."""
+    """Processor, cores, load, and the versions of Python and of the packages that compute."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]

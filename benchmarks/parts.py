@@ -1,4 +1,4 @@
-"""A proof in parts, each with its block of tables on a page."""
+"""A proof in parts, each of which writes its block of tables on a page."""
 
 import sys
 from argparse import ArgumentParser
@@ -14,9 +14,9 @@ Parts = Mapping[str, Callable[[Console], Iterable[ResultTable]]]
 
 
 def measure_parts(page: Path, parts: Parts, description: str | None) -> None:
-    """Run the parts that the command line names, or all; print their tables and put them on the page.
+    """Run the parts that the command line names, or all; print their tables and write them to the page.
 
-    Ends with exit code 1 where a target was missed.
+    Ends with exit code 1 if a target was missed.
     """
     parser = ArgumentParser(description=description)
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all by default")

@@ -30,27 +30,27 @@ class FlowCase:
 
     @classmethod
     def of(cls, n: int) -> "FlowCase":
-        """``n`` nodes, 20 kW in all."""
+        """A radial grid of ``n`` nodes with at most 20 kW and 20 kvar in all."""
         network, rng = radial_network(n, seed=1), np.random.default_rng(0)
         p_kw, q_kvar = (rng.uniform(-20 / n, 20 / n, (STEPS, n - 1)) for _ in range(2))
         return cls(network, PowerFlow(network), p_kw, q_kvar)
 
     @property
     def s(self) -> ComplexArray:
-        """Injections."""
+        """Injections, kVA, [T, nodes besides the slack]."""
         return np.asarray(-(self.p_kw + 1j * self.q_kvar))
 
     def solve(self) -> Flow:
-        """Ours."""
+        """Power flow by this project."""
         return self.flow.solve(self.s, np.ones(STEPS))
 
-    def judged(self) -> ComplexArray:
-        """Voltages by power-grid-model."""
+    def reference(self) -> ComplexArray:
+        """Voltages by power-grid-model, p.u., [T, nodes besides the slack]."""
         return power_grid_model_flow(self.network, self.p_kw, self.q_kvar, np.ones(STEPS)).v
 
 
 def run() -> Iterator[ResultTable]:
-    """One row per size of the grid; sensitivities with respect to all nodes."""
+    """Yield power flow and sensitivities with respect to all nodes, one row per size of the grid."""
     cases = {n: FlowCase.of(n) for n in SIZES}
     flows = ResultTable(
         f"Power flow of {STEPS} steps, µs per step",
@@ -70,16 +70,16 @@ def run() -> Iterator[ResultTable]:
 
 
 def compared_flow(case: FlowCase) -> list[str]:
-    """Ours against the batch calculation alone, without building its model."""
+    """Compare with the batch calculation alone, without the time for building its model."""
     with stopwatches(batch=(power_grid_model.PowerGridModel, "calculate_power_flow")) as spent:
-        ours_s = medians_s(REPEATS, ours=case.solve, theirs=case.judged)["ours"]
+        ours_s = medians_s(REPEATS, ours=case.solve, theirs=case.reference)["ours"]
     theirs_s = spent["batch"].seconds / spent["batch"].calls
-    difference = np.abs(case.solve().v - case.judged()).max()
+    difference = np.abs(case.solve().v - case.reference()).max()
     return [per_step(ours_s, STEPS), per_step(theirs_s, STEPS), ratio(ours_s, theirs_s), f"{difference:.1e}"]
 
 
 def compared_sensitivities(case: FlowCase) -> list[str]:
-    """The linear system against two flows for every column, on fewer steps."""
+    """Compare the linear system with central differences, which take two power flows per column, on fewer steps."""
     solved, nodes = case.solve(), np.arange(case.s.shape[1])
     seconds = medians_s(
         REPEATS,
@@ -98,7 +98,7 @@ def compared_sensitivities(case: FlowCase) -> list[str]:
 
 
 def differences(flow: PowerFlow, s: ComplexArray) -> FloatArray:
-    """∂|V| with respect to all demands, [T, n, m, 2], by two flows for each of the 2m columns."""
+    """∂|V|/∂(P, Q) of all demands by central differences, p.u. per kW and kvar, [T, n, m, 2]."""
     slack, columns = np.ones(len(s)), s.shape[1]
     derivative = np.empty((*s.shape, columns, 2))
     for m in range(columns):
@@ -111,5 +111,5 @@ def differences(flow: PowerFlow, s: ComplexArray) -> FloatArray:
 
 
 def per_step(seconds: float, steps: int) -> str:
-    """µs."""
+    """Time per step, µs."""
     return three_digits(1e6 * seconds / steps)

@@ -1,4 +1,4 @@
-"""Whole days in closed loop, and a service in real time: longer than CI allows. Rewrites docs/proof.md."""
+"""Whole days in closed loop, and a service in real time: longer than CI allows. Writes the tables of docs/proof.md."""
 
 import json
 import signal
@@ -33,42 +33,42 @@ READY_S = 60.0
 
 
 def days(console: Console) -> Iterator[ResultTable]:
-    """The default day with the learned margin, with others, and without coordination."""
+    """Simulate the default day with the learned margin, with fixed ones, and without coordination."""
     runs = {}
     with TemporaryDirectory() as scratch:
-        for name, words in DAYS.items():
+        for name, options in DAYS.items():
             console.print(f"{name} …")
             folder = Path(scratch) / name.replace(" ", "-")
-            subprocess.run([*GRIDLAB, "simulate", str(CONFIG), "--quiet", "--out", str(folder), *words], check=True)
+            subprocess.run([*GRIDLAB, "simulate", str(CONFIG), "--quiet", "--out", str(folder), *options], check=True)
             runs[name] = json.loads((folder / "summary.json").read_text())
     yield _table("Limits and cost of the default day", runs, LIMITS)
     yield _table("Loop, MPC and safety", runs, LOOP)
 
 
 def service(console: Console) -> Iterator[ResultTable]:
-    """`gridlab serve` for 15 minutes on the plant that `gridlab plant` runs, at the ports of the configuration."""
+    """Run ``gridlab serve`` for 15 minutes on the plant of ``gridlab plant``, at the ports of the configuration."""
     with TemporaryDirectory() as scratch, _plant() as control:
         run, state = Path(scratch) / "run", Path(scratch) / "state"
-        words = ("serve", str(CONFIG), "--out", str(run), "--state", str(state))
-        with subprocess.Popen([*GRIDLAB, *words], stdout=subprocess.PIPE, text=True) as serving:
+        command = ("serve", str(CONFIG), "--out", str(run), "--state", str(state))
+        with subprocess.Popen([*GRIDLAB, *command], stdout=subprocess.PIPE, text=True) as serving:
             assert serving.stdout
             console.print(serving.stdout.readline().strip())
             time.sleep(READY_S)
-            told = subprocess.run(
+            activated = subprocess.run(
                 [*GRIDLAB, "mode", "active", "--yes", "--state", str(state)], check=True, capture_output=True, text=True
             )
-            console.print(told.stdout)
+            console.print(activated.stdout)
             time.sleep(60 * SERVICE_MIN)
             before = _ask(control, ask="truth")
             serving.send_signal(signal.SIGTERM)
             began_s = time.monotonic()
-            said, _ = serving.communicate(timeout=60)
+            output, _ = serving.communicate(timeout=60)
             stopped_s = time.monotonic() - began_s
         after, referee = _ask(control, ask="truth"), _ask(control, ask="referee")
         table = ResultTable(f"{SERVICE_MIN} minutes of `gridlab serve` in ACTIVE, then SIGTERM", ("", "found"))
         table.add("converters in REMOTE before the stop", _count(before, "remote"))
         table.add("converters in SAFE after it", _count(after, "safe"))
-        table.add("said to be safe, read back", str(said.count("safe, read back")))
+        table.add("said to be safe, read back", str(output.count("safe, read back")))
         table.add("exit code", str(serving.returncode))
         table.add("SIGTERM to end, s", f"{stopped_s:.1f}")
         table.add("frames judged", str(referee["frames"]))
@@ -127,7 +127,7 @@ def _charges(soc: dict[str, dict[str, float]]) -> str:
 
 @contextmanager
 def _plant() -> Iterator[int]:
-    """`gridlab plant`; its control port."""
+    """Run ``gridlab plant``; yields its control port."""
     with subprocess.Popen([*GRIDLAB, "plant", str(CONFIG)], stdout=subprocess.PIPE, text=True) as plant:
         assert plant.stdout
         try:

@@ -1,4 +1,4 @@
-"""The prosumer's answer: PIQP, built once and updated, against Clarabel through cvxpy."""
+"""The prosumer's quadratic program: PIQP, set up once and updated, against Clarabel through cvxpy."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,7 +19,7 @@ REPEATS = 25
 
 
 def run() -> Iterator[ResultTable]:
-    """Three prosumers, asked with a new linear term only, and with a new ρ as well."""
+    """Yield one table: three prosumers, asked with a new linear term only, and with a new ρ as well."""
     default = scenario()
     site, dt_h = default.sites[-1], default.axis.dt_h
     retail = default.tariff.signal(dt_h)
@@ -38,8 +38,8 @@ def run() -> Iterator[ResultTable]:
         }
         built = medians_s(3, **build)
         prosumers = {name: build[name]() for name in SOLVERS}
-        same = medians_s(REPEATS, **{name: asked(each, retail, new_rho=False) for name, each in prosumers.items()})
-        new = medians_s(REPEATS, **{name: asked(each, retail, new_rho=True) for name, each in prosumers.items()})
+        same = medians_s(REPEATS, **{name: question(each, retail, new_rho=False) for name, each in prosumers.items()})
+        new = medians_s(REPEATS, **{name: question(each, retail, new_rho=True) for name, each in prosumers.items()})
         signals = [signal(retail, 0.01, seed) for seed in range(5)]
         costs = [[each.respond(one).cost_chf for one in signals] for each in prosumers.values()]
         cells = [milliseconds(times[name]) for name in SOLVERS for times in (built, same, new)]
@@ -51,12 +51,12 @@ def run() -> Iterator[ResultTable]:
 
 
 def with_battery(site: Site, **changes: object) -> Site:
-    """The site with another battery."""
+    """The site with a battery of changed properties."""
     return site.with_battery(replace(site.battery, **changes))  # type: ignore[type-var]
 
 
-def asked(prosumer: ProsumerProgram, retail: PriceSignal, new_rho: bool) -> Callable[[], object]:
-    """Each call is one more question."""
+def question(prosumer: ProsumerProgram, retail: PriceSignal, new_rho: bool) -> Callable[[], object]:
+    """A callable that asks ``prosumer`` with another signal in every call, and with another ρ if ``new_rho``."""
     number = count()
 
     def ask() -> object:
@@ -67,6 +67,6 @@ def asked(prosumer: ProsumerProgram, retail: PriceSignal, new_rho: bool) -> Call
 
 
 def signal(retail: PriceSignal, rho: float, seed: int) -> PriceSignal:
-    """As in a coordination: curvature ρ around a moved copy, and a grid price."""
+    """A signal as in a coordination: curvature ρ around a shifted profile, and a grid price."""
     move = np.random.default_rng(seed).normal(0, 0.01, retail.g.shape)
     return PriceSignal(np.broadcast_to(rho * np.eye(2), retail.h.shape), retail.g + move, 0.0)

@@ -1,4 +1,4 @@
-"""More prosumers and nodes: time, memory, and who spends the time; each size in a process of its own.
+"""Coordination of more prosumers and nodes: time and its shares, and memory; each size in a process of its own.
 
 ``python -m benchmarks.scaling N`` measures one size and prints it as JSON.
 """
@@ -36,7 +36,7 @@ Measured = dict[str, Any]
 
 
 def run() -> Iterator[ResultTable]:
-    """All sizes, then the account."""
+    """Yield the tables of all sizes, then the targets of issue 2."""
     results = [in_own_process(n, threads=1) for n in SIZES]
     yield overall(results)
     yield steps(results)
@@ -44,7 +44,7 @@ def run() -> Iterator[ResultTable]:
 
 
 def measure(n: int) -> Measured:
-    """Coordinate n prosumers on n nodes over 144 steps to a gap of 1e-2 and 1e-3 p.u."""
+    """Coordinate ``n`` prosumers on ``n`` nodes over 144 steps, to a gap of 1e-2 and a violation of 1e-3 p.u."""
     case = synthetic.scenario(n_nodes=n, n_prosumers=n, step_min=10)
     began = time.perf_counter()
     with stopwatches(**WATCHED) as spent:
@@ -68,13 +68,13 @@ def measure(n: int) -> Measured:
 
 
 def peak_memory_gb() -> float:
-    """Of this process since it began (``ru_maxrss`` would begin with that of the parent)."""
+    """Peak memory of this process since its start (``ru_maxrss`` would begin with that of the parent)."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 2**20
 
 
 def in_own_process(n: int, threads: int) -> Measured:
-    """So that the peak memory is that of this size alone."""
+    """Measure ``n`` in a new process, so that the peak memory is that of this size alone."""
     command = [sys.executable, "-m", "benchmarks.scaling", str(n)]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": str(threads)}
     answer = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
@@ -83,7 +83,7 @@ def in_own_process(n: int, threads: int) -> Measured:
 
 
 def overall(results: list[Measured]) -> ResultTable:
-    """Whole coordinations."""
+    """Rounds, time, memory and quality of whole coordinations."""
     table = ResultTable(
         "Coordination of N prosumers on N nodes, 144 steps, to a gap of 1e-2 and 1e-3 p.u.",
         ["N", "rounds", "wall s", "peak memory GB", "certified gap", "AC violation p.u.", "linearisations"],
@@ -98,7 +98,7 @@ def overall(results: list[Measured]) -> ResultTable:
 
 
 def steps(results: list[Measured]) -> ResultTable:
-    """Steps of a round, and of a linearisation."""
+    """Times of the steps of a round, and of a linearisation."""
     table = ResultTable(
         "Who spends the time, ms",
         ["N", "one answer", "all N answers", "operator per round, without linearising",
@@ -112,7 +112,7 @@ def steps(results: list[Measured]) -> ResultTable:
 
 
 def targets(results: list[Measured]) -> ResultTable:
-    """What issue 2 asks of the largest, and of the growth of the prosumers' step."""
+    """Compare with the targets of issue 2 for the largest size, and for the growth of a prosumer's time."""
     table, first, last = Targets(), results[0], results[-1]
     per_answer = [r["per_answer_s"] for r in results]
     n = last["n"]

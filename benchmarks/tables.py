@@ -1,4 +1,4 @@
-"""A table that prints itself on the terminal and into a page of the docs."""
+"""Tables of results for the terminal and for pages of the docs."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,8 +9,8 @@ from textwrap import fill
 from rich.console import Console
 from rich.table import Table
 
-PROSE = 140
-"""Characters of a line of prose in the docs."""
+PROSE_WIDTH = 140
+"""Width of prose in the docs, characters."""
 
 
 @dataclass
@@ -22,18 +22,18 @@ class ResultTable:
     rows: list[Sequence[str]] = field(default_factory=list)
 
     def add(self, *cells: str) -> None:
-        """One more row."""
+        """Append a row."""
         self.rows.append(cells)
 
     def show(self, console: Console) -> None:
-        """On the terminal."""
+        """Print on a terminal."""
         table = Table(*self.columns, title=self.title, title_justify="left")
         for row in self.rows:
             table.add_row(*row)
         console.print(table)
 
     def markdown(self) -> str:
-        """For a page; numbers to the right."""
+        """The table as Markdown, with numbers to the right."""
         lines = [self.columns, [":--", *["--:"] * (len(self.columns) - 1)], *self.rows]
         return "\n".join([f"**{self.title}**", "", *(_line(cells) for cells in lines)])
 
@@ -43,14 +43,14 @@ def _line(cells: Sequence[str]) -> str:
 
 
 class Targets(ResultTable):
-    """What was asked, what was measured, and whether that will do."""
+    """What was asked, what was measured, and whether the target is met; ``missed`` if any is not."""
 
     def __init__(self) -> None:
         super().__init__("Asked and measured", ["asked", "measured", ""])
         self.missed = False
 
     def check(self, asked: str, measured: str, met: bool) -> None:
-        """One line of the account."""
+        """Append a row for one target."""
         self.missed |= not met
         self.add(asked, measured, "met" if met else "**missed**")
 
@@ -61,7 +61,7 @@ def replace_block(page: Path, name: str, tables: Iterable[ResultTable], caption:
     Raises:
         ValueError: the page has no such block.
     """
-    prose = fill(f"*{caption}*", PROSE, break_long_words=False, break_on_hyphens=False)
+    prose = fill(f"*{caption}*", PROSE_WIDTH, break_long_words=False, break_on_hyphens=False)
     block = "\n\n".join([*(table.markdown() for table in tables), prose])
     text, found = re.subn(
         rf"(<!-- run: {name} -->\n).*?(<!-- end -->)",
@@ -75,15 +75,15 @@ def replace_block(page: Path, name: str, tables: Iterable[ResultTable], caption:
 
 
 def three_digits(value: float) -> str:
-    """0.123, 12.3, 12 345."""
+    """Three digits, and all digits before the point: 0.123, 12.3, 12 345."""
     return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}".replace(",", " ")
 
 
 def milliseconds(seconds: float) -> str:
-    """Seconds as ms."""
+    """Seconds as text in ms."""
     return three_digits(1e3 * seconds)
 
 
 def ratio(a: float, b: float) -> str:
-    """A over b."""
+    """``a / b`` as text."""
     return f"{a / b:.2f}×" if a < 10 * b else f"{a / b:.0f}×"

@@ -24,17 +24,19 @@ from tests.support.time_series_servers import Influxd, influx_config, request, v
 REPEATS, CYCLES, CYCLE_S = 3, 2880, 30.0
 BATCH, DRAIN_S = 5000, 300.0
 FOREVER = Retention(days=1e5)
-"""The records are of 2018: a forwarder that deletes by age would do that as well."""
+"""Retention beyond all records: they are of 2018, and a forwarder that deletes by age would delete them."""
 QUEUED = TelemetryConfig(
     influx=InfluxConfig(url="http://127.0.0.1:8086", org="lab", bucket="gridlab", token_file=Path("token"))
 )
-"""Nobody is asked yet: what is written enters the queue."""
+"""Configuration of a forwarder, with which everything written enters the queue; nothing listens at its address."""
 LEAST_PER_S, MOST_MB, MOST_MS, MOST_RATIO = 20_000, 100, 50, 1.2
 
 
 @dataclass(frozen=True)
 class PointRates:
-    """Points per second of a day of cycles: into SQLite in three ways, out of it in two, and lines sent as they are."""
+    """Points per second for a day of cycles: into SQLite in three ways, ready lines posted, and forwarded in two
+    ways.
+    """
 
     alone: float
     queued: float
@@ -45,11 +47,11 @@ class PointRates:
 
 
 def run() -> Iterator[ResultTable]:
-    """Rates, answers, days, then the account."""
+    """Yield rates, answers, days, then the targets of issue 4."""
     records = [cycle(k) for k in range(CYCLES)]
     rounds = [astuple(_rates(records)) for _ in range(REPEATS)]
     rates = PointRates(*map(median, zip(*rounds, strict=True)))
-    yield _rate_table(rates, _points(records) / (CYCLES * CYCLE_S))
+    yield _rate_table(rates, _count(records) / (CYCLES * CYCLE_S))
     answers = telemetry_page.measure()
     yield telemetry_page.table(answers)
     days = telemetry_days.measure()
@@ -58,37 +60,37 @@ def run() -> Iterator[ResultTable]:
 
 
 def _rates(records: Sequence[CycleRecord]) -> PointRates:
-    """One round, in new folders."""
+    """Measure all rates once, in new folders."""
     with TemporaryDirectory() as scratch:
         alone, queued, with_tables = (Path(scratch, name) for name in ("alone", "queued", "tables"))
         written = (
-            _written(alone, records, TelemetryConfig(), tables=False),
-            _written(queued, records, QUEUED, tables=False),
-            _written(with_tables, records, QUEUED, tables=True),
+            _write_rate(alone, records, TelemetryConfig(), tables=False),
+            _write_rate(queued, records, QUEUED, tables=False),
+            _write_rate(with_tables, records, QUEUED, tables=True),
         )
         influxd = Influxd(Path(scratch))
         with influxd.running(), influxd.proxy():
-            posted = _posted(queued, influxd.port)
-            to_influxd = _forwarded(queued, influx_config(alone, influxd.proxy_port))
+            posted = _post_rate(queued, influxd.port)
+            to_influxd = _forward_rate(queued, influx_config(alone, influxd.proxy_port))
         with victoria_metrics(alone) as port:
-            return PointRates(*written, posted, to_influxd, _forwarded(with_tables, influx_config(alone, port)))
+            return PointRates(*written, posted, to_influxd, _forward_rate(with_tables, influx_config(alone, port)))
 
 
-def _points(records: Sequence[CycleRecord]) -> int:
+def _count(records: Sequence[CycleRecord]) -> int:
     return sum(1 for record in records for _ in points(record))
 
 
-def _written(folder: Path, records: Sequence[CycleRecord], telemetry: TelemetryConfig, *, tables: bool) -> float:
-    """By the recorder of the service."""
+def _write_rate(folder: Path, records: Sequence[CycleRecord], telemetry: TelemetryConfig, *, tables: bool) -> float:
+    """Points per second written by the recorder of the service."""
     with Recorder(folder, "Europe/Zurich", telemetry, tables=tables) as recorder:
         began_s = time.perf_counter()
         for record in records:
             recorder.cycle(record)
-        return _points(records) / (time.perf_counter() - began_s)
+        return _count(records) / (time.perf_counter() - began_s)
 
 
-def _forwarded(folder: Path, influx: InfluxConfig) -> float:
-    """By the forwarder of the service, from the queue in the telemetry."""
+def _forward_rate(folder: Path, influx: InfluxConfig) -> float:
+    """Points per second sent by the forwarder of the service, from the queue in the telemetry."""
 
     async def drained() -> float:
         async with Forwarder(folder / "telemetry.sqlite", influx, WallClock(), FOREVER) as forwarder:
@@ -100,8 +102,8 @@ def _forwarded(folder: Path, influx: InfluxConfig) -> float:
     return asyncio.run(drained())
 
 
-def _posted(folder: Path, port: int) -> float:
-    """Ready lines, straight to the database, into a bucket of their own."""
+def _post_rate(folder: Path, port: int) -> float:
+    """Points per second posted as ready lines straight to the database, into a bucket of their own."""
     lines = export_line_protocol(folder / "telemetry.sqlite", folder).read_bytes().splitlines()
     request(port, "POST", "/query?q=CREATE+DATABASE+posted")
     began_s = time.perf_counter()
@@ -129,7 +131,7 @@ def _rate_table(rates: PointRates, made_per_s: float) -> ResultTable:
 
 
 def _targets(rates: PointRates, answers: telemetry_page.Answers, days: telemetry_days.Days) -> Targets:
-    """What issue 4 asks."""
+    """Compare with the targets of issue 4."""
     table = Targets()
     for label, rate in (("into SQLite", rates.queued), ("forwarded to influxd", rates.to_influxd)):
         table.check(f"≥ {LEAST_PER_S} points/s {label}", three_digits(rate), rate >= LEAST_PER_S)

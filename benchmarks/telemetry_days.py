@@ -1,6 +1,6 @@
-"""A day in closed loop, alike but for the database of its telemetry: none, one that is up, one that is dead.
+"""A day in closed loop with three states of its time series database: none, running, and killed.
 
-It is run in parts, and the three take turns within a part, so that a busy machine is equally busy for all.
+The day is run in parts, and the three alternate within a part, so that a busy machine slows all of them alike.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ FIRST_NS = 1
 
 @dataclass(frozen=True)
 class DayPart:
-    """A part of a day: wall time of its cycles with all that they record, and the size of the telemetry."""
+    """A part of a day: wall time of its cycles with all their recording, and the size of the telemetry."""
 
     p50_ms: float
     p99_ms: float
@@ -32,7 +32,7 @@ class DayPart:
 
     @classmethod
     def of(cls, run: Run) -> "DayPart":
-        """Of a finished run."""
+        """Read the summary and the telemetry of a finished run."""
         times = run.summary["realtime"]
         size = (run.path / "telemetry.sqlite").stat().st_size
         return cls(times["p50_ms"], times["p99_ms"], times["max_ms"], times["missed"], size / 1e6)
@@ -46,29 +46,29 @@ class DayTimes:
 
     @property
     def telemetry_mb(self) -> float:
-        """Of all parts together."""
+        """Size of the telemetry of all parts together, MB."""
         return sum(part.telemetry_mb for part in self.parts)
 
     def ratios_to(self, other: "DayTimes") -> tuple[float, float]:
-        """How many times as long as in ``other`` a cycle takes, p50 and p99: medians of the parts."""
+        """Cycle times relative to ``other``, p50 and p99: medians over the parts."""
         pairs = list(zip(self.parts, other.parts, strict=True))
         return median(a.p50_ms / b.p50_ms for a, b in pairs), median(a.p99_ms / b.p99_ms for a, b in pairs)
 
 
 Days = Mapping[str, DayTimes]
-"""By what becomes of the database."""
+"""Times by state of the database."""
 
 
 def measure() -> Days:
-    """In turns."""
-    rounds = [{NONE: _alone(part), UP: _with(part, killed=False), KILLED: _with(part, killed=True)} for part in PARTS]
+    """Run all parts with all three states."""
+    rounds = [{NONE: _without(part), UP: _with(part, killed=False), KILLED: _with(part, killed=True)} for part in PARTS]
     return {label: DayTimes(tuple(each[label] for each in rounds)) for label in (NONE, UP, KILLED)}
 
 
-def _alone(part: tuple[str, str]) -> DayPart:
+def _without(part: tuple[str, str]) -> DayPart:
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        with simulating(scenario_file(folder), folder / "run", *_words(part)) as day:
+        with simulating(scenario_file(folder), folder / "run", *_options(part)) as day:
             return DayPart.of(day.ended())
 
 
@@ -78,7 +78,7 @@ def _with(part: tuple[str, str], *, killed: bool) -> DayPart:
         influxd = Influxd(folder)
         with influxd.proxy():
             scenario = scenario_with(folder, influx_config(folder, influxd.proxy_port))
-            with simulating(scenario, folder / "run", *_words(part)) as day:
+            with simulating(scenario, folder / "run", *_options(part)) as day:
                 with influxd.running():
                     day.until(FIRST_NS)
                     if not killed:
@@ -86,12 +86,12 @@ def _with(part: tuple[str, str], *, killed: bool) -> DayPart:
                 return DayPart.of(day.ended())
 
 
-def _words(part: tuple[str, str]) -> tuple[str, ...]:
+def _options(part: tuple[str, str]) -> tuple[str, ...]:
     return "--start", part[0], "--end", part[1]
 
 
 def table(days: Days) -> ResultTable:
-    """All of it: times are medians of the parts, the maximum that of the day; ratios to the day without a database."""
+    """One row per state of the database; times are medians over the parts, the maximum is that of the day."""
     table = ResultTable(
         f"Cycle of the default day with all that it records, ms; medians of {len(PARTS)} parts",
         ["", "p50", "p99", "max", "p50 / none", "p99 / none", "missed", "telemetry.sqlite, MB"],

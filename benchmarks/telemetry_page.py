@@ -1,4 +1,4 @@
-"""How long the live page waits for its server, which holds two hours of history."""
+"""How long the live page waits for its server, with two hours of history."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ ENOUGH_BYTES = 1 << 22
 
 @dataclass(frozen=True)
 class PageTimes:
-    """Wall time from the connection to the last byte that was waited for; ``size`` in bytes."""
+    """Wall time from connecting to the last byte awaited, and ``size`` of the answer in bytes."""
 
     p50_ms: float
     p95_ms: float
@@ -30,17 +30,17 @@ class PageTimes:
 
     @classmethod
     def of(cls, waited_ms: Sequence[float], size: int) -> "PageTimes":
-        """From all that were measured."""
+        """Percentiles of ``waited_ms``."""
         p50_ms, p95_ms, max_ms = np.percentile(waited_ms, (50, 95, 100))
         return cls(float(p50_ms), float(p95_ms), float(max_ms), size)
 
 
 Answers = Mapping[str, PageTimes]
-"""By what was asked."""
+"""Times by path."""
 
 
 def measure() -> Answers:
-    """What a page asks for when it is opened, in turns."""
+    """Measure the requests that a page makes when it opens, alternately."""
     return asyncio.run(_measure())
 
 
@@ -55,15 +55,15 @@ async def _measure() -> Answers:
         "/api/v1/state": _body,
         "/api/v1/events": _first_event,
     }
-    taken: dict[str, list[float]] = {path: [] for path in waits}
+    waited_ms: dict[str, list[float]] = {path: [] for path in waits}
     sizes = dict[str, int]()
     async with live_server(state) as port:
         for _ in range(REPEATS):
             for path, wait in waits.items():
                 began_s = time.perf_counter()
                 sizes[path] = await _ask(port, path, wait)
-                taken[path].append(1e3 * (time.perf_counter() - began_s))
-    return {path: PageTimes.of(ms, sizes[path]) for path, ms in taken.items()}
+                waited_ms[path].append(1e3 * (time.perf_counter() - began_s))
+    return {path: PageTimes.of(ms, sizes[path]) for path, ms in waited_ms.items()}
 
 
 async def _ask(port: int, path: str, wait: Callable[[asyncio.StreamReader], Awaitable[int]]) -> int:
@@ -84,13 +84,13 @@ async def _body(reader: asyncio.StreamReader) -> int:
 
 
 async def _first_event(reader: asyncio.StreamReader) -> int:
-    """The first event with data of the grid."""
+    """Size of the first event with data of the grid, bytes."""
     await reader.readuntil(b"event: now\n")
     return len(await reader.readuntil(b"\n\n"))
 
 
 def table(answers: Answers) -> ResultTable:
-    """All of it."""
+    """One row per path."""
     table = ResultTable(
         f"Live page of the nine-node grid with two hours of history, {REPEATS} times each, ms",
         ["GET", "p50", "p95", "max", "kB"],

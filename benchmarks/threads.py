@@ -11,7 +11,7 @@ from benchmarks.tables import ResultTable, milliseconds, ratio
 
 
 def run() -> Iterator[ResultTable]:
-    """The largest coordination of ``scaling``, without and beside another process."""
+    """Yield one table: the largest coordination of ``scaling``, alone and beside another process."""
     n, cores = SIZES[-1], os.cpu_count() or 1
     table = ResultTable(
         f"Coordination of {n} prosumers, wall s",
@@ -32,7 +32,7 @@ def run() -> Iterator[ResultTable]:
 
 @contextmanager
 def busy_neighbour() -> Iterator[None]:
-    """Another process that keeps one core busy."""
+    """Run another process that keeps one core busy."""
     neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         yield

@@ -1,4 +1,4 @@
-"""Coordinations with one ingredient changed: settings, constants of modules, and rules that were tried or left."""
+"""Coordinations with one ingredient changed: settings, constants of modules, and rules that were tried or given up."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -33,7 +33,7 @@ class Variant:
     patches: Sequence[Patch] = ()
 
     def coordinate(self, case: Scenario) -> StarOutcome:
-        """Under the change."""
+        """Coordinate ``case`` under the change."""
         with ExitStack() as stack:
             for target, name, value in self.patches:
                 stack.enter_context(patch.object(target, name, value))
@@ -41,7 +41,7 @@ class Variant:
 
 
 class EveryFifth(GridOperator):
-    """Re-linearises on schedule; to be used where any error asks for it."""
+    """Linearises again in every fifth round; used together with a tolerance that asks for it in every round."""
 
     def _linearise(self, x: FloatArray) -> Rows:
         if self._splitting is not None and self._round % 5:
@@ -50,7 +50,7 @@ class EveryFifth(GridOperator):
 
 
 def by_absolute_residuals(rho: float, residuals: Residuals) -> float:
-    """(18) as it stands in the paper: kW against CHF/kW."""
+    """(18) exactly as in the paper, comparing kW with CHF/kW."""
     primal, dual = residuals.primal.max(), residuals.moved.max()
     if primal > penalty.NU * dual:
         return rho * penalty.TAU
@@ -58,12 +58,12 @@ def by_absolute_residuals(rho: float, residuals: Residuals) -> float:
 
 
 def by_whole_dual_residual(rho: float, residuals: Residuals) -> float:
-    """(18) with the dual residual as it stops the iteration, the share of the over-relaxation included."""
+    """(18) with the dual residual of the stopping rule, which includes the part due to over-relaxation."""
     return penalty.adapted(rho, replace(residuals, moved=residuals.dual))
 
 
 def linearise_without_scaling(grid: GridModel, x: FloatArray) -> Rows:
-    """Rows in comparable p.u. as they come; κ keeps its price per kWh."""
+    """Rows in comparable p.u. without equilibration; κ keeps its price per kWh."""
     rows = LINEARISE(grid, x)
     n = rows.norm
     return Rows(
@@ -73,21 +73,21 @@ def linearise_without_scaling(grid: GridModel, x: FloatArray) -> Rows:
 
 
 def constant(label: str, target: Any, name: str, values: Sequence[float]) -> list[Variant]:
-    """One variant for each value of a module's constant; that of the code itself is left to the default's row."""
+    """One variant per value of a module's constant; the default itself is omitted, since it has a row of its own."""
     default = getattr(target, name)
     return [Variant(f"{label} {value:g} (default {default:g})", {}, ((target, name, value),))
             for value in values if value != default]  # fmt: skip
 
 
 def relaxation(values: Sequence[float]) -> list[Variant]:
-    """α."""
+    """One variant per value of the over-relaxation α; the default is omitted."""
     default = CoordinationConfig().relaxation
     return [Variant(f"over-relaxation α = {value:g} (default {default:g})", {"relaxation": value})
             for value in values if value != default]  # fmt: skip
 
 
 def start(value: float, splitting: SplittingName = SplittingName.PROFILE) -> Patch:
-    """The penalty starts at ``value`` times its natural scale."""
+    """Let the penalty start at ``value`` times its natural scale."""
     return splitting_named(splitting), "RHO_REL", value
 
 

@@ -25,7 +25,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 
 
 def main() -> None:
-    """Command line."""
+    """Draw the figures that the command line names, or all."""
     parser = ArgumentParser(prog="python -m benchmarks.figures", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(FIGURES)}; all by default")
     names = parser.parse_args().names

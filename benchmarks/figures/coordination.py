@@ -1,4 +1,4 @@
-"""How coordinations converge, and how the bound closes in."""
+"""How coordinations converge, and how cost and certified bound approach the optimum."""
 
 from functools import cache
 
@@ -20,19 +20,19 @@ GAP_TOL, VIOLATION_TOL_PU = 1e-3, 2e-4
 
 @cache
 def long_run(splitting: str) -> StarOutcome:
-    """The default scenario, going on after it has converged."""
+    """Coordinate the default scenario for ``ROUNDS`` rounds, beyond convergence."""
     return coordinate(scenario(), splitting=splitting, gap_tol=NEVER, max_iterations=ROUNDS).outcome
 
 
 def convergence() -> Figure:
-    """Certified gap, violation and residuals of every splitting."""
+    """Certified gap, AC violation and residuals of every splitting over the rounds."""
     figure, axes = panels(2, 2, 4.2, sharex=True)
     for splitting, colour in zip(SplittingName, COLOURS, strict=False):
         log = long_run(splitting).iterations
-        drawn(axes[0, 0], log, [None if i.gap_rel is None else abs(i.gap_rel) for i in log], colour, splitting)
-        drawn(axes[0, 1], log, [i.violation_pu for i in log], colour, splitting)
-        drawn(axes[1, 0], log, [i.primal for i in log], colour, splitting)
-        drawn(axes[1, 1], log, [i.dual for i in log], colour, splitting)
+        draw(axes[0, 0], log, [None if i.gap_rel is None else abs(i.gap_rel) for i in log], colour, splitting)
+        draw(axes[0, 1], log, [i.violation_pu for i in log], colour, splitting)
+        draw(axes[1, 0], log, [i.primal for i in log], colour, splitting)
+        draw(axes[1, 1], log, [i.dual for i in log], colour, splitting)
     limit(axes[0, 0], GAP_TOL)
     limit(axes[0, 1], VIOLATION_TOL_PU)
     axes[0, 0].set(ylabel="relative", title="Certified gap, absolute value", ylim=(1e-5, 0.1))
@@ -45,13 +45,13 @@ def convergence() -> Figure:
     return figure
 
 
-def drawn(ax: Axes, log: tuple[Iteration, ...], values: list[float | None], colour: str, label: str) -> None:
-    """A line over rounds; unknown values leave a gap."""
+def draw(ax: Axes, log: tuple[Iteration, ...], values: list[float | None], colour: str, label: str) -> None:
+    """Draw a line over the rounds; unknown values leave a gap."""
     ax.semilogy([i.iteration for i in log], [np.nan if v is None else v for v in values], color=colour, label=label)
 
 
 def certificate() -> Figure:
-    """Cost and bound around the AC-consistent optimum; below, what the linearisation still gets wrong."""
+    """Cost and bound around the AC-consistent optimum; below, the error of the linearisation."""
     case, log = scenario(), coordinate(scenario(), gap_tol=NEVER, max_iterations=60).outcome.iterations
     optimum = CentralisedProblem(case).ac_optimum(grid_of(case)).cost_chf
     rounds = np.array([i.iteration for i in log])

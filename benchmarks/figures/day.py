@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.cases import coordinate, scenario
-from benchmarks.figures.style import AFTER, BEFORE, BLUE, ORANGE, clock, edges, held, limit, panels
+from benchmarks.figures.style import AFTER, BEFORE, BLUE, ORANGE, clock, edges, limit, panels, stairs
 from controller.report.primitives.style import COLOURS, GRID, INK
 from core.config_coordination import CoordinationConfig
 from mpc.day_ahead import CoordinatedDay, DayAhead
@@ -30,9 +30,9 @@ def voltages() -> Figure:
         v = np.abs(day.flow.v)
         top.fill_between(edges(case.axis)[:-1], v.min(axis=1), v.max(axis=1), step="post", color=look["color"],
                          alpha=0.25, linewidth=0)  # fmt: skip
-        held(top, case.axis, v.max(axis=1), **look, label=label)
-        held(top, case.axis, v.min(axis=1), **look)
-        held(bottom, case.axis, day.flow.s_slack.imag, **look)
+        stairs(top, case.axis, v.max(axis=1), **look, label=label)
+        stairs(top, case.axis, v.min(axis=1), **look)
+        stairs(bottom, case.axis, day.flow.s_slack.imag, **look)
     limit(top, case.limits.v_min_pu, case.limits.v_max_pu)
     limit(bottom, -case.limits.slack_q_max_kvar, case.limits.slack_q_max_kvar)
     top.set(ylabel="p.u.", title="Lowest to highest voltage of N2 … N9")
@@ -51,8 +51,8 @@ def prosumer() -> Figure:
     for day, look, label in zip(both(), (BEFORE, AFTER), ("without coordination", "with"), strict=True):
         plan = day.plan.prosumers[LAST]
         assert plan.soc is not None
-        held(axes[0], case.axis, plan.pv_kw, **look, label=label)
-        held(axes[1], case.axis, plan.battery_kw, **look)
+        stairs(axes[0], case.axis, plan.pv_kw, **look, label=label)
+        stairs(axes[1], case.axis, plan.battery_kw, **look)
         axes[2].plot(edges(case.axis)[1:], plan.soc, linewidth=1.2, **look)
     axes[0].set(ylabel="kW", title=f"PV of {LAST}")
     axes[0].legend(loc="upper right")
@@ -67,22 +67,22 @@ def prosumer() -> Figure:
 
 
 def prices() -> Figure:
-    """Marginal prices of all prosumers over the tariff; marginal against average for the last one."""
+    """Marginal prices of all prosumers over the tariff; below, marginal and average price of the last one."""
     case, (_, day) = scenario(), both()
     tariff, dt_h = case.tariff.buy_chf_per_kwh, case.axis.dt_h
     figure, (top, bottom) = panels(2, 1, 4.2, sharex=True, sharey=True)
     for (name, agreement), colour in zip(day.plan.agreements.items(), COLOURS, strict=False):
         price = marginal_price_chf_per_kwh(agreement.signal, agreement.profile.x, dt_h)
-        held(top, case.axis, price, color=colour, label=name, linewidth=1.0)
+        stairs(top, case.axis, price, color=colour, label=name, linewidth=1.0)
     agreement = day.plan.agreements[LAST]
     marginal, average = (
         price(agreement.signal, agreement.profile.x, dt_h)
         for price in (marginal_price_chf_per_kwh, average_price_chf_per_kwh)
     )
-    held(bottom, case.axis, average, color=ORANGE, label="average (14)", linestyle=(0, (4, 1.5)))
-    held(bottom, case.axis, marginal, color=BLUE, label="marginal")
+    stairs(bottom, case.axis, average, color=ORANGE, label="average (14)", linestyle=(0, (4, 1.5)))
+    stairs(bottom, case.axis, marginal, color=BLUE, label="marginal")
     for ax in (top, bottom):
-        held(ax, case.axis, tariff, color=INK, linewidth=0.9, linestyle=(0, (1, 1.2)), label="tariff")
+        stairs(ax, case.axis, tariff, color=INK, linewidth=0.9, linestyle=(0, (1, 1.2)), label="tariff")
         ax.set(ylabel="CHF/kWh")
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     top.set(title="Marginal price of each prosumer")

@@ -1,4 +1,4 @@
-"""The grid: power flow and its tangents, the polygon of currents, limits that nobody can hold."""
+"""The grid: power flow and its tangents, the polygon of currents, and limits that cannot be held."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Polygon
 
 from benchmarks.cases import coordinate, grid_of, scenario
-from benchmarks.figures.style import BLUE, GREEN, ORANGE, clock, held, limit, panels
+from benchmarks.figures.style import BLUE, GREEN, ORANGE, clock, limit, panels, stairs
 from controller.report.primitives.style import INK, LIMIT, QUIET
 from core.arrays import FloatArray
 from core.config_coordination import CoordinationConfig
@@ -17,11 +17,11 @@ from tests.support.coordination import uncoordinated
 from tests.support.synthetic import random_demand
 
 I_MAX_A = 16.0
-"""A rating for the first line, chosen so that it binds; the default scenario has none."""
+"""Rating of the first line, A, chosen so that it binds; the default scenario has none."""
 
 
 def power_flow() -> Figure:
-    """Left: |V| over the load, with tangents, up to collapse. Right: the error of the rows is of second order."""
+    """Left: |V| over the load with tangents, up to collapse. Right: the error of the rows is of second order."""
     case = scenario()
     grid = grid_of(case)
     figure, (left, right) = panels(1, 2, 2.6)
@@ -90,7 +90,7 @@ def current_polygon() -> Figure:
 
 
 def elastic() -> Figure:
-    """A dip of the supply in the evening that the batteries cannot make up for."""
+    """A dip of the supply voltage in the evening for which the batteries cannot compensate."""
     case = scenario()
     hour = np.array([t.hour + t.minute / 60 for t in case.axis.times])
     supply: FloatArray = 1 - 0.07 * np.exp(-(((hour - 20) / 2.5) ** 4))
@@ -98,15 +98,15 @@ def elastic() -> Figure:
     agreed = coordinate(case)
     outcome = agreed.outcome
     figure, (top, bottom) = panels(2, 1, 3.4, sharex=True)
-    held(top, case.axis, supply, color=QUIET, label="supply, N1")
-    held(top, case.axis, np.abs(agreed.flow.v).min(axis=1), color=BLUE, label="lowest voltage of N2 … N9")
+    stairs(top, case.axis, supply, color=QUIET, label="supply, N1")
+    stairs(top, case.axis, np.abs(agreed.flow.v).min(axis=1), color=BLUE, label="lowest voltage of N2 … N9")
     limit(top, case.limits.v_min_pu)
     title = f"A limit that nobody can hold: {outcome.status} after {len(outcome.iterations)} rounds"
     top.set(ylabel="p.u.", title=f"{title}, {outcome.best.unheld_pu:.3f} p.u. unheld")
     top.legend(loc="upper right")
     rows = outcome.splitting.rows
     share = np.abs(outcome.splitting.row_prices / np.where(rows.kappa > 0, rows.kappa, 1)).max(axis=1)
-    held(bottom, case.axis, share, color=ORANGE)
+    stairs(bottom, case.axis, share, color=ORANGE)
     limit(bottom, 1.0)
     bottom.set(ylabel="largest |λ| / κ", ylim=(0, 1.08), title="Row prices rise to their cap κ and stop there")
     clock(bottom, case.axis)
@@ -114,6 +114,6 @@ def elastic() -> Figure:
 
 
 def with_rated_line(case: Scenario) -> Scenario:
-    """The first line limited to I_MAX_A."""
+    """The scenario with its first line limited to ``I_MAX_A``."""
     first, *others = case.network.lines
     return replace(case, network=replace(case.network, lines=(replace(first, i_max_a=I_MAX_A), *others)))

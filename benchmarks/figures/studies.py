@@ -24,7 +24,7 @@ PROGRAMS = 25
 
 
 def rho() -> Figure:
-    """``gridlab study rho``: after 80 rounds under a constant penalty."""
+    """Residuals, gap and violation after 80 rounds under a constant penalty, from ``gridlab study rho``."""
     with TemporaryDirectory() as folder:
         study.rho(load_config(CONFIG), CONFIG, Path(folder), WallClock(), lambda _: None)
         frame = pd.read_csv(Path(folder) / "rho.csv")
@@ -65,7 +65,7 @@ def reference() -> Figure:
 
 
 def successive(gamma_rel: float) -> list[tuple[float, float]]:
-    """(error, cost) of each program; without a proximal term there is no end to wait for."""
+    """(error in comparable p.u., cost in CHF) of each program; without a proximal term they end after ``PROGRAMS``."""
     case = with_band(scenario(), 0.04)
     grid, problem = grid_of(case), CentralisedProblem(case)
     price = float(np.abs(case.tariff.buy_chf_per_kwh).mean()) * case.axis.dt_h
