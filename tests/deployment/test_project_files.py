@@ -67,3 +67,10 @@ def test_make_lists_its_targets() -> None:
     targets = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
     assert targets
     assert [line.split()[0] for line in listed.stdout.splitlines()] == targets[1].split()
+
+
+def test_contributing_names_files_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = [name for name in re.findall(r"`([^`\s]+)`", text) if "/" in name or name.endswith((".md", ".py"))]
+    assert len(set(named)) > 25
+    assert [name for name in named if not (ROOT / name).exists()] == []
