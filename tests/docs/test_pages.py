@@ -9,7 +9,7 @@ from tests.support import source_tree
 from tests.support.paths import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(page for top in ("docs", "configs") for page in (ROOT / top).rglob("*.md"))])
-PACKAGES = "controller|core|drivers|mpc|realtime|sim_plant|benchmarks"
+PACKAGES = "gridlab|controller|core|drivers|mpc|realtime|sim_plant|benchmarks"
 PROSE = 140
 """Characters of a line of prose; tables and code may be longer."""
 FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
