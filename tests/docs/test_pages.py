@@ -1,7 +1,9 @@
 """What the pages say about the repository is true: links, anchors, paths, names of code and of tests."""
 
+import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -16,6 +18,7 @@ FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)\s]*)\)")
 PATH = re.compile(rf"(?<![\w/.])(?:{PACKAGES}|configs|docs|tests)/[\w./-]*+(?![…*])")
 NAME = re.compile(rf"`(?!\w+\.md`)((?:{PACKAGES})(?:\.\w+)+)(?:\(\))?`")
+MEMBER = re.compile(r"`([A-Z]\w+\.\w+)")
 TEST = re.compile(r"`(?:…::)?(?:test_\w+\.py::)?(test_\w+)`")
 
 
@@ -55,6 +58,24 @@ def missing_paths(page: Path) -> Iterator[str]:
 
 def missing_names(page: Path) -> Iterator[str]:
     return (dotted for dotted in NAME.findall(read(page)) if not defined(dotted))
+
+
+def missing_members(page: Path) -> Iterator[str]:
+    """``Class.member`` where no class of that name mentions such a member."""
+    found = (member.split(".") for member in MEMBER.findall(read(page)))
+    return (f"{owner}.{member}" for owner, member in found if member not in members().get(owner, ()))
+
+
+@cache
+def members() -> Mapping[str, set[str]]:
+    """The words within each class of the packages, by its name."""
+    found: dict[str, set[str]] = {}
+    for path in (path for package in PACKAGES.split("|") for path in (ROOT / package).rglob("*.py")):
+        text = read(path)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, set()).update(re.findall(r"\w+", ast.get_source_segment(text, node) or ""))
+    return found
 
 
 def defined(dotted: str) -> bool:
@@ -101,6 +122,10 @@ def test_names_of_code_exist() -> None:
     assert wrong(missing_names) == []
 
 
+def test_members_of_classes_exist() -> None:
+    assert wrong(missing_members) == []
+
+
 def test_tests_that_pages_name_exist() -> None:
     code = "\n".join(read(path) for path in (ROOT / "tests").rglob("test_*.py"))
     existing = {*re.findall(r"def (test_\w+)", code), *(path.stem for path in (ROOT / "tests").rglob("test_*.py"))}
@@ -126,3 +151,5 @@ def test_the_checks_find_what_is_wrong(tmp_path: Path) -> None:
     assert len(list(long_lines(page))) == 1
     page.write_text("`mpc.price` `core.prices.PriceSignal` `mpc.gone` `core.prices.Gone`")
     assert list(missing_names(page)) == ["mpc.gone", "core.prices.Gone"]
+    page.write_text("`PriceSignal.h` `PriceSignal.gone` `Gone.h`")
+    assert list(missing_members(page)) == ["PriceSignal.gone", "Gone.h"]
