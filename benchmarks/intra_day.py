@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.cases import ROOT
 from benchmarks.tables import ResultTable, Targets, milliseconds, ratio, three_digits
-from controller.planner.planner import DayAheadJob, Planner, ReplanJob, framed
+from controller.planner.planner import DayAheadJob, Planner, ReplanJob, pickle_frame
 from core.arrays import FloatArray
 from core.config_coordination import CoordinationConfig
 from core.load import load_config, load_scenario
@@ -124,7 +124,7 @@ async def closed_loop(name: str) -> ReplannedDay:
                 cold, cold_s = await timed(planner, replace(job, running=None))
                 day.cold.add(cold_s, cold)
             began_s = perf_counter()
-            day.sent_bytes.append(len(framed(job)))
+            day.sent_bytes.append(len(pickle_frame(job)))
             day.packing_s.append(perf_counter() - began_s)
             margin = margin.after(running.voltages_pu(step), voltages_pu(running, realised, step))
     return day

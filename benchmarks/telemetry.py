@@ -70,7 +70,7 @@ def _rates(records: Sequence[CycleRecord]) -> PointRates:
         )
         influxd = Influxd(Path(scratch))
         with influxd.running(), influxd.proxy():
-            posted = _post_rate(queued, influxd.port)
+            posted = _http_rate(queued, influxd.port)
             to_influxd = _forward_rate(queued, influx_config(alone, influxd.proxy_port))
         with victoria_metrics(alone) as port:
             return PointRates(*written, posted, to_influxd, _forward_rate(with_tables, influx_config(alone, port)))
@@ -102,7 +102,7 @@ def _forward_rate(folder: Path, influx: InfluxConfig) -> float:
     return asyncio.run(drained())
 
 
-def _post_rate(folder: Path, port: int) -> float:
+def _http_rate(folder: Path, port: int) -> float:
     """Points per second posted as ready lines straight to the database, into a bucket of their own."""
     lines = export_line_protocol(folder / "telemetry.sqlite", folder).read_bytes().splitlines()
     request(port, "POST", "/query?q=CREATE+DATABASE+posted")

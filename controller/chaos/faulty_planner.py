@@ -16,7 +16,7 @@ import numpy as np
 from controller.chaos.serving import serving
 from controller.planner.answer import Answer
 from controller.planner.planner import SIZE, Job, Planner
-from controller.planner.wire import JobRefusal, Reply, packed
+from controller.planner.wire import JobRefusal, Reply, encode_reply
 from core.arrays import FloatArray
 from core.errors import SolverError
 from mpc.intra_day import Running
@@ -57,15 +57,15 @@ class FaultyPlanner:
 
     async def _reply(self, job: Job) -> bytes:
         if self.fault is PlannerFault.NONE:
-            return packed(Reply(await self._planner.answer(job), None))
+            return encode_reply(Reply(await self._planner.answer(job), None))
         self.faulty_answers += 1
         match self.fault:
             case PlannerFault.INFEASIBLE:
-                return packed(Reply(None, JobRefusal.of(SolverError("prosumer: infeasible"))))
+                return encode_reply(Reply(None, JobRefusal.of(SolverError("prosumer: infeasible"))))
             case PlannerFault.GARBAGE:
                 return SIZE.pack(4096) + Random(0).randbytes(4096)
         answer = await self._planner.answer(job)
-        return packed(Reply(_distorted(answer, _DISTORTIONS[self.fault]), None))
+        return encode_reply(Reply(_distorted(answer, _DISTORTIONS[self.fault]), None))
 
 
 def _distorted(answer: Answer, distort: Callable[[FloatArray], FloatArray]) -> Answer:

@@ -64,10 +64,10 @@ def planner(
     """Compute plans for a `gridlab serve --planner`, until SIGTERM; needs no network."""
     import asyncio
 
-    from controller.planner import unit
+    from controller.planner.server import serve
 
     log_to_stderr()
-    asyncio.run(unit.serve(socket))
+    asyncio.run(serve(socket))
 
 
 def guardian(config: ConfigArgument, state: StateOption = Path("state")) -> None:

@@ -1,4 +1,4 @@
-"""What a planner says: a plan, and in numbers how it came about."""
+"""What a planner returns: a plan, and numbers about the coordination that computed it."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -10,7 +10,9 @@ from mpc.intra_day import Running
 
 @dataclass(frozen=True)
 class Report:
-    """How a coordination went; ``iterations`` counts its rounds, of the last are ``primal`` (kW), ``dual`` (CHF/kW)."""
+    """Numbers about a coordination; ``iterations`` counts its rounds, ``primal`` (kW) and ``dual`` (CHF/kW) are of the
+    last.
+    """
 
     status: Status
     iterations: int
@@ -21,7 +23,7 @@ class Report:
 
     @classmethod
     def of(cls, computed: CoordinatedDay) -> Self:
-        """In numbers."""
+        """Summarise a coordination."""
         outcome = computed.outcome
         last = outcome.iterations[-1] if outcome.iterations else None
         return cls(
@@ -36,12 +38,12 @@ class Report:
 
 @dataclass(frozen=True)
 class Answer:
-    """A plan.
+    """A plan and how it was computed.
 
     Attributes:
-        running: what is in force; a planner beyond a socket keeps its ``computed`` for itself.
-        report: of the coordination that was computed; None where nobody coordinates.
-        made: the day-ahead plan in full, from a planner of this process only.
+        running: the plan in force; from a planner behind a socket without its ``computed``.
+        report: numbers about the coordination; None for an uncoordinated plan.
+        made: the day-ahead plan in full, from a planner in this process only.
     """
 
     running: Running
@@ -50,7 +52,7 @@ class Answer:
 
     @classmethod
     def of(cls, result: DayAhead | Running) -> Self:
-        """Of what a job gave."""
+        """Wrap the result of a job."""
         made = result if isinstance(result, DayAhead) else None
         running = Running.of(result) if isinstance(result, DayAhead) else result
         return cls(running, Report.of(running.computed) if running.computed else None, made)

@@ -1,6 +1,6 @@
 """The child process of :mod:`controller.planner.planner`: jobs on standard input, answers on standard output.
 
-It leaves signals to its parent, which may still want an answer while it stops, and goes when its input ends.
+It ignores SIGINT and SIGTERM, since its parent may still want an answer while it stops, and ends with its input.
 """
 
 import os
@@ -11,19 +11,19 @@ from queue import SimpleQueue
 from threading import Thread
 from traceback import format_exc
 
-from controller.planner.planner import SIZE, Failure, Job, framed
+from controller.planner.planner import SIZE, Failure, Job, pickle_frame
 from controller.process.clocks import WallClock
 
 
 def main() -> None:
-    """Say that it is ready, then answer every job."""
+    """Report readiness, then answer every job."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # where solvers may print
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # solvers may print there
         jobs: SimpleQueue[bytes] = SimpleQueue()
         Thread(target=_receive, args=(jobs,), daemon=True).start()
-        answer = framed(None)
+        answer = pickle_frame(None)
         while True:
             answers.write(answer)
             answers.flush()
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _receive(jobs: "SimpleQueue[bytes]") -> None:
-    """Take in jobs also while one is computed, so that the end of the input is seen at once."""
+    """Read jobs also while one is computed, so that the end of the input is noticed at once."""
     source = sys.stdin.buffer
     while len(header := source.read(SIZE.size)) == SIZE.size:
         jobs.put(source.read(*SIZE.unpack(header)))
@@ -41,9 +41,9 @@ def _receive(jobs: "SimpleQueue[bytes]") -> None:
 def _answer(pickled: bytes) -> bytes:
     try:
         job: Job = pickle.loads(pickled)
-        return framed(job.run(WallClock()))
+        return pickle_frame(job.run(WallClock()))
     except Exception as error:
-        return framed(Failure.of(error, format_exc()))
+        return pickle_frame(Failure.of(error, format_exc()))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The planner as a service of its own, seen from the service that asks it.
+"""Client of a planner that runs as a service of its own (:mod:`controller.planner.server`).
 
-Every job has a connection of its own. Where the caller is cancelled, or has waited ``MARGIN_S`` longer than the planner
-should need to give the job up, the connection is closed, and the planner kills its child. So the table of
-:mod:`controller.planner.planner` holds here too, even where the whole planner hangs or is gone.
+Every job has a connection of its own. It is closed if the caller is cancelled, or ``MARGIN_S`` after the planner should
+have given the job up; the planner then kills its child. So the table of :mod:`controller.planner.planner` also holds
+if the planner as a whole hangs or is gone.
 """
 
 import asyncio
@@ -11,52 +11,52 @@ from pathlib import Path
 from typing import Self
 
 from controller.planner.answer import Answer
-from controller.planner.planner import SIZE, Job, Planner, PlannerError, ReplanJob, framed, within_budget
-from controller.planner.wire import LARGEST_REPLY, bare, unpacked
+from controller.planner.planner import SIZE, Job, Planner, PlannerError, ReplanJob, pickle_frame, within_budget
+from controller.planner.wire import LARGEST_REPLY, decode_answer, without_coordination
 from realtime.timing import MPC_BEST_S, MPC_KILL_S
 
 MARGIN_S = 2.0
-"""Beyond the deadline that the planner itself keeps; a plan is in force or given up within its minute."""
+"""Time beyond the deadline that the planner itself keeps; a plan is in force or given up within its minute."""
 
 
 class PlannerLink:
-    """Asks the planner that listens at a socket file; the connection is made anew for every job.
+    """Asks the planner that listens at a socket file, over a new connection for every job.
 
     Args:
         best_s: upper limit of the coordination's own budget, wall clock.
-        kill_s: when the planner gives a job up, wall clock.
+        kill_s: wall time after which the planner gives a job up.
     """
 
     def __init__(self, path: Path, best_s: float = MPC_BEST_S, kill_s: float = MPC_KILL_S) -> None:
         self._path, self._best_s, self._within_s = path, best_s, kill_s + MARGIN_S
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Nothing is open between jobs."""
+        """Do nothing, since no connection outlives its job."""
 
     async def answer(self, job: Job) -> Answer:
-        """The plan that the job asks for.
+        """Send the job and wait for its plan; jobs of one link run one after the other.
 
         Raises:
-            PlannerError: there is none, or nobody listens; the running one stays what it was.
-            SolverError, SolverLicenceError: a prosumer's solver gave no answer.
+            PlannerError: there is no plan, or nobody listens; the running plan is unaffected.
+            SolverError, SolverLicenceError: a prosumer's solver failed.
         """
-        async with self._turn:
+        async with self._lock:
             try:
                 async with asyncio.timeout(self._within_s):
-                    reply = await self._exchanged(framed(_plain(within_budget(job, self._best_s))))
+                    reply = await self._exchange(pickle_frame(_for_transfer(within_budget(job, self._best_s))))
             except TimeoutError:
                 raise PlannerError(f"planner: {job}: no answer after {self._within_s:g} s") from None
             except asyncio.IncompleteReadError:
                 raise PlannerError(f"planner: {job}: {self._path}: hung up without an answer") from None
             except OSError as error:
                 raise PlannerError(f"planner: {job}: {self._path}: {error}") from error
-        return await asyncio.to_thread(unpacked, reply, job)
+        return await asyncio.to_thread(decode_answer, reply, job)
 
-    async def _exchanged(self, request: bytes) -> bytes:
+    async def _exchange(self, request: bytes) -> bytes:
         reader, writer = await asyncio.open_unix_connection(self._path)
         try:
             writer.write(request)
@@ -70,11 +70,11 @@ class PlannerLink:
 
 
 AnyPlanner = Planner | PlannerLink
-"""What gives an :class:`Answer` to a job."""
+"""Both give an :class:`Answer` to a job."""
 
 
-def _plain(job: Job) -> Job:
-    """Without what the planner remembers by itself."""
+def _for_transfer(job: Job) -> Job:
+    """The job without what the planner remembers by itself."""
     if isinstance(job, ReplanJob) and job.running is not None:
-        return replace(job, running=bare(job.running))
+        return replace(job, running=without_coordination(job.running))
     return job

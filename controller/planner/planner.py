@@ -1,18 +1,18 @@
 """Price computation in a process of its own, so that the event loop stays free.
 
-One child process, kept warm, computes one job after the other; a job that comes while another is computed waits for
-its turn. How a job may end:
+One child process, kept warm, computes one job after the other; a job that arrives while another is computed waits.
+How a job may end:
 
 | what happens | the caller gets | the child |
 |---|---|---|
 | the plan is computed, or the best so far when the budget ends (at most ``best_s``) | the plan | lives |
 | a solver fails, or input is bad | the same error | lives |
 | memory runs out, or any other exception | :class:`PlannerError` | lives |
-| no answer within ``kill_s`` from the job's turn | :class:`PlannerError` | is killed |
+| no answer within ``kill_s`` from the start of the job | :class:`PlannerError` | is killed |
 | the child dies | :class:`PlannerError`, at once | is dead |
 | the caller is cancelled | its ``CancelledError`` | is killed |
 
-After a death the next job starts a new child. When this process is gone, however that came, the child ends itself.
+After a death the next job starts a new child. The child ends itself when this process is gone, for whatever reason.
 """
 
 import asyncio
@@ -41,15 +41,15 @@ from realtime.timing import MPC_BEST_S, MPC_KILL_S
 
 CHILD = "controller.planner.child"
 START_S = 60.0
-"""A new child that is not ready by then is given up; importing what it needs takes about a second."""
+"""Time after which a new child that is not ready is given up; importing what it needs takes about a second."""
 SIZE = Struct("!Q")
-"""Length of what follows on a pipe, before every pickled job and answer."""
+"""Length in bytes of the pickled job or answer that follows."""
 UNLIMITED = 2**62
-"""Bytes that may wait to be read, so that the end of a pipe is always seen."""
+"""Bytes that may wait to be read, so that the end of a pipe is always noticed."""
 
 
 class PlannerError(GridlabError):
-    """The child process gave no plan; the message says which one, and how that ended."""
+    """There is no plan; the message names the job and how it ended."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class DayAheadJob:
         return f"plan of {self.scenario.axis.times[0]:%Y-%m-%d}"
 
     def run(self, clock: Clock) -> DayAhead:
-        """Compute."""
+        """Compute the plan in the calling process."""
         problem, prosumers = self.scenario.problem, participants(self.scenario, self.solver)
         if not self.coordinate:
             return uncoordinated(problem, prosumers, self.settings)
@@ -74,7 +74,7 @@ class DayAheadJob:
 
 @dataclass(frozen=True)
 class ReplanJob:
-    """Plan the rest of ``day`` from ``step`` on, see :func:`mpc.intra_day.replan`; ``running`` if coordinated."""
+    """Plan the rest of ``day`` from ``step`` on, see :func:`mpc.intra_day.replan`; ``running`` only if coordinated."""
 
     day: Scenario
     step: int
@@ -89,7 +89,7 @@ class ReplanJob:
         return f"plan of {self.day.axis.times[0]:%Y-%m-%d} from step {self.step}"
 
     def run(self, clock: Clock) -> Running:
-        """Compute."""
+        """Compute the plan in the calling process."""
         now = Situation(self.day, self.step, self.observed, self.slack_voltage_pu)
         if not self.coordinate:
             return replan_uncoordinated(now, self.settings, self.solver)
@@ -101,7 +101,7 @@ Job = DayAheadJob | ReplanJob
 
 @dataclass(frozen=True)
 class Failure:
-    """An exception on its way back: its type, what that is made from, and where it was raised."""
+    """An exception on its way back: its type, the argument to construct it with, and where it was raised."""
 
     kind: type[GridlabError]
     argument: Any
@@ -109,7 +109,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: Exception, traceback: str) -> Self:
-        """Errors that callers know keep their type; any other becomes a :class:`PlannerError`."""
+        """Keep the type of errors that callers know; any other exception becomes a :class:`PlannerError`."""
         match error:
             case InputError():
                 return cls(InputError, error.faults, traceback)
@@ -120,7 +120,7 @@ class Failure:
         return cls(PlannerError, f"{type(error).__name__}: {error}", traceback)
 
     def error(self, what: str) -> GridlabError:
-        """The exception again, the traceback as its note."""
+        """The exception again, with the traceback as its note; ``what`` names the job."""
         error = (
             PlannerError(f"planner: {what}: {self.argument}") if self.kind is PlannerError else self.kind(self.argument)
         )
@@ -133,16 +133,16 @@ class Planner:
 
     Args:
         best_s: upper limit of the coordination's own budget, wall clock.
-        kill_s: when a job is given up, from its turn on, wall clock.
+        kill_s: wall time from its start after which a job is given up.
     """
 
     def __init__(self, best_s: float = MPC_BEST_S, kill_s: float = MPC_KILL_S) -> None:
         self._best_s, self._kill_s = best_s, kill_s
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._child: Process | None = None
 
     async def __aenter__(self) -> Self:
-        """Start the child and wait until it is warm.
+        """Start the child and wait until it is ready.
 
         Raises:
             PlannerError: it does not start.
@@ -151,18 +151,18 @@ class Planner:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Kill the child; it has nothing to lose."""
+        """Kill the child, which holds no state worth saving."""
         if self._child is not None:
-            await _killed(self._child)
+            await _kill(self._child)
 
     @property
     def pid(self) -> int | None:
-        """Of the child, None while there is none."""
+        """Process id of the child, None while there is none."""
         child = self._child
         return child.pid if child is not None and child.returncode is None else None
 
     async def answer(self, job: Job) -> Answer:
-        """Either plan, as also a :class:`controller.planner.link.PlannerLink` gives it.
+        """Compute the job in the child, with the interface of :class:`controller.planner.link.PlannerLink`.
 
         Raises:
             PlannerError, CoordinationError, SolverError, SolverLicenceError: there is no plan.
@@ -170,16 +170,16 @@ class Planner:
         return Answer.of(await self._run(job))
 
     async def _run(self, job: Job) -> Any:
-        async with self._turn:
+        async with self._lock:
             child = await self._living_child()
-            answer = await _answer(child, str(job), self._kill_s, framed(within_budget(job, self._best_s)))
+            answer = await _answer(child, str(job), self._kill_s, pickle_frame(within_budget(job, self._best_s)))
         if isinstance(answer, Failure):
             raise answer.error(str(job))
         return answer
 
     async def _living_child(self) -> Process:
         if self._child is None or self._child.returncode is not None:
-            self._child = await _started()
+            self._child = await _start()
             await _answer(self._child, "start", START_S)
         return self._child
 
@@ -190,14 +190,14 @@ def within_budget(job: Job, best_s: float) -> Job:
     return replace(job, settings=job.settings.model_copy(update={"budget_s": budget_s}))
 
 
-def framed(message: object) -> bytes:
-    """A job or an answer as it travels."""
+def pickle_frame(message: object) -> bytes:
+    """Pickle a job or an answer, preceded by its length."""
     pickled = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
     return SIZE.pack(len(pickled)) + pickled
 
 
-async def _started() -> Process:
-    """A child in a session of its own: what is typed on the parent's terminal does not reach it."""
+async def _start() -> Process:
+    """Start a child in a session of its own, so that signals from the parent's terminal do not reach it."""
     command = (sys.executable, "-m", CHILD)
     try:
         return await asyncio.create_subprocess_exec(
@@ -208,7 +208,7 @@ async def _started() -> Process:
 
 
 async def _answer(child: Process, what: str, within_s: float, request: bytes = b"") -> Any:
-    """Send and wait for the answer; a child that owes it longer than ``within_s`` is killed."""
+    """Send a request and wait for the answer; a child that does not give it within ``within_s`` is killed."""
     assert child.stdin is not None
     assert child.stdout is not None
     try:
@@ -218,24 +218,24 @@ async def _answer(child: Process, what: str, within_s: float, request: bytes = b
             (size,) = SIZE.unpack(await child.stdout.readexactly(SIZE.size))
             return pickle.loads(await child.stdout.readexactly(size))
     except TimeoutError:
-        await _killed(child)
+        await _kill(child)
         raise PlannerError(f"planner: {what}: no answer after {within_s:g} s, process killed") from None
     except (asyncio.IncompleteReadError, ConnectionError):
-        raise PlannerError(f"planner: {what}: process {_ending(await _killed(child))}") from None
+        raise PlannerError(f"planner: {what}: process {_exit_text(await _kill(child))}") from None
     except asyncio.CancelledError:
-        await _killed(child)
+        await _kill(child)
         raise
 
 
-async def _killed(child: Process) -> int:
-    """Make sure that a child is dead; its exit code, or what it had died of before."""
+async def _kill(child: Process) -> int:
+    """Make sure that a child is dead; return its exit code, or that of its earlier death."""
     if child.returncode is None:
         with suppress(ProcessLookupError):
             os.kill(child.pid, SIGKILL)  # Process.kill would compete with the event loop for the exit code
     return await child.wait()
 
 
-def _ending(exit_code: int) -> str:
+def _exit_text(exit_code: int) -> str:
     if exit_code >= 0:
         return f"ended with exit code {exit_code}"
     reason = ", as when memory runs out" if -exit_code == SIGKILL else ""

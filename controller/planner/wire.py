@@ -1,8 +1,9 @@
-"""Between ``gridlab serve`` and ``gridlab planner``: a job one way, a reply the other, each after its length.
+"""Messages between ``gridlab serve`` and ``gridlab planner``: a job one way, a reply the other, each preceded by its
+length.
 
-A job travels pickled: who may open the socket has more rights than the planner. A reply travels as JSON of known types
-(:mod:`core.codec`), and it is looked at before it is believed: the planner can give a plan or none, and
-cannot make the other side do anything else.
+A job is pickled, since whoever may open the socket has more rights than the planner. A reply is JSON of known types
+(:mod:`core.codec`) and is validated: the planner can give a plan or none, and cannot make the other side do anything
+else.
 """
 
 import json
@@ -23,13 +24,14 @@ from mpc.intra_day import Running
 KINDS: Mapping[str, type[GridlabError]] = {
     kind.__name__: kind for kind in (PlannerError, CoordinationError, SolverError, SolverLicenceError)
 }
+"""Errors that keep their type across the socket."""
 LARGEST_REPLY = 64 * 2**20
-"""Bytes."""
+"""Size limit of a reply, bytes."""
 
 
 @dataclass(frozen=True)
 class JobRefusal:
-    """Why there is no plan: an error that callers know, by name, and where it was raised."""
+    """Why there is no plan: an error by the name of its type, with its text, faults of input, and traceback."""
 
     kind: str
     text: str
@@ -38,12 +40,12 @@ class JobRefusal:
 
     @classmethod
     def of(cls, error: GridlabError) -> Self:
-        """For the way back."""
+        """Describe an error of the planner."""
         faults = error.faults if isinstance(error, InputError) else ()
         return cls(type(error).__name__, str(error), faults, "\n".join(getattr(error, "__notes__", ())))
 
     def error(self) -> GridlabError:
-        """The exception again; one that is not known here is a :class:`PlannerError`."""
+        """The exception again; an unknown type becomes a :class:`PlannerError`."""
         error = InputError(self.faults) if self.faults else KINDS.get(self.kind, PlannerError)(self.text)
         if self.notes:
             error.add_note(self.notes)
@@ -52,31 +54,31 @@ class JobRefusal:
 
 @dataclass(frozen=True)
 class Reply:
-    """Either of the two."""
+    """Exactly one of an answer and a refusal."""
 
     answer: Answer | None
     refusal: JobRefusal | None
 
 
-def bare(running: Running) -> Running:
-    """A plan without the coordination that it came from: what crosses the socket."""
+def without_coordination(running: Running) -> Running:
+    """A plan without the coordination behind it, which does not cross the socket."""
     return replace(running, computed=None)
 
 
-def packed(reply: Reply) -> bytes:
-    """As it travels."""
+def encode_reply(reply: Reply) -> bytes:
+    """Encode a reply as JSON, preceded by its length; the coordination and the full day-ahead plan are left out."""
     if answer := reply.answer:
-        reply = replace(reply, answer=replace(answer, running=bare(answer.running), made=None))
+        reply = replace(reply, answer=replace(answer, running=without_coordination(answer.running), made=None))
     text = json.dumps(encode(reply)).encode()
     return SIZE.pack(len(text)) + text
 
 
-def unpacked(text: bytes, job: Job) -> Answer:
-    """The answer to ``job`` that a planner gave.
+def decode_answer(text: bytes, job: Job) -> Answer:
+    """Decode and validate the answer to ``job``.
 
     Raises:
-        PlannerError: it gave none, or one that cannot be.
-        InputError, SolverError, SolverLicenceError: why it gave none.
+        PlannerError: the reply is malformed, or its plan does not fit the job.
+        InputError, CoordinationError, SolverError, SolverLicenceError: the planner's reason for giving no plan.
     """
     try:
         reply = decode(Reply, json.loads(text))
@@ -91,7 +93,7 @@ def unpacked(text: bytes, job: Job) -> Answer:
 
 
 def _faults(answer: Answer, job: Job) -> Iterator[str]:
-    """What keeps an answer from being a plan for the job."""
+    """Reasons why an answer cannot be a plan for the job."""
     day, step = (job.scenario, 0) if isinstance(job, DayAheadJob) else (job.day, job.step)
     running, names = answer.running, [site.name for site in day.sites]
     plan = running.plan
@@ -111,7 +113,7 @@ def _faults(answer: Answer, job: Job) -> Iterator[str]:
 
 
 def _arrays(running: Running, n_steps: int, n_nodes: int) -> Iterator[tuple[str, FloatArray, tuple[int, ...]]]:
-    """Everything that the loop, its records or the next plan reads, with the shape it must have."""
+    """Name, values and required shape of every array that the loop, its records or the next plan reads."""
     yield "v_pu", running.v_pu, (n_steps, n_nodes)
     for name, agreement in running.plan.agreements.items():
         yield f"h of {name}", agreement.signal.h, (n_steps, 2, 2)
@@ -125,7 +127,7 @@ def _arrays(running: Running, n_steps: int, n_nodes: int) -> Iterator[tuple[str,
 
 
 def _series(prosumer: ProsumerPlan) -> Iterator[tuple[str, FloatArray]]:
-    """Demand of a prosumer and of its resources, and what else these plan; what is not there has no steps."""
+    """Series of a prosumer and of its resources; a required series that is missing is empty."""
     yield from (("p_kw", prosumer.p_kw), ("q_kvar", prosumer.q_kvar))
     for name, plan in prosumer.resources.items():
         yield from ((f"{name} p_kw", plan.p_kw), (f"{name} q_kvar", plan.q_kvar))

@@ -21,7 +21,7 @@ import pytest
 from controller.guardian import guardian as guardian_module
 from controller.guardian.guardian import Guardian, GuardianSetup
 from controller.planner.planner import Planner
-from controller.planner.unit import listening
+from controller.planner.server import listening
 from controller.process.clocks import SteppedClock, WallClock
 from controller.process.failures import RecordError
 from controller.process.follower import at_addresses

@@ -18,8 +18,8 @@ import pytest
 from controller.planner.answer import Answer
 from controller.planner.link import PlannerLink
 from controller.planner.planner import SIZE, DayAheadJob, Planner, PlannerError, ReplanJob
-from controller.planner.unit import listening
-from controller.planner.wire import bare, unpacked
+from controller.planner.server import listening
+from controller.planner.wire import decode_answer, without_coordination
 from controller.process.clocks import WallClock
 from controller.process.systemd import ADDRESS
 from core.codec import encode
@@ -62,7 +62,7 @@ def rest(day: Scenario, running: Running, step: int = STEP) -> ReplanJob:
 def cold(job: ReplanJob) -> ReplanJob:
     """As after a restart of the planner: the plan is known, where it came from is not."""
     assert job.running
-    return replace(job, running=bare(job.running))
+    return replace(job, running=without_coordination(job.running))
 
 
 def here(job: ReplanJob) -> Answer:
@@ -123,7 +123,7 @@ async def refused(link: PlannerLink, job: DayAheadJob | ReplanJob) -> GridlabErr
 
 def test_plans_are_those_of_a_call_in_process_bit_for_bit(session: Session, day: Scenario) -> None:
     first = Answer.of(coordinate(day, SETTINGS, WallClock()))
-    assert encode(bare(session.first.running)) == encode(bare(first.running))
+    assert encode(without_coordination(session.first.running)) == encode(without_coordination(first.running))
     assert session.first.report == first.report
     selfish = Running.of(uncoordinated(scenario(seed=1), SETTINGS))
     assert (encode(session.selfish.running), session.selfish.report) == (encode(selfish), None)
@@ -133,9 +133,9 @@ def test_the_planner_keeps_what_a_plan_came_from_and_starts_warm(session: Sessio
     """Also where it planned tomorrow in between."""
     first = Running.of(coordinate(day, SETTINGS, WallClock()))
     warm = here(rest(day, first))
-    assert encode(bare(session.warm.running)) == encode(bare(warm.running))
+    assert encode(without_coordination(session.warm.running)) == encode(without_coordination(warm.running))
     later = here(rest(day, warm.running, STEP + 1))
-    assert encode(bare(session.later.running)) == encode(bare(later.running))
+    assert encode(without_coordination(session.later.running)) == encode(without_coordination(later.running))
     assert session.later.report == later.report
     assert later.report
     assert session.tomorrow.report
@@ -148,7 +148,7 @@ def test_a_plan_that_was_made_elsewhere_is_a_cold_start(day: Scenario, session: 
 
     answer = run(test())
     there = here(cold(rest(day, session.first.running)))
-    assert encode(answer.running) == encode(bare(there.running))
+    assert encode(answer.running) == encode(without_coordination(there.running))
     assert answer.report == there.report != session.warm.report
 
 
@@ -221,13 +221,13 @@ def test_a_job_that_cannot_be_read_is_refused(tmp_path: Path, day: Scenario) -> 
         return reply
 
     with pytest.raises(PlannerError, match="planner: no job: UnpicklingError"):
-        unpacked(run(test()), asked(day))
+        decode_answer(run(test()), asked(day))
 
 
 UNIT = """
 import asyncio, sys
 from pathlib import Path
-from controller.planner.unit import serve
+from controller.planner.server import serve
 asyncio.run(serve(Path(sys.argv[1])))
 """
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from controller.planner.answer import Answer
-from controller.planner.planner import SIZE, DayAheadJob, PlannerError, ReplanJob, framed
-from controller.planner.wire import JobRefusal, Reply, bare, packed, unpacked
+from controller.planner.planner import SIZE, DayAheadJob, PlannerError, ReplanJob, pickle_frame
+from controller.planner.wire import JobRefusal, Reply, decode_answer, encode_reply, without_coordination
 from controller.process.clocks import WallClock
 from core.arrays import FloatArray
 from core.config_coordination import CoordinationConfig
@@ -39,21 +39,21 @@ def asked(day: Scenario) -> DayAheadJob:
 def test_a_plan_without_what_it_came_from(answer: Answer, day: Scenario) -> None:
     assert answer.made
     assert answer.running.computed
-    told = unpacked(packed(Reply(answer, None))[SIZE.size :], asked(day))
+    told = decode_answer(encode_reply(Reply(answer, None))[SIZE.size :], asked(day))
     assert (told.made, told.running.computed, told.report) == (None, None, answer.report)
 
 
 def test_bad_input_comes_back_with_all_its_faults(day: Scenario) -> None:
     faults = (Fault("lab.yaml", "limits.v_min_pu", "2", "less"), Fault("day.csv", "line 3", "", "a number"))
     with pytest.raises(InputError) as caught:
-        unpacked(packed(Reply(None, JobRefusal.of(InputError(faults))))[SIZE.size :], asked(day))
+        decode_answer(encode_reply(Reply(None, JobRefusal.of(InputError(faults))))[SIZE.size :], asked(day))
     assert caught.value.faults == faults
 
 
 @pytest.mark.parametrize("kind", [CoordinationError, SolverError, SolverLicenceError, PlannerError])
 def test_an_error_that_callers_know_comes_back_as_itself(day: Scenario, kind: type[GridlabError]) -> None:
     with pytest.raises(GridlabError) as caught:
-        unpacked(packed(Reply(None, JobRefusal.of(kind("no answer from P1"))))[SIZE.size :], asked(day))
+        decode_answer(encode_reply(Reply(None, JobRefusal.of(kind("no answer from P1"))))[SIZE.size :], asked(day))
     assert (type(caught.value), str(caught.value)) == (kind, "no answer from P1")
 
 
@@ -103,9 +103,9 @@ def spoiled(answer: Answer, what: str) -> Answer:
     ],
 )
 def test_an_answer_that_is_no_plan_for_the_job_is_refused(answer: Answer, day: Scenario, what: str, said: str) -> None:
-    reply = packed(Reply(spoiled(answer, what), None))[SIZE.size :]
+    reply = encode_reply(Reply(spoiled(answer, what), None))[SIZE.size :]
     with pytest.raises(PlannerError, match=f"planner: plan of 2018-06-21: answered by .*{said}"):
-        unpacked(reply, asked(day))
+        decode_answer(reply, asked(day))
 
 
 @pytest.mark.parametrize(
@@ -122,17 +122,18 @@ def test_an_answer_that_is_no_plan_for_the_job_is_refused(answer: Answer, day: S
 )
 def test_whatever_a_planner_sends_is_a_plan_or_an_error(reply: bytes, day: Scenario) -> None:
     with pytest.raises(PlannerError):
-        unpacked(reply, asked(day))
+        decode_answer(reply, asked(day))
 
 
 def test_a_reply_with_a_coordination_in_it_is_refused(answer: Answer, day: Scenario) -> None:
-    reply = json.loads(packed(Reply(answer, None))[SIZE.size :])
+    reply = json.loads(encode_reply(Reply(answer, None))[SIZE.size :])
     reply["answer"]["running"]["computed"] = {"outcome": 1}
     with pytest.raises(PlannerError, match="no reply of this version"):
-        unpacked(json.dumps(reply).encode(), asked(day))
+        decode_answer(json.dumps(reply).encode(), asked(day))
 
 
 def test_a_job_is_small(answer: Answer, day: Scenario) -> None:
     """The coordination behind a plan stays where it is."""
     full = ReplanJob(day, 0, {}, 1.0, answer.running, SETTINGS)
-    assert len(framed(replace(full, running=bare(answer.running)))) < 0.5 * len(framed(full))
+    bare = replace(full, running=without_coordination(answer.running))
+    assert len(pickle_frame(bare)) < 0.5 * len(pickle_frame(full))

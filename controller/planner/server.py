@@ -1,8 +1,8 @@
 """``gridlab planner``: price computation as a service of its own, which needs no network and no right but its socket.
 
-It owns the child process (:mod:`controller.planner.planner`) with its deadlines, and remembers what the last plan of
-each day came from: a caller names the plan in force by its numbers, and if that is the one made here, the next
-coordination starts warm. After a restart it starts cold, once.
+It owns the child process (:mod:`controller.planner.planner`) with its deadlines, and remembers the coordination behind
+the last plan of each day. A caller sends the plan in force as numbers only; if they match a plan that was computed
+here, the next coordination starts warm. After a restart it starts cold, once.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from controller.planner.planner import SIZE, Job, Planner, PlannerError, ReplanJob
-from controller.planner.wire import JobRefusal, Reply, bare, packed
+from controller.planner.wire import JobRefusal, Reply, encode_reply, without_coordination
 from controller.process.systemd import READY, STOPPING, WATCHDOG, notify
 from core.codec import encode
 from core.errors import GridlabError
@@ -24,10 +24,10 @@ from mpc.intra_day import Running
 
 _log = logging.getLogger(__name__)
 
-BEAT_S = 20.0
-"""Between signs of life of the process that keeps the deadlines."""
-REMEMBERED = 2
-"""Days with a plan: today and tomorrow."""
+WATCHDOG_S = 20.0
+"""Between notices to the watchdog of the service manager."""
+DAYS_REMEMBERED = 2
+"""Number of days whose plans are remembered: today and tomorrow."""
 
 
 async def serve(path: Path) -> None:
@@ -35,7 +35,7 @@ async def serve(path: Path) -> None:
 
     Raises:
         PlannerError: the child process does not start.
-        OSError: there can be no socket file.
+        OSError: the socket file cannot be created.
     """
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -45,45 +45,45 @@ async def serve(path: Path) -> None:
         while not stop.is_set():
             notify(WATCHDOG)
             with suppress(TimeoutError):
-                async with asyncio.timeout(BEAT_S):
+                async with asyncio.timeout(WATCHDOG_S):
                     await stop.wait()
         notify(STOPPING)
 
 
 @asynccontextmanager
 async def listening(planner: Planner, path: Path) -> AsyncIterator[None]:
-    """Answer jobs at ``path`` until the block ends; owner and group of the file may ask."""
-    planning, talks = _Planning(planner), set[asyncio.Task[None]]()
+    """Answer jobs at ``path`` until the block ends; the file's owner and group may connect."""
+    jobs, connections = _JobServer(planner), set[asyncio.Task[None]]()
 
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if task := asyncio.current_task():
-            talks.add(task)
-            task.add_done_callback(talks.discard)
+            connections.add(task)
+            task.add_done_callback(connections.discard)
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            await _answered(planning, reader, writer)
+            await _serve_job(jobs, reader, writer)
         writer.close()
 
-    server = await asyncio.start_unix_server(talk, path)
+    server = await asyncio.start_unix_server(serve_connection, path)
     path.chmod(0o660)
     try:
         yield
     finally:
         server.close()
-        for task in talks:
+        for task in connections:
             task.cancel()
-        await asyncio.gather(*talks, return_exceptions=True)
+        await asyncio.gather(*connections, return_exceptions=True)
         path.unlink(missing_ok=True)
 
 
-async def _answered(planning: "_Planning", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One job; a caller who hangs up wants no answer any more, and the child is killed."""
+async def _serve_job(jobs: "_JobServer", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Compute one job; if the caller hangs up, cancel it, which kills the child."""
     (size,) = SIZE.unpack(await reader.readexactly(SIZE.size))
-    work = asyncio.create_task(planning.reply(await reader.readexactly(size)))
+    work = asyncio.create_task(jobs.reply(await reader.readexactly(size)))
     hung_up = asyncio.create_task(reader.read(1))
     try:
         await asyncio.wait((work, hung_up), return_when=asyncio.FIRST_COMPLETED)
         if work.done():
-            writer.write(await asyncio.to_thread(packed, work.result()))
+            writer.write(await asyncio.to_thread(encode_reply, work.result()))
             await writer.drain()
     finally:
         for task in (work, hung_up):
@@ -91,17 +91,17 @@ async def _answered(planning: "_Planning", reader: asyncio.StreamReader, writer:
         await asyncio.gather(work, hung_up, return_exceptions=True)
 
 
-class _Planning:
-    """Gives replies, and remembers what they came from, by the end of their day."""
+class _JobServer:
+    """Computes replies, and remembers the coordinations behind them by the end of their day."""
 
     def __init__(self, planner: Planner) -> None:
         self._planner = planner
-        self._made: dict[datetime, Running] = {}
+        self._computed: dict[datetime, Running] = {}
 
     async def reply(self, pickled: bytes) -> Reply:
         try:
             job: Job = pickle.loads(pickled)
-            answer = await self._planner.answer(self._reminded(job))
+            answer = await self._planner.answer(self._with_coordination(job))
         except GridlabError as error:
             _log.warning("%s", error)
             return Reply(None, JobRefusal.of(error))
@@ -111,16 +111,16 @@ class _Planning:
         self._remember(answer.running)
         return Reply(answer, None)
 
-    def _reminded(self, job: Job) -> Job:
-        """The job with the coordination behind its plan, where that was made here."""
+    def _with_coordination(self, job: Job) -> Job:
+        """The job with the coordination behind its plan, if that plan was computed here."""
         if not isinstance(job, ReplanJob) or job.running is None:
             return job
-        known = self._made.get(job.running.plan.axis.end)
-        if known is None or encode(bare(known)) != encode(bare(job.running)):
+        known = self._computed.get(job.running.plan.axis.end)
+        if known is None or encode(without_coordination(known)) != encode(without_coordination(job.running)):
             return job
         return replace(job, running=known)
 
     def _remember(self, running: Running) -> None:
         end = running.plan.axis.end
-        others = [item for item in self._made.items() if item[0] != end]
-        self._made = dict([*others, (end, running)][-REMEMBERED:])
+        others = [item for item in self._computed.items() if item[0] != end]
+        self._computed = dict([*others, (end, running)][-DAYS_REMEMBERED:])
