@@ -26,7 +26,7 @@ from benchmarks.variants import (
 )
 from core.algorithms import SplittingName
 from core.scenario import Scenario
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.coordination.star import penalty, profile_splitting
 from mpc.coordination.star.outcome import StarOutcome
 from mpc.solvers import quadratic as quadratic_program
@@ -114,4 +114,4 @@ def feeders() -> list[Scenario]:
 def rounds(outcome: StarOutcome) -> str:
     """The number of rounds, with ``>`` if the coordination did not converge."""
     n = len(outcome.iterations)
-    return str(n) if outcome.status is Status.CONVERGED else f"> {n}"
+    return str(n) if outcome.status is CoordinationStatus.CONVERGED else f"> {n}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from benchmarks.cases import coordinate, grid_of, scenario, with_band
 from benchmarks.tables import ResultTable, milliseconds
 from core.algorithms import SplittingName
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.reference import CentralisedProblem
 
 ACCURACIES = ((5e-3, 5e-4), (1e-3, 1e-4))
@@ -31,7 +31,9 @@ def run() -> Iterator[ResultTable]:
                 ).outcome
                 rounds[splitting] = len(outcome.iterations)
                 cells += [
-                    f"{rounds[splitting]}" if outcome.status is Status.CONVERGED else f"> {rounds[splitting]}",
+                    f"{rounds[splitting]}"
+                    if outcome.status is CoordinationStatus.CONVERGED
+                    else f"> {rounds[splitting]}",
                     milliseconds(outcome.iterations[-1].wall_ms / 1e3),
                     f"{(outcome.best.cost_chf - optimum_chf) / abs(optimum_chf):+.1e}",
                 ]

@@ -7,7 +7,7 @@ from benchmarks.cases import cases, coordinate, grid_of
 from benchmarks.measure import clarabel_times, medians_s, stopwatches
 from benchmarks.tables import ResultTable, Targets, milliseconds, ratio
 from core.scenario import Scenario
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.coordination.participants import ProsumerNode
 from mpc.coordination.star import profile_splitting
 from mpc.coordination.star.operator import GridOperator
@@ -115,7 +115,7 @@ def targets(results: dict[str, Comparison]) -> ResultTable:
         n = len(outcome.iterations)
         table.check(
             f"{name}: converged in ≤ {rounds} rounds", f"{outcome.status}, {n}",
-            outcome.status == Status.CONVERGED and n <= rounds,
+            outcome.status == CoordinationStatus.CONVERGED and n <= rounds,
         )  # fmt: skip
     r = next(iter(results.values()))
     outcome, bound = r.day.outcome, r.day.outcome.lower_bound_chf

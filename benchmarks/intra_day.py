@@ -18,7 +18,7 @@ from core.arrays import FloatArray
 from core.config_coordination import CoordinationConfig
 from core.load import load_config, load_scenario
 from core.scenario import Scenario
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.forecast import Observed
 from mpc.grid.rows import GridModel
 from mpc.intra_day import Running
@@ -43,7 +43,7 @@ class Runs:
         outcome = running.computed.outcome
         self.wall_s.append(wall_s)
         self.rounds.append(len(outcome.iterations))
-        self.converged.append(outcome.status is Status.CONVERGED)
+        self.converged.append(outcome.status is CoordinationStatus.CONVERGED)
 
     def cells(self) -> list[str]:
         """Cells of a table row: converged, rounds, wall times in ms, and their total in s."""

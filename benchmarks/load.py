@@ -47,7 +47,7 @@ class AddressBank:
 
 
 @dataclass
-class Load:
+class PollLoad:
     """Reads of all devices: their number, wall time of each round over all devices in s, and the number of late
     rounds.
     """
@@ -91,8 +91,8 @@ def _device_process() -> Iterator[int]:
             process.kill()
 
 
-async def _served(config: Path, folder: Path, port: int, minutes: float) -> tuple[Service, Load, list[float]]:
-    setup, clock, load = Setup(load_config(config), config, folder / "run", folder / "state"), WallClock(), Load()
+async def _served(config: Path, folder: Path, port: int, minutes: float) -> tuple[Service, PollLoad, list[float]]:
+    setup, clock, load = Setup(load_config(config), config, folder / "run", folder / "state"), WallClock(), PollLoad()
     for path in (setup.folder, setup.state):
         path.mkdir()
     cycles_ms: list[float] = []

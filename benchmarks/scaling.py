@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.cases import ROOT, coordinate
 from benchmarks.measure import stopwatches
 from benchmarks.tables import ResultTable, Targets, milliseconds, ratio
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.coordination.star import profile_splitting
 from mpc.coordination.star.operator import GridOperator
 from mpc.grid.power_flow import PowerFlow
@@ -54,7 +54,7 @@ def measure(n: int) -> Measured:
         "n": n,
         "wall_s": wall_s,
         "rounds": len(outcome.iterations),
-        "converged": outcome.status is Status.CONVERGED,
+        "converged": outcome.status is CoordinationStatus.CONVERGED,
         "gap_rel": outcome.gap_rel,
         "violation_pu": outcome.best.violation.worst_pu,
         "rss_gb": peak_memory_gb(),

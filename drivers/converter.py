@@ -61,7 +61,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Held:
+class ReadBack:
     """What a device shows after a command: of ``asked`` it must hold every value.
 
     ``remote``: it follows setpoints; None where it does not tell.
@@ -77,7 +77,7 @@ class Command:
     """How to send what was asked, and how to read back what the device holds; both raise ExchangeError."""
 
     send: Callable[[], Awaitable[None]]
-    held: Callable[[], Awaitable[Held]]
+    held: Callable[[], Awaitable[ReadBack]]
 
 
 class Wire(Protocol):

@@ -36,7 +36,7 @@ _NOISY = ("asyncua", "pymodbus")
 
 
 @dataclass(frozen=True)
-class Site:
+class DriverSettings:
     """What devices share: where their files are, the line-to-line voltage of 1 p.u., the time, and deadlines."""
 
     folder: Path
@@ -63,7 +63,7 @@ class ReadOnly:
 
 
 @dataclass(frozen=True)
-class Devices:
+class ConnectedDevices:
     """Devices by name. ``converters`` is empty where nothing may be written."""
 
     meters: Mapping[str, Meter]
@@ -77,7 +77,9 @@ class Devices:
 
 
 @asynccontextmanager
-async def connect(devices: Iterable[Device], site: Site, writer_epoch: int | None) -> AsyncIterator[Devices]:
+async def connect(
+    devices: Iterable[Device], settings: DriverSettings, writer_epoch: int | None
+) -> AsyncIterator[ConnectedDevices]:
     """All devices; nothing is sent before the first reading, and all is closed at the end.
 
     Args:
@@ -89,25 +91,25 @@ async def connect(devices: Iterable[Device], site: Site, writer_epoch: int | Non
     for library in _NOISY:
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
     async with AsyncExitStack() as stack:
-        build = _Build(site, stack, writer_epoch or 0)
+        build = _Build(settings, stack, writer_epoch or 0)
         objects = [await build.device(device) for device in devices]
         meters = {x.name: x for x in objects if isinstance(x, sicam.SicamMeter)}
         converters = {x.name: x for x in objects if not isinstance(x, sicam.SicamMeter)}
         if writer_epoch is None:
-            yield Devices(meters, {name: ReadOnly(x) for name, x in converters.items()}, {})
+            yield ConnectedDevices(meters, {name: ReadOnly(x) for name, x in converters.items()}, {})
         else:
-            yield Devices(meters, converters, converters)
+            yield ConnectedDevices(meters, converters, converters)
 
 
 class _Build:
     """Builds devices; those of one host and port share a link, never one in TLS with one that is not."""
 
-    def __init__(self, site: Site, stack: AsyncExitStack, writer_epoch: int) -> None:
-        self._site, self._stack, self._epoch = site, stack, writer_epoch
+    def __init__(self, settings: DriverSettings, stack: AsyncExitStack, writer_epoch: int) -> None:
+        self._settings, self._stack, self._epoch = settings, stack, writer_epoch
         self._links: dict[tuple[str, int, ModbusTls | None], ModbusLink] = {}
 
     async def device(self, device: Device) -> WiredConverter | sicam.SicamMeter:
-        exchanges = Exchanges(device.name, self._site.clock, self._site.timing)
+        exchanges = Exchanges(device.name, self._settings.clock, self._settings.timing)
         gauge = self._gauge(device)
         match device:
             case ModbusConverter():
@@ -128,20 +130,20 @@ class _Build:
 
     def _gauge(self, device: Device) -> Gauge:
         s_max_kva = inf if isinstance(device, ModbusMeter) else device.s_max_kva
-        return Gauge(device.name, self._site.voltage_v, self._site.clock, s_max_kva)
+        return Gauge(device.name, self._settings.voltage_v, self._settings.clock, s_max_kva)
 
     def _registers(self, device: MappedModbus, readable: Iterable[str], writable: Iterable[str] = ()) -> RegisterMap:
-        path = self._site.folder / device.registers
+        path = self._settings.folder / device.registers
         return load_registers(path).require(path, readable, writable)
 
     async def _link(self, device: ModbusAddress) -> ModbusLink:
         place = device.host, device.port, device.tls
         if place not in self._links:
-            tls = load_tls(device.tls, self._site.folder) if device.tls else None
-            link = ModbusLink(device.host, device.port, self._site.clock, self._site.timing, tls)
+            tls = load_tls(device.tls, self._settings.folder) if device.tls else None
+            link = ModbusLink(device.host, device.port, self._settings.clock, self._settings.timing, tls)
             self._links[place] = await self._stack.enter_async_context(link)
         return self._links[place]
 
     async def _session(self, device: OpcUaConverter) -> OpcUaSession:
-        credentials = load_credentials(device.security, self._site.folder) if device.security else None
-        return await self._stack.enter_async_context(OpcUaSession(device.url, credentials, self._site.timing))
+        credentials = load_credentials(device.security, self._settings.folder) if device.security else None
+        return await self._stack.enter_async_context(OpcUaSession(device.url, credentials, self._settings.timing))

@@ -31,10 +31,10 @@ from drivers.exchange import (
 )
 from drivers.modbus_framer import Framer
 from drivers.modbus_tls import Tls
-from drivers.registers import MAX_WRITE_WORDS, Block, RegisterMap, RegisterRangeError
+from drivers.registers import MAX_WRITE_WORDS, RegisterBlock, RegisterMap, RegisterRangeError
 
 Request = Callable[[AsyncModbusTcpClient], Awaitable[ModbusPDU]]
-Plan = Sequence[tuple[Block, Sequence[int]]]
+Plan = Sequence[tuple[RegisterBlock, Sequence[int]]]
 
 _READ, _WRITE = 3, 16
 _UNDECIDED = (5, 10, 11)

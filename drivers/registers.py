@@ -155,7 +155,7 @@ def _pack(form: str, raw: float, *, toward_zero: bool) -> bytes:
 
 
 @dataclass(frozen=True)
-class Block:
+class RegisterBlock:
     """Registers of one request, by ascending address; between those that are written there is no gap."""
 
     registers: tuple[Register, ...]
@@ -202,7 +202,7 @@ class RegisterMap(Section):
     def __contains__(self, name: object) -> bool:
         return name in self.by_name
 
-    def blocks(self, names: Iterable[str], max_words: int = MAX_READ_WORDS, gap: int = 0) -> tuple[Block, ...]:
+    def blocks(self, names: Iterable[str], max_words: int = MAX_READ_WORDS, gap: int = 0) -> tuple[RegisterBlock, ...]:
         """The fewest requests that cover these registers, by ascending address.
 
         Args:
@@ -215,7 +215,7 @@ class RegisterMap(Section):
                 last.append(register)
             else:
                 groups.append([register])
-        return tuple(Block(tuple(group)) for group in groups)
+        return tuple(RegisterBlock(tuple(group)) for group in groups)
 
     def require(self, file: Path, readable: Iterable[str], writable: Iterable[str] = ()) -> Self:
         """Itself, if it has these registers.

@@ -15,7 +15,7 @@ from controller.process.clocks import WallClock
 from controller.process.talk import FollowerError
 from controller.runs.directory import choose
 from controller.simulation.master import Job, Moment
-from controller.simulation.options import Wanted
+from controller.simulation.options import SimulationRequest
 from controller.simulation.run import run_simulation
 from gridlab.configuration import Configuration, loaded
 from gridlab.results import Results, open_run
@@ -76,7 +76,7 @@ def simulate(
 
 def _simulated(config: Configuration, out: Path, options: Mapping[str, Any]) -> Results:
     files = {name: Path(options[name]) for name in ("faults", "server_key") if options.get(name) is not None}
-    job = Wanted(**{**options, **files}).job(config.values, config.path)
+    job = SimulationRequest(**{**options, **files}).job(config.values, config.path)
     run_path = choose(out, config.values.name, WallClock().now())
     with config.written(run_path.with_name(f"{run_path.name}.yaml")) as written:
         _run(replace(job, config=written.values, path=written.path), run_path)

@@ -17,7 +17,7 @@ from core.plan import Plan
 from core.scenario import Scenario
 from core.time import Clock
 from mpc.coordination import rounds
-from mpc.coordination.outcome import Status, WarmStart
+from mpc.coordination.outcome import CoordinationStatus, WarmStart
 from mpc.coordination.rounds import Carrier
 from mpc.day_ahead import Bill, CoordinatedDay, DayAhead, coordinate, uncoordinated
 from mpc.forecast import Observed, remaining
@@ -185,6 +185,6 @@ def _no_worse(new: CoordinatedDay, planned: FloatArray, grid: GridModel) -> bool
     profiles = [agreement.profile.x for agreement in new.plan.agreements.values()]
     if not np.isfinite(profiles).all():
         return False
-    if new.outcome.status in (Status.CONVERGED, Status.INFEASIBLE):
+    if new.outcome.status in (CoordinationStatus.CONVERGED, CoordinationStatus.INFEASIBLE):
         return True
     return new.violation.worst_pu <= grid.violation(grid.flow(planned)).worst_pu

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class MpcRuns:
         wall_ms = mpc["wall_ms"].tolist()
         return cls(
             runs=len(mpc),
-            converged=int((mpc["status"] == Status.CONVERGED).sum()),
+            converged=int((mpc["status"] == CoordinationStatus.CONVERGED).sum()),
             adopted=int(mpc["adopted"].sum()),
             iterations_p50=_quantile(mpc["iterations"].tolist(), 0.5),
             p50_ms=_quantile(wall_ms, 0.5),

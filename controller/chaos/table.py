@@ -14,7 +14,7 @@ CSV, PAGE = "chaos.csv", "chaos.md"
 
 
 @dataclass(frozen=True)
-class Row:
+class TrialRow:
     """All trials of one fault; times in s, empty if no trial has one."""
 
     number: int
@@ -28,7 +28,7 @@ class Row:
     points_lost: int
 
     @classmethod
-    def of(cls, results: Sequence[TrialResult]) -> "Row":
+    def of(cls, results: Sequence[TrialResult]) -> "TrialRow":
         """From the trials of one fault."""
         detected_s, safe_s, recovered_s = (
             tuple(sorted(value for value in values if value is not None))
@@ -61,12 +61,12 @@ class Row:
         )
 
 
-def rows(results: Iterable[TrialResult]) -> list[Row]:
+def rows(results: Iterable[TrialResult]) -> list[TrialRow]:
     """One row per fault, by number."""
     by_number: dict[int, list[TrialResult]] = {}
     for result in results:
         by_number.setdefault(result.number, []).append(result)
-    return [Row.of(by_number[number]) for number in sorted(by_number)]
+    return [TrialRow.of(by_number[number]) for number in sorted(by_number)]
 
 
 def p95(values_s: Sequence[float]) -> float:

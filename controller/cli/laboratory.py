@@ -40,13 +40,13 @@ def simulate(
     from controller.cli.screens import loop as screen
     from controller.process.clocks import WallClock
     from controller.runs import directory as run_directory
-    from controller.simulation.options import Wanted
+    from controller.simulation.options import SimulationRequest
     from controller.simulation.run import run_simulation
     from core.load import load_config
 
     clock, settings = WallClock(), load_config(config)
     port = live_port if live else None
-    wanted = Wanted(start, end, pace, not uncoordinated, margin, faults, seed, server_key, port)
+    wanted = SimulationRequest(start, end, pace, not uncoordinated, margin, faults, seed, server_key, port)
     job = wanted.job(settings, config)
     run_path = run_directory.choose(out, settings.name, clock.now())
     with screen.progress(job, quiet) as observe:

@@ -20,7 +20,7 @@ from core.config import Config
 from core.devices import Outcome
 from core.errors import Fault, InputError
 from core.time import Clock
-from drivers.factory import Site, connect
+from drivers.factory import DriverSettings, connect
 from realtime.timing import LEASE_S
 
 _log = logging.getLogger(__name__)
@@ -61,12 +61,11 @@ class Guardian:
     def __init__(self, setup: GuardianSetup, clock: Clock) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self._setup, self._clock = setup, clock
-        self._site = Site(setup.path.parent, setup.config.grid.voltage_v, clock)
+        self._settings = DriverSettings(setup.path.parent, setup.config.grid.voltage_v, clock)
         self._converters = tuple(setup.config.converters.values())
         self._records = GuardianRecords(setup.state, clock)
-        self.guarded = {
-            device.name: GuardedConverter(device, self._site, self._records, setup.state) for device in self._converters
-        }
+        guarded = (GuardedConverter(one, self._settings, self._records, setup.state) for one in self._converters)
+        self.guarded = {converter.name: converter for converter in guarded}
         self._watching = WatchState()
         self._overtaken: int | None = None
         self._pending: set[str] = set()
@@ -86,7 +85,7 @@ class Guardian:
         """
         if not self._converters:
             raise InputError([Fault(str(self._setup.path), "devices", "no converter", "at least one converter")])
-        async with connect(self._converters, self._site, None):
+        async with connect(self._converters, self._settings, None):
             pass
 
     async def step(self) -> Mapping[str, Outcome]:

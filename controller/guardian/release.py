@@ -10,7 +10,7 @@ from controller.guardian.trail import GuardianRecords
 from controller.process.heartbeat import Released, newer_writer_active
 from core.config_devices import Converter
 from core.devices import Measurement, OperatingState, Outcome, Quality
-from drivers.factory import Site, connect
+from drivers.factory import DriverSettings, connect
 from realtime.timing import WRITE_S
 
 _log = logging.getLogger(__name__)
@@ -33,10 +33,10 @@ class GuardedConverter:
         released: the device's state until then; None if it was not released or that state is unknown.
     """
 
-    def __init__(self, device: Converter, site: Site, records: GuardianRecords, state: Path) -> None:
+    def __init__(self, device: Converter, settings: DriverSettings, records: GuardianRecords, state: Path) -> None:
         self.name, self.epoch = device.name, 0
         self.released: Released | None = None
-        self._device, self._site, self._records, self._state = device, site, records, state
+        self._device, self._settings, self._records, self._state = device, settings, records, state
 
     async def release(self, overtaken: int, reason: str) -> Outcome:
         """One attempt to put the device into its own safe state and read it back; a device of a new writer is left
@@ -64,13 +64,13 @@ class GuardedConverter:
 
     async def _read_state(self) -> tuple[int, _PowerBefore | None]:
         """The highest epoch that the device knows (0: unknown), and its power if it follows a setpoint."""
-        async with connect([self._device], self._site, None) as devices:
+        async with connect([self._device], self._settings, None) as devices:
             converter = devices.watched[self.name]
             reading, status = await converter.read(), converter.status
         if status is None:
             return 0, None
         follows = status.state is OperatingState.REMOTE and reading.quality is Quality.GOOD
-        return status.writer_epoch or 0, _power_before(self._site.clock.now(), reading) if follows else None
+        return status.writer_epoch or 0, _power_before(self._settings.clock.now(), reading) if follows else None
 
     async def _make_safe(self, overtaken: int, reported: int) -> Outcome:
         """Release with an epoch above all others; the guardian's own, which the device reports after a first attempt,
@@ -78,12 +78,12 @@ class GuardedConverter:
         """
         if reported > self.epoch or overtaken >= self.epoch:
             self.epoch = max(reported, overtaken) + 1
-        async with connect([self._device], self._site, self.epoch) as devices:
+        async with connect([self._device], self._settings, self.epoch) as devices:
             return await devices.converters[self.name].release()
 
     def _released_now(self, found: _PowerBefore | None, before: Released | None) -> Released | None:
         """The record of a device that is now safe; ``before`` if an earlier attempt had already released it."""
-        safe_s = self._site.clock.monotonic_s()
+        safe_s = self._settings.clock.monotonic_s()
         if found is None:
             return replace(before, monotonic_s=safe_s, epoch=self.epoch) if before else None
         return Released(found.at, found.p_kw, found.q_kvar, safe_s, self.epoch)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.day_ahead import CoordinatedDay, DayAhead
 from mpc.intra_day import Running
 
@@ -14,7 +14,7 @@ class Report:
     last.
     """
 
-    status: Status
+    status: CoordinationStatus
     iterations: int
     primal: float | None
     dual: float | None

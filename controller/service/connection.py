@@ -14,7 +14,7 @@ from controller.service.watch import Watch
 from controller.service.writer import Writer
 from core.devices import Outcome
 from core.time import Clock
-from drivers.factory import Site, connect
+from drivers.factory import DriverSettings, connect
 from realtime.cycle import SafeSince
 from realtime.node import NodeState
 from realtime.timing import WRITE_S
@@ -48,8 +48,8 @@ class DeviceConnection:
             InputError: a register map, certificate or key cannot be used.
         """
         config, setup = self._setup.config, self._setup
-        site = Site(setup.path.parent, config.grid.voltage_v, self._clock)
-        devices = await self._stack.enter_async_context(connect(config.devices, site, epoch))
+        settings = DriverSettings(setup.path.parent, config.grid.voltage_v, self._clock)
+        devices = await self._stack.enter_async_context(connect(config.devices, settings, epoch))
         self.watch = Watch(devices, self._clock, self._stopwatch, setup.patience_s)
         self._stack.push_async_callback(self.watch.close)
         doubts = Doubts(config, epoch)

@@ -20,7 +20,7 @@ from core.config_devices import Device, ModbusMeter, OpcUaConverter
 from core.devices import ConverterStatus, Measurement, OperatingState, Quality
 from core.time import Clock
 from drivers import exchange
-from drivers.factory import Devices, Site, connect
+from drivers.factory import ConnectedDevices, DriverSettings, connect
 
 PAUSE_S = 1.1
 """Between two readings: the clock of a device must have moved, and a device that failed may be asked again."""
@@ -96,9 +96,9 @@ async def probe(config: Config, config_path: Path, clock: Clock, reads: int = 3)
     Raises:
         InputError: a register map, certificate or key cannot be used.
     """
-    site = Site(config_path.parent, config.grid.voltage_v, clock)
+    settings = DriverSettings(config_path.parent, config.grid.voltage_v, clock)
     with _heard() as heard:
-        async with connect(config.devices, site, writer_epoch=None) as devices:
+        async with connect(config.devices, settings, writer_epoch=None) as devices:
             rounds = [await _round(config.devices, devices, clock)]
             for _ in range(reads - 1):
                 await asyncio.sleep(PAUSE_S)
@@ -114,7 +114,7 @@ def compared(config: Config, reports: Sequence[DeviceReport]) -> ModelCheck | No
     return check
 
 
-async def _round(configured: Sequence[Device], devices: Devices, clock: Clock) -> Mapping[str, ProbeReading]:
+async def _round(configured: Sequence[Device], devices: ConnectedDevices, clock: Clock) -> Mapping[str, ProbeReading]:
     """Every device once."""
     places: dict[str, list[str]] = {}
     for device in configured:
@@ -124,11 +124,11 @@ async def _round(configured: Sequence[Device], devices: Devices, clock: Clock) -
     return {name: one for task in reading for name, one in task.result().items()}
 
 
-async def _in_turn(names: Sequence[str], devices: Devices, clock: Clock) -> Mapping[str, ProbeReading]:
+async def _in_turn(names: Sequence[str], devices: ConnectedDevices, clock: Clock) -> Mapping[str, ProbeReading]:
     return {name: await _read(name, devices, clock) for name in names}
 
 
-async def _read(name: str, devices: Devices, clock: Clock) -> ProbeReading:
+async def _read(name: str, devices: ConnectedDevices, clock: Clock) -> ProbeReading:
     began_s = clock.monotonic_s()
     measurement = await devices.readers[name].read()
     latency_ms = 1e3 * (clock.monotonic_s() - began_s)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from controller.record.records import DeviceRecord
 from core.devices import ConverterStatus, Measurement, Meter, Quality, Snapshot
 from core.time import Clock
-from drivers.factory import Devices
+from drivers.factory import ConnectedDevices
 from realtime.timing import USE_DATA_S
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Watch:
         patience_s: how long a poll waits; a device that takes longer delays nobody, and counts when it has answered.
     """
 
-    def __init__(self, devices: Devices, clock: Clock, stopwatch: Clock, patience_s: float) -> None:
+    def __init__(self, devices: ConnectedDevices, clock: Clock, stopwatch: Clock, patience_s: float) -> None:
         self._devices, self._clock, self._stopwatch = devices, clock, stopwatch
         self._patience_s = patience_s
         self._running: dict[str, asyncio.Task[Measurement]] = {}

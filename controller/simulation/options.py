@@ -15,7 +15,7 @@ PACES = {"max": None, "realtime": 1.0}
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SimulationRequest:
     """What a user asks of a simulated run.
 
     Attributes:

@@ -1,7 +1,7 @@
 """A converter with registers for setpoint, lease and command, as its map says."""
 
 from core.devices import OperatingState
-from drivers.converter import Asked, Command, Held, Said
+from drivers.converter import Asked, Command, ReadBack, Said
 from drivers.modbus import ModbusUnit
 
 READABLE = ("p_kw", "q_kvar")
@@ -30,9 +30,9 @@ class GenericModbusWire:
         values = {**asked.powers, **writer, _COMMAND: float(asked.follow)}
         plan = self._unit.plan(values, asked.device, last=_COMMAND)
 
-        async def held() -> Held:
+        async def held() -> ReadBack:
             state = ["state"] if "state" in self._unit.registers else []
             shown = (await self._unit.read([*values, *state])).values
-            return Held(values, shown, shown["state"] == OperatingState.REMOTE if state else None)
+            return ReadBack(values, shown, shown["state"] == OperatingState.REMOTE if state else None)
 
         return Command(lambda: self._unit.write(plan), held)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from core.devices import OperatingState
-from drivers.converter import Asked, Command, Held, Said, Troubles
+from drivers.converter import Asked, Command, ReadBack, Said, Troubles
 from drivers.opcua import OpcUaSession, Sample
 from drivers.opcua_model import VARIABLES
 from drivers.readings import Values
@@ -43,10 +43,10 @@ class OpcUaWire:
             await self._session.write(values)
             await self._session.write(command)
 
-        async def held() -> Held:
+        async def held() -> ReadBack:
             everything = {**values, **command}
             shown = _values(await self._session.read([*everything, "state"]))
-            return Held(everything, shown, shown.get("state") == OperatingState.REMOTE)
+            return ReadBack(everything, shown, shown.get("state") == OperatingState.REMOTE)
 
         return Command(send, held)
 

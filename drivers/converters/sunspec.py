@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import count
 
 from core.devices import OperatingState
-from drivers.converter import Asked, Command, Held, Said
+from drivers.converter import Asked, Command, ReadBack, Said
 from drivers.exchange import Exchanges
 from drivers.modbus import ModbusLink, ModbusUnit, Plan
 from drivers.readings import Values
@@ -47,10 +47,10 @@ class SunspecWire:
             plan = await self._plan(unit, asked, steps)
         values = {name: value for step in steps for name, value in step.items()}
 
-        async def held() -> Held:
+        async def held() -> ReadBack:
             shown = (await unit.read([*values, *_LEFT, "on", "inverter_state", "local"])).values
             left = {name: values[of] for name, of in _LEFT.items() if of in values and shown[name] is not None}
-            return Held({**values, **left}, shown, _state(shown) is OperatingState.REMOTE)
+            return ReadBack({**values, **left}, shown, _state(shown) is OperatingState.REMOTE)
 
         return Command(lambda: unit.write(plan), held)
 

@@ -7,7 +7,7 @@ from typing import Protocol, Self
 from mpc.grid.rows import GridModel
 
 
-class Status(StrEnum):
+class CoordinationStatus(StrEnum):
     """Why the coordination stopped; ``infeasible``: the best compromise where limits cannot be held."""
 
     CONVERGED = "converged"
@@ -17,19 +17,19 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CoordinationOutcome:
     """The part of a result that every shape has.
 
     Attributes:
         gap_rel: certified relative gap between the cost and a lower bound of it; None without a bound.
     """
 
-    status: Status
+    status: CoordinationStatus
     gap_rel: float | None
 
 
 @dataclass(frozen=True)
-class Unanswered(Outcome):
+class Unanswered(CoordinationOutcome):
     """Time was up before every participant had answered once: there are no profiles, and so no plan.
 
     Attributes:

@@ -4,7 +4,7 @@ The device takes P and Q in per mille of its rating, and a setpoint only right a
 """
 
 from core.devices import OperatingState
-from drivers.converter import Asked, Command, Held, Said
+from drivers.converter import Asked, Command, ReadBack, Said
 from drivers.modbus import ModbusUnit
 from drivers.readings import Values
 
@@ -34,10 +34,10 @@ class LockedWire:
             values |= {**shares, "watchdog_s": asked.setpoint.lease_s}
         plan = [request for step in ({"unlock": UNLOCK}, values) for request in self._unit.plan(step, asked.device)]
 
-        async def held() -> Held:
+        async def held() -> ReadBack:
             shown = (await self._unit.read((*_POWERS.values(), "watchdog_left_s", "following"))).values
             powers = {**self._powers(shown), "lease_s": shown["watchdog_left_s"]}
-            return Held(asked.powers, powers, shown["following"] == 1)
+            return ReadBack(asked.powers, powers, shown["following"] == 1)
 
         return Command(lambda: self._unit.write(plan), held)
 

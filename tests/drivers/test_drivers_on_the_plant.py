@@ -10,7 +10,7 @@ import pytest
 from core.config_devices import Device
 from core.devices import Measurement, Outcome, Quality, Setpoint
 from drivers.device_clock import READINGS, TOLERANCE_S
-from drivers.factory import Devices, Site, connect
+from drivers.factory import ConnectedDevices, DriverSettings, connect
 from sim_plant.plant import Plant, open_plant
 from tests.support.drivers import QUICK, Hands, run
 from tests.support.paths import CONFIGS
@@ -27,7 +27,7 @@ class Lab:
     """A plant and the drivers of its devices, by one clock."""
 
     plant: Plant
-    devices: Devices
+    devices: ConnectedDevices
     clock: Hands
 
     async def go_on(self, by_s: float = POLL_S) -> None:
@@ -47,8 +47,8 @@ class Lab:
 async def lab(*devices: Device) -> AsyncIterator[Lab]:
     clock, config = Hands(), plant_of(*devices, seed=3)
     async with open_plant(config) as plant:
-        site = Site(CONFIGS, config.network.voltage_v, clock, QUICK)
-        async with connect(plant.devices, site, writer_epoch=3) as connected:
+        settings = DriverSettings(CONFIGS, config.network.voltage_v, clock, QUICK)
+        async with connect(plant.devices, settings, writer_epoch=3) as connected:
             yield Lab(plant, connected, clock)
 
 

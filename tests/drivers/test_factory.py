@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from core.config_devices import Device
 from core.devices import Converter, Meter, Outcome, Quality, Setpoint
 from core.errors import InputError
-from drivers.factory import Site, connect
+from drivers.factory import DriverSettings, connect
 from drivers.registers import load_registers
 from tests.drivers.devices import FakeDevice, served
 from tests.support.drivers import QUICK, Hands, run
@@ -38,14 +38,14 @@ def sections(port: int) -> list[Device]:
     ]
 
 
-def site() -> Site:
-    return Site(REGISTERS, 400.0, Hands(), QUICK)
+def settings() -> DriverSettings:
+    return DriverSettings(REGISTERS, 400.0, Hands(), QUICK)
 
 
 def test_devices_of_every_kind_read_at_once_whatever_some_of_them_do() -> None:
     async def test() -> None:
         devices = {1: FakeDevice(CONVERTER, SAYS), 2: FakeDevice(METER, METER_SAYS)}
-        async with served(devices) as port, connect(sections(port), site(), writer_epoch=7) as found:
+        async with served(devices) as port, connect(sections(port), settings(), writer_epoch=7) as found:
             typed: list[Meter] = list(found.readers.values())
             readings = await asyncio.gather(*(device.read() for device in typed))
             assert {r.device: r.quality for r in readings} == {
@@ -65,7 +65,7 @@ def test_devices_of_every_kind_read_at_once_whatever_some_of_them_do() -> None:
 def test_who_only_watches_has_nothing_to_write_with() -> None:
     async def test() -> None:
         device = FakeDevice(CONVERTER, SAYS)
-        async with served({1: device}) as port, connect(sections(port)[:1], site(), writer_epoch=None) as found:
+        async with served({1: device}) as port, connect(sections(port)[:1], settings(), writer_epoch=None) as found:
             watched = found.watched["n3"]
             assert (await watched.read()).quality is Quality.GOOD
             assert watched.status
@@ -92,7 +92,7 @@ def test_devices_of_one_address_share_a_connection() -> None:
 
         async with await asyncio.start_server(count, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            async with connect(sections(port)[:3], site(), writer_epoch=7) as found:
+            async with connect(sections(port)[:3], settings(), writer_epoch=7) as found:
                 await asyncio.gather(*(device.read() for device in found.readers.values()))
         assert connections == 1
 
@@ -101,7 +101,7 @@ def test_devices_of_one_address_share_a_connection() -> None:
 
 def test_nothing_is_sent_before_the_first_reading() -> None:
     async def test() -> None:
-        async with connect(sections(1), site(), writer_epoch=7) as found:
+        async with connect(sections(1), settings(), writer_epoch=7) as found:
             assert len(found.readers) == 4
 
     run(test())
@@ -111,7 +111,7 @@ def test_maps_that_lack_something_are_bad_input(tmp_path: Path) -> None:
     shutil.copy(REGISTERS / "sicam_meter.yaml", tmp_path / "converter_generic.yaml")
 
     async def test() -> None:
-        async with connect(sections(1)[:1], Site(tmp_path, 400.0, Hands()), writer_epoch=7):
+        async with connect(sections(1)[:1], DriverSettings(tmp_path, 400.0, Hands()), writer_epoch=7):
             raise AssertionError("not reached")
 
     with pytest.raises(InputError, match="no register p_setpoint_kw"):
@@ -121,7 +121,10 @@ def test_maps_that_lack_something_are_bad_input(tmp_path: Path) -> None:
 def test_meter_has_no_rating_to_exceed() -> None:
     async def test() -> None:
         says = {**METER_SAYS, "p_kw": 5000.0}
-        async with served({2: FakeDevice(METER, says)}) as port, connect(sections(port)[1:2], site(), None) as found:
+        async with (
+            served({2: FakeDevice(METER, says)}) as port,
+            connect(sections(port)[1:2], settings(), None) as found,
+        ):
             reading = await found.meters["m3"].read()
             assert (reading.p_kw, reading.quality) == (5000.0, Quality.GOOD)
 

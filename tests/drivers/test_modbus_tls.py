@@ -23,7 +23,7 @@ from core.config_devices import ModbusConverter, ModbusTls
 from core.devices import Outcome, Quality, Setpoint
 from core.errors import InputError
 from drivers.exchange import NoAnswerError, Timing
-from drivers.factory import Site, connect
+from drivers.factory import DriverSettings, connect
 from drivers.modbus import ModbusLink
 from drivers.modbus_tls import load_tls
 from drivers.registers import load_registers
@@ -95,7 +95,7 @@ async def lost_with(folder: Path, port: int, tls: ModbusTls, log: pytest.LogCapt
     """What the log says of a device that cannot be had, and that it is said once."""
     clock = Hands()
     log.clear()
-    async with connect([converter(port, tls)], Site(folder, 400.0, clock, QUICK), writer_epoch=1) as devices:
+    async with connect([converter(port, tls)], DriverSettings(folder, 400.0, clock, QUICK), writer_epoch=1) as devices:
         device = devices.converters["n3"]
         for _ in range(2):
             assert (await device.read()).quality is Quality.INVALID
@@ -141,7 +141,7 @@ def test_devices_of_one_address_share_a_connection_unless_one_is_without_tls(fol
         async with scripted([nothing, nothing], tls=context(folder)) as (port, play):
             first = converter(port, section())
             second, plain = (first.model_copy(update=new) for new in ({"name": "n4"}, {"name": "n5", "tls": None}))
-            async with connect([first, second, plain], Site(folder, 400.0, Hands(), QUICK), None) as devices:
+            async with connect([first, second, plain], DriverSettings(folder, 400.0, Hands(), QUICK), None) as devices:
                 for device in devices.readers.values():
                     await device.read()
             assert play.connections == 1

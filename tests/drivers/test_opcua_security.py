@@ -23,7 +23,7 @@ from core.config_devices import OpcUaConverter, OpcUaSecurity
 from core.devices import Outcome, Quality, Setpoint
 from core.errors import InputError
 from drivers.exchange import Timing
-from drivers.factory import Site, connect
+from drivers.factory import DriverSettings, connect
 from drivers.opcua_security import load_credentials
 from tests.drivers.certificates import issue
 from tests.support.drivers import Hands, run
@@ -102,8 +102,8 @@ def test_sessions(
     device: FakeConverter, folder: Path, changed: dict[str, str], quality: Quality, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test() -> None:
-        site = Site(folder, 400.0, Hands(), Timing(session_s=1.0))
-        async with connect([section(device.url, changed)], site, writer_epoch=1) as devices:
+        settings = DriverSettings(folder, 400.0, Hands(), Timing(session_s=1.0))
+        async with connect([section(device.url, changed)], settings, writer_epoch=1) as devices:
             assert (await devices.readers["n7"].read()).quality is quality
             if quality is Quality.GOOD:
                 assert await devices.converters["n7"].write(Setpoint(1.0, 1.0, 75.0)) is Outcome.VERIFIED
@@ -116,7 +116,7 @@ def test_sessions(
 def test_without_security_there_is_no_session(device: FakeConverter, folder: Path) -> None:
     async def test() -> None:
         plain = section(device.url, {}).model_copy(update={"security": None})
-        async with connect([plain], Site(folder, 400.0, Hands(), Timing(session_s=1.0)), None) as devices:
+        async with connect([plain], DriverSettings(folder, 400.0, Hands(), Timing(session_s=1.0)), None) as devices:
             assert (await devices.readers["n7"].read()).quality is Quality.INVALID
 
     run(test())

@@ -9,7 +9,7 @@ from core.config_coordination import CoordinationConfig
 from core.errors import SolverError, SolverLicenceError
 from core.resources import Battery
 from core.scenario import Scenario
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.day_ahead import CoordinatedDay
 from mpc.reference import CentralisedProblem
 from tests.support.certificate import certify, retail_cost_chf, violation_pu
@@ -46,7 +46,7 @@ def test_coordination_is_repeatable(gridlab9: Scenario, profile_day: Coordinated
 def test_other_solvers_for_the_prosumers(solver: str) -> None:
     day = coordinate(SMALL, SETTINGS, VirtualClock(), solver=solver)
     certificate = certify(SMALL, day)
-    assert day.outcome.status is Status.CONVERGED
+    assert day.outcome.status is CoordinationStatus.CONVERGED
     assert abs(certificate.gap_rel) <= SETTINGS.gap_tol + 1e-5
     assert certificate.violation_pu <= SETTINGS.violation_tol_pu + 1e-7
 

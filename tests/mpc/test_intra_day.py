@@ -7,7 +7,7 @@ import pytest
 
 from core.config_coordination import CoordinationConfig
 from core.scenario import Scenario
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.day_ahead import CoordinatedDay
 from mpc.forecast import Observed, remaining
 from mpc.grid.rows import GridModel
@@ -77,7 +77,7 @@ def test_when_all_comes_as_forecast_the_warm_start_has_little_left_to_do(day: Sc
     seen = as_planned(day, running, STEP)
     warm = replan(Situation(day, STEP, seen, 1.0), running, CoordinationConfig(), VirtualClock())
     cold = replan(Situation(day, STEP, seen, 1.0), None, CoordinationConfig(), VirtualClock())
-    assert coordinated(warm).outcome.status is coordinated(cold).outcome.status is Status.CONVERGED
+    assert coordinated(warm).outcome.status is coordinated(cold).outcome.status is CoordinationStatus.CONVERGED
     assert len(coordinated(warm).outcome.iterations) < len(coordinated(cold).outcome.iterations)
 
 
@@ -86,7 +86,7 @@ def test_a_new_margin_counts_even_if_nothing_else_changed(day: Scenario, running
     seen = as_planned(day, running, STEP)
     narrower = replace(day, margin_pu=0.01)
     after = replan(Situation(narrower, STEP, seen, 1.0), running, CoordinationConfig(), VirtualClock())
-    assert coordinated(after).outcome.status is Status.CONVERGED
+    assert coordinated(after).outcome.status is CoordinationStatus.CONVERGED
     before = np.abs(running.v_pu[STEP:] - 1).max()
     assert before > 0.041
     assert np.abs(after.v_pu - 1).max() <= 0.04 + 2e-4
@@ -111,7 +111,7 @@ def test_a_plan_that_came_out_worse_does_not_replace_the_running_one(
     last = coordinate(day, hurried, VirtualClock()) if computed else None
     before = replace(running, computed=last)
     after = replan(Situation(day, STEP, as_planned(day, running, STEP), 1.0), before, hurried, VirtualClock())
-    assert coordinated(after).outcome.status is Status.ITERATIONS
+    assert coordinated(after).outcome.status is CoordinationStatus.ITERATIONS
     assert not after.adopted
     assert (after.begins, after.computed_for) == (0, STEP)
     assert after.plan is running.plan
@@ -132,7 +132,7 @@ def test_a_better_plan_replaces_it_even_if_the_budget_ended_first(day: Scenario,
     slack_pu = 1.03
     few = CoordinationConfig(max_iterations=25, gap_tol=1e-9)
     after = replan(Situation(day, STEP, as_planned(day, running, STEP), slack_pu), running, few, VirtualClock())
-    assert coordinated(after).outcome.status is Status.ITERATIONS
+    assert coordinated(after).outcome.status is CoordinationStatus.ITERATIONS
     assert after.adopted
     assert after.plan is coordinated(after).plan
 
@@ -193,7 +193,7 @@ def test_the_last_step_of_the_day(day: Scenario, running: Running) -> None:
 def test_a_margin_narrows_the_band_that_the_plan_keeps(day: Scenario) -> None:
     margin = np.linspace(0, 0.01, len(day.network.nodes) - 1)
     plan = coordinate(replace(day, margin_pu=margin), CoordinationConfig(), VirtualClock())
-    assert plan.outcome.status is Status.CONVERGED
+    assert plan.outcome.status is CoordinationStatus.CONVERGED
     v = np.abs(plan.flow.v)
     assert (v <= day.limits.v_max_pu - margin + 2e-4).all()
     assert (v >= day.limits.v_min_pu + margin - 2e-4).all()

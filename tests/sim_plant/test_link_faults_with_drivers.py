@@ -15,7 +15,7 @@ from controller.process.clocks import WallClock
 from core.config_devices import Device
 from core.devices import Measurement, Outcome, Quality, Setpoint
 from drivers.exchange import Timing
-from drivers.factory import Devices, Site, connect
+from drivers.factory import ConnectedDevices, DriverSettings, connect
 from sim_plant.link_faults import LinkFault
 from sim_plant.plant import Plant, open_plant
 from tests.support.paths import CONFIGS
@@ -48,7 +48,7 @@ class Bench:
     """A plant and the drivers of its devices; time goes on by 30 s a cycle."""
 
     plant: Plant
-    devices: Devices
+    devices: ConnectedDevices
     t_s: float = 0.0
 
     async def cycle(self) -> None:
@@ -91,8 +91,8 @@ class Bench:
 @asynccontextmanager
 async def bench(*devices: Device) -> AsyncIterator[Bench]:
     config = plant_of(*devices, seed=2)
-    site = Site(CONFIGS, config.network.voltage_v, WallClock(), TIMING)
-    async with open_plant(config) as plant, connect(plant.devices, site, writer_epoch=3) as connected:
+    settings = DriverSettings(CONFIGS, config.network.voltage_v, WallClock(), TIMING)
+    async with open_plant(config) as plant, connect(plant.devices, settings, writer_epoch=3) as connected:
         yield Bench(plant, connected)
 
 

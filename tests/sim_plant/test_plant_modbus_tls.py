@@ -11,7 +11,7 @@ from controller.process.clocks import WallClock
 from core.config_devices import Device, ModbusAddress, ModbusTls
 from core.devices import Meter, Quality
 from drivers.exchange import Timing
-from drivers.factory import Site, connect
+from drivers.factory import DriverSettings, connect
 from sim_plant.faults import FaultError
 from sim_plant.modbus_server import TlsError
 from sim_plant.plant import Plant, open_plant
@@ -53,14 +53,14 @@ def secured(folder: Path) -> PlantConfig:
     return plant_of(*devices, server_key=folder / "server.key.pem")
 
 
-def site(config: PlantConfig) -> Site:
-    return Site(CONFIGS, config.network.voltage_v, WallClock(), TIMING)
+def settings(config: PlantConfig) -> DriverSettings:
+    return DriverSettings(CONFIGS, config.network.voltage_v, WallClock(), TIMING)
 
 
 def test_setpoints_and_readings_of_every_kind(folder: Path) -> None:
     async def test() -> None:
         config = secured(folder)
-        async with open_plant(config) as plant, connect(plant.devices, site(config), writer_epoch=3) as devices:
+        async with open_plant(config) as plant, connect(plant.devices, settings(config), writer_epoch=3) as devices:
             await obey(plant, devices)
 
     run(test())
@@ -121,7 +121,7 @@ def test_it_listens_on_this_machine_only(folder: Path) -> None:
 def test_faults_of_the_link_are_noticed_and_pass(folder: Path, fault: str) -> None:
     async def test() -> None:
         config = secured(folder)
-        async with open_plant(config) as plant, connect(plant.devices, site(config), writer_epoch=3) as devices:
+        async with open_plant(config) as plant, connect(plant.devices, settings(config), writer_epoch=3) as devices:
             mapped, sunspec = devices.converters["mapped"], devices.converters["sunspec"]
             assert (await mapped.read()).quality is Quality.GOOD
             await plant.switch(fault, "mapped", on=True)
@@ -144,7 +144,7 @@ async def recovered(plant: Plant, *converters: Meter) -> None:
 def test_a_record_out_of_turn_ends_the_connection(folder: Path, fault: str) -> None:
     async def test() -> None:
         config = secured(folder)
-        async with open_plant(config) as plant, connect(plant.devices, site(config), writer_epoch=3) as devices:
+        async with open_plant(config) as plant, connect(plant.devices, settings(config), writer_epoch=3) as devices:
             mapped = devices.converters["mapped"]
             assert (await mapped.read()).quality is Quality.GOOD
             await plant.switch(fault, "mapped", on=True)
@@ -158,7 +158,7 @@ def test_a_record_out_of_turn_ends_the_connection(folder: Path, fault: str) -> N
 def test_records_may_come_in_single_bytes(folder: Path) -> None:
     async def test() -> None:
         config = secured(folder)
-        async with open_plant(config) as plant, connect(plant.devices, site(config), writer_epoch=3) as devices:
+        async with open_plant(config) as plant, connect(plant.devices, settings(config), writer_epoch=3) as devices:
             await plant.switch("sliced", "mapped", on=True)
             assert (await devices.converters["mapped"].read()).quality is Quality.GOOD
 

@@ -37,7 +37,7 @@ from core.config_devices import ModbusMeter
 from core.load import load_scenario
 from core.scenario import Scenario
 from drivers.exchange import Timing
-from drivers.factory import Site
+from drivers.factory import DriverSettings
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import PlantConfig, plant_config
@@ -96,9 +96,9 @@ def _read_once(config: Config, path: Path, variant: Literal["forecast", "realise
 def hastened() -> Iterator[None]:
     """See the module."""
     with pytest.MonkeyPatch.context() as patch:
-        quick = partial(Site, timing=QUICK)
-        patch.setattr(connection, "Site", quick)
-        patch.setattr(guardian_module, "Site", quick)
+        quick = partial(DriverSettings, timing=QUICK)
+        patch.setattr(connection, "DriverSettings", quick)
+        patch.setattr(guardian_module, "DriverSettings", quick)
         patch.setattr(connection, "RETRY_S", NO_VIRTUAL_RETRY_S)
         patch.setattr(days, "load_scenario", _read_once)
         logging.disable(logging.CRITICAL)

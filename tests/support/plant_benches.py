@@ -16,7 +16,7 @@ from pymodbus.client import AsyncModbusTcpClient
 from core.config_devices import Device
 from core.devices import OperatingState, Outcome, Quality, Setpoint
 from core.network import Line, Network
-from drivers.factory import Devices
+from drivers.factory import ConnectedDevices
 from sim_plant.meter import EXACT
 from sim_plant.plant import Plant
 from sim_plant.settings import PlantConfig
@@ -123,7 +123,7 @@ def listening() -> list[tuple[str, int]]:
     return [(address, int(port, 16)) for address, port in mine]
 
 
-async def obey(plant: Plant, devices: Devices) -> None:
+async def obey(plant: Plant, devices: ConnectedDevices) -> None:
     """Three converters at a node follow writer 3, the meter there sees their sum, and a release ends it."""
     for k in range(1, 4):
         told = [await c.write(Setpoint(1.5 * k, -k, lease_s=75)) for c in devices.converters.values()]

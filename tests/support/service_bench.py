@@ -20,7 +20,7 @@ from controller.service.writer import Writer
 from core.config import Config
 from core.config_devices import OpcUaConverter
 from core.load import load_config
-from drivers.factory import Site, connect
+from drivers.factory import DriverSettings, connect
 from mpc.intra_day import Running
 from realtime.cycle import SafeSince
 from realtime.node import NodeState
@@ -82,7 +82,7 @@ async def bench(
         here = at_addresses(config, {device.name: address(device) for device in plant.devices})
         clock, limits = SteppedClock(start), node_limits(here)
         with AuditTrail(folder / "audit.jsonl") as audit:
-            async with connect(here.devices, Site(CONFIG.parent, 400.0, clock), writer_epoch=1) as devices:
+            async with connect(here.devices, DriverSettings(CONFIG.parent, 400.0, clock), writer_epoch=1) as devices:
                 watch = Watch(devices, clock, WallClock(), patience_s)
                 states = {name: NodeState.start(node.battery) for name, node in limits.items()}
                 doubts = Doubts(here, 1)

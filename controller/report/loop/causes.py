@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from controller.accounts.voltage_events import DAY_AHEAD, Event
 from controller.report.loop.summary import LoopSummary
 from controller.report.primitives.amounts import number
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 
 SHARE = 0.5
 """A plan beyond the limit by more than this share of the excess is the cause."""
@@ -36,7 +36,7 @@ def _main_cause(summary: LoopSummary, event: Event) -> str:
 
 
 def _circumstances(summary: LoopSummary, event: Event) -> Iterator[str]:
-    if summary.coordinated and event.mpc not in (Status.CONVERGED, DAY_AHEAD):
+    if summary.coordinated and event.mpc not in (CoordinationStatus.CONVERGED, DAY_AHEAD):
         yield f"The MPC run for this interval had not converged ({event.mpc})."
     if not event.adopted:
         yield "An older plan was in force."

@@ -29,7 +29,7 @@ from controller.report.primitives.drawing import Drawing
 from controller.report.primitives.guide import guide
 from controller.report.primitives.markup import Markup, tag
 from controller.report.primitives.participants import Participants
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 
 LISTED = 12
 
@@ -155,7 +155,7 @@ def _mpc(record: LoopRecord) -> Markup:
 def not_converged(record: LoopRecord) -> str:
     """A sentence that lists the runs that did not converge."""
     mpc = record.recording.mpc
-    others = mpc[mpc["status"] != Status.CONVERGED]
+    others = mpc[mpc["status"] != CoordinationStatus.CONVERGED]
     if others.empty:
         return "All runs converged."
     times = pd.DatetimeIndex(others["time"]).to_pydatetime()

@@ -35,7 +35,7 @@ from controller.report.primitives.style import (
     styled,
 )  # fmt: skip
 from controller.report.primitives.times import description, edges_h, ticks
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 
 Panel = Callable[[Axes, LoopRecord], None]
 TARGET, SETPOINT = Look(ASKED, linewidth=2.6), Look(PASSED, linewidth=1.5)
@@ -113,7 +113,8 @@ def mpc_figure(record: LoopRecord) -> Figure:
     )
     figure = Figure(figsize=(WIDTH_IN, 3.9), layout="constrained")
     axes, hours = figure.subplots(2, 2, sharex=True), record.hours(mpc["time"])
-    converged, adopted = (mpc["status"] == Status.CONVERGED).to_numpy(), mpc["adopted"].astype(bool).to_numpy()
+    converged = (mpc["status"] == CoordinationStatus.CONVERGED).to_numpy()
+    adopted = mpc["adopted"].astype(bool).to_numpy()
     for ax, (title, column, bound, name) in zip(axes.flat, curves, strict=True):
         values, key = mpc[column].to_numpy(float), Legend({name: handle(BOUND)})
         magnitudes(ax, hours, values, RUN)

@@ -7,7 +7,7 @@ from controller.report.day.chapters import CONVERGED, COORDINATED, COSTS, SELFIS
 from controller.report.day.figures import day_figure
 from controller.report.plan.comparison import plan_comparison
 from controller.report.plan.figures import exchange_figure, extremes_figure
-from controller.report.plan.record import PlannedDay, Record
+from controller.report.plan.record import DayRecord, Record
 from controller.report.plan.tables import cost_table, excursion_tables
 from controller.report.primitives.amounts import magnitude, number
 from controller.report.primitives.chapter import chapter, figure_chapter, note, origin
@@ -68,7 +68,7 @@ def _selfish_day(record: Record) -> Markup:
     return figure_chapter("The day without coordination", figure, "uncoordinated", text + participants_note(record))
 
 
-def _coordinated_day(record: Record, day: PlannedDay) -> Markup:
+def _coordinated_day(record: Record, day: DayRecord) -> Markup:
     figure = day_figure(record.drawing, day.plan, day.v_pu, True)
     text = COORDINATED + " Scales are those of the figure before. Counterpart of figure 4 of the paper."
     return figure_chapter("The day with coordination", figure, "coordinated", text + participants_note(record))

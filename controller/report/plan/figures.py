@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from controller.report.day.figures import has_battery, name_prosumers, stacked
 from controller.report.day.panels import reactive
-from controller.report.plan.record import PlannedDay, Record
+from controller.report.plan.record import DayRecord, Record
 from controller.report.primitives.style import (
     BOUND,
     INK,
@@ -76,7 +76,7 @@ def _exchange(ax: Axes, record: Record, quantity: str, label: str) -> None:
     key.show(ax)
 
 
-def _days(record: Record) -> list[tuple[str, PlannedDay, Look, float]]:
+def _days(record: Record) -> list[tuple[str, DayRecord, Look, float]]:
     """Name, day, look, and horizontal offset of its bars."""
     days = [("without coordination", record.uncoordinated, WITHOUT, -0.16)]
     if record.coordinated is not None:

@@ -25,7 +25,7 @@ from core.time import TimeAxis
 
 
 @dataclass(frozen=True)
-class PlannedDay:
+class DayRecord:
     """One day of a run, without or with coordination.
 
     Attributes:
@@ -46,12 +46,12 @@ class Record:
 
     summary: Summary
     axis: TimeAxis
-    uncoordinated: PlannedDay
-    coordinated: PlannedDay | None
+    uncoordinated: DayRecord
+    coordinated: DayRecord | None
     iterations: pd.DataFrame
 
     @property
-    def result(self) -> PlannedDay:
+    def result(self) -> DayRecord:
         """The resulting day: the coordinated one if there is one."""
         return self.coordinated or self.uncoordinated
 
@@ -88,7 +88,7 @@ def read_record(run: Run) -> Record:
     )
 
 
-def _check_names(run: Run, summary: Summary, day: PlannedDay) -> None:
+def _check_names(run: Run, summary: Summary, day: DayRecord) -> None:
     """Raise InputError unless summary and tables have the same prosumers, nodes and lines."""
     scenario = summary.scenario
     listed: dict[str, Iterable[str]] = {
@@ -106,11 +106,11 @@ def _check_names(run: Run, summary: Summary, day: PlannedDay) -> None:
     require_names(run, wrong, "plan.csv, nodes.csv and lines.csv")
 
 
-def _day(run: Run, prefix: str, axis: TimeAxis) -> PlannedDay:
+def _day(run: Run, prefix: str, axis: TimeAxis) -> DayRecord:
     v_pu = read_voltages(run, f"{prefix}nodes.csv", axis)
     i_a = wide(run, f"{prefix}lines.csv", "line", ("i_a",), axis)["i_a"]
     solved = v_pu.notna().all(axis=1)
-    return PlannedDay(
+    return DayRecord(
         plan=read_plan(run, f"{prefix}plan.csv", axis),
         v_pu=v_pu,
         i_a=i_a.where(solved),

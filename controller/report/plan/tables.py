@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from math import isinf
 
-from controller.report.plan.record import PlannedDay, Record
+from controller.report.plan.record import DayRecord, Record
 from controller.report.plan.violations import Excursion, excursions
 from controller.report.primitives.amounts import DECIMALS, number, significant
 from controller.report.primitives.drawing import Plan
@@ -46,7 +46,7 @@ def excursion_tables(record: Record) -> Markup:
     return joined(*(part for name, day in days.items() for part in _excursions(record, name, day)))
 
 
-def _excursions(record: Record, name: str, day: PlannedDay) -> Iterator[Markup]:
+def _excursions(record: Record, name: str, day: DayRecord) -> Iterator[Markup]:
     found = sorted(excursions(record, day).values(), key=lambda excursion: -excursion.severity)
     if not found:
         yield tag("p", f"{name} nothing left its limits.", class_="held")

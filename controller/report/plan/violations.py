@@ -6,7 +6,7 @@ from math import inf
 
 import numpy as np
 
-from controller.report.plan.record import PlannedDay, Record
+from controller.report.plan.record import DayRecord, Record
 from controller.report.primitives.amounts import SLACK
 from core.arrays import FloatArray
 from mpc.grid.rows import PU_PER_RATING
@@ -51,7 +51,7 @@ class Excursion:
         return float(self.limit.excess[self.worst] / self.limit.tolerance)
 
 
-def excursions(record: Record, day: PlannedDay) -> dict[tuple[str, int], Excursion]:
+def excursions(record: Record, day: DayRecord) -> dict[tuple[str, int], Excursion]:
     """All excursions beyond the run's tolerance, by (what, side)."""
     found = {}
     for limit in limits(record, day):
@@ -63,7 +63,7 @@ def excursions(record: Record, day: PlannedDay) -> dict[tuple[str, int], Excursi
     return found
 
 
-def limits(record: Record, day: PlannedDay) -> Iterator[Limit]:
+def limits(record: Record, day: DayRecord) -> Iterator[Limit]:
     """All limits; the voltage of the slack is given, not limited."""
     scenario = record.summary.scenario
     tolerance = scenario.violation_tol_pu

@@ -22,7 +22,7 @@ from core.plan import Agreement
 from core.prices import DemandProfile, PriceSignal
 from core.time import Clock
 from mpc.coordination.nodes import Deadline, Message
-from mpc.coordination.outcome import Status, Unanswered, WarmStart
+from mpc.coordination.outcome import CoordinationStatus, Unanswered, WarmStart
 from mpc.coordination.star.algorithms import splitting_named
 from mpc.coordination.star.outcome import Iteration, StarOutcome, StarWarmStart
 from mpc.coordination.star.penalty import adapted, start_penalty
@@ -143,11 +143,12 @@ class GridOperator:
         """The outcome at a deadline amid a round: the best of the rounds before it, if there is one."""
         if self._splitting is None or not self._uncoordinated:
             silent = {name for _, name in self._open}
-            return Unanswered(Status.BUDGET, None, tuple(name for name in self._names if name in silent))
+            return Unanswered(CoordinationStatus.BUDGET, None, tuple(name for name in self._names if name in silent))
         best = self._best
         if best is None:
             best = self._candidate(self._retail(), list(self._uncoordinated.values()), self._splitting)
-        return self._ended(Status.BUDGET if self._rule.held(best) else Status.INFEASIBLE, best, self._splitting)
+        status = CoordinationStatus.BUDGET if self._rule.held(best) else CoordinationStatus.INFEASIBLE
+        return self._ended(status, best, self._splitting)
 
     def _candidate(self, signals: list[PriceSignal], answers: list[DemandProfile], splitting: Splitting) -> Candidate:
         agreements = map(Agreement, signals, answers)
@@ -194,16 +195,16 @@ class GridOperator:
         near = candidate.avoidable_pu <= CERTIFY_WITHIN * self._settings.violation_tol_pu
         return near or upcoming % CERTIFY_EVERY == 0 or upcoming == self._settings.max_iterations
 
-    def _status(self, candidate: Candidate, done: bool, out_of_time: bool) -> Status | None:
+    def _status(self, candidate: Candidate, done: bool, out_of_time: bool) -> CoordinationStatus | None:
         if done:
-            status = Status.CONVERGED
+            status = CoordinationStatus.CONVERGED
         elif self._round >= self._settings.max_iterations:
-            status = Status.ITERATIONS
+            status = CoordinationStatus.ITERATIONS
         elif out_of_time or self._clock.monotonic_s() - self._began_s >= self._settings.budget_s:
-            status = Status.BUDGET
+            status = CoordinationStatus.BUDGET
         else:
             return None
-        return status if self._rule.held(candidate) else Status.INFEASIBLE
+        return status if self._rule.held(candidate) else CoordinationStatus.INFEASIBLE
 
     def _record(self, candidate: Candidate, splitting: Splitting) -> None:
         self.iterations.append(
@@ -221,7 +222,7 @@ class GridOperator:
             )
         )
 
-    def _ended(self, status: Status, best: Candidate, splitting: Splitting) -> StarOutcome:
+    def _ended(self, status: CoordinationStatus, best: Candidate, splitting: Splitting) -> StarOutcome:
         return StarOutcome(
             status=status,
             gap_rel=best.gap(self._bound_chf),

@@ -6,7 +6,7 @@ import numpy as np
 
 from core.arrays import FloatArray
 from core.prices import DemandProfile
-from mpc.coordination.outcome import Outcome
+from mpc.coordination.outcome import CoordinationOutcome
 from mpc.coordination.star.splitting import Splitting
 from mpc.coordination.star.stopping import Candidate
 from mpc.grid.rows import GridModel
@@ -54,7 +54,7 @@ class StarWarmStart:
 
 
 @dataclass(frozen=True)
-class StarOutcome(Outcome):
+class StarOutcome(CoordinationOutcome):
     """The result of a coordination.
 
     Attributes:

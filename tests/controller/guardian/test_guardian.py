@@ -23,7 +23,7 @@ from core.config_devices import Converter, ModbusConverter, OpcUaConverter
 from core.devices import Outcome, Setpoint
 from core.errors import InputError
 from core.load import load_config
-from drivers.factory import Site, connect
+from drivers.factory import DriverSettings, connect
 from sim_plant.converter import ControlState
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
@@ -55,8 +55,8 @@ class Watchroom:
 
     async def write(self, epoch: int = OLD) -> Mapping[str, Outcome]:
         """What a cycle of the service writes."""
-        site = Site(CONFIG.parent, 400.0, self.clock)
-        async with connect(converters(self.config), site, epoch) as devices:
+        settings = DriverSettings(CONFIG.parent, 400.0, self.clock)
+        async with connect(converters(self.config), settings, epoch) as devices:
             names, setpoint = list(devices.converters), Setpoint(1.0, 0.5, 75.0)
             outcomes = await asyncio.gather(*(devices.converters[name].write(setpoint) for name in names))
         return dict(zip(names, outcomes, strict=True))

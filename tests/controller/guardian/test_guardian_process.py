@@ -19,7 +19,7 @@ from controller.process.talk import FollowerError, running_module
 from controller.record.audit_lines import AuditWrite, read_audit
 from core.devices import Outcome, Setpoint
 from core.load import load_config
-from drivers.factory import Site, connect
+from drivers.factory import DriverSettings, connect
 from sim_plant.converter import ControlState
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
@@ -49,7 +49,7 @@ def guarding(config: Path, state: Path) -> Iterator[subprocess.Popen[str]]:
 def write_to_all(lab: Laboratory, epoch: int) -> set[Outcome]:
     async def write() -> set[Outcome]:
         devices = load_config(lab.config).converters
-        async with connect(devices.values(), Site(lab.config.parent, 400.0, WallClock()), epoch) as found:
+        async with connect(devices.values(), DriverSettings(lab.config.parent, 400.0, WallClock()), epoch) as found:
             return {await converter.write(Setpoint(0.1, 0.0, 75.0)) for converter in found.converters.values()}
 
     return run(write())

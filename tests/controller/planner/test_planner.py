@@ -20,7 +20,7 @@ from core.codec import encode
 from core.config_coordination import CoordinationConfig
 from core.errors import Fault, GridlabError, InputError, SolverError, SolverLicenceError
 from core.scenario import Scenario
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.day_ahead import CoordinatedDay, DayAhead
 from mpc.forecast import Observed
 from mpc.intra_day import Running, Situation, replan, replan_uncoordinated
@@ -149,7 +149,7 @@ def test_intra_day_plans_are_those_of_a_call_in_process_bit_for_bit(session: Ses
 
 def test_the_budget_ends_with_the_best_plan_so_far(session: Session) -> None:
     assert isinstance(session.two.first, CoordinatedDay)
-    assert session.two.first.outcome.status is Status.BUDGET
+    assert session.two.first.outcome.status is CoordinationStatus.BUDGET
 
 
 def test_jobs_wait_for_their_turn_and_the_event_loop_for_nobody(session: Session) -> None:
@@ -243,7 +243,7 @@ async def endless(planner: Planner, day: Scenario) -> "asyncio.Task[DayAhead]":
 async def planned(planner: Planner, day: Scenario) -> None:
     plan = (await planner.answer(DayAheadJob(day, SETTINGS, PIQP, True))).made
     assert isinstance(plan, CoordinatedDay)
-    assert plan.outcome.status is Status.CONVERGED
+    assert plan.outcome.status is CoordinationStatus.CONVERGED
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of another process")

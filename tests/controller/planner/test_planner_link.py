@@ -26,7 +26,7 @@ from core.codec import encode
 from core.config_coordination import CoordinationConfig
 from core.errors import GridlabError, SolverError, SolverLicenceError
 from core.scenario import Scenario
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.forecast import Observed
 from mpc.intra_day import Running, Situation, replan
 from mpc.solvers.quadratic import PIQP
@@ -185,7 +185,7 @@ def test_the_budget_ends_with_the_best_plan_so_far(day: Scenario, tmp_path: Path
 
     answer = run(test())
     assert answer.report
-    assert answer.report.status is Status.BUDGET
+    assert answer.report.status is CoordinationStatus.BUDGET
 
 
 def test_a_caller_who_hangs_up_ends_the_computation(day: Scenario, tmp_path: Path) -> None:

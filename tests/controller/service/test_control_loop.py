@@ -15,7 +15,7 @@ from controller.service.days import Day
 from controller.service.plans import Plans
 from controller.service.watch import Watch
 from core.devices import Outcome, Quality
-from drivers.factory import Site, connect
+from drivers.factory import DriverSettings, connect
 from realtime.cycle import SafeSince
 from realtime.override import Override
 from realtime.timing import POLL_S
@@ -167,7 +167,7 @@ def test_a_device_that_never_answers_delays_nobody(tmp_path: Path, day: Day, pla
             addresses = {device.name: dict(address(device)) for device in plant.devices}
             addresses["n5_converter"]["port"] = port
             here, clock = at_addresses(config, addresses), WallClock()
-            async with connect(here.devices, Site(CONFIG.parent, 400.0, clock), writer_epoch=None) as devices:
+            async with connect(here.devices, DriverSettings(CONFIG.parent, 400.0, clock), writer_epoch=None) as devices:
                 watch = Watch(devices, clock, clock, patience_s=1.0)
                 began_s = clock.monotonic_s()
                 await watch.poll()

@@ -19,7 +19,7 @@ from controller.process.clocks import WallClock
 from controller.service.probe import DeviceReport, compared, probe
 from core.config import Config
 from core.devices import Outcome, Quality, Setpoint
-from drivers.factory import Site, connect
+from drivers.factory import DriverSettings, connect
 from tests.support.asynchronous import run
 from tests.support.paths import CONFIG
 
@@ -114,9 +114,9 @@ TROUBLES = {
 
 def test_every_trouble_has_its_words(plant: Plant, capsys: Capsys) -> None:
     async def test() -> tuple[Config, tuple[DeviceReport, ...]]:
-        site = Site(CONFIG.parent, plant.config.grid.voltage_v, WallClock())
+        settings = DriverSettings(CONFIG.parent, plant.config.grid.voltage_v, WallClock())
         remote = [device for device in plant.config.devices if device.name == "n7_converter"]
-        async with connect(remote, site, writer_epoch=4) as devices, black_hole() as hole:
+        async with connect(remote, settings, writer_epoch=4) as devices, black_hole() as hole:
             assert await devices.converters["n7_converter"].write(Setpoint(0.5, 0.0, 60.0)) is Outcome.VERIFIED
             for device, (fault, number, _) in TROUBLES.items():
                 assert "error" not in await plant.ask(fault=fault, device=device, on=True, number=number)

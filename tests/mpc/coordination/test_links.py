@@ -14,7 +14,7 @@ from core.errors import CoordinationError
 from mpc.coordination import rounds
 from mpc.coordination.links import MessageLink, Transit
 from mpc.coordination.nodes import Deadline, Message
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.coordination.rounds import Carried, Ending, run_rounds
 from mpc.coordination.star.operator import GridOperator
 from mpc.coordination.star.outcome import StarOutcome
@@ -168,7 +168,7 @@ def star(carry: rounds.Carrier) -> StarOutcome:
 def test_the_star_ends_the_same_by_either_carrier(delay_rounds: int) -> None:
     """To the last bit; late answers make it wait and change nothing else."""
     expected, actual = star(rounds.run), star(partial(run_rounds, link=MessageLink(delay_rounds=delay_rounds, seed=5)))
-    assert actual.status is expected.status is Status.CONVERGED
+    assert actual.status is expected.status is CoordinationStatus.CONVERGED
     assert actual.iterations == expected.iterations
     assert (actual.lower_bound_chf, actual.gap_rel) == (expected.lower_bound_chf, expected.gap_rel)
     for name, agreement in expected.best.agreements.items():
@@ -196,7 +196,7 @@ def test_a_prosumer_that_crashes_leaves_the_best_so_far() -> None:
     carry = partial(run_rounds, link=MessageLink(crashes={"P1": 7}), max_rounds=30)
     day = coordinate(GRID, CoordinationConfig(), VirtualClock(), carry=carry)
     capped = coordinate(GRID, CoordinationConfig(max_iterations=2), VirtualClock())
-    assert day.outcome.status is Status.BUDGET
+    assert day.outcome.status is CoordinationStatus.BUDGET
     assert len(day.outcome.iterations) == 2
     assert day.outcome.best.cost_chf == capped.outcome.best.cost_chf
 
@@ -216,4 +216,4 @@ def test_a_link_that_loses_questions_is_an_end_too() -> None:
             ends.add(coordinate(GRID, CoordinationConfig(), VirtualClock(), carry=carry).outcome.status)
         except CoordinationError:
             ends.add(None)
-    assert {Status.BUDGET, None} <= ends
+    assert {CoordinationStatus.BUDGET, None} <= ends

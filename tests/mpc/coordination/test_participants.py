@@ -6,7 +6,7 @@ from core.config_coordination import CoordinationConfig
 from core.prices import DemandProfile, PriceSignal
 from mpc.coordination import rounds
 from mpc.coordination.nodes import Message
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.coordination.participants import PriceResponsive, ProsumerNode
 from mpc.coordination.star.operator import GridOperator
 from mpc.grid.rows import GridModel
@@ -64,7 +64,7 @@ def test_any_price_responsive_resource_takes_part() -> None:
     rounds.run([operator, *map(ProsumerNode, participants)])
     outcome = operator.outcome
     assert outcome is not None
-    assert outcome.status is Status.CONVERGED
+    assert outcome.status is CoordinationStatus.CONVERGED
     assert outcome.gap_rel is not None
     assert abs(outcome.gap_rel) <= settings.gap_tol
     x = outcome.best.agreements["P1"].profile.x

@@ -13,7 +13,7 @@ from core.config_coordination import CoordinationConfig
 from core.errors import CoordinationError
 from core.scenario import Scenario
 from mpc.coordination.nodes import Deadline, Message
-from mpc.coordination.outcome import Outcome, Status, Unanswered
+from mpc.coordination.outcome import CoordinationOutcome, CoordinationStatus, Unanswered
 from mpc.coordination.rounds import Carried, Ending, run
 from mpc.coordination.star.operator import GridOperator
 from mpc.coordination.star.outcome import StarOutcome
@@ -45,7 +45,7 @@ def answers(node: GridOperator, grid: Scenario = GRID) -> Iterator[Message[objec
         questions = list(node.react([last]))
 
 
-def cut_short(n_answers: int, grid: Scenario = GRID, together: bool = False, **given_: Any) -> Outcome:
+def cut_short(n_answers: int, grid: Scenario = GRID, together: bool = False, **given_: Any) -> CoordinationOutcome:
     """The outcome of a deadline after so many answers; ``together``: in one inbox with the last of them."""
     node = operator(grid, **given_)
     for k, answer in enumerate(answers(node, grid), 1):
@@ -60,7 +60,7 @@ def cut_short(n_answers: int, grid: Scenario = GRID, together: bool = False, **g
     return node.outcome
 
 
-def same_best(outcome: Outcome, expected: Outcome) -> None:
+def same_best(outcome: CoordinationOutcome, expected: CoordinationOutcome) -> None:
     assert isinstance(outcome, StarOutcome)
     assert isinstance(expected, StarOutcome)
     assert outcome.best.cost_chf == expected.best.cost_chf
@@ -75,7 +75,7 @@ def capped(n_rounds: int) -> StarOutcome:
 
 @pytest.mark.parametrize("n_answers", [0, 1, 4])
 def test_before_everybody_has_answered_once_nobody_can_plan(n_answers: int) -> None:
-    assert cut_short(n_answers) == Unanswered(Status.BUDGET, None, NAMES[n_answers:])
+    assert cut_short(n_answers) == Unanswered(CoordinationStatus.BUDGET, None, NAMES[n_answers:])
 
 
 @pytest.mark.parametrize(("n_answers", "together"), [(5, True), (5, False), (9, False)])
@@ -83,7 +83,7 @@ def test_after_round_0_it_is_the_tariff(n_answers: int, together: bool) -> None:
     """The plain tariff, and what everybody does under it; a warm start like any other."""
     outcome = cut_short(n_answers, together=together)
     assert isinstance(outcome, StarOutcome)
-    assert (outcome.status, outcome.gap_rel, outcome.iterations) == (Status.BUDGET, None, ())
+    assert (outcome.status, outcome.gap_rel, outcome.iterations) == (CoordinationStatus.BUDGET, None, ())
     selfish = uncoordinated(GRID, CoordinationConfig())
     assert list(outcome.best.agreements) == list(NAMES)
     for name, agreement in outcome.best.agreements.items():
@@ -106,7 +106,7 @@ ROUND_1 = 5
 def test_amid_a_round_it_is_the_best_of_the_rounds_before(more: int) -> None:
     """Round 2 has new rows, of which no bound is known yet."""
     outcome = cut_short(ROUND_1 + 10 + more)
-    assert outcome.status is Status.BUDGET
+    assert outcome.status is CoordinationStatus.BUDGET
     same_best(outcome, capped(1))
     assert outcome.gap_rel is None
     assert capped(1).gap_rel is not None
@@ -114,7 +114,7 @@ def test_amid_a_round_it_is_the_best_of_the_rounds_before(more: int) -> None:
 
 def test_answers_that_come_with_the_deadline_count() -> None:
     outcome = cut_short(ROUND_1 + 10, together=True)
-    assert outcome.status is Status.BUDGET
+    assert outcome.status is CoordinationStatus.BUDGET
     same_best(outcome, capped(1))
 
 
@@ -130,16 +130,16 @@ def test_a_round_counts_without_its_bound(plain: int) -> None:
 
 def test_a_round_that_is_good_enough_has_converged() -> None:
     converged, record = overhear(GRID, CoordinationConfig())
-    assert converged.status is Status.CONVERGED
+    assert converged.status is CoordinationStatus.CONVERGED
     n_answers = sum(message.receiver == "operator" for message in record)
     same_best(cut_short(n_answers, together=True), converged)
-    assert cut_short(n_answers, together=True).status is Status.CONVERGED
+    assert cut_short(n_answers, together=True).status is CoordinationStatus.CONVERGED
 
 
 def test_limits_that_nobody_can_hold_are_said_so() -> None:
     grid = with_slack_voltage(GRID, 1.2)
     for n_answers in (5, 18):
-        assert cut_short(n_answers, grid).status is Status.INFEASIBLE
+        assert cut_short(n_answers, grid).status is CoordinationStatus.INFEASIBLE
 
 
 def test_after_the_end_a_deadline_changes_nothing() -> None:
@@ -166,7 +166,7 @@ def test_there_is_always_an_outcome(n_answers: int, together: bool, splitting: s
         assert isinstance(outcome, Unanswered)
         return
     assert isinstance(outcome, StarOutcome)
-    assert outcome.status in (Status.BUDGET, Status.CONVERGED)
+    assert outcome.status in (CoordinationStatus.BUDGET, CoordinationStatus.CONVERGED)
     assert list(outcome.best.agreements) == list(NAMES)
 
 

@@ -8,7 +8,7 @@ import pytest
 from core.arrays import FloatArray
 from core.config_coordination import CoordinationConfig
 from core.scenario import Scenario
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.day_ahead import CoordinatedDay
 from mpc.price import marginal_price_chf_per_kwh
 from mpc.prosumer import ProsumerProgram
@@ -31,7 +31,7 @@ def day(day_of: str, request: pytest.FixtureRequest) -> CoordinatedDay:
 
 def test_profile_splitting_converges(gridlab9: Scenario, profile_day: CoordinatedDay) -> None:
     certificate = certify(gridlab9, profile_day)
-    assert profile_day.outcome.status is Status.CONVERGED
+    assert profile_day.outcome.status is CoordinationStatus.CONVERGED
     assert len(profile_day.outcome.iterations) <= 100
     assert abs(certificate.gap_rel) <= 1e-3
     assert certificate.gap_rel == pytest.approx(profile_day.outcome.gap_rel, abs=1e-7)
@@ -59,7 +59,7 @@ def test_both_limits_matter(gridlab9: Scenario, profile_day: CoordinatedDay) -> 
 
 def test_constraint_splitting_converges(gridlab9: Scenario, constraint_day: CoordinatedDay) -> None:
     certificate = certify(gridlab9, constraint_day)
-    assert constraint_day.outcome.status is Status.CONVERGED
+    assert constraint_day.outcome.status is CoordinationStatus.CONVERGED
     assert len(constraint_day.outcome.iterations) <= 500
     assert abs(certificate.gap_rel) <= 1e-2
     assert certificate.violation_pu <= 1e-3
@@ -85,7 +85,7 @@ def test_four_percent_limits(gridlab9: Scenario) -> None:
     narrow = replace(gridlab9, limits=replace(gridlab9.limits, v_min_pu=0.96, v_max_pu=1.04))
     day = coordinate(narrow, CoordinationConfig(), VirtualClock())
     certificate, curtailed = certify(narrow, day), curtailed_kwh(day)
-    assert day.outcome.status is Status.CONVERGED
+    assert day.outcome.status is CoordinationStatus.CONVERGED
     assert len(day.outcome.iterations) <= 200
     assert abs(certificate.gap_rel) <= 1e-3
     assert certificate.violation_pu <= 2e-4

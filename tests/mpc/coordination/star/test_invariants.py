@@ -12,7 +12,7 @@ from core.config_coordination import CoordinationConfig
 from core.prices import Tariff
 from core.resources import Battery, Capability
 from core.scenario import Scenario
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.coordination.star.algorithms import splitting_named
 from mpc.coordination.star.profile_splitting import ProfileSplitting
 from mpc.reference import CentralisedProblem
@@ -169,10 +169,10 @@ def test_the_order_of_prosumers_does_not_matter(grid: Scenario, seed: int) -> No
 def test_every_end_is_an_outcome(grid: Scenario) -> None:
     """Converged with limits held, or infeasible with what is left of them priced."""
     outcome = coordinate(grid, CoordinationConfig(), VirtualClock()).outcome
-    assert outcome.status in (Status.CONVERGED, Status.INFEASIBLE)
+    assert outcome.status in (CoordinationStatus.CONVERGED, CoordinationStatus.INFEASIBLE)
     assert outcome.gap_rel is not None
     assert abs(outcome.gap_rel) <= 1e-3
-    if outcome.status is Status.CONVERGED:
+    if outcome.status is CoordinationStatus.CONVERGED:
         assert outcome.best.violation.worst_pu <= 2e-4 + 1e-6
     else:
         assert outcome.best.unheld_pu > 2e-4

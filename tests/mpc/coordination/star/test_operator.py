@@ -13,7 +13,7 @@ from core.scenario import Scenario
 from core.time import TimeAxis
 from mpc.coordination import rounds
 from mpc.coordination.nodes import Message
-from mpc.coordination.outcome import Status, WarmStart
+from mpc.coordination.outcome import CoordinationStatus, WarmStart
 from mpc.coordination.star.observing import observed
 from mpc.coordination.star.operator import GridOperator
 from mpc.coordination.star.outcome import Iteration, StarOutcome
@@ -143,7 +143,7 @@ def check_it_is_the_best(outcome: StarOutcome, tolerance_pu: float) -> None:
 def test_iteration_cap(splitting: SplittingName, cap: int) -> None:
     """An unreachable tolerance: the best iterate comes back, and says so."""
     day = agreed(splitting=splitting, max_iterations=cap, gap_tol=1e-12)
-    assert day.outcome.status is Status.ITERATIONS
+    assert day.outcome.status is CoordinationStatus.ITERATIONS
     assert len(day.outcome.iterations) == cap
     check_it_is_the_best(day.outcome, settings().violation_tol_pu)
     assert violation_pu(GRID, profiles(day)) == pytest.approx(day.outcome.best.violation.worst_pu, abs=1e-8)
@@ -161,7 +161,7 @@ def test_a_longer_search_finds_nothing_worse(splitting: SplittingName) -> None:
 def test_budget(budget_s: float, rounds_: int) -> None:
     """Every look at the clock takes a second: one at the begin, two per round. There is always a first round."""
     day = coordinate(GRID, settings(budget_s=budget_s), VirtualClock(step_s=1.0))
-    assert day.outcome.status is Status.BUDGET
+    assert day.outcome.status is CoordinationStatus.BUDGET
     assert len(day.outcome.iterations) == rounds_
     check_it_is_the_best(day.outcome, settings().violation_tol_pu)
     assert np.diff([iteration.wall_ms for iteration in day.outcome.iterations]).min(initial=1) > 0
@@ -173,7 +173,7 @@ def test_stop_by_residuals(splitting: SplittingName) -> None:
     grid = scenario(step_min=60, seed=1, total_pv_kw=30.0)
     day = agreed(grid=grid, splitting=splitting, stop="residual")
     certificate = certify(grid, day)
-    assert day.outcome.status is Status.CONVERGED
+    assert day.outcome.status is CoordinationStatus.CONVERGED
     residuals = day.outcome.splitting.residuals
     floor = 1e-4 * np.sqrt(residuals.size)
     assert (residuals.primal <= floor + 1e-4 * residuals.primal_scale).all()
@@ -187,7 +187,7 @@ def test_stop_by_residuals(splitting: SplittingName) -> None:
 def test_warm_start_from_its_own_end(splitting: SplittingName) -> None:
     cold = agreed(splitting=splitting)
     warm = agreed(cold.outcome.warm_start, splitting=splitting)
-    assert warm.outcome.status is Status.CONVERGED
+    assert warm.outcome.status is CoordinationStatus.CONVERGED
     assert len(warm.outcome.iterations) <= 3 < len(cold.outcome.iterations)
     assert abs(certify(GRID, warm).gap_rel) <= settings().gap_tol + 1e-5
 
@@ -208,7 +208,7 @@ def test_warm_start_of_a_shrinking_horizon(splitting: SplittingName) -> None:
     ahead = GridModel(rest.problem, violation_price_chf_per_kwh(settings(), rest.tariff))
     warm = agreed(cold.outcome.warm_start.shifted(3, ahead), grid=rest, splitting=splitting)
     fresh = agreed(grid=rest, splitting=splitting)
-    assert warm.outcome.status is Status.CONVERGED
+    assert warm.outcome.status is CoordinationStatus.CONVERGED
     assert len(warm.outcome.iterations) < len(fresh.outcome.iterations)
     certificate = certify(rest, warm)
     assert abs(certificate.gap_rel) <= settings().gap_tol + 1e-5
@@ -247,7 +247,7 @@ def test_a_fixed_penalty_stays() -> None:
 def test_adaptation_finds_the_penalty_from_afar(splitting: SplittingName, rho_factor: float) -> None:
     natural = agreed(splitting=splitting, max_iterations=1).outcome.iterations[0].rho
     day = agreed(splitting=splitting, rho=rho_factor * natural)
-    assert day.outcome.status is Status.CONVERGED
+    assert day.outcome.status is CoordinationStatus.CONVERGED
     assert abs(certify(GRID, day).gap_rel) <= settings().gap_tol + 1e-5
 
 

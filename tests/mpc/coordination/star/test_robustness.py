@@ -12,7 +12,7 @@ from core.network import Line, Network
 from core.prices import Tariff
 from core.resources import Battery, Capability
 from core.scenario import Scenario
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from tests.support.certificate import certify, profiles, violation_pu
 from tests.support.coordination import coordinate
 from tests.support.independent_flow import judged_flow
@@ -71,7 +71,7 @@ INFEASIBLE = {
 def test_limits_that_can_be_held(grid: Scenario) -> None:
     day = coordinate(grid, SETTINGS, VirtualClock())
     certificate = certify(grid, day)
-    assert day.outcome.status is Status.CONVERGED
+    assert day.outcome.status is CoordinationStatus.CONVERGED
     assert abs(certificate.gap_rel) <= SETTINGS.gap_tol + 1e-5
     assert certificate.violation_pu <= SETTINGS.violation_tol_pu + 1e-7
     assert certificate.cost_chf == pytest.approx(day.outcome.best.cost_chf, abs=1e-5)
@@ -97,7 +97,7 @@ def test_limits_that_nobody_can_hold(grid: Scenario, splitting: SplittingName) -
     settings = CoordinationConfig.model_validate({"splitting": splitting})
     day = coordinate(grid, settings, VirtualClock())
     certificate, best = certify(grid, day), day.outcome.best
-    assert day.outcome.status is Status.INFEASIBLE
+    assert day.outcome.status is CoordinationStatus.INFEASIBLE
     assert abs(certificate.gap_rel) <= SETTINGS.gap_tol + 1e-5
     assert best.unheld_chf > 1.0
     assert certificate.priced_chf == pytest.approx(best.unheld_chf, rel=0.02)
@@ -118,7 +118,7 @@ def test_limits_just_out_of_reach(splitting: SplittingName, missing_pu: float) -
     grid = replace(grid, limits=replace(grid.limits, v_min_pu=lowest + missing_pu))
     settings = CoordinationConfig.model_validate({"splitting": splitting})
     day = coordinate(grid, settings, VirtualClock())
-    assert day.outcome.status is Status.INFEASIBLE
+    assert day.outcome.status is CoordinationStatus.INFEASIBLE
     assert day.outcome.best.unheld_pu == pytest.approx(missing_pu, rel=0.1)
     assert abs(certify(grid, day).gap_rel) <= SETTINGS.gap_tol
 
@@ -131,7 +131,7 @@ def test_what_nobody_influences_is_reported_without_a_price() -> None:
     grid = replace(base, network=Network("S", 400.0, lines), sites=sites)
     day = coordinate(grid, SETTINGS, VirtualClock())
     certificate = certify(grid, day)
-    assert day.outcome.status is Status.INFEASIBLE
+    assert day.outcome.status is CoordinationStatus.INFEASIBLE
     assert day.outcome.best.unheld_chf == pytest.approx(0.0, abs=1e-6)
     assert certificate.violation_pu == pytest.approx(day.outcome.best.unheld_pu, abs=1e-6)
     assert certificate.violation_pu > 0.005
@@ -144,7 +144,7 @@ def test_loads_beyond_collapse(splitting: SplittingName) -> None:
     grid = with_load_factor(scenario(step_min=60), 100.0)
     settings = CoordinationConfig.model_validate({"splitting": splitting, "max_iterations": 20})
     day = coordinate(grid, settings, VirtualClock())
-    assert day.outcome.status is Status.INFEASIBLE
+    assert day.outcome.status is CoordinationStatus.INFEASIBLE
     assert not day.flow.solved.all()
     assert day.violation.v_pu >= grid.limits.v_min_pu - 1e-9
     assert np.isfinite(profiles(day)).all()
@@ -157,7 +157,7 @@ def test_unusual_tariffs(tariff: float) -> None:
     price = np.full(grid.axis.n_steps, tariff)
     day = coordinate(replace(grid, tariff=Tariff(price, price)), SETTINGS, VirtualClock())
     assert violation_pu(grid, profiles(day)) <= SETTINGS.violation_tol_pu + 1e-7
-    assert day.outcome.status is Status.CONVERGED
+    assert day.outcome.status is CoordinationStatus.CONVERGED
 
 
 @pytest.mark.parametrize("name", ["hours", "no battery", "line limits", "2 prosumers on 1 node"])
@@ -165,6 +165,6 @@ def test_constraint_splitting(name: str) -> None:
     settings = CoordinationConfig(splitting="constraint", gap_tol=1e-2, violation_tol_pu=1e-3)
     day = coordinate(FEASIBLE[name], settings, VirtualClock())
     certificate = certify(FEASIBLE[name], day)
-    assert day.outcome.status is Status.CONVERGED
+    assert day.outcome.status is CoordinationStatus.CONVERGED
     assert abs(certificate.gap_rel) <= 1e-2
     assert certificate.violation_pu <= 1e-3 + 1e-7
