@@ -64,15 +64,16 @@ def _wall_s(*arguments: str) -> float:
 
 
 def _stop_s(api: Running) -> float:
-    """Wall time from the start of ``gridlab stop`` to its line in the audit trail of a service in ACTIVE, s."""
+    """From the start of the program to the line in the audit trail; the service runs in this process."""
     api.set_mode(Mode.ACTIVE)
     api.cycle()
-    before = len(api.notes("emergency stop"))
     command = [sys.executable, "-m", "controller.cli", "stop", "--quiet", "--state", str(api.folder)]
-    began_s = time.perf_counter()
-    with subprocess.Popen(command, cwd=ROOT):
-        while len(api.notes("emergency stop")) == before:
-            if time.perf_counter() - began_s > GIVE_UP_S:
-                raise TimeoutError("no emergency stop in the audit trail")
-            time.sleep(0.005)
-        return time.perf_counter() - began_s
+    with (api.folder / "audit.jsonl").open("rb") as trail:
+        trail.seek(0, os.SEEK_END)
+        began_s = time.perf_counter()
+        with subprocess.Popen(command, cwd=ROOT):
+            while b'"emergency stop"' not in trail.read():
+                if time.perf_counter() - began_s > GIVE_UP_S:
+                    raise TimeoutError("no emergency stop in the audit trail")
+                time.sleep(0.005)
+            return time.perf_counter() - began_s
