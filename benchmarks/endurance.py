@@ -15,7 +15,7 @@ from controller.chaos.faulted_run import FaultedRun, open_faulted_run
 from controller.chaos.injection import ProcessResources, TrialContext
 from controller.chaos.injections.deaths import MID_CYCLE_S, OUTAGE_S
 from controller.chaos.trial_run import day_axis, fresh_folder
-from controller.judge.case import Broken, Case, CaseConfig, InjectedFault, Kind
+from controller.judge.case import BrokenInvariant, Case, CaseConfig, InjectedFault, Kind
 from controller.judge.cycles import lost_points
 from controller.judge.histories import Histories, read_histories
 from controller.judge.invariants import violations
@@ -50,7 +50,7 @@ class EnduranceDay:
     cost_chf: float
     own_optimum_chf: float
     referee: RefereeCounts
-    broken: tuple[Broken, ...]
+    broken: tuple[BrokenInvariant, ...]
     points_lost: int
     deaths: int
     armed: int

@@ -111,7 +111,7 @@ async def _run_and_judge(trial: Trial, seed: int, path: Path, folder: Path, blan
     histories = read_histories(folder)
     judgement = judge(histories, site, [injected.fault], end)
     (verdict,) = judgement.verdicts
-    broken = [f"{b.invariant}: {b.device or 'all'} {b.what}" for b in (*judgement.undisturbed, *verdict.broken)]
+    broken = [f"{b.invariant}: {b.device or 'all'} {b.what}" for b in (*judgement.before_faults, *verdict.broken)]
     alarmed_s = _alarmed_s(Case.of(histories, site, [injected.fault], end), injected)
     if injected.alarm and alarmed_s is None:
         injected = replace(injected, complaints=(*injected.complaints, f"no alarm {injected.alarm}"))

@@ -1,1 +1,1 @@
-"""The offline verdict on what a run recorded: which invariant was broken, when a fault was noticed, what it led to."""
+"""The offline verdict on a recorded run: which invariants were broken, when each fault was detected, what it led to."""

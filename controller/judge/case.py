@@ -1,4 +1,4 @@
-"""What the judge is given: the histories of a run, the limits of its site, and the faults that were injected."""
+"""A run as the judge examines it: its histories, the limits of its site, and the faults that were injected."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from controller.judge.evidence import Received, Reports, attempts_of, reports_of
+from controller.judge.evidence import ConverterHistory, ExplainedFrame, attempts_of, converter_history
 from controller.judge.histories import Histories
 from controller.record.audit_lines import AuditNote
 from core.config import Config
@@ -16,22 +16,24 @@ from core.config_devices import Device, OpcUaConverter
 from core.resources import Battery
 
 RESTART_S = 20.0
-"""What a restart may context."""
+"""Longest time that a restart may take."""
 RECOVERY_S = 60.0
-"""By when everything must be as before, from the end of a fault."""
+"""Time from the end of a fault by which everything must be as before."""
 MODE_NOTE = "mode"
-"""Of the audit trail: a change of mode, "off → active"."""
+"""Event of the audit trail: a change of mode, such as "off → active"."""
 EDGE_S = 60.0
-"""A record further than this outside of the plant's own time was written by a clock that had jumped."""
+"""A record further than this outside of the plant's own times was written by a clock that had jumped."""
 
 
 class Kind(StrEnum):
-    """What a fault does, as far as the judge has to know.
+    """What a fault does, as far as the judge needs to know.
 
-    LINK: no, late or garbled answers. DATA: a device's values make no sense. STALE: it repeats itself. DEVICE: it is
-    off, taken at its panel, disobeys or lies. DEATH: no controller lives, or it hangs. STOP: it ends for good, or
-    somebody stops it. PLANNER: no good plans. WRITER: somebody else writes. CLOCK: the wall clock jumps. DISK: nothing
-    can be kept. OTHER: all that must have no effect on any device.
+    LINK: answers are missing, late or garbled. DATA: a device's values make no sense. STALE: a device repeats itself.
+    DEVICE: a device is off, switched to local control, disobeys or lies. DEATH: no controller lives, or it hangs. STOP:
+    it
+    ends for good, or an operator stops it. PLANNER: no good plans. WRITER: another writer interferes. CLOCK: the wall
+    clock
+    jumps. DISK: records cannot be kept. OTHER: everything that must have no effect on any device.
     """
 
     LINK = "link"
@@ -47,8 +49,8 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-FELT_BY_ALL = (Kind.DEATH, Kind.STOP, Kind.DISK, Kind.WRITER)
-"""Without a device of their own these disturb every one."""
+DISTURB_ALL = (Kind.DEATH, Kind.STOP, Kind.DISK, Kind.WRITER)
+"""Faults of these kinds without a device of their own disturb every device."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,12 @@ class InjectedFault:
 
     Attributes:
         number: its row in the table of faults.
-        device: the only one that it may disturb, but for LINK all behind the same address; None: :data:`FELT_BY_ALL`.
+        device: the only device that it may disturb (for LINK also all behind the same address); None:
+            :data:`DISTURB_ALL`.
         begins, ends: aware. A death ends when the process may start again.
-        shift_s: of the wall clock, ``Kind.CLOCK``; longer than the run.
-        noticeable: False for one that may rightly pass unnoticed, such as a slow link.
-        forgets: a death that takes the journal with it, so that there may be no plan to go on with.
+        shift_s: jump of the wall clock, for ``Kind.CLOCK``; longer than the run.
+        noticeable: False for a fault that may rightly pass undetected, such as a slow link.
+        loses_journal: a death that deletes or damages the journal, so that there may be no plan to resume.
     """
 
     name: str
@@ -72,16 +75,16 @@ class InjectedFault:
     kind: Kind
     shift_s: float = 0.0
     noticeable: bool = True
-    forgets: bool = False
+    loses_journal: bool = False
 
     def covers(self, at: datetime, before_s: float = 0.0, after_s: float = 0.0) -> bool:
-        """Whether it lasts at that time, or nearly."""
+        """Whether ``at`` lies in the fault, extended by ``before_s`` and ``after_s``."""
         return self.begins - timedelta(seconds=before_s) <= at <= self.ends + timedelta(seconds=after_s)
 
 
 @dataclass(frozen=True)
-class Broken:
-    """An invariant that did not hold; ``device`` is None where it is of the whole."""
+class BrokenInvariant:
+    """An invariant that did not hold; ``device`` is None if it concerns the run as a whole."""
 
     invariant: int
     time: datetime
@@ -90,8 +93,8 @@ class Broken:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Of a converter and the prosumer behind it."""
+class ConverterLimits:
+    """Ratings of a converter, and the battery of the prosumer behind it."""
 
     prosumer: str
     s_max_kva: float
@@ -107,10 +110,11 @@ class CaseConfig:
         converters: by name, those of prosumers.
         meters: node → meter.
         links: every device → those at the same host and port, itself included.
-        poll_s: how often a device was read, in virtual time.
+        cycle_s: period of the real-time loop.
+        poll_s: period at which a device was read, in virtual time.
     """
 
-    converters: Mapping[str, Limits]
+    converters: Mapping[str, ConverterLimits]
     meters: Mapping[str, str]
     links: Mapping[str, frozenset[str]]
     cycle_s: float
@@ -118,10 +122,10 @@ class CaseConfig:
 
     @classmethod
     def of(cls, config: Config, poll_s: float | None = None) -> "CaseConfig":
-        """Of a configuration; without ``poll_s`` every device is read once a cycle."""
+        """Extract it from a configuration; without ``poll_s`` every device is read once per cycle."""
         rated = config.converters
         converters = {
-            name: Limits(
+            name: ConverterLimits(
                 prosumer=p.name,
                 s_max_kva=rated[name].s_max_kva,
                 ramp_kva_per_s=rated[name].ramp_kva_per_s,
@@ -135,7 +139,7 @@ class CaseConfig:
 
     @property
     def prosumers(self) -> tuple[str, ...]:
-        """Those with a converter."""
+        """Names of the prosumers with a converter."""
         return tuple(self.converter_of)
 
     @cached_property
@@ -146,7 +150,7 @@ class CaseConfig:
 
 @dataclass(frozen=True)
 class Case:
-    """A run before the judge; ``end`` is when its plant stopped, whatever had become of the controller by then."""
+    """A run to be judged; ``end`` is when its plant stopped, even if the controller had ended before."""
 
     histories: Histories
     site: CaseConfig
@@ -155,53 +159,60 @@ class Case:
 
     @classmethod
     def of(cls, histories: Histories, site: CaseConfig, faults: Sequence[InjectedFault], end: datetime) -> "Case":
-        """With the times that a jumping clock has spoilt put right."""
-        return cls(_straightened(histories, faults), site, tuple(sorted(faults, key=lambda fault: fault.begins)), end)
+        """Correct the times that a jump of the wall clock has shifted, and sort the faults."""
+        return cls(
+            _without_clock_jumps(histories, faults), site, tuple(sorted(faults, key=lambda fault: fault.begins)), end
+        )
 
     @cached_property
-    def reports(self) -> Mapping[str, Reports]:
-        """By converter: attempts, frames with the attempt that explains each, and what it held."""
+    def converters(self) -> Mapping[str, ConverterHistory]:
+        """By converter: attempts, frames with the attempt that explains each, and setpoints held."""
         attempts = attempts_of(self.histories)
-        return {device: reports_of(self.histories, device, attempts.get(device, ())) for device in self.site.converters}
+        return {
+            device: converter_history(self.histories, device, attempts.get(device, ()))
+            for device in self.site.converters
+        }
 
     @cached_property
     def modes(self) -> tuple[tuple[datetime, str], ...]:
-        """Since when which mode was in force, by the audit trail."""
+        """Mode and the time since when it was in force, ascending, from the audit trail."""
         notes = (n for n in self.histories.audit if isinstance(n, AuditNote) and n.event == MODE_NOTE)
         return tuple((note.time, note.detail.rpartition(" → ")[2]) for note in notes)
 
     def modes_at(self, at: datetime) -> frozenset[str]:
-        """In force at that time, before or after what changed at that very instant."""
+        """Modes in force at that time; two at the instant of a change."""
         before = next((mode for since, mode in reversed(self.modes) if since < at), "off")
         return frozenset((before, *(mode for since, mode in self.modes if since == at)))
 
     def disturbed(self, fault: InjectedFault) -> frozenset[str]:
         """The devices that a fault may disturb."""
         if fault.device is None:
-            return frozenset(self.site.links if fault.kind in FELT_BY_ALL else ())
+            return frozenset(self.site.links if fault.kind in DISTURB_ALL else ())
         return self.site.links[fault.device] if fault.kind is Kind.LINK else frozenset((fault.device,))
 
     def during(self, at: datetime, *kinds: Kind, device: str | None = None, after_s: float = 0.0) -> bool:
-        """Whether a fault of these kinds lasts then (and touches the device); from one cycle before it begins."""
+        """Whether a fault of these kinds (that disturbs the device, if given) is present, counted from one cycle before
+        it.
+        """
         concerned = (f for f in self.faults if f.kind in kinds and (device is None or device in self.disturbed(f)))
         return any(fault.covers(at, self.site.cycle_s, after_s) for fault in concerned)
 
     def unattended(self, at: datetime) -> bool:
-        """Whether there may have been no controller then, or none that could record."""
+        """Whether at that time no controller may have been running, or none that could record."""
         return self.during(at, Kind.DEATH, Kind.STOP, Kind.DISK, after_s=RESTART_S + self.site.cycle_s)
 
-    def spared(self, device: str, at: datetime) -> bool:
-        """Whether no fault may disturb the device then, and none has lately."""
+    def unaffected(self, device: str, at: datetime) -> bool:
+        """Whether no present or recent fault may disturb the device at that time."""
         cycle_s = self.site.cycle_s
         lasting = (fault for fault in self.faults if fault.covers(at, cycle_s, RECOVERY_S))
         return not any(device in self.disturbed(fault) for fault in lasting)
 
-    def received(self) -> Sequence[Received]:
-        """Frames of all converters, but for those of somebody else whom a fault let write."""
+    def received(self) -> Sequence[ExplainedFrame]:
+        """Frames of all converters, without those of another writer during a fault that lets it write."""
         return [
             received
-            for device, reports in self.reports.items()
-            for received in reports.received
+            for device, history in self.converters.items()
+            for received in history.received
             if received.attempt or not self.during(received.frame.time, Kind.WRITER, device=device)
         ]
 
@@ -218,29 +229,29 @@ def _address(device: Device) -> tuple[str | None, int | None]:
     return device.host, device.port
 
 
-def _straightened(histories: Histories, faults: Sequence[InjectedFault]) -> Histories:
-    """Records of a wall clock that had jumped lie outside of the run; they return to where the fault was."""
+def _without_clock_jumps(histories: Histories, faults: Sequence[InjectedFault]) -> Histories:
+    """Shift records that lie outside of the run, since the wall clock had jumped, back to the fault."""
     jumps = [fault for fault in faults if fault.kind is Kind.CLOCK and fault.shift_s]
     if not jumps or not histories.frames:
         return histories
     edge = timedelta(seconds=EDGE_S)
     first, last = histories.frames[0].time - edge, histories.frames[-1].time + edge
 
-    def right(at: datetime) -> datetime:
+    def corrected(at: datetime) -> datetime:
         if first <= at <= last:
             return at
         moved = ((at - timedelta(seconds=jump.shift_s), jump) for jump in jumps)
-        return next((there for there, jump in moved if jump.covers(there, EDGE_S, EDGE_S)), at)
+        return next((original for original, jump in moved if jump.covers(original, EDGE_S, EDGE_S)), at)
 
-    def all_right(records: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(replace(record, time=right(record.time)) for record in records)
+    def all_corrected(records: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(replace(record, time=corrected(record.time)) for record in records)
 
     written = ("devices", "nodes", "service", "alarms", "decisions", "plans")
     return replace(
         histories,
-        audit=all_right(histories.audit),
-        guardian=all_right(histories.guardian),
-        stored_prosumers=frozenset((right(at), name) for at, name in histories.stored_prosumers),
-        stored_plans=frozenset(map(right, histories.stored_plans)),
-        **{name: tuple(sorted(all_right(getattr(histories, name)), key=lambda r: r.time)) for name in written},
+        audit=all_corrected(histories.audit),
+        guardian=all_corrected(histories.guardian),
+        stored_prosumers=frozenset((corrected(at), name) for at, name in histories.stored_prosumers),
+        stored_plans=frozenset(map(corrected, histories.stored_plans)),
+        **{name: tuple(sorted(all_corrected(getattr(histories, name)), key=lambda r: r.time)) for name in written},
     )

@@ -1,8 +1,8 @@
-"""Who wrote which frame, and what a converter held when: audit trails and frames put side by side.
+"""Who wrote which frame, and which setpoint a converter held when, from audit trails and frames together.
 
-An attempt explains a frame that carries its setpoint and came before its outcome was known; one of unknown outcome may
-still be executed a lease later. A driver may send P and Q one
-after the other, so until the last one each may still be the value that stood before, or that of the safe state.
+An attempt explains a frame that carries its setpoint and arrived before its outcome was known; an attempt of unknown
+outcome may still be executed up to a lease later. A driver may send P and Q in separate writes, so until the last of
+them each may still be the value before, or that of the safe state.
 """
 
 from bisect import bisect_right
@@ -17,17 +17,23 @@ from core.devices import Outcome
 from realtime.fallback import Rung
 
 SAFE_WITHIN_S = 90.0
-"""By when a device is safe, from the last write that was verified."""
+"""Time from the last verified write by which a device is safe."""
 WIRE_S = 1.0
-"""What a frame may context on the wire."""
+"""Longest time of a frame on the wire."""
 INSTANT = timedelta(microseconds=1)
 RESOLUTION_KVA = 2e-3
-"""What the wire may change of a setpoint."""
+"""Largest change of a setpoint by its encoding on the wire."""
 
 
 @dataclass(frozen=True)
 class RecordedWrite:
-    """A write by the controller or its guardian; ``s_kva`` None is a release, ``outcome`` None was never recorded."""
+    """A write by the controller or its guardian.
+
+    Attributes:
+        s_kva: None is a release.
+        outcome: None was never recorded.
+        ended: when the outcome was recorded.
+    """
 
     seq: int
     time: datetime
@@ -41,7 +47,7 @@ class RecordedWrite:
 
     @property
     def rung(self) -> str:
-        """Of the ladder; "stop" where everything was released."""
+        """Rung of the fallback ladder, the first word of ``reason``; "stop" if everything was released."""
         return self.reason.partition(" ")[0]
 
     @property
@@ -51,18 +57,18 @@ class RecordedWrite:
 
     @property
     def verified(self) -> bool:
-        """Whether it counts."""
+        """Whether its setpoint was read back from the device."""
         return self.outcome == Outcome.VERIFIED
 
-    def over(self, at: datetime) -> bool:
-        """Whether nothing more of it can arrive."""
+    def finished_before(self, at: datetime) -> bool:
+        """Whether none of its frames can arrive at ``at`` or later."""
         known = self.outcome in (Outcome.VERIFIED, Outcome.REJECTED)
         return known and self.ended is not None and self.ended + timedelta(seconds=WIRE_S) < at
 
 
 @dataclass(frozen=True)
-class Received:
-    """A frame with the newest attempt that explains it, and the setpoint that the device held when it came."""
+class ExplainedFrame:
+    """A frame with the newest attempt that explains it, and the setpoint that the device held when it arrived."""
 
     frame: ReceivedFrame
     attempt: RecordedWrite | None
@@ -70,7 +76,7 @@ class Received:
 
 
 @dataclass(frozen=True)
-class Hold:
+class HeldSetpoint:
     """What a device held from ``time`` on; ``safe``: its own safe state, or the setpoint of a safe rung."""
 
     time: datetime
@@ -79,21 +85,21 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Reports:
-    """Of one converter, each in order of time."""
+class ConverterHistory:
+    """History of one converter, each part in order of time."""
 
     attempts: tuple[RecordedWrite, ...]
-    received: tuple[Received, ...]
-    holds: tuple[Hold, ...]
+    received: tuple[ExplainedFrame, ...]
+    holds: tuple[HeldSetpoint, ...]
 
-    def held(self, at: datetime) -> Hold | None:
-        """What it held at that time; None before the first frame."""
+    def held(self, at: datetime) -> HeldSetpoint | None:
+        """The setpoint held at that time; None before the first frame."""
         index = bisect_right(self.holds, at, key=lambda hold: hold.time)
         return self.holds[index - 1] if index else None
 
 
 def attempts_of(histories: Histories) -> Mapping[str, tuple[RecordedWrite, ...]]:
-    """Of both writers, by device."""
+    """Attempts of controller and guardian together, by device, in order of time."""
     found: dict[str, list[RecordedWrite]] = {}
     both = [*_attempts(histories.audit, guardian=False), *_attempts(histories.guardian, guardian=True)]
     for attempt in sorted(both, key=lambda attempt: attempt.time):
@@ -115,15 +121,15 @@ def _attempts(trail: Trail, *, guardian: bool) -> Sequence[RecordedWrite]:
     return list(begun.values())
 
 
-def reports_of(histories: Histories, device: str, attempts: Sequence[RecordedWrite]) -> Reports:
+def converter_history(histories: Histories, device: str, attempts: Sequence[RecordedWrite]) -> ConverterHistory:
     """Follow a converter through the run.
 
-    Where the plant has not recorded when a lease ended, the end is inferred: the last accepted frame and its lease.
+    If the plant has not recorded the end of a lease, it is inferred from the last accepted frame.
     """
     frames = [frame for frame in histories.frames if frame.device == device]
-    states = _went_safe([change for change in histories.states if change.device == device])
-    times, received, holds = [attempt.time for attempt in attempts], list[Received](), list[Hold]()
-    lapse: Hold | None = None
+    states = _safe_states([change for change in histories.states if change.device == device])
+    times, received, holds = [attempt.time for attempt in attempts], list[ExplainedFrame](), list[HeldSetpoint]()
+    lapse: HeldSetpoint | None = None
     for frame in frames:
         while states and states[0][0] <= frame.time:
             holds.append(states.pop(0)[1])
@@ -131,42 +137,45 @@ def reports_of(histories: Histories, device: str, attempts: Sequence[RecordedWri
             holds.append(lapse)
             lapse = None
         held_kva = holds[-1].s_kva if holds else 0j
-        attempt = _explaining(frame, held_kva, attempts[: bisect_right(times, frame.time)])
-        received.append(Received(frame, attempt, held_kva))
+        attempt = _explaining_attempt(frame, held_kva, attempts[: bisect_right(times, frame.time)])
+        received.append(ExplainedFrame(frame, attempt, held_kva))
         if frame.accepted:
             safe = not frame.enable or frame.s_kva == 0 or (attempt is not None and attempt.safe)
-            holds.append(Hold(frame.time, frame.s_kva if frame.enable else 0j, safe))
+            holds.append(HeldSetpoint(frame.time, frame.s_kva if frame.enable else 0j, safe))
             lapse = _lapse(frame) if not histories.states else None
-    return Reports(
+    return ConverterHistory(
         tuple(attempts), tuple(received), (*holds, *(hold for _, hold in states), *((lapse,) if lapse else ()))
     )
 
 
-def _went_safe(changes: Sequence[StateChange]) -> list[tuple[datetime, Hold]]:
-    """With the time by which they come before frames.
+def _safe_states(changes: Sequence[StateChange]) -> list[tuple[datetime, HeldSetpoint]]:
+    """Times of going safe, each with the time up to which frames precede it.
 
-    Where it stays so, it went safe after all frames of that instant; else somebody has commanded it again in it.
+    If the state lasts, the converter went safe after all frames of that instant; otherwise one of these commanded it
+    again.
     """
     holds = []
     for change, after in zip_longest(changes, changes[1:]):
         if change.state != "remote":
             stays = after is None or after.time > change.time
-            holds.append((change.time + INSTANT if stays else change.time, Hold(change.time, 0j, safe=True)))
+            holds.append((change.time + INSTANT if stays else change.time, HeldSetpoint(change.time, 0j, safe=True)))
     return holds
 
 
-def _lapse(frame: ReceivedFrame) -> Hold | None:
+def _lapse(frame: ReceivedFrame) -> HeldSetpoint | None:
     if not frame.enable or not 0 < frame.lease_s < float("inf"):
         return None
-    return Hold(frame.time + timedelta(seconds=frame.lease_s), 0j, safe=True)
+    return HeldSetpoint(frame.time + timedelta(seconds=frame.lease_s), 0j, safe=True)
 
 
-def _explaining(frame: ReceivedFrame, held_kva: complex, attempts: Sequence[RecordedWrite]) -> RecordedWrite | None:
+def _explaining_attempt(
+    frame: ReceivedFrame, held_kva: complex, attempts: Sequence[RecordedWrite]
+) -> RecordedWrite | None:
     oldest = frame.time - timedelta(seconds=SAFE_WITHIN_S)
     for attempt in reversed(attempts):
         if attempt.time < oldest:
             return None
-        if not attempt.over(frame.time) and _explains(attempt, frame, held_kva):
+        if not attempt.finished_before(frame.time) and _explains(attempt, frame, held_kva):
             return attempt
     return None
 

@@ -1,7 +1,7 @@
-"""What one run recorded, read back: frames at the devices, audit trails, telemetry and tables. All times are UTC.
+"""The records of one run, read back: frames at the devices, audit trails, telemetry and tables. All times are UTC.
 
-A process that was killed may leave a last line without its end; it is passed over. Everything else that cannot be read
-is an error: a judge must not take a missing history for a quiet one.
+A killed process may leave an incomplete last line, which is skipped. Everything else that cannot be read is an error,
+so that a missing history is not mistaken for an uneventful one.
 """
 
 import csv
@@ -34,7 +34,7 @@ _POINTS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class ReceivedFrame:
-    """A setpoint as a converter received it; ``enable`` False releases. ``violations`` are the referee's."""
+    """A setpoint as a converter received it; ``enable`` False is a release, ``violations`` are found by the referee."""
 
     time: datetime
     device: str
@@ -53,7 +53,7 @@ class ReceivedFrame:
 
 @dataclass(frozen=True)
 class StateChange:
-    """A converter has gone to ``state`` (off, safe, remote, local, fault), by its own account."""
+    """A converter's change to ``state`` (off, safe, remote, local, fault), as the plant recorded it."""
 
     time: datetime
     device: str
@@ -62,7 +62,7 @@ class StateChange:
 
 @dataclass(frozen=True)
 class DevicePoint:
-    """A device as telemetry has it; ``age_s`` of its last good reading."""
+    """A device in telemetry; ``age_s`` is the age of its last good reading."""
 
     time: datetime
     device: str
@@ -74,7 +74,7 @@ class DevicePoint:
 
 @dataclass(frozen=True)
 class NodePoint:
-    """A measured voltage."""
+    """A measured voltage; None is unknown."""
 
     time: datetime
     node: str
@@ -83,7 +83,7 @@ class NodePoint:
 
 @dataclass(frozen=True)
 class ServicePoint:
-    """The service at the end of a cycle; ``dropped`` points so far, dead letters included."""
+    """The service at the end of a cycle; ``dropped`` counts points since its start, dead letters included."""
 
     time: datetime
     mode: str
@@ -93,7 +93,7 @@ class ServicePoint:
 
 @dataclass(frozen=True)
 class AlarmPoint:
-    """An alarm that stands, or has just ended."""
+    """An alarm that is standing, or has just ended."""
 
     time: datetime
     alarm: str
@@ -135,8 +135,9 @@ Key = tuple[datetime, str]
 class Histories:
     """Everything that a run recorded, each in order of time, audit trails in order of their files.
 
-    ``stored_prosumers`` and ``stored_plans`` are the keys under which telemetry has those points. Where ``states`` is
-    empty the judge infers the safe state from the leases.
+    ``stored_prosumers`` and ``stored_plans`` are the keys of those points in telemetry. If ``states`` is empty, the
+    safe
+    state is inferred from leases.
     """
 
     frames: tuple[ReceivedFrame, ...] = ()
@@ -154,10 +155,10 @@ class Histories:
 
 
 def read_histories(folder: Path) -> Histories:
-    """Of the run in ``folder``, finished or not.
+    """Read the run in ``folder``, finished or not.
 
     Raises:
-        InputError: a history is missing, or is not what this version writes; only the guardian's may be absent.
+        InputError: a history is missing, or is not of this version; only the guardian's may be missing.
     """
     missing = [n for n in (FRAMES, STATES, AUDIT, TELEMETRY, DECISIONS, PLANS) if not (folder / n).is_file()]
     if missing:
@@ -190,21 +191,21 @@ def _read(folder: Path) -> Histories:
 
 
 def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
-    for line in _whole(path):
+    for line in _complete_lines(path):
         yield json.loads(line)
 
 
 def _rows(path: Path) -> Iterator[Mapping[str, str]]:
-    yield from csv.DictReader(_whole(path))
+    yield from csv.DictReader(_complete_lines(path))
 
 
-def _whole(path: Path) -> Sequence[str]:
-    """The lines of a file but one that was torn at its end."""
+def _complete_lines(path: Path) -> Sequence[str]:
+    """The lines of a file without an incomplete one at its end."""
     return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
 
 
 def _telemetry(path: Path) -> Mapping[str, Sequence[dict[str, Any]]]:
-    """The points by measurement; what an older telemetry does not have is None."""
+    """Points by measurement; columns that an older version did not write are None."""
     live = path.with_name(f"{path.name}-wal").exists()
     with closing(
         sqlite3.connect(f"{path.resolve().as_uri()}?{'mode=ro' if live else 'immutable=1'}", uri=True)

@@ -1,14 +1,15 @@
-"""The invariants as questions to a run: :mod:`controller.judge.writes` and :mod:`controller.judge.cycles` together.
+"""All invariants, those of writes (:mod:`controller.judge.writes`) and those of cycles
+(:mod:`controller.judge.cycles`).
 
-The numbers are those of docs/reliability.md, which also says what histories cannot show.
+Their numbers are those of docs/reliability.md, which also says what histories cannot show.
 """
 
 from collections.abc import Callable, Iterator
 
 from controller.judge import cycles, writes
-from controller.judge.case import Broken, Case
+from controller.judge.case import BrokenInvariant, Case
 
-INVARIANTS: tuple[Callable[[Case], Iterator[Broken]], ...] = (
+INVARIANTS: tuple[Callable[[Case], Iterator[BrokenInvariant]], ...] = (
     writes.setpoints_inside_limits,
     writes.ramps_kept,
     cycles.data_young_enough,
@@ -28,7 +29,7 @@ INVARIANTS: tuple[Callable[[Case], Iterator[Broken]], ...] = (
 )
 
 
-def violations(case: Case) -> tuple[Broken, ...]:
-    """Everything that breaks an invariant, in order of time."""
+def violations(case: Case) -> tuple[BrokenInvariant, ...]:
+    """All violations of the invariants in the run, in order of time."""
     found = [broken for invariant in INVARIANTS for broken in invariant(case)]
     return tuple(sorted(found, key=lambda broken: (broken.time, broken.invariant, broken.device or "")))

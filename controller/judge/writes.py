@@ -1,118 +1,127 @@
-"""Invariants of what reached the devices: frames, leases, writers, audit. Each function yields what breaks one."""
+"""Invariants of writes to the devices: frames, leases, writers, audit. Each function yields its violations.
+
+The number that begins a docstring is that of the invariant in docs/reliability.md.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 from math import isfinite
 
-from controller.judge.case import Broken, Case, Kind
-from controller.judge.evidence import RESOLUTION_KVA, SAFE_WITHIN_S, WIRE_S, Received, RecordedWrite
+from controller.judge.case import BrokenInvariant, Case, Kind
+from controller.judge.evidence import RESOLUTION_KVA, SAFE_WITHIN_S, WIRE_S, ExplainedFrame, RecordedWrite
 from controller.judge.histories import ReceivedFrame
 from controller.record.audit_lines import ATTEMPTED, AuditWrite
 from realtime.fallback import Rung
 from realtime.timing import LEASE_S
 
 RAMP_JITTER_S = 0.1
-"""Two frames that are sent 30 s apart may arrive this much closer."""
+"""Two frames that are sent 30 s apart may arrive this much closer together."""
 
-Found = Iterator[Broken]
+Violations = Iterator[BrokenInvariant]
 
 
-def setpoints_inside_limits(case: Case) -> Found:
-    """1: finite, in the circle of the device; the referee knows deratings, the configuration the rating."""
+def setpoints_inside_limits(case: Case) -> Violations:
+    """1: a setpoint is finite and within the circle of its device, as rated here and as derated at the referee."""
     for received in case.received():
         frame = received.frame
         beyond = abs(frame.s_kva) > case.site.converters[frame.device].s_max_kva + RESOLUTION_KVA
         if {"finite", "circle"} & set(frame.violations) or (frame.enable and (beyond or not _finite(frame.s_kva))):
-            yield Broken(1, frame.time, frame.device, f"setpoint {frame.s_kva} kVA")
+            yield BrokenInvariant(1, frame.time, frame.device, f"setpoint {frame.s_kva} kVA")
 
 
-def ramps_kept(case: Case) -> Found:
-    """2: by the referee, on frames that the device followed."""
+def ramps_kept(case: Case) -> Violations:
+    """2: a frame that the device followed keeps its ramp, by the referee."""
     for received in case.received():
         frame = received.frame
         if frame.accepted and "ramp" in frame.violations:
             what = f"from {received.held_kva} to {frame.s_kva} kVA, faster than its ramp"
-            yield Broken(2, frame.time, frame.device, what)
+            yield BrokenInvariant(2, frame.time, frame.device, what)
 
 
-def leases_live(case: Case) -> Found:
-    """4: every setpoint but the safe one has a lease, and nobody goes on with one that nobody renews."""
+def leases_live(case: Case) -> Violations:
+    """4: every setpoint but the safe one has a lease, and no device keeps one that is not renewed."""
     for received in case.received():
         frame = received.frame
         leased = 0 < frame.lease_s <= LEASE_S or not frame.enable or frame.s_kva == 0
         if frame.accepted and (not leased or "lease" in frame.violations):
-            yield Broken(4, frame.time, frame.device, f"setpoint {frame.s_kva} kVA with a lease of {frame.lease_s} s")
-    for device, reports in case.reports.items():
-        verified = [attempt for attempt in reports.attempts if attempt.verified]
+            yield BrokenInvariant(
+                4, frame.time, frame.device, f"setpoint {frame.s_kva} kVA with a lease of {frame.lease_s} s"
+            )
+    for device, history in case.converters.items():
+        verified = [attempt for attempt in history.attempts if attempt.verified]
         renewed = [*(attempt.time for attempt in verified[1:]), case.end]
         for attempt, until in zip(verified, renewed, strict=True):
             latest = attempt.time + timedelta(seconds=SAFE_WITHIN_S)
-            hold = reports.held(latest)
+            hold = history.held(latest)
             abandoned = not attempt.safe and latest < until and hold is not None and not hold.safe
             if hold and abandoned and not case.during(latest, Kind.WRITER, device=device):
-                yield Broken(4, latest, device, f"still at {hold.s_kva} kVA, {SAFE_WITHIN_S:g} s after the last write")
+                yield BrokenInvariant(
+                    4, latest, device, f"still at {hold.s_kva} kVA, {SAFE_WITHIN_S:g} s after the last write"
+                )
 
 
-def one_writer(case: Case) -> Found:
+def one_writer(case: Case) -> Violations:
     """5: a writer that another has replaced is never followed again."""
-    for device, reports in case.reports.items():
+    for device, history in case.converters.items():
         newest = 0
-        for frame in (received.frame for received in reports.received if received.frame.accepted):
+        for frame in (received.frame for received in history.received if received.frame.accepted):
             if frame.epoch < newest:
-                yield Broken(5, frame.time, device, f"frame of epoch {frame.epoch} after one of {newest}")
+                yield BrokenInvariant(5, frame.time, device, f"frame of epoch {frame.epoch} after one of {newest}")
             newest = max(newest, frame.epoch)
 
 
-def everything_audited(case: Case) -> Found:
-    """6: no frame without an attempt, no attempt without an outcome unless its writer died."""
+def everything_audited(case: Case) -> Violations:
+    """6: every frame has an attempt, every attempt has an outcome unless its writer died."""
     for received in case.received():
         frame = received.frame
         fenced = not frame.enable and frame.refusal is not None
         unrecorded = not frame.enable and case.during(frame.time, Kind.DISK)
         if received.attempt is None and not fenced and not unrecorded:
-            yield Broken(6, frame.time, frame.device, f"frame {frame.s_kva} kVA that no record announced")
-    for attempt in (attempt for reports in case.reports.values() for attempt in reports.attempts):
+            yield BrokenInvariant(6, frame.time, frame.device, f"frame {frame.s_kva} kVA that no record announced")
+    for attempt in (attempt for history in case.converters.values() for attempt in history.attempts):
         if attempt.outcome is None and not case.unattended(attempt.time):
-            yield Broken(6, attempt.time, attempt.device, f"attempt {attempt.seq} without an outcome")
+            yield BrokenInvariant(6, attempt.time, attempt.device, f"attempt {attempt.seq} without an outcome")
 
 
-def trails_whole(case: Case) -> Found:
-    """6: no line of an audit trail is missing, no number was used twice."""
+def trails_whole(case: Case) -> Violations:
+    """6: no line of an audit trail is missing, and no number was used twice."""
     for trail in (case.histories.audit, case.histories.guardian):
         begun: set[int] = set()
         last = 0
         for record in trail:
             if isinstance(record, AuditWrite) and record.outcome != ATTEMPTED:
                 if record.seq not in begun:
-                    yield Broken(6, record.time, record.device, f"outcome of {record.seq}, which nobody attempted")
+                    yield BrokenInvariant(
+                        6, record.time, record.device, f"outcome of {record.seq}, which nobody attempted"
+                    )
                 continue
             if record.seq in begun:
-                yield Broken(6, record.time, None, f"number {record.seq} used twice")
+                yield BrokenInvariant(6, record.time, None, f"number {record.seq} used twice")
             if record.seq > last + 1 and not case.during(record.time, Kind.DISK, after_s=case.site.cycle_s):
-                yield Broken(6, record.time, None, f"records {last + 1} to {record.seq - 1} are missing")
+                yield BrokenInvariant(6, record.time, None, f"records {last + 1} to {record.seq - 1} are missing")
             begun.add(record.seq)
             last = max(last, record.seq)
 
 
-def written_is_read_back(case: Case) -> Found:
-    """7: what is called verified, the device did receive and follow."""
-    for device, reports in case.reports.items():
-        carried = {(a.guardian, a.seq) for r in reports.received if (a := _carried(r))}
-        for attempt in (attempt for attempt in reports.attempts if attempt.verified and attempt.ended):
-            hold = reports.held(attempt.ended + timedelta(seconds=WIRE_S)) if attempt.ended else None
+def written_is_read_back(case: Case) -> Violations:
+    """7: a write that is recorded as verified was received and followed by the device."""
+    for device, history in case.converters.items():
+        delivered = {(a.guardian, a.seq) for r in history.received if (a := _delivered(r))}
+        for attempt in (attempt for attempt in history.attempts if attempt.verified and attempt.ended):
+            hold = history.held(attempt.ended + timedelta(seconds=WIRE_S)) if attempt.ended else None
             released = attempt.s_kva is None and (hold is None or hold.safe)
-            if not released and (attempt.guardian, attempt.seq) not in carried:
-                yield Broken(7, attempt.time, device, f"attempt {attempt.seq} verified, but not followed")
+            if not released and (attempt.guardian, attempt.seq) not in delivered:
+                yield BrokenInvariant(7, attempt.time, device, f"attempt {attempt.seq} verified, but not followed")
 
 
-def restarts_without_bump(case: Case) -> Found:
-    """10: a new writer begins with what the device holds, or less, and on a plan that was there before.
+def restarts_without_bump(case: Case) -> Violations:
+    """10: a new writer begins with the setpoint that the device holds, or a smaller one, and with a plan known before.
 
-    Out of the safe state it may go as far as the ramp lets it since the release.
+    From the safe state it may go as far as the ramp allows since the release.
     """
-    for device, reports in case.reports.items():
-        followed = [received for received in reports.received if received.frame.accepted]
+    for device, history in case.converters.items():
+        followed = [received for received in history.received if received.frame.accepted]
         ours = [k for k, r in enumerate(followed) if r.attempt and not r.attempt.guardian]
         for mine, now in pairwise(ours):
             first = followed[now]
@@ -121,38 +130,45 @@ def restarts_without_bump(case: Case) -> Found:
             same = (first.frame.epoch, first.frame.time)
             last = [followed[k] for k in ours if (followed[k].frame.epoch, followed[k].frame.time) == same][-1]
             yield from _bumps(case, followed[now - 1].frame, first.held_kva, last)
-            known = {attempt.plan_id for attempt in reports.attempts if attempt.time < first.frame.time}
+            known = {attempt.plan_id for attempt in history.attempts if attempt.time < first.frame.time}
             attempt = last.attempt
-            if attempt and attempt.rung != Rung.SAFE and attempt.plan_id not in known and not _sound(case, attempt):
-                yield Broken(10, first.frame.time, device, f"began with {attempt.plan_id}, a plan unknown before")
+            if (
+                attempt
+                and attempt.rung != Rung.SAFE
+                and attempt.plan_id not in known
+                and not _plan_recorded(case, attempt)
+            ):
+                yield BrokenInvariant(
+                    10, first.frame.time, device, f"began with {attempt.plan_id}, a plan unknown before"
+                )
 
 
-def _bumps(case: Case, before: ReceivedFrame, held_kva: complex, first: Received) -> Found:
+def _bumps(case: Case, before: ReceivedFrame, held_kva: complex, first: ExplainedFrame) -> Violations:
     device, s_kva, at = first.frame.device, first.frame.s_kva, first.frame.time
     ramp_s = (at - before.time).total_seconds() + RAMP_JITTER_S
     reach_kva = case.site.converters[device].ramp_kva_per_s * ramp_s + RESOLUTION_KVA
     grows = abs(s_kva) > abs(held_kva) + 2 * RESOLUTION_KVA
     if abs(s_kva - held_kva) > reach_kva or (grows and before.enable):
-        yield Broken(10, at, device, f"began with {s_kva} kVA, the device held {held_kva} kVA")
+        yield BrokenInvariant(10, at, device, f"began with {s_kva} kVA, the device held {held_kva} kVA")
 
 
-def _sound(case: Case, attempt: RecordedWrite) -> bool:
-    """Whether its plan, which is called by the second of its making, comes from a run of the MPC.
+def _plan_recorded(case: Case, attempt: RecordedWrite) -> bool:
+    """Whether its plan, which is named by the second in which it was made, comes from an MPC run that was adopted.
 
-    Where the journal was lost with the last writer, it may also have been made since.
+    If the journal was lost with the last writer, the plan may also have been made since.
     """
     try:
         made = datetime.fromisoformat(attempt.plan_id.partition(" ")[2])
     except ValueError:
         return False
-    lost = (fault.begins.replace(microsecond=0) for fault in case.faults if fault.forgets)
+    lost = (fault.begins.replace(microsecond=0) for fault in case.faults if fault.loses_journal)
     if any(since <= made <= attempt.time for since in lost):
         return True
     return made in {run.time.replace(microsecond=0) for run in case.histories.plans if run.adopted}
 
 
-def _carried(received: Received) -> RecordedWrite | None:
-    """The attempt whose whole setpoint an accepted frame brought."""
+def _delivered(received: ExplainedFrame) -> RecordedWrite | None:
+    """The attempt whose complete setpoint an accepted frame delivered."""
     frame, attempt = received.frame, received.attempt
     if not frame.accepted or attempt is None or attempt.ended is None:
         return None

@@ -39,7 +39,7 @@ async def damage_journal(context: TrialContext) -> InjectionResult:
     damage(faulted.folder, context.random)
     await faulted.restart()
     await _recover_active(context)
-    return InjectionResult(replace(fault, forgets=True), slow_restarts(context))
+    return InjectionResult(replace(fault, loses_journal=True), slow_restarts(context))
 
 
 async def bad_configuration(context: TrialContext) -> InjectionResult:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from controller.judge.case import Case, CaseConfig, InjectedFault, Kind, Limits
+from controller.judge.case import Case, CaseConfig, ConverterLimits, InjectedFault, Kind
 from controller.judge.histories import (
     DevicePoint,
     Histories,
@@ -22,7 +22,7 @@ from core.resources import Battery
 START = datetime(2018, 6, 21, 10, tzinfo=UTC)
 BATTERY = Battery(s_max_kva=2.5, energy_kwh=2.5)
 SITE = CaseConfig(
-    converters={"a": Limits("A", 15.0, 0.25, BATTERY), "b": Limits("B", 15.0, 0.25, None)},
+    converters={"a": ConverterLimits("A", 15.0, 0.25, BATTERY), "b": ConverterLimits("B", 15.0, 0.25, None)},
     meters={"n": "m"},
     links={"a": frozenset("a"), "b": frozenset("b"), "m": frozenset("m")},
     cycle_s=30.0,

@@ -56,7 +56,7 @@ def frozen() -> InjectedFault:
 def test_a_real_run_with_a_frozen_converter_is_judged_safe(folder: Path) -> None:
     judgement = judge(read_histories(folder), SITE, [frozen()], END)
     (verdict,) = judgement.verdicts
-    assert judgement.undisturbed == ()
+    assert judgement.before_faults == ()
     assert (verdict.broken, verdict.late, verdict.points_lost) == ((), (), 0)
     assert verdict.detected_s is not None
     assert verdict.safe_s is not None
@@ -69,7 +69,7 @@ def test_the_same_run_spoilt_is_not(folder: Path, copy: Path) -> None:
     lines = (copy / "audit.jsonl").read_text().splitlines(keepends=True)
     (copy / "audit.jsonl").write_text("".join(line for line in lines if json.loads(line)["seq"] != 40))
     judgement = judge(read_histories(copy), SITE, [frozen()], END)
-    assert {broken.invariant for broken in judgement.undisturbed} == {6}
+    assert {broken.invariant for broken in judgement.before_faults} == {6}
     assert not judgement.passed
     assert judge(read_histories(folder), SITE, [frozen()], END).passed
 

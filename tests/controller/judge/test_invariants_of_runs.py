@@ -191,7 +191,7 @@ def test_a_restart_goes_on_with_a_plan_that_was_there() -> None:
 
 def test_a_restart_without_its_journal_may_have_made_a_plan_since() -> None:
     run = calm(dead=range(5, 6))
-    death = replace(fault(Kind.DEATH, 4.5, 5.5), forgets=True)
+    death = replace(fault(Kind.DEATH, 4.5, 5.5), loses_journal=True)
     for made, expected in ((at(5), set()), (at(4), {10}), (at(7), {10})):
         plan_id = f"day-ahead {made.isoformat(timespec='seconds')}"
         audit = changed(run.audit, lambda r: isinstance(r, AuditWrite) and r.time == at(6), plan_id=plan_id)

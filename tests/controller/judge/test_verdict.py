@@ -14,7 +14,7 @@ from tests.controller.judge.handmade import SITE, at, calm, changed, cut_off, fa
 
 def verdict(histories: Histories, injected: InjectedFault) -> Verdict:
     judgement = judge(histories, SITE, [injected], at(20))
-    assert judgement.undisturbed == ()
+    assert judgement.before_faults == ()
     return judgement.verdicts[0]
 
 
@@ -136,7 +136,7 @@ def test_a_breach_belongs_to_the_last_fault_that_began_before_it() -> None:
     faults = [fault(Kind.OTHER, 10, 11), fault(Kind.OTHER, 5, 6), fault(Kind.OTHER, 15, 16)]
     judgement = judge(broken, SITE, faults, at(20))
     assert [len(verdict.broken) for verdict in judgement.verdicts] == [0, 1, 0]
-    assert [broken.time for broken in judgement.undisturbed] == [at(3)]
+    assert [broken.time for broken in judgement.before_faults] == [at(3)]
     assert not judgement.passed
 
 

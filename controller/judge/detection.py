@@ -1,6 +1,6 @@
-"""What tells of a fault: the traces that it leaves in readings, writes, decisions, alarms and MPC runs.
+"""Traces that a fault leaves in readings, writes, decisions, alarms and MPC runs.
 
-Each function yields the times of its traces between the beginning of the fault and its recovery.
+Each function yields the times of its traces, from the beginning of the fault to its recovery.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,13 +18,13 @@ from realtime.timing import USE_DATA_S
 STOP = "stop"
 """Reason of the releases at the end of a service."""
 PANEL_STATES = ("off", "local", "fault")
-TELLING = frozenset(
+WARNING_REASONS = frozenset(
     {
         *(Reason.DATA_HELD, Reason.DATA_LOST, Reason.STOPPED, Reason.NO_READBACK, Reason.CHAIN_FAILED),
         *(Reason.SOC_ESTIMATED, Reason.BEYOND_BATTERY, Reason.CAPABILITY, Reason.SOC_UNREACHED, Reason.RAMP_EXCEEDED),
     }
 )
-"""Reasons by which a cycle says that something is wrong with a device."""
+"""Reasons by which a cycle reports a problem with a device."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class _Window:
     fault: InjectedFault
     devices: Sequence[str]
 
-    def holds(self, at: datetime) -> bool:
+    def covers(self, at: datetime) -> bool:
         return self.fault.begins <= at <= self.fault.ends + timedelta(seconds=RECOVERY_S)
 
 
-def signs(case: Case, fault: InjectedFault, devices: Sequence[str]) -> Iterator[datetime]:
-    """When any history told of a fault that may disturb ``devices``; in no order."""
+def traces(case: Case, fault: InjectedFault, devices: Sequence[str]) -> Iterator[datetime]:
+    """Times at which a history shows a fault that may disturb ``devices``, in no order."""
     window = _Window(case, fault, devices)
     kinds = (_readings, _writes, _decisions, _alarms, _plans)
-    return (at for at in chain.from_iterable(kind(window) for kind in kinds) if window.holds(at))
+    return (at for at in chain.from_iterable(kind(window) for kind in kinds) if window.covers(at))
 
 
 def _readings(window: _Window) -> Iterator[datetime]:
@@ -52,9 +52,9 @@ def _readings(window: _Window) -> Iterator[datetime]:
 
 
 def _writes(window: _Window) -> Iterator[datetime]:
-    """Not what was asked, a release in mid-run, or the guardian's."""
-    reports = window.case.reports
-    for attempt in (attempt for d in window.devices if d in reports for attempt in reports[d].attempts):
+    """Writes that were not verified, releases before the end of the service, and writes of the guardian."""
+    converters = window.case.converters
+    for attempt in (attempt for d in window.devices if d in converters for attempt in converters[d].attempts):
         released = attempt.s_kva is None and attempt.rung != STOP
         if attempt.guardian or released or attempt.outcome in (Outcome.REJECTED, Outcome.UNKNOWN):
             yield attempt.ended or attempt.time
@@ -65,19 +65,19 @@ def _decisions(window: _Window) -> Iterator[datetime]:
     for decision in (d for d in window.case.histories.decisions if converter_of.get(d.prosumer) in window.devices):
         if decision.time < window.fault.begins:
             before[decision.prosumer] = decision
-        elif _tells(decision, before.get(decision.prosumer)):
+        elif _degraded(decision, before.get(decision.prosumer)):
             yield decision.time
 
 
-def _tells(decision: ProsumerCycle, before: ProsumerCycle | None) -> bool:
-    """Whether a cycle says that something is wrong that was right before."""
-    known = TELLING.intersection(before.reasons) if before else frozenset()
+def _degraded(decision: ProsumerCycle, before: ProsumerCycle | None) -> bool:
+    """Whether a cycle reports a problem that the last cycle before the fault did not have."""
+    known = WARNING_REASONS.intersection(before.reasons) if before else frozenset()
     fell = decision.rung != Rung.USE and (before is None or before.rung == Rung.USE)
-    return fell or bool(TELLING.intersection(decision.reasons) - known)
+    return fell or bool(WARNING_REASONS.intersection(decision.reasons) - known)
 
 
 def _alarms(window: _Window) -> Iterator[datetime]:
-    """New ones, that name the device if there is one."""
+    """Alarms raised since the fault; if it has a device, only those that name it."""
     alarms, fault = window.case.histories.alarms, window.fault
     standing = {alarm.alarm: alarm.standing for alarm in alarms if alarm.time < fault.begins}
     for alarm in alarms:
@@ -87,6 +87,6 @@ def _alarms(window: _Window) -> Iterator[datetime]:
 
 
 def _plans(window: _Window) -> Iterator[datetime]:
-    """MPC runs that changed nothing, where the planner is at fault."""
+    """MPC runs without an adopted plan, for faults of the planner."""
     if window.fault.kind is Kind.PLANNER:
         yield from (run.time for run in window.case.histories.plans if not run.adopted)
