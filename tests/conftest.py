@@ -1,10 +1,13 @@
 """The default scenario, as every part of the suite needs it."""
 
+import gc
+
 import pytest
 
 from core.config import Config
 from core.load import load_config, load_scenario
 from core.scenario import Scenario
+from tests.support.asynchronous import synchronous
 from tests.support.paths import CONFIG
 
 
@@ -24,3 +27,15 @@ def gridlab9_half_hours(gridlab9_config: Config) -> Scenario:
     """The default scenario in 48 steps, small enough for the licence that comes with gurobipy."""
     horizon = gridlab9_config.horizon.model_copy(update={"step_min": 30})
     return load_scenario(gridlab9_config.model_copy(update={"horizon": horizon}), CONFIG)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: no later collection of garbage has to look through it."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """An ``async def test_…`` is a test."""
+    pyfuncitem.obj = synchronous(pyfuncitem.obj)

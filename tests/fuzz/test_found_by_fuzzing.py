@@ -16,7 +16,7 @@ from drivers.exchange import BadAnswerError, Exchanges
 from drivers.modbus import ModbusLink
 from drivers.opcua import OpcUaSession
 from drivers.readings import Gauge
-from tests.support.drivers import QUICK, Hands, parts, run
+from tests.support.drivers import QUICK, Hands, parts
 from tests.support.fuzz.findings import dice
 from tests.support.fuzz.memory_wire import LoopClock, run_on
 from tests.support.fuzz.opcua_samples import Said, show
@@ -35,15 +35,12 @@ READ = "03 0000 0002"
         "03 05 0001 0002 ff",  # an odd number of bytes
     ],
 )
-def test_frames_that_are_not_by_the_account_are_no_answers(answer: str | bytes) -> None:
-    async def test() -> None:
-        lines = [(READ, answer), (READ, "03 04 0001 0002")]
-        async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, Hands(), QUICK) as link:
-            with pytest.raises(BadAnswerError):
-                await link.read(1, 0, 2)
-            assert await link.read(1, 0, 2) == (1, 2)
-
-    run(test())
+async def test_frames_that_are_not_by_the_account_are_no_answers(answer: str | bytes) -> None:
+    lines = [(READ, answer), (READ, "03 04 0001 0002")]
+    async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, Hands(), QUICK) as link:
+        with pytest.raises(BadAnswerError):
+            await link.read(1, 0, 2)
+        assert await link.read(1, 0, 2) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +84,7 @@ def test_a_current_in_units_of_ten_to_the_ten_is_left_out() -> None:
     run_on(device.answer, test(), lambda error: pytest.fail(str(error)))
 
 
-def test_true_and_false_are_no_powers() -> None:
+async def test_true_and_false_are_no_powers() -> None:
     with FakeConverter().served() as fake:
 
         async def test() -> None:
@@ -102,7 +99,7 @@ def test_true_and_false_are_no_powers() -> None:
                     reading = await converter.read()
                     assert (reading.quality, reading.q_kvar) == (Quality.INVALID, None)
 
-        run(test())
+        await test()
 
 
 def test_a_number_that_no_float_can_hold_is_a_codec_error() -> None:

@@ -13,8 +13,6 @@ from pymodbus.exceptions import ModbusIOException
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from tests.support.asynchronous import run
-
 
 @asynccontextmanager
 async def pymodbus_server(blocks: list[SimData], action: Any = None) -> AsyncIterator[int]:
@@ -27,55 +25,46 @@ async def pymodbus_server(blocks: list[SimData], action: Any = None) -> AsyncIte
         await server.shutdown()  # type: ignore[no-untyped-call]
 
 
-def test_pymodbus_server_that_awaits_gives_the_answer_to_another_question() -> None:
+async def test_pymodbus_server_that_awaits_gives_the_answer_to_another_question() -> None:
     async def slow(*_: object) -> None:
         await asyncio.sleep(0.1)
 
-    async def test() -> None:
-        blocks = [SimData(0, values=[100, 200], datatype=DataType.REGISTERS)]
-        async with (
-            pymodbus_server(blocks, slow) as port,
-            AsyncModbusTcpClient("127.0.0.1", port=port, timeout=0.06, retries=0) as client,
-        ):
-            with pytest.raises(ModbusIOException):
-                await client.read_holding_registers(0, count=1)
-            assert (await client.read_holding_registers(1, count=1)).registers == [100], "what register 0 holds"
-            await asyncio.sleep(0.1)
-
-    run(test())
+    blocks = [SimData(0, values=[100, 200], datatype=DataType.REGISTERS)]
+    async with (
+        pymodbus_server(blocks, slow) as port,
+        AsyncModbusTcpClient("127.0.0.1", port=port, timeout=0.06, retries=0) as client,
+    ):
+        with pytest.raises(ModbusIOException):
+            await client.read_holding_registers(0, count=1)
+        assert (await client.read_holding_registers(1, count=1)).registers == [100], "what register 0 holds"
+        await asyncio.sleep(0.1)
 
 
-def test_pymodbus_server_drops_all_but_the_last_of_pipelined_requests() -> None:
-    async def test() -> None:
-        blocks = [SimData(0, values=[100, 200], datatype=DataType.REGISTERS)]
-        async with pymodbus_server(blocks) as port:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"".join(bytes.fromhex(f"000{k} 0000 0006 01 03 000{k - 1} 0001") for k in (1, 2)))
-            answers = [await reader.readexactly(11)]
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    answers.append(await reader.readexactly(11))
-            assert len(answers) == 1
-            writer.close()
-            await writer.wait_closed()
-
-    run(test())
+async def test_pymodbus_server_drops_all_but_the_last_of_pipelined_requests() -> None:
+    blocks = [SimData(0, values=[100, 200], datatype=DataType.REGISTERS)]
+    async with pymodbus_server(blocks) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"".join(bytes.fromhex(f"000{k} 0000 0006 01 03 000{k - 1} 0001") for k in (1, 2)))
+        answers = [await reader.readexactly(11)]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                answers.append(await reader.readexactly(11))
+        assert len(answers) == 1
+        writer.close()
+        await writer.wait_closed()
 
 
-def test_pymodbus_server_shifts_registers_that_overlap_behind_a_gap() -> None:
-    async def test() -> None:
-        blocks = [
-            SimData(0, values=[1], datatype=DataType.REGISTERS),
-            SimData(10, count=5, values=2, datatype=DataType.REGISTERS),
-            SimData(12, values=[3], datatype=DataType.REGISTERS),
-        ]
-        async with (
-            pymodbus_server(blocks) as port,
-            AsyncModbusTcpClient("127.0.0.1", port=port, timeout=1, retries=0) as client,
-        ):
-            assert (await client.read_holding_registers(10, count=6)).registers == [2, 2, 2, 2, 2, 3]
-
-    run(test())
+async def test_pymodbus_server_shifts_registers_that_overlap_behind_a_gap() -> None:
+    blocks = [
+        SimData(0, values=[1], datatype=DataType.REGISTERS),
+        SimData(10, count=5, values=2, datatype=DataType.REGISTERS),
+        SimData(12, values=[3], datatype=DataType.REGISTERS),
+    ]
+    async with (
+        pymodbus_server(blocks) as port,
+        AsyncModbusTcpClient("127.0.0.1", port=port, timeout=1, retries=0) as client,
+    ):
+        assert (await client.read_holding_registers(10, count=6)).registers == [2, 2, 2, 2, 2, 3]
 
 
 def test_pymodbus_server_listens_everywhere_unless_said() -> None:

@@ -11,8 +11,6 @@ from apscheduler import events
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from tests.support.asynchronous import run
-
 MISSED = events.EVENT_JOB_MISSED
 BUSY = events.EVENT_JOB_MAX_INSTANCES
 
@@ -31,39 +29,33 @@ def scheduled(job: Callable[[], Any], seen: list[int], **options: Any) -> Iterat
 
 
 @pytest.mark.parametrize(("grace", "runs"), [({}, 0), ({"misfire_grace_time": 120}, 1)])
-def test_a_run_that_is_two_seconds_late_is_skipped_by_default(grace: dict[str, int], runs: int) -> None:
-    async def test() -> None:
-        done, seen = list[int](), list[int]()
-        scheduler = AsyncIOScheduler(timezone=UTC)
-        scheduler.add_listener(lambda event: seen.append(event.code), MISSED)
-        late = datetime.now(UTC) - timedelta(seconds=2)
-        scheduler.add_job(lambda: done.append(1), "date", run_date=late, **grace)
-        scheduler.start()
-        await asyncio.sleep(0.1)
-        scheduler.shutdown(wait=False)
-        await asyncio.sleep(0)
-        assert (len(done), seen) == (runs, [] if runs else [MISSED])
-
-    run(test())
+async def test_a_run_that_is_two_seconds_late_is_skipped_by_default(grace: dict[str, int], runs: int) -> None:
+    done, seen = list[int](), list[int]()
+    scheduler = AsyncIOScheduler(timezone=UTC)
+    scheduler.add_listener(lambda event: seen.append(event.code), MISSED)
+    late = datetime.now(UTC) - timedelta(seconds=2)
+    scheduler.add_job(lambda: done.append(1), "date", run_date=late, **grace)
+    scheduler.start()
+    await asyncio.sleep(0.1)
+    scheduler.shutdown(wait=False)
+    await asyncio.sleep(0)
+    assert (len(done), seen) == (runs, [] if runs else [MISSED])
 
 
-def test_a_job_that_hangs_blocks_itself_for_ever() -> None:
-    async def test() -> None:
-        begun, seen = list[int](), list[int]()
-        end = asyncio.Event()
+async def test_a_job_that_hangs_blocks_itself_for_ever() -> None:
+    begun, seen = list[int](), list[int]()
+    end = asyncio.Event()
 
-        async def hanging() -> None:
-            begun.append(1)
-            await end.wait()
+    async def hanging() -> None:
+        begun.append(1)
+        await end.wait()
 
-        with scheduled(hanging, seen):
-            await asyncio.sleep(0.4)
-            assert len(begun) == 1
-            assert seen.count(BUSY) >= 3
-            end.set()
-            await asyncio.sleep(0.01)
-
-    run(test())
+    with scheduled(hanging, seen):
+        await asyncio.sleep(0.4)
+        assert len(begun) == 1
+        assert seen.count(BUSY) >= 3
+        end.set()
+        await asyncio.sleep(0.01)
 
 
 class Failing(MemoryJobStore):  # type: ignore[misc]
@@ -73,18 +65,15 @@ class Failing(MemoryJobStore):  # type: ignore[misc]
         raise OSError("no space left on device")
 
 
-def test_a_job_store_that_fails_stops_the_scheduler_which_says_that_it_runs() -> None:
-    async def test() -> None:
-        done, failures = list[int](), list[str]()
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(str(context["exception"])))
-        scheduler = AsyncIOScheduler(timezone=UTC, jobstores={"default": Failing()})
-        scheduler.add_job(lambda: done.append(1), "interval", seconds=0.05)
-        scheduler.start()
-        await asyncio.sleep(0.4)
-        assert len(done) <= 1
-        assert failures == ["no space left on device"]
-        assert scheduler.running
-        scheduler.shutdown(wait=False)
-        await asyncio.sleep(0)
-
-    run(test())
+async def test_a_job_store_that_fails_stops_the_scheduler_which_says_that_it_runs() -> None:
+    done, failures = list[int](), list[str]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(str(context["exception"])))
+    scheduler = AsyncIOScheduler(timezone=UTC, jobstores={"default": Failing()})
+    scheduler.add_job(lambda: done.append(1), "interval", seconds=0.05)
+    scheduler.start()
+    await asyncio.sleep(0.4)
+    assert len(done) <= 1
+    assert failures == ["no space left on device"]
+    assert scheduler.running
+    scheduler.shutdown(wait=False)
+    await asyncio.sleep(0)

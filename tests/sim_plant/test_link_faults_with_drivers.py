@@ -19,7 +19,7 @@ from drivers.factory import ConnectedDevices, DriverSettings, connect
 from sim_plant.link_faults import LinkFault
 from sim_plant.plant import Plant, open_plant
 from tests.support.paths import CONFIGS
-from tests.support.plant_benches import GENERIC, METER, START, SUNSPEC, device, opcua_device, plant_of, run
+from tests.support.plant_benches import GENERIC, METER, START, SUNSPEC, device, opcua_device, plant_of
 
 TIMING = Timing(request_s=0.2, exchange_s=0.8, pause_s=0.1, session_s=0.6)
 GENERIC_ONE, GENERIC_TWO = device("generic", GENERIC, port=1, unit=1), device("second", GENERIC, port=1, unit=2)
@@ -116,23 +116,20 @@ async def undelayed(lab: Bench) -> None:
     assert time.monotonic() - began_s < OTHER_S
 
 
-def test_faults_under_which_no_answer_is_right() -> None:
-    async def test() -> None:
-        async with bench(*KINDS, OTHER) as lab:
-            names = [kind.name for kind in KINDS]
-            await asyncio.gather(*(lab.healed(name) for name in names), undelayed(lab))
-            before = resources()
-            for k, fault in enumerate(DEAF):
-                await lab.cycle()
-                await lab.switch(fault, *names, on=True)
-                await asyncio.gather(*(failed(lab, name, read_first=k % 2 == 0) for name in names), undelayed(lab))
-                await lab.switch(fault, *names, on=False)
-                await lab.cycle()
-                await asyncio.gather(*(lab.healed(name) for name in names))
-                assert resources() == before, fault
-            assert lab.plant.laboratory.recorder.tally.violations.total() == 0
-
-    run(test())
+async def test_faults_under_which_no_answer_is_right() -> None:
+    async with bench(*KINDS, OTHER) as lab:
+        names = [kind.name for kind in KINDS]
+        await asyncio.gather(*(lab.healed(name) for name in names), undelayed(lab))
+        before = resources()
+        for k, fault in enumerate(DEAF):
+            await lab.cycle()
+            await lab.switch(fault, *names, on=True)
+            await asyncio.gather(*(failed(lab, name, read_first=k % 2 == 0) for name in names), undelayed(lab))
+            await lab.switch(fault, *names, on=False)
+            await lab.cycle()
+            await asyncio.gather(*(lab.healed(name) for name in names))
+            assert resources() == before, fault
+        assert lab.plant.laboratory.recorder.tally.violations.total() == 0
 
 
 async def plausible(lab: Bench, name: str, p_kw: float) -> Outcome | None:
@@ -150,104 +147,86 @@ async def verified_is_so(lab: Bench, name: str, p_kw: float) -> Outcome | None:
     return outcome
 
 
-def test_what_is_claimed_for_an_answer_is_one() -> None:
-    async def test() -> None:
-        async with bench(*KINDS) as lab:
-            names = [kind.name for kind in KINDS]
-            await asyncio.gather(*(lab.healed(name) for name in names))
-            for fault in ("late", "replay", "sliced", "fewer"):
-                ill = [name for name in names if (fault, name) != ("fewer", "opcua")]
-                await lab.switch(fault, *ill, on=True)
-                for k in range(3):
-                    await lab.cycle()
-                    await asyncio.gather(*(plausible(lab, name, 1.0 + k / 4) for name in ill))
-                await lab.switch(fault, *ill, on=False)
+async def test_what_is_claimed_for_an_answer_is_one() -> None:
+    async with bench(*KINDS) as lab:
+        names = [kind.name for kind in KINDS]
+        await asyncio.gather(*(lab.healed(name) for name in names))
+        for fault in ("late", "replay", "sliced", "fewer"):
+            ill = [name for name in names if (fault, name) != ("fewer", "opcua")]
+            await lab.switch(fault, *ill, on=True)
+            for k in range(3):
                 await lab.cycle()
-                await asyncio.gather(*(lab.healed(name) for name in ill))
-            assert lab.plant.laboratory.recorder.tally.violations.total() == 0
-
-    run(test())
-
-
-def test_flipped_bits_verify_nothing_that_is_not_so() -> None:
-    async def test() -> None:
-        async with bench(*KINDS[:2]) as lab:
-            await lab.switch("corrupt", "generic", "sunspec", on=True)
-            for k in range(5):
-                await lab.cycle()
-                outcomes = await asyncio.gather(*(verified_is_so(lab, c.name, 1.0 + k / 4) for c in KINDS[:2]))
-                assert outcomes != [Outcome.VERIFIED] * 2
-            await lab.switch("corrupt", "generic", "sunspec", on=False)
+                await asyncio.gather(*(plausible(lab, name, 1.0 + k / 4) for name in ill))
+            await lab.switch(fault, *ill, on=False)
             await lab.cycle()
-            await asyncio.gather(lab.healed("generic"), lab.healed("sunspec"))
+            await asyncio.gather(*(lab.healed(name) for name in ill))
+        assert lab.plant.laboratory.recorder.tally.violations.total() == 0
 
-    run(test())
 
-
-def test_a_write_that_timed_out_is_executed_later() -> None:
-    async def test() -> None:
-        async with bench(GENERIC_ONE) as lab:
-            await lab.healed("generic")
-            await lab.switch("late_write", "generic", on=True)
-            assert await lab.commanded("generic", 2.0) is Outcome.UNKNOWN
-            assert lab.setpoint_kw("generic") == 1.0, "not yet"
-            await lab.switch("late_write", "generic", on=False)
+async def test_flipped_bits_verify_nothing_that_is_not_so() -> None:
+    async with bench(*KINDS[:2]) as lab:
+        await lab.switch("corrupt", "generic", "sunspec", on=True)
+        for k in range(5):
             await lab.cycle()
-            assert lab.setpoint_kw("generic") == 2.0
-            assert await lab.commanded("generic", 1.5) is Outcome.VERIFIED
+            outcomes = await asyncio.gather(*(verified_is_so(lab, c.name, 1.0 + k / 4) for c in KINDS[:2]))
+            assert outcomes != [Outcome.VERIFIED] * 2
+        await lab.switch("corrupt", "generic", "sunspec", on=False)
+        await lab.cycle()
+        await asyncio.gather(lab.healed("generic"), lab.healed("sunspec"))
+
+
+async def test_a_write_that_timed_out_is_executed_later() -> None:
+    async with bench(GENERIC_ONE) as lab:
+        await lab.healed("generic")
+        await lab.switch("late_write", "generic", on=True)
+        assert await lab.commanded("generic", 2.0) is Outcome.UNKNOWN
+        assert lab.setpoint_kw("generic") == 1.0, "not yet"
+        await lab.switch("late_write", "generic", on=False)
+        await lab.cycle()
+        assert lab.setpoint_kw("generic") == 2.0
+        assert await lab.commanded("generic", 1.5) is Outcome.VERIFIED
+        await lab.cycle()
+        assert lab.setpoint_kw("generic") == 1.5, "the newest one counts"
+
+
+async def test_a_silent_unit_costs_the_others_of_its_address_one_deadline() -> None:
+    async with bench(GENERIC_ONE, GENERIC_TWO) as lab:
+        await asyncio.gather(lab.healed("generic"), lab.healed("second"))
+        await lab.switch("silent", "generic", on=True)
+        for _ in range(3):
             await lab.cycle()
-            assert lab.setpoint_kw("generic") == 1.5, "the newest one counts"
-
-    run(test())
-
-
-def test_a_silent_unit_costs_the_others_of_its_address_one_deadline() -> None:
-    async def test() -> None:
-        async with bench(GENERIC_ONE, GENERIC_TWO) as lab:
-            await asyncio.gather(lab.healed("generic"), lab.healed("second"))
-            await lab.switch("silent", "generic", on=True)
-            for _ in range(3):
-                await lab.cycle()
-                silent, began_s = asyncio.create_task(lab.read("generic")), time.monotonic()
-                await asyncio.sleep(0)
-                assert (await lab.read("second")).quality is Quality.GOOD
-                assert 0.9 * TIMING.request_s < time.monotonic() - began_s < 1.9 * TIMING.request_s
-                assert (await silent).quality is Quality.INVALID
-
-    run(test())
+            silent, began_s = asyncio.create_task(lab.read("generic")), time.monotonic()
+            await asyncio.sleep(0)
+            assert (await lab.read("second")).quality is Quality.GOOD
+            assert 0.9 * TIMING.request_s < time.monotonic() - began_s < 1.9 * TIMING.request_s
+            assert (await silent).quality is Quality.INVALID
 
 
-def test_flapping_leaves_nothing_behind() -> None:
-    async def test() -> None:
-        async with bench(GENERIC_ONE) as lab:
-            await lab.healed("generic")
-            before, seen = resources(), set()
-            await lab.plant.switch("flapping", "generic", on=True, number=4.0)
-            for _ in range(10):
-                await lab.cycle()
-                seen.add((await lab.read("generic")).quality)
-            await lab.switch("flapping", "generic", on=False)
+async def test_flapping_leaves_nothing_behind() -> None:
+    async with bench(GENERIC_ONE) as lab:
+        await lab.healed("generic")
+        before, seen = resources(), set()
+        await lab.plant.switch("flapping", "generic", on=True, number=4.0)
+        for _ in range(10):
             await lab.cycle()
-            await lab.healed("generic")
-            assert seen == {Quality.GOOD, Quality.INVALID}
-            assert resources() == before
+            seen.add((await lab.read("generic")).quality)
+        await lab.switch("flapping", "generic", on=False)
+        await lab.cycle()
+        await lab.healed("generic")
+        assert seen == {Quality.GOOD, Quality.INVALID}
+        assert resources() == before
 
-    run(test())
 
-
-def test_a_dead_address_is_tried_once_a_pause() -> None:
-    async def test() -> None:
-        async with bench(GENERIC_ONE) as lab:
-            await lab.switch("black_hole", "generic", on=True)
-            began_s, tries = time.monotonic(), 0
-            while time.monotonic() - began_s < 1.0:
-                asked_s = time.monotonic()
-                await lab.read("generic")
-                tries += time.monotonic() - asked_s > TIMING.request_s / 2
-                await asyncio.sleep(0.01)
-            assert 2 <= tries <= 1.0 / (TIMING.pause_s + TIMING.request_s) + 1
-
-    run(test())
+async def test_a_dead_address_is_tried_once_a_pause() -> None:
+    async with bench(GENERIC_ONE) as lab:
+        await lab.switch("black_hole", "generic", on=True)
+        began_s, tries = time.monotonic(), 0
+        while time.monotonic() - began_s < 1.0:
+            asked_s = time.monotonic()
+            await lab.read("generic")
+            tries += time.monotonic() - asked_s > TIMING.request_s / 2
+            await asyncio.sleep(0.01)
+        assert 2 <= tries <= 1.0 / (TIMING.pause_s + TIMING.request_s) + 1
 
 
 def test_every_fault_is_tried_here() -> None:

@@ -21,7 +21,6 @@ from tests.support.plant_benches import (
     master,
     modbus,
     plant_of,
-    run,
     setpoint_words,
 )
 
@@ -52,46 +51,43 @@ async def some_cycles(config: PlantConfig) -> list[list[int]]:
     return said
 
 
-def test_two_runs_give_the_same_bytes(tmp_path: Path) -> None:
+async def test_two_runs_give_the_same_bytes(tmp_path: Path) -> None:
     first, second, other = (tmp_path / f"{k}.jsonl" for k in range(3))
-    assert run(some_cycles(noisy(first))) == run(some_cycles(noisy(second)))
+    assert (await some_cycles(noisy(first))) == (await some_cycles(noisy(second)))
     assert first.read_bytes() == second.read_bytes()
     assert len(first.read_text().splitlines()) == 15
-    assert run(some_cycles(noisy(other, seed=6))) != run(some_cycles(noisy(second)))
+    assert (await some_cycles(noisy(other, seed=6))) != (await some_cycles(noisy(second)))
 
 
-def test_what_a_master_can_ask() -> None:
-    async def test() -> None:
-        config = plant_of(CONVERTERS[0], device("m", METER, node="N1", port=9))
-        async with open_plant(config) as plant, master(plant.control_port) as ask:
-            devices = await ask(ask="devices")
-            assert devices["m"] == {"host": "127.0.0.1", "port": plant.devices[1].port, "unit": 1}  # type: ignore[union-attr]
-            async with modbus(plant, "c1") as client:
-                await client.write_registers(0, setpoint_words(3.0, -1.0), device_id=1)
-                await ask(advance_to=60)
-                assert await ask(slack_pu=1.02) == {"at": 60}
-                truth = await ask(ask="truth")
-                converter = truth["converters"]["c1"]
-                assert (converter["p_kw"], converter["mode"]) == (pytest.approx(3.0), "remote")
-                step_kva, ramped_s = 10**0.5, 10**0.5 / 0.25 - 1
-                late_kvas = step_kva * ramped_s - 0.25 * ramped_s**2 / 2 + 0.25
-                assert converter["energy_kwh"] == pytest.approx(3 * (60 - late_kvas / step_kva) / 3600)
-                assert (truth["at"], truth["solved"], truth["nodes"]["N1"]) == (60, True, pytest.approx(1.02))
-                assert truth["slack"]["p_kw"] > 3.0
-                assert set(truth["lines"]) == {"N1-N2", "N2-N3", "N4-N2"}
-                await ask(fault="local", device="c1", on=True)
-                assert (await client.read_holding_registers(7, count=1, device_id=1)).registers == [3]
-            async with modbus(plant, "m") as client:
-                assert floats((await client.read_holding_registers(200, count=2, device_id=1)).registers) == [408.0]
-                await ask(slack_pu=None, fault=None)
-                await ask(fault="wrong_scale", device="m", on=True, number=2)
-                assert floats((await client.read_holding_registers(200, count=2, device_id=1)).registers) == [800.0]
-            counts = await ask(ask="referee")
-            assert counts["devices"] == {"c1": {"frames": 1, "violations": 0}}
-            assert await ask(stop=True) == {"stopping": True}
-            await asyncio.wait_for(plant.stopping.wait(), 1)
-
-    run(test())
+async def test_what_a_master_can_ask() -> None:
+    config = plant_of(CONVERTERS[0], device("m", METER, node="N1", port=9))
+    async with open_plant(config) as plant, master(plant.control_port) as ask:
+        devices = await ask(ask="devices")
+        assert devices["m"] == {"host": "127.0.0.1", "port": plant.devices[1].port, "unit": 1}  # type: ignore[union-attr]
+        async with modbus(plant, "c1") as client:
+            await client.write_registers(0, setpoint_words(3.0, -1.0), device_id=1)
+            await ask(advance_to=60)
+            assert await ask(slack_pu=1.02) == {"at": 60}
+            truth = await ask(ask="truth")
+            converter = truth["converters"]["c1"]
+            assert (converter["p_kw"], converter["mode"]) == (pytest.approx(3.0), "remote")
+            step_kva, ramped_s = 10**0.5, 10**0.5 / 0.25 - 1
+            late_kvas = step_kva * ramped_s - 0.25 * ramped_s**2 / 2 + 0.25
+            assert converter["energy_kwh"] == pytest.approx(3 * (60 - late_kvas / step_kva) / 3600)
+            assert (truth["at"], truth["solved"], truth["nodes"]["N1"]) == (60, True, pytest.approx(1.02))
+            assert truth["slack"]["p_kw"] > 3.0
+            assert set(truth["lines"]) == {"N1-N2", "N2-N3", "N4-N2"}
+            await ask(fault="local", device="c1", on=True)
+            assert (await client.read_holding_registers(7, count=1, device_id=1)).registers == [3]
+        async with modbus(plant, "m") as client:
+            assert floats((await client.read_holding_registers(200, count=2, device_id=1)).registers) == [408.0]
+            await ask(slack_pu=None, fault=None)
+            await ask(fault="wrong_scale", device="m", on=True, number=2)
+            assert floats((await client.read_holding_registers(200, count=2, device_id=1)).registers) == [800.0]
+        counts = await ask(ask="referee")
+        assert counts["devices"] == {"c1": {"frames": 1, "violations": 0}}
+        assert await ask(stop=True) == {"stopping": True}
+        await asyncio.wait_for(plant.stopping.wait(), 1)
 
 
 @pytest.mark.parametrize(
@@ -108,42 +104,33 @@ def test_what_a_master_can_ask() -> None:
         '{"ask": "everything"}',
     ],
 )
-def test_what_it_cannot_ask(line: str) -> None:
-    async def test() -> None:
-        async with open_plant(plant_of(CONVERTERS[0])) as plant, master(plant.control_port) as ask:
-            assert set(await ask.send(line)) == {"error"}
-            assert await ask(advance_to=1.0) == {"at": 1.0}, "the connection stays"
-
-    run(test())
+async def test_what_it_cannot_ask(line: str) -> None:
+    async with open_plant(plant_of(CONVERTERS[0])) as plant, master(plant.control_port) as ask:
+        assert set(await ask.send(line)) == {"error"}
+        assert await ask(advance_to=1.0) == {"at": 1.0}, "the connection stays"
 
 
-def test_time_goes_by_itself_at_a_pace() -> None:
-    async def test() -> None:
-        async with open_plant(plant_of(CONVERTERS[0], pace=300.0)) as plant, master(plant.control_port) as ask:
-            assert "lock step" in (await ask(advance_to=1e6))["error"]
-            async with modbus(plant, "c1") as client:
-                await client.write_registers(0, setpoint_words(3.0, 0.0, lease_s=60), device_id=1)
-                while (await client.read_holding_registers(7, count=1, device_id=1)).registers != [1]:
-                    await asyncio.sleep(0.02)
-            while (converter := (await ask(ask="truth"))["converters"]["c1"])["p_kw"] > 1e-3:
+async def test_time_goes_by_itself_at_a_pace() -> None:
+    async with open_plant(plant_of(CONVERTERS[0], pace=300.0)) as plant, master(plant.control_port) as ask:
+        assert "lock step" in (await ask(advance_to=1e6))["error"]
+        async with modbus(plant, "c1") as client:
+            await client.write_registers(0, setpoint_words(3.0, 0.0, lease_s=60), device_id=1)
+            while (await client.read_holding_registers(7, count=1, device_id=1)).registers != [1]:
                 await asyncio.sleep(0.02)
-            assert converter["energy_kwh"] == pytest.approx(3 * 60 / 3600, rel=1e-3), "3 kW for a lease of 60 s"
+        while (converter := (await ask(ask="truth"))["converters"]["c1"])["p_kw"] > 1e-3:
+            await asyncio.sleep(0.02)
+        assert converter["energy_kwh"] == pytest.approx(3 * 60 / 3600, rel=1e-3), "3 kW for a lease of 60 s"
 
-    run(test())
 
-
-def test_it_listens_on_this_machine_only() -> None:
-    async def test() -> None:
-        config = plant_of(*CONVERTERS, device("s", SUNSPEC, port=8), device("m", METER, node="N2", port=9))
-        others = set(listening())
-        async with open_plant(config) as plant:
-            sockets = set(listening()) - others
-            assert len(sockets) == 5 * 2 + 1, "a server and a proxy for each address, and the control socket"
-            assert {address for address, _ in sockets} == {"0100007F"}
-            assert plant.control_port in {port for _, port in sockets}
-        assert set(listening()) == others
-
-    run(test())
+async def test_it_listens_on_this_machine_only() -> None:
+    config = plant_of(*CONVERTERS, device("s", SUNSPEC, port=8), device("m", METER, node="N2", port=9))
+    others = set(listening())
+    async with open_plant(config) as plant:
+        sockets = set(listening()) - others
+        assert len(sockets) == 5 * 2 + 1, "a server and a proxy for each address, and the control socket"
+        assert {address for address, _ in sockets} == {"0100007F"}
+        assert plant.control_port in {port for _, port in sockets}
+    assert set(listening()) == others
 
 
 def test_the_supply_moves_between_its_values_and_repeats() -> None:

@@ -17,7 +17,7 @@ from sim_plant.modbus_server import TlsError
 from sim_plant.plant import Plant, open_plant
 from sim_plant.settings import PlantConfig, PlantError
 from tests.support.paths import CONFIGS
-from tests.support.plant_benches import GENERIC, METER, SUNSPEC, device, listening, obey, plant_of, run
+from tests.support.plant_benches import GENERIC, METER, SUNSPEC, device, listening, obey, plant_of
 from tests.support.self_signed import write_certificate
 
 TIMING = Timing(request_s=0.3, exchange_s=1.0, pause_s=0.1)
@@ -57,13 +57,10 @@ def settings(config: PlantConfig) -> DriverSettings:
     return DriverSettings(CONFIGS, config.network.voltage_v, WallClock(), TIMING)
 
 
-def test_setpoints_and_readings_of_every_kind(folder: Path) -> None:
-    async def test() -> None:
-        config = secured(folder)
-        async with open_plant(config) as plant, connect(plant.devices, settings(config), writer_epoch=3) as devices:
-            await obey(plant, devices)
-
-    run(test())
+async def test_setpoints_and_readings_of_every_kind(folder: Path) -> None:
+    config = secured(folder)
+    async with open_plant(config) as plant, connect(plant.devices, settings(config), writer_epoch=3) as devices:
+        await obey(plant, devices)
 
 
 async def answer(port: int, context: ssl.SSLContext | None) -> bytes:
@@ -93,44 +90,35 @@ def port_of(plant: Plant, name: str) -> int:
     return found.port
 
 
-def test_who_is_not_pinned_is_refused(folder: Path) -> None:
-    async def test() -> None:
-        async with open_plant(secured(folder)) as plant:
-            port = port_of(plant, "mapped")
-            assert await answer(port, client(folder, "client")) == SAFE
-            assert await answer(port, client(folder, "stranger")) == b""
-            assert await answer(port, client(folder, None)) == b""
-            assert await answer(port, None) == b""
-
-    run(test())
+async def test_who_is_not_pinned_is_refused(folder: Path) -> None:
+    async with open_plant(secured(folder)) as plant:
+        port = port_of(plant, "mapped")
+        assert await answer(port, client(folder, "client")) == SAFE
+        assert await answer(port, client(folder, "stranger")) == b""
+        assert await answer(port, client(folder, None)) == b""
+        assert await answer(port, None) == b""
 
 
-def test_it_listens_on_this_machine_only(folder: Path) -> None:
-    async def test() -> None:
-        others = set(listening())
-        async with open_plant(secured(folder)):
-            sockets = set(listening()) - others
-            assert len(sockets) == 3 * 2 + 1
-            assert {address for address, _ in sockets} == {"0100007F"}
-        assert set(listening()) == others
-
-    run(test())
+async def test_it_listens_on_this_machine_only(folder: Path) -> None:
+    others = set(listening())
+    async with open_plant(secured(folder)):
+        sockets = set(listening()) - others
+        assert len(sockets) == 3 * 2 + 1
+        assert {address for address, _ in sockets} == {"0100007F"}
+    assert set(listening()) == others
 
 
 @pytest.mark.parametrize("fault", ["down", "black_hole", "silent", "garbage", "corrupt", "cut", "reset", "slow"])
-def test_faults_of_the_link_are_noticed_and_pass(folder: Path, fault: str) -> None:
-    async def test() -> None:
-        config = secured(folder)
-        async with open_plant(config) as plant, connect(plant.devices, settings(config), writer_epoch=3) as devices:
-            mapped, sunspec = devices.converters["mapped"], devices.converters["sunspec"]
-            assert (await mapped.read()).quality is Quality.GOOD
-            await plant.switch(fault, "mapped", on=True)
-            assert (await mapped.read()).quality is Quality.INVALID
-            assert (await sunspec.read()).quality is Quality.GOOD
-            await plant.switch(fault, "mapped", on=False)
-            await recovered(plant, mapped, devices.converters["second"])
-
-    run(test())
+async def test_faults_of_the_link_are_noticed_and_pass(folder: Path, fault: str) -> None:
+    config = secured(folder)
+    async with open_plant(config) as plant, connect(plant.devices, settings(config), writer_epoch=3) as devices:
+        mapped, sunspec = devices.converters["mapped"], devices.converters["sunspec"]
+        assert (await mapped.read()).quality is Quality.GOOD
+        await plant.switch(fault, "mapped", on=True)
+        assert (await mapped.read()).quality is Quality.INVALID
+        assert (await sunspec.read()).quality is Quality.GOOD
+        await plant.switch(fault, "mapped", on=False)
+        await recovered(plant, mapped, devices.converters["second"])
 
 
 async def recovered(plant: Plant, *converters: Meter) -> None:
@@ -141,55 +129,43 @@ async def recovered(plant: Plant, *converters: Meter) -> None:
 
 
 @pytest.mark.parametrize("fault", ["late", "replay"])
-def test_a_record_out_of_turn_ends_the_connection(folder: Path, fault: str) -> None:
-    async def test() -> None:
-        config = secured(folder)
-        async with open_plant(config) as plant, connect(plant.devices, settings(config), writer_epoch=3) as devices:
-            mapped = devices.converters["mapped"]
-            assert (await mapped.read()).quality is Quality.GOOD
-            await plant.switch(fault, "mapped", on=True)
-            assert Quality.INVALID in {(await mapped.read()).quality for _ in range(2)}
-            await plant.switch(fault, "mapped", on=False)
-            await recovered(plant, mapped)
-
-    run(test())
+async def test_a_record_out_of_turn_ends_the_connection(folder: Path, fault: str) -> None:
+    config = secured(folder)
+    async with open_plant(config) as plant, connect(plant.devices, settings(config), writer_epoch=3) as devices:
+        mapped = devices.converters["mapped"]
+        assert (await mapped.read()).quality is Quality.GOOD
+        await plant.switch(fault, "mapped", on=True)
+        assert Quality.INVALID in {(await mapped.read()).quality for _ in range(2)}
+        await plant.switch(fault, "mapped", on=False)
+        await recovered(plant, mapped)
 
 
-def test_records_may_come_in_single_bytes(folder: Path) -> None:
-    async def test() -> None:
-        config = secured(folder)
-        async with open_plant(config) as plant, connect(plant.devices, settings(config), writer_epoch=3) as devices:
-            await plant.switch("sliced", "mapped", on=True)
-            assert (await devices.converters["mapped"].read()).quality is Quality.GOOD
-
-    run(test())
+async def test_records_may_come_in_single_bytes(folder: Path) -> None:
+    config = secured(folder)
+    async with open_plant(config) as plant, connect(plant.devices, settings(config), writer_epoch=3) as devices:
+        await plant.switch("sliced", "mapped", on=True)
+        assert (await devices.converters["mapped"].read()).quality is Quality.GOOD
 
 
 @pytest.mark.parametrize("fault", ["late_write", "fewer"])
-def test_faults_that_need_to_see_the_messages(folder: Path, fault: str) -> None:
-    async def test() -> None:
-        async with open_plant(secured(folder)) as plant:
-            with pytest.raises(FaultError, match=f"mapped: asked fault {fault}, allowed for Modbus without TLS"):
-                await plant.switch(fault, "mapped", on=True)
-
-    run(test())
+async def test_faults_that_need_to_see_the_messages(folder: Path, fault: str) -> None:
+    async with open_plant(secured(folder)) as plant:
+        with pytest.raises(FaultError, match=f"mapped: asked fault {fault}, allowed for Modbus without TLS"):
+            await plant.switch(fault, "mapped", on=True)
 
 
-def test_tls_that_cannot_be_set_up(folder: Path) -> None:
+async def test_tls_that_cannot_be_set_up(folder: Path) -> None:
     def pair(*sections: ModbusTls | None) -> tuple[Device, ...]:
         return tuple(device(f"c{k}", GENERIC, port=1, unit=k, tls=section) for k, section in enumerate(sections))
 
-    async def test() -> None:
-        good = secured(folder)
-        for config, error, words in (
-            (replace(good, server_key=None), PlantError, "mapped: secured, allowed with the private key"),
-            (replace(good, server_key=folder / "client.key.pem"), TlsError, "KEY_VALUES_MISMATCH"),
-            (replace(good, server_key=folder / "none.pem"), TlsError, "No such file"),
-            (plant_of(*pair(tls(folder), None)), PlantError, "c0, c1: share 127.0.0.1:1"),
-            (plant_of(*pair(tls(folder), tls(folder, "stranger"))), PlantError, "allowed with the same `tls`"),
-        ):
-            with pytest.raises(error, match=words):
-                async with open_plant(config):
-                    raise AssertionError
-
-    run(test())
+    good = secured(folder)
+    for config, error, words in (
+        (replace(good, server_key=None), PlantError, "mapped: secured, allowed with the private key"),
+        (replace(good, server_key=folder / "client.key.pem"), TlsError, "KEY_VALUES_MISMATCH"),
+        (replace(good, server_key=folder / "none.pem"), TlsError, "No such file"),
+        (plant_of(*pair(tls(folder), None)), PlantError, "c0, c1: share 127.0.0.1:1"),
+        (plant_of(*pair(tls(folder), tls(folder, "stranger"))), PlantError, "allowed with the same `tls`"),
+    ):
+        with pytest.raises(error, match=words):
+            async with open_plant(config):
+                raise AssertionError

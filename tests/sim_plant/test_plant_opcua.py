@@ -15,7 +15,7 @@ from core.config_devices import OpcUaSecurity
 from sim_plant.opcua_guard import GuardError
 from sim_plant.plant import Plant, open_plant
 from sim_plant.settings import PlantConfig, PlantError
-from tests.support.plant_benches import START, opcua_device, plant_of, run
+from tests.support.plant_benches import START, opcua_device, plant_of
 from tests.support.self_signed import write_certificate
 
 NAMES = ("p_setpoint_kw", "q_setpoint_kvar", "lease_s", "writer_epoch", "enable")
@@ -55,18 +55,15 @@ def url_of(plant: Plant, k: int = 0) -> str:
     return plant.devices[k].url  # type: ignore[union-attr]
 
 
-def test_two_converters_of_one_server() -> None:
-    async def test() -> None:
-        config = plant_of(opcua_device("n7", "lab/n7"), opcua_device("n9", "lab/n9"))
-        async with open_plant(config) as plant, session(url_of(plant)) as client:
-            assert {e.EndpointUrl for e in await client.get_endpoints()} == {url_of(plant)}
-            seven, nine = await variables(client, "n7"), await variables(client, "n9")
-            await the_model(seven)
-            await a_setpoint(plant, client, seven, nine)
-            await what_is_refused(plant, client, seven)
-            await samples(plant, client, seven)
-
-    run(test())
+async def test_two_converters_of_one_server() -> None:
+    config = plant_of(opcua_device("n7", "lab/n7"), opcua_device("n9", "lab/n9"))
+    async with open_plant(config) as plant, session(url_of(plant)) as client:
+        assert {e.EndpointUrl for e in await client.get_endpoints()} == {url_of(plant)}
+        seven, nine = await variables(client, "n7"), await variables(client, "n9")
+        await the_model(seven)
+        await a_setpoint(plant, client, seven, nine)
+        await what_is_refused(plant, client, seven)
+        await samples(plant, client, seven)
 
 
 async def the_model(nodes: dict[str, Node]) -> None:
@@ -192,53 +189,49 @@ async def refused(url: str, prepare: Prepare | None) -> bool:
     return False
 
 
-def test_who_is_not_pinned_is_refused(pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_is_not_pinned_is_refused(pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     user = ("gridlab", "secret")
 
     async def unsecured(client: Client) -> None:
         client.set_user(user[0])
         client.set_password(user[1])
 
-    async def test() -> None:
-        async with open_plant(secured(pinned, "user")) as plant:
-            url = url_of(plant)
-            async with session(url, identity(pinned, user=user)) as client:
-                nodes = await variables(client, "Converter")
-                assert await write(client, nodes, 3.0, -1.5, 75.0, 2, True) == ["Good"] * 5
-            strangers = {
-                "no security": None,
-                "user without security": unsecured,
-                "anonymous": identity(pinned),
-                "wrong password": identity(pinned, user=("gridlab", "guess")),
-                "another user": identity(pinned, user=("admin", "secret")),
-                "another certificate": identity(pinned, name="stranger", user=user),
-                "signed only": identity(pinned, user=user, mode=ua.MessageSecurityMode.Sign),
-                "another policy": identity(pinned, user=user, policy=SecurityPolicyAes256Sha256RsaPss),
-                "certificate as user": identity(pinned, token="client"),
-            }
-            for who, prepare in strangers.items():
-                assert await refused(url, prepare), who
-            await dares(url, unsecured, monkeypatch)
-            assert plant.laboratory.recorder.tally.frames.total() == 1
-
-    run(test())
+    async with open_plant(secured(pinned, "user")) as plant:
+        url = url_of(plant)
+        async with session(url, identity(pinned, user=user)) as client:
+            nodes = await variables(client, "Converter")
+            assert await write(client, nodes, 3.0, -1.5, 75.0, 2, True) == ["Good"] * 5
+        strangers = {
+            "no security": None,
+            "user without security": unsecured,
+            "anonymous": identity(pinned),
+            "wrong password": identity(pinned, user=("gridlab", "guess")),
+            "another user": identity(pinned, user=("admin", "secret")),
+            "another certificate": identity(pinned, name="stranger", user=user),
+            "signed only": identity(pinned, user=user, mode=ua.MessageSecurityMode.Sign),
+            "another policy": identity(pinned, user=user, policy=SecurityPolicyAes256Sha256RsaPss),
+            "certificate as user": identity(pinned, token="client"),
+        }
+        for who, prepare in strangers.items():
+            assert await refused(url, prepare), who
+        await dares(url, unsecured, monkeypatch)
+        assert plant.laboratory.recorder.tally.frames.total() == 1
 
 
-def test_without_a_user_file_the_pinned_certificate_is_the_user(pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_user_file_the_pinned_certificate_is_the_user(
+    pinned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def unsecured(client: Client) -> None:
         await client.load_client_certificate(str(pinned / "client.pem"))
         await client.load_private_key(str(pinned / "client.key.pem"))
 
-    async def test() -> None:
-        async with open_plant(secured(pinned, None)) as plant:
-            url = url_of(plant)
-            async with session(url, identity(pinned, token="client")) as client:
-                assert "p_kw" in await variables(client, "Converter")
-            assert await refused(url, identity(pinned))
-            assert await refused(url, identity(pinned, token="stranger"))
-            await dares(url, unsecured, monkeypatch)
-
-    run(test())
+    async with open_plant(secured(pinned, None)) as plant:
+        url = url_of(plant)
+        async with session(url, identity(pinned, token="client")) as client:
+            assert "p_kw" in await variables(client, "Converter")
+        assert await refused(url, identity(pinned))
+        assert await refused(url, identity(pinned, token="stranger"))
+        await dares(url, unsecured, monkeypatch)
 
 
 async def dares(url: str, prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,18 +243,15 @@ async def dares(url: str, prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> 
                 raise AssertionError
 
 
-def test_security_that_cannot_be_set_up(pinned: Path, tmp_path: Path) -> None:
-    async def test() -> None:
-        (tmp_path / "user").write_text("only a name")
-        good = secured(pinned, "user")
-        for config, error in (
-            (replace(good, server_key=None), PlantError),
-            (replace(good, folder=tmp_path), GuardError),
-            (secured(pinned, str(tmp_path / "user")), GuardError),
-            (plant_of(opcua_device("n7"), opcua_device("n9")), PlantError),
-        ):
-            with pytest.raises(error):
-                async with open_plant(config):
-                    raise AssertionError
-
-    run(test())
+async def test_security_that_cannot_be_set_up(pinned: Path, tmp_path: Path) -> None:
+    (tmp_path / "user").write_text("only a name")
+    good = secured(pinned, "user")
+    for config, error in (
+        (replace(good, server_key=None), PlantError),
+        (replace(good, folder=tmp_path), GuardError),
+        (secured(pinned, str(tmp_path / "user")), GuardError),
+        (plant_of(opcua_device("n7"), opcua_device("n9")), PlantError),
+    ):
+        with pytest.raises(error):
+            async with open_plant(config):
+                raise AssertionError

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import CONFIG, CONFIGS
-from tests.support.plant_benches import master, run
+from tests.support.plant_benches import master
 
 
 @pytest.fixture
@@ -31,36 +31,30 @@ async def started(*arguments: str) -> asyncio.subprocess.Process:
 
 
 @pytest.mark.parametrize("ending", ["SIGTERM", "stop"])
-def test_a_plant_in_lock_step(config: Path, tmp_path: Path, ending: str) -> None:
-    async def test() -> None:
-        frames = tmp_path / "frames.jsonl"
-        plant = await started(str(config), "--lock-step", "--free-ports", "--frames", str(frames))
-        assert plant.stdout
-        listening = json.loads(await plant.stdout.readline())
-        assert {"n3_converter", "n5_converter", "n9_converter", "n1_meter", "n9_meter"} < set(listening["devices"])
-        async with master(listening["control"]) as ask:
-            assert await ask(advance_to=36_000) == {"at": 36_000}
-            truth = await ask(ask="truth")
-            assert 0.99 <= truth["nodes"]["N1"] <= 1.01
-            assert truth["nodes"]["N1"] != 1.0
-            if ending == "stop":
-                await ask(stop=True)
-            else:
-                plant.send_signal(signal.SIGTERM)
-            _, errors = await plant.communicate()
-        assert (plant.returncode, errors) == (0, b"")
-        assert frames.read_text() == ""
-
-    run(test())
+async def test_a_plant_in_lock_step(config: Path, tmp_path: Path, ending: str) -> None:
+    frames = tmp_path / "frames.jsonl"
+    plant = await started(str(config), "--lock-step", "--free-ports", "--frames", str(frames))
+    assert plant.stdout
+    listening = json.loads(await plant.stdout.readline())
+    assert {"n3_converter", "n5_converter", "n9_converter", "n1_meter", "n9_meter"} < set(listening["devices"])
+    async with master(listening["control"]) as ask:
+        assert await ask(advance_to=36_000) == {"at": 36_000}
+        truth = await ask(ask="truth")
+        assert 0.99 <= truth["nodes"]["N1"] <= 1.01
+        assert truth["nodes"]["N1"] != 1.0
+        if ending == "stop":
+            await ask(stop=True)
+        else:
+            plant.send_signal(signal.SIGTERM)
+        _, errors = await plant.communicate()
+    assert (plant.returncode, errors) == (0, b"")
+    assert frames.read_text() == ""
 
 
-def test_bad_input(config: Path) -> None:
-    async def test() -> None:
-        config.write_text(config.read_text().replace("sicam_meter.yaml", "no_such.yaml"))
-        plant = await started(str(config))
-        output, errors = await plant.communicate()
-        assert (plant.returncode, output) == (2, b"")
-        assert b"Traceback" not in errors
-        assert b"no_such.yaml" in errors
-
-    run(test())
+async def test_bad_input(config: Path) -> None:
+    config.write_text(config.read_text().replace("sicam_meter.yaml", "no_such.yaml"))
+    plant = await started(str(config))
+    output, errors = await plant.communicate()
+    assert (plant.returncode, output) == (2, b"")
+    assert b"Traceback" not in errors
+    assert b"no_such.yaml" in errors

@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -10,7 +12,7 @@ DEADLINE_S = 40
 
 
 def run(test: Coroutine[Any, Any, T]) -> T:
-    """Run a test; a task or a socket that it leaves behind is a failure."""
+    """Run it in an event loop of its own; a task or a socket that it leaves behind is a failure."""
 
     async def watched() -> T:
         async with asyncio.timeout(DEADLINE_S):
@@ -24,3 +26,18 @@ def run(test: Coroutine[Any, Any, T]) -> T:
     result = asyncio.run(watched())
     gc.collect()
     return result
+
+
+def synchronous(test: Callable[..., Any]) -> Callable[..., Any]:
+    """What pytest calls in place of an ``async def test_…``: see :func:`run`. Hypothesis calls it for each example."""
+    if hypothesis := getattr(test, "hypothesis", None):
+        hypothesis.inner_test = synchronous(hypothesis.inner_test)
+        return test
+    if not iscoroutinefunction(test):
+        return test
+
+    @wraps(test)
+    def whole(*args: Any, **kwargs: Any) -> None:
+        run(test(*args, **kwargs))
+
+    return whole

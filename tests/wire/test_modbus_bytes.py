@@ -16,7 +16,7 @@ from drivers.converters.generic_modbus import GenericModbusWire
 from drivers.meters.sicam import SicamMeter
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
-from tests.support.drivers import Hands, parts, run, sunspec_converter
+from tests.support.drivers import Hands, parts, sunspec_converter
 from tests.support.paths import REGISTERS
 from tests.support.scripted import Line, scripted
 
@@ -63,8 +63,8 @@ async def released(device: AbstractAsyncContextManager[Any]) -> Outcome:
         return outcome
 
 
-def test_generic_converter_is_read_by_one_request() -> None:
-    measurement, status = run(seen(generic([("03 0000 0014", f"03 28 {CONVERTER_SAYS}")])))
+async def test_generic_converter_is_read_by_one_request() -> None:
+    measurement, status = await seen(generic([("03 0000 0014", f"03 28 {CONVERTER_SAYS}")]))
     assert measurement == Measurement("n3", 1.25, -0.5, 401 / 400, None, TEN, 0.0, Quality.GOOD)
     assert status == ConverterStatus(OperatingState.REMOTE, 14.0, 1.5, -2.0, 7)
 
@@ -81,33 +81,33 @@ def test_generic_converter_is_read_by_one_request() -> None:
         ("7fc00000 c0000000 004b 0007 0001 0002", Outcome.REJECTED),  # not available
     ],
 )
-def test_generic_converter_is_said_by_one_request_and_read_back(held: str, outcome: Outcome) -> None:
+async def test_generic_converter_is_said_by_one_request_and_read_back(held: str, outcome: Outcome) -> None:
     write = ("10 0000 0007 0e 3fc00000 c0000000 004b 0007 0001", "10 0000 0007")
     lines: list[Line] = [write, ("03 0000 0008", f"03 10 {held}")]
-    assert run(commanded(generic(lines), Setpoint(1.5, -2.0, 75.0))) is outcome
+    assert (await commanded(generic(lines), Setpoint(1.5, -2.0, 75.0))) is outcome
 
 
-def test_generic_converter_never_rounds_a_setpoint_up() -> None:
+async def test_generic_converter_never_rounds_a_setpoint_up() -> None:
     # 0.1 lies between the floats 3dcccccc (0.0999999940) and 3dcccccd (0.1000000015)
     write = ("10 0000 0007 0e 3dcccccc bdcccccc 004b 0007 0001", "10 0000 0007")
     lines: list[Line] = [write, ("03 0000 0008", "03 10 3dcccccc bdcccccc 004b 0007 0001 0002")]
-    assert run(commanded(generic(lines), Setpoint(0.1, -0.1, 75.9))) is Outcome.VERIFIED
+    assert (await commanded(generic(lines), Setpoint(0.1, -0.1, 75.9))) is Outcome.VERIFIED
 
 
-def test_generic_converter_refuses() -> None:
+async def test_generic_converter_refuses() -> None:
     lines: list[Line] = [
         ("10 0000 0007 0e 3fc00000 c0000000 004b 0007 0001", "90 03"),
         ("03 0000 0008", "03 10 00000000 00000000 0000 0008 0000 0001"),
     ]
-    assert run(commanded(generic(lines), Setpoint(1.5, -2.0, 75.0))) is Outcome.REJECTED
+    assert (await commanded(generic(lines), Setpoint(1.5, -2.0, 75.0))) is Outcome.REJECTED
 
 
 @pytest.mark.parametrize(
     ("held", "outcome"), [("0007 0000 0001", Outcome.VERIFIED), ("0007 0000 0002", Outcome.REJECTED)]
 )
-def test_generic_converter_is_released(held: str, outcome: Outcome) -> None:
+async def test_generic_converter_is_released(held: str, outcome: Outcome) -> None:
     lines: list[Line] = [("10 0005 0002 04 0007 0000", "10 0005 0002"), ("03 0005 0003", f"03 06 {held}")]
-    assert run(released(generic(lines))) is outcome
+    assert (await released(generic(lines))) is outcome
 
 
 METER_SAYS = (
@@ -121,14 +121,14 @@ METER_SAYS = (
 
 
 @pytest.mark.parametrize(("status", "quality"), [("0000", Quality.GOOD), ("0002", Quality.INVALID)])
-def test_meter(status: str, quality: Quality) -> None:
+async def test_meter(status: str, quality: Quality) -> None:
     async def read() -> Measurement:
         lines: list[Line] = [("03 00c8 000d", f"03 1a {METER_SAYS.format(status)}")]
         async with scripted(lines, unit=5) as (port, _), ModbusLink("127.0.0.1", port, Hands()) as link:
             registers = load_registers(REGISTERS / "sicam_meter.yaml")
             return await SicamMeter(ModbusUnit(link, 5, registers), *parts("n1", Hands())).read()
 
-    assert run(read()) == Measurement("n1", -1.5, 0.25, 398.5 / 400, 12.25, TEN, 0.0, quality)
+    assert (await read()) == Measurement("n1", -1.5, 0.25, 398.5 / 400, 12.25, TEN, 0.0, quality)
 
 
 DISCOVERY: list[Line] = [
@@ -174,20 +174,20 @@ async def sunspec(lines: list[Line]) -> AsyncIterator[WiredConverter]:
         yield sunspec_converter(link, Hands())
 
 
-def test_sunspec_converter_is_discovered_and_read() -> None:
+async def test_sunspec_converter_is_discovered_and_read() -> None:
     lines: list[Line] = [
         *DISCOVERY,
         ("03 9c89 000d", f"03 1a {SUNSPEC_MEASURES}"),
         ("03 9d37 001b", f"03 36 {sunspec_controls('00000032')}"),
         ("03 9d66 0005", "03 0a 0000 5b2b7720 00070009"),  # 40294: remote, DERHb, ControllerHb: epoch 7, ninth write
     ]
-    measurement, status = run(seen(sunspec(lines)))
+    measurement, status = await seen(sunspec(lines))
     expected = Measurement("n5", 1.25, -0.5, 401 / 400, 1.83, TEN, 0.0, Quality.GOOD)
     assert measurement == expected
     assert status == ConverterStatus(OperatingState.REMOTE, None, 1.5, -2.0, 7)
 
 
-def test_sunspec_converter_that_has_only_what_it_must() -> None:
+async def test_sunspec_converter_that_has_only_what_it_must() -> None:
     lines: list[Line] = [
         *DISCOVERY[:-2],
         ("03 9cf7 0007", "03 0e 8000 8000 8000 0001 8000 8000 0001"),  # neither A_SF nor V_SF
@@ -196,7 +196,7 @@ def test_sunspec_converter_that_has_only_what_it_must() -> None:
         ("03 9d37 001b", f"03 36 {sunspec_controls('ffffffff')}"),
         ("03 9d66 0005", "03 0a 0000 ffffffff ffffffff"),
     ]
-    measurement, status = run(seen(sunspec(lines)))
+    measurement, status = await seen(sunspec(lines))
     assert measurement == Measurement("n5", 1.25, -0.5, None, None, None, 0.0, Quality.GOOD)
     assert status.writer_epoch is None
 
@@ -205,7 +205,7 @@ def test_sunspec_converter_that_has_only_what_it_must() -> None:
     ("left", "outcome"),
     [("0000004a", Outcome.VERIFIED), ("ffffffff", Outcome.VERIFIED), ("0000002d", Outcome.REJECTED)],
 )
-def test_sunspec_converter_is_said_what_shrinks_first(left: str, outcome: Outcome) -> None:
+async def test_sunspec_converter_is_said_what_shrinks_first(left: str, outcome: Outcome) -> None:
     # before: 1 kW and −3 kvar; so Q, which shrinks to −2 kvar, is written before P, which grows to 1.5 kW
     lines: list[Line] = [
         *DISCOVERY,
@@ -219,10 +219,10 @@ def test_sunspec_converter_is_said_what_shrinks_first(left: str, outcome: Outcom
         ("03 9d37 001b", f"03 36 {sunspec_controls(left)}"),
         ("03 9d66 0001", "03 02 0000"),
     ]
-    assert run(commanded(sunspec(lines), Setpoint(1.5, -2.0, 75.0))) is outcome
+    assert (await commanded(sunspec(lines), Setpoint(1.5, -2.0, 75.0))) is outcome
 
 
-def test_sunspec_converter_is_released() -> None:
+async def test_sunspec_converter_is_released() -> None:
     lines: list[Line] = [
         *DISCOVERY,
         ("03 9d39 0010", BEFORE),
@@ -233,4 +233,4 @@ def test_sunspec_converter_is_released() -> None:
         ("03 9d37 001b", f"03 36 {sunspec_controls('00000000', enabled='0000')}"),
         ("03 9d66 0001", "03 02 0000"),
     ]
-    assert run(released(sunspec(lines))) is Outcome.VERIFIED
+    assert (await released(sunspec(lines))) is Outcome.VERIFIED

@@ -6,32 +6,27 @@ import pytest
 
 from controller.api.attempts import KINDS_MAX, RequestLog
 from controller.process.failures import RecordError
-from tests.support.asynchronous import run
 
 
-def test_a_flood_is_one_line_and_then_a_count(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_flood_is_one_line_and_then_a_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.api.attempts.WINDOW_S", 0.1)
     lines: list[str] = []
-
-    async def test() -> None:
-        attempts = RequestLog()
-        with attempts.recorded(lambda event, detail: lines.append(f"{event}: {detail}")):
-            for _ in range(500):
-                attempts.add("a", counted=True)
-                attempts.add("b", counted=True)
-            assert lines == ["api: a"]
-            attempts.add("mine", counted=False)
-            assert lines[1:] == ["api: b × 500; a × 499; mine"]
-            attempts.add("late", counted=True)
-            await asyncio.sleep(0.15)
-            assert lines[2:] == ["api: late"]
-            attempts.add("at the end", counted=True)
-        assert lines[3:] == ["api: at the end"]
-
-    run(test())
+    attempts = RequestLog()
+    with attempts.recorded(lambda event, detail: lines.append(f"{event}: {detail}")):
+        for _ in range(500):
+            attempts.add("a", counted=True)
+            attempts.add("b", counted=True)
+        assert lines == ["api: a"]
+        attempts.add("mine", counted=False)
+        assert lines[1:] == ["api: b × 500; a × 499; mine"]
+        attempts.add("late", counted=True)
+        await asyncio.sleep(0.15)
+        assert lines[2:] == ["api: late"]
+        attempts.add("at the end", counted=True)
+    assert lines[3:] == ["api: at the end"]
 
 
-def test_what_cannot_be_written_is_written_later() -> None:
+async def test_what_cannot_be_written_is_written_later() -> None:
     lines: list[str] = []
     full = True
 
@@ -40,18 +35,14 @@ def test_what_cannot_be_written_is_written_later() -> None:
             raise RecordError("disk full")
         lines.append(detail)
 
-    async def test() -> None:
-        nonlocal full
-        attempts = RequestLog()
-        attempts.add("before", counted=False)
-        with attempts.recorded(note):
-            for k in range(2 * KINDS_MAX):
-                attempts.add(f"order {k}", counted=False)
-            full = False
-            attempts.add("last", counted=False)
-        parts = lines[0].split("; ")
-        assert parts[:2] == ["before", "order 0"]
-        assert parts[-1] == f"others × {KINDS_MAX + 2}"
-        assert len(lines) == 1
-
-    run(test())
+    attempts = RequestLog()
+    attempts.add("before", counted=False)
+    with attempts.recorded(note):
+        for k in range(2 * KINDS_MAX):
+            attempts.add(f"order {k}", counted=False)
+        full = False
+        attempts.add("last", counted=False)
+    parts = lines[0].split("; ")
+    assert parts[:2] == ["before", "order 0"]
+    assert parts[-1] == f"others × {KINDS_MAX + 2}"
+    assert len(lines) == 1

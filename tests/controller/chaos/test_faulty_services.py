@@ -10,15 +10,14 @@ from controller.chaos.faulty_planner import FaultyPlanner, PlannerFault
 from controller.planner.link import PlannerLink
 from controller.planner.planner import DayAheadJob, PlannerError
 from controller.record.influx import Influx, InfluxError, RefusedLinesError
-from core.config import InfluxConfig
+from core.config import Config, InfluxConfig
 from core.errors import SolverError
 from core.scenario import Scenario
-from tests.support.asynchronous import run
 
 LINES = ["node,node=N3 v_pu=1.0 1", "service cycle_ms=20.0 1", "service cycle_ms=21.0 2"]
 
 
-def test_a_database_keeps_every_line_and_a_failing_one_answers_with_each_error_in_turn(tmp_path: Path) -> None:
+async def test_a_database_keeps_every_line_and_a_failing_one_answers_with_each_error_in_turn(tmp_path: Path) -> None:
     database = FaultyInflux()
 
     def write(port: int) -> list[str]:
@@ -37,7 +36,7 @@ def test_a_database_keeps_every_line_and_a_failing_one_answers_with_each_error_i
         async with database.listening() as port:
             return await asyncio.to_thread(write, port)
 
-    outcomes = run(both())
+    outcomes = await both()
     assert outcomes[0] == "kept"
     assert "InfluxError" in outcomes
     assert database.refused_line == LINES[1]
@@ -46,7 +45,9 @@ def test_a_database_keeps_every_line_and_a_failing_one_answers_with_each_error_i
 
 
 @pytest.mark.parametrize("fault", [PlannerFault.INFEASIBLE, PlannerFault.GARBAGE])
-def test_a_faulty_answer_is_no_plan(fault: PlannerFault, gridlab9: Scenario, gridlab9_config, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+async def test_a_faulty_answer_is_no_plan(
+    fault: PlannerFault, gridlab9: Scenario, gridlab9_config: Config, tmp_path: Path
+) -> None:
     async def asked() -> None:
         planner = FaultyPlanner()
         planner.fault = fault
@@ -54,4 +55,4 @@ def test_a_faulty_answer_is_no_plan(fault: PlannerFault, gridlab9: Scenario, gri
             await link.answer(DayAheadJob(gridlab9, gridlab9_config.coordination, "piqp", coordinate=True))
 
     with pytest.raises((PlannerError, SolverError)):
-        run(asked())
+        await asked()

@@ -14,7 +14,6 @@ from controller.chaos.invalid_requests import HUGE, KINDS, MODE, OVERRIDE, Inval
 from controller.chaos.raw_http import CUT_OFF, HttpAnswer, HttpRequest, concurrently, leave_unfinished, send_request
 from controller.process.modes import Mode
 from tests.support.api import Running, running
-from tests.support.asynchronous import run
 
 CONVERTERS = ("n3_converter", "n4_converter")
 
@@ -29,24 +28,22 @@ def invalid(here: Running, seed: int = 0) -> InvalidRequests:
     return InvalidRequests(Random(seed), {role: token_of(here.folder, role) for role in Role}, CONVERTERS)
 
 
-def asked(here: Running, attempts: list[HttpRequest]) -> list[HttpAnswer]:
-    async def all_of_them() -> list[HttpAnswer]:
-        return [await send_request(here.port, request) for request in attempts]
-
-    return run(all_of_them())
+async def asked(here: Running, attempts: list[HttpRequest]) -> list[HttpAnswer]:
+    return [await send_request(here.port, request) for request in attempts]
 
 
 @pytest.mark.parametrize("mode", [Mode.MONITOR, Mode.ACTIVE])
-def test_every_forgery_is_refused_on_record_and_without_effect(here: Running, mode: Mode) -> None:
+async def test_every_forgery_is_refused_on_record_and_without_effect(here: Running, mode: Mode) -> None:
     here.set_mode(mode)
     made = invalid(here)
     attempts = [*made.replayed("once"), *made.unauthorised(), *made.meaningless(mode)]
     attempts += [request for kind in KINDS for request in made.flood(kind)[:5]]
-    answers = asked(here, attempts)
+    answers = await asked(here, attempts)
     wrong = [a.audit_text(answer.status) for a, answer in zip(attempts, answers, strict=True) if not answer.refused]
     assert [line for line in wrong if not line.endswith(f": {CUT_OFF}")] == []
     assert (here.service.mode, here.service.overrides) == (mode, {})
-    asked(here, [json_request(MODE, {}, bearer(token_of(here.folder, Role.OPERATOR)))])  # records all the others too
+    an_operators = json_request(MODE, {}, bearer(token_of(here.folder, Role.OPERATOR)))
+    await asked(here, [an_operators])  # records all the others too
     seen = Counter(a.audit_text(answer.status) for a, answer in zip(attempts, answers, strict=True) if answer.status)
     assert unrecorded(seen, here.folder / "audit.jsonl") == []
 
@@ -56,16 +53,16 @@ def test_forgeries_come_from_the_seed(here: Running) -> None:
     assert invalid(here, 1).unauthorised() != invalid(here, 2).unauthorised()
 
 
-def test_what_is_good_but_for_its_sender_is_done_for_an_operator(here: Running) -> None:
+async def test_what_is_good_but_for_its_sender_is_done_for_an_operator(here: Running) -> None:
     here.set_mode(Mode.ACTIVE)
     operator = bearer(token_of(here.folder, Role.OPERATOR))
     for end in (300.0, 0.0):
         content = {"device": "n3_converter", "p_kw": 1.0, "q_kvar": 0.0, "for_s": end}
-        (answer,) = asked(here, [json_request(OVERRIDE, content, operator)])
+        (answer,) = await asked(here, [json_request(OVERRIDE, content, operator)])
         assert (answer.status, answer.refused) == (200, False)
 
 
-def test_an_unfinished_request_is_given_up(here: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unfinished_request_is_given_up(here: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.live.server.BEGIN_S", 0.5)
     monkeypatch.setattr("controller.api.app.BODY_S", 0.2)
 
@@ -73,11 +70,11 @@ def test_an_unfinished_request_is_given_up(here: Running, monkeypatch: pytest.Mo
         begun = ((b"", False), (b"GET ", True))
         return [await leave_unfinished(here.port, half, drip=drip) for half, drip in begun]
 
-    assert run(ended()) == [True, True]
-    assert {answer.status for answer in asked(here, invalid(here).unfinished())} == {408}
+    assert (await ended()) == [True, True]
+    assert {answer.status for answer in await asked(here, invalid(here).unfinished())} == {408}
 
 
-def test_a_service_that_waits_for_ever_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_service_that_waits_for_ever_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.chaos.raw_http.ANSWER_S", 0.2)
 
     async def patient(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -95,10 +92,10 @@ def test_a_service_that_waits_for_ever_is_noticed(monkeypatch: pytest.MonkeyPatc
             server.close()
             await server.wait_closed()
 
-    assert run(lingered()) is False
+    assert (await lingered()) is False
 
 
-def test_who_hangs_up_gives_no_status() -> None:
+async def test_who_hangs_up_gives_no_status() -> None:
     async def status() -> int:
         server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
         try:
@@ -109,24 +106,21 @@ def test_who_hangs_up_gives_no_status() -> None:
             server.close()
             await server.wait_closed()
 
-    assert run(status()) == CUT_OFF
+    assert (await status()) == CUT_OFF
 
 
-def test_what_goes_on_meanwhile_is_waited_for_and_ends_with_a_failure() -> None:
+async def test_what_goes_on_meanwhile_is_waited_for_and_ends_with_a_failure() -> None:
     done = []
 
     async def work(seconds: float) -> None:
         await asyncio.sleep(seconds)
         done.append(seconds)
 
-    async def both() -> None:
-        async with concurrently(work(0.01), work(0.02)):
-            pass
-        with pytest.raises(ValueError, match="at once"):
-            async with concurrently(work(60.0)):
-                raise ValueError("at once")
-
-    run(both())
+    async with concurrently(work(0.01), work(0.02)):
+        pass
+    with pytest.raises(ValueError, match="at once"):
+        async with concurrently(work(60.0)):
+            raise ValueError("at once")
     assert done == [0.01, 0.02]
 
 

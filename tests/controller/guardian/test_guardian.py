@@ -28,7 +28,6 @@ from sim_plant.converter import ControlState
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
-from tests.support.asynchronous import run
 from tests.support.disks import full_disk
 from tests.support.paths import CONFIG
 
@@ -111,145 +110,122 @@ async def watchroom(
             await guardian.close()
 
 
-def test_five_converters_of_a_silent_service(tmp_path: Path) -> None:
+async def test_five_converters_of_a_silent_service(tmp_path: Path) -> None:
     """Every kind of device is safe at 60 s, on record, and refuses the old writer for good."""
-
-    async def test() -> None:
-        async with watchroom(tmp_path, opcua=True) as room:
-            assert await room.at(59.0) == {}
-            assert room.modes == {ControlState.REMOTE}
-            assert not (room.state / TRAIL).exists()
-            outcomes = await room.at(60.0)
-            assert (len(outcomes), set(outcomes.values())) == (5, {Outcome.VERIFIED})
-            assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
-            takeover = read_takeover(room.state)
-            assert takeover
-            assert (takeover.overtaken, takeover.epoch, takeover.outcomes) == (OLD, OLD + 1, outcomes)
-            assert {name: (it.p_kw, it.q_kvar) for name, it in takeover.released.items()} == dict.fromkeys(
-                outcomes, pytest.approx((1.0, 0.5), abs=0.1)
-            )
-            assert {(it.monotonic_s, it.epoch) for it in takeover.released.values()} == {(60.0, OLD + 1)}
-            note, *writes = room.audit
-            assert isinstance(note, AuditNote)
-            assert (note.event, note.detail) == ("takeover", "epoch 5: no cycle for 60 s")
-            assert [write.outcome for write in writes].count("verified") == 5
-            assert unfinished(room.state / TRAIL) == ()
-            assert set((await room.write()).values()) == {Outcome.REJECTED}
-            assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
-            frames = room.plant.laboratory.recorder.tally.frames.total()
-            await room.at(61.0)
-            assert room.plant.laboratory.recorder.tally.frames.total() == frames, "released once"
-
-    run(test())
+    async with watchroom(tmp_path, opcua=True) as room:
+        assert await room.at(59.0) == {}
+        assert room.modes == {ControlState.REMOTE}
+        assert not (room.state / TRAIL).exists()
+        outcomes = await room.at(60.0)
+        assert (len(outcomes), set(outcomes.values())) == (5, {Outcome.VERIFIED})
+        assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
+        takeover = read_takeover(room.state)
+        assert takeover
+        assert (takeover.overtaken, takeover.epoch, takeover.outcomes) == (OLD, OLD + 1, outcomes)
+        assert {name: (it.p_kw, it.q_kvar) for name, it in takeover.released.items()} == dict.fromkeys(
+            outcomes, pytest.approx((1.0, 0.5), abs=0.1)
+        )
+        assert {(it.monotonic_s, it.epoch) for it in takeover.released.values()} == {(60.0, OLD + 1)}
+        note, *writes = room.audit
+        assert isinstance(note, AuditNote)
+        assert (note.event, note.detail) == ("takeover", "epoch 5: no cycle for 60 s")
+        assert [write.outcome for write in writes].count("verified") == 5
+        assert unfinished(room.state / TRAIL) == ()
+        assert set((await room.write()).values()) == {Outcome.REJECTED}
+        assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
+        frames = room.plant.laboratory.recorder.tally.frames.total()
+        await room.at(61.0)
+        assert room.plant.laboratory.recorder.tally.frames.total() == frames, "released once"
 
 
-def test_no_takeover_while_heartbeats_come_nor_in_monitor_nor_after_a_stop(tmp_path: Path) -> None:
-    async def test() -> None:
-        async with watchroom(tmp_path) as room:
-            frames = room.plant.laboratory.recorder.tally.frames.total()
-            for t_s in range(10, 300, 10):
-                assert await room.at(t_s) == {}
-                if t_s % 50 == 0:
-                    room.beat()
-            for mode, t_s in ((Mode.MONITOR, 300), (Mode.OFF, 500)):
-                room.beat(mode=mode)
-                assert [await room.at(t_s + later_s) for later_s in (0, 70, 150)] == [{}] * 3
-            assert room.plant.laboratory.recorder.tally.frames.total() == frames
-            assert not room.guardian.is_writer
-            assert {path.name for path in room.state.iterdir()} == {"heartbeat.json"}
-
-    run(test())
+async def test_no_takeover_while_heartbeats_come_nor_in_monitor_nor_after_a_stop(tmp_path: Path) -> None:
+    async with watchroom(tmp_path) as room:
+        frames = room.plant.laboratory.recorder.tally.frames.total()
+        for t_s in range(10, 300, 10):
+            assert await room.at(t_s) == {}
+            if t_s % 50 == 0:
+                room.beat()
+        for mode, t_s in ((Mode.MONITOR, 300), (Mode.OFF, 500)):
+            room.beat(mode=mode)
+            assert [await room.at(t_s + later_s) for later_s in (0, 70, 150)] == [{}] * 3
+        assert room.plant.laboratory.recorder.tally.frames.total() == frames
+        assert not room.guardian.is_writer
+        assert {path.name for path in room.state.iterdir()} == {"heartbeat.json"}
 
 
-def test_the_old_writer_comes_back_and_a_new_one_begins(tmp_path: Path) -> None:
-    async def test() -> None:
-        async with watchroom(tmp_path) as room:
-            await room.at(60.0)
-            forgetful = room.plant.laboratory.station("n5_converter")
-            forgetful.state = replace(forgetful.state, epoch=0)  # as a device that does not keep epochs
-            assert set((await room.write()).values()) == {Outcome.VERIFIED, Outcome.REJECTED}
-            assert forgetful.state.mode is ControlState.REMOTE
-            room.beat()
-            assert set((await room.at(61.0)).values()) == {Outcome.VERIFIED}
-            assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
-            takeover = read_takeover(room.state)
-            assert takeover
-            assert {it.monotonic_s for it in takeover.released.values()} == {61.0}, "when each was last told"
-            room.beat(OLD + 2)
-            assert await room.at(62.0) == {}
-            assert set((await room.write(OLD + 2)).values()) == {Outcome.VERIFIED}
-            assert await room.at(120.0) == {}
-            assert room.modes == {ControlState.REMOTE}
-            await room.at(121.0)
-            assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 3})
-            events = [line.event for line in room.audit if isinstance(line, AuditNote)]
-            assert events == ["takeover", "takeover", "stepped back", "takeover"]
-
-    run(test())
+async def test_the_old_writer_comes_back_and_a_new_one_begins(tmp_path: Path) -> None:
+    async with watchroom(tmp_path) as room:
+        await room.at(60.0)
+        forgetful = room.plant.laboratory.station("n5_converter")
+        forgetful.state = replace(forgetful.state, epoch=0)  # as a device that does not keep epochs
+        assert set((await room.write()).values()) == {Outcome.VERIFIED, Outcome.REJECTED}
+        assert forgetful.state.mode is ControlState.REMOTE
+        room.beat()
+        assert set((await room.at(61.0)).values()) == {Outcome.VERIFIED}
+        assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
+        takeover = read_takeover(room.state)
+        assert takeover
+        assert {it.monotonic_s for it in takeover.released.values()} == {61.0}, "when each was last told"
+        room.beat(OLD + 2)
+        assert await room.at(62.0) == {}
+        assert set((await room.write(OLD + 2)).values()) == {Outcome.VERIFIED}
+        assert await room.at(120.0) == {}
+        assert room.modes == {ControlState.REMOTE}
+        await room.at(121.0)
+        assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 3})
+        events = [line.event for line in room.audit if isinstance(line, AuditNote)]
+        assert events == ["takeover", "takeover", "stepped back", "takeover"]
 
 
-def test_a_new_writer_is_left_alone_even_by_an_attempt_under_way(tmp_path: Path) -> None:
+async def test_a_new_writer_is_left_alone_even_by_an_attempt_under_way(tmp_path: Path) -> None:
     """It has begun between the look at the heartbeat and the reading of the device."""
-
-    async def test() -> None:
-        async with watchroom(tmp_path) as room:
-            await room.at(60.0)
-            room.beat(OLD + 2)
-            assert set((await room.write(OLD + 2)).values()) == {Outcome.VERIFIED}
-            for ward in room.guardian.guarded.values():
-                assert await ward.release(OLD, "guardian") is Outcome.REJECTED
-            assert (room.modes, room.epochs) == ({ControlState.REMOTE}, {OLD + 2})
-
-    run(test())
+    async with watchroom(tmp_path) as room:
+        await room.at(60.0)
+        room.beat(OLD + 2)
+        assert set((await room.write(OLD + 2)).values()) == {Outcome.VERIFIED}
+        for ward in room.guardian.guarded.values():
+            assert await ward.release(OLD, "guardian") is Outcome.REJECTED
+        assert (room.modes, room.epochs) == ({ControlState.REMOTE}, {OLD + 2})
 
 
-def test_what_is_not_yet_safe_is_dropped_for_a_new_writer_that_began_in_monitor(tmp_path: Path) -> None:
-    async def test() -> None:
-        async with watchroom(tmp_path) as room:
-            n3 = room.plant.laboratory.station("n3_converter")
-            n3.switch("ignore_writes", on=True)
-            await room.at(60.0)
-            room.beat(mode=Mode.MONITOR)
-            assert (await room.at(61.0))["n3_converter"] is Outcome.REJECTED
-            assert room.guardian.is_writer
-            n3.switch("ignore_writes", on=False)
-            room.beat(OLD + 2)
-            assert await room.at(62.0) == {}
-            assert set((await room.write(OLD + 2)).values()) == {Outcome.VERIFIED}
-            assert await room.at(63.0) == {}
-            assert room.modes == {ControlState.REMOTE}
-            assert not room.guardian.is_writer
-
-    run(test())
+async def test_what_is_not_yet_safe_is_dropped_for_a_new_writer_that_began_in_monitor(tmp_path: Path) -> None:
+    async with watchroom(tmp_path) as room:
+        n3 = room.plant.laboratory.station("n3_converter")
+        n3.switch("ignore_writes", on=True)
+        await room.at(60.0)
+        room.beat(mode=Mode.MONITOR)
+        assert (await room.at(61.0))["n3_converter"] is Outcome.REJECTED
+        assert room.guardian.is_writer
+        n3.switch("ignore_writes", on=False)
+        room.beat(OLD + 2)
+        assert await room.at(62.0) == {}
+        assert set((await room.write(OLD + 2)).values()) == {Outcome.VERIFIED}
+        assert await room.at(63.0) == {}
+        assert room.modes == {ControlState.REMOTE}
+        assert not room.guardian.is_writer
 
 
-def test_a_higher_epoch_in_a_device_is_overtaken_too(tmp_path: Path) -> None:
-    async def test() -> None:
-        async with watchroom(tmp_path) as room:
-            n4 = room.plant.laboratory.converters["n4_converter"]
-            n4.state = replace(n4.state, epoch=9)
-            outcomes = await room.at(60.0)
-            assert set(outcomes.values()) == {Outcome.VERIFIED}
-            assert n4.state.epoch == 10
-            takeover = read_takeover(room.state)
-            assert takeover
-            assert takeover.epoch == 10
-
-    run(test())
+async def test_a_higher_epoch_in_a_device_is_overtaken_too(tmp_path: Path) -> None:
+    async with watchroom(tmp_path) as room:
+        n4 = room.plant.laboratory.converters["n4_converter"]
+        n4.state = replace(n4.state, epoch=9)
+        outcomes = await room.at(60.0)
+        assert set(outcomes.values()) == {Outcome.VERIFIED}
+        assert n4.state.epoch == 10
+        takeover = read_takeover(room.state)
+        assert takeover
+        assert takeover.epoch == 10
 
 
-def test_without_a_heartbeat_the_devices_tell_the_epoch(tmp_path: Path) -> None:
-    async def test() -> None:
-        async with watchroom(tmp_path) as room:
-            (room.state / "heartbeat.json").write_text("{")
-            assert await room.at(1.0) == {}
-            assert set((await room.at(61.0)).values()) == {Outcome.VERIFIED}
-            assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
-
-    run(test())
+async def test_without_a_heartbeat_the_devices_tell_the_epoch(tmp_path: Path) -> None:
+    async with watchroom(tmp_path) as room:
+        (room.state / "heartbeat.json").write_text("{")
+        assert await room.at(1.0) == {}
+        assert set((await room.at(61.0)).values()) == {Outcome.VERIFIED}
+        assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
 
 
-def test_one_that_cannot_be_reached_delays_nobody_and_is_not_forgotten(tmp_path: Path) -> None:
+async def test_one_that_cannot_be_reached_delays_nobody_and_is_not_forgotten(tmp_path: Path) -> None:
     """Its port takes connections and says nothing; later it listens where it should."""
 
     async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -257,107 +233,88 @@ def test_one_that_cannot_be_reached_delays_nobody_and_is_not_forgotten(tmp_path:
             pass
         writer.close()
 
-    async def test() -> None:
-        server = await asyncio.start_server(swallow, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        async with watchroom(tmp_path, moved={"n5_converter": port}) as room:
-            loop = asyncio.get_running_loop()
-            began_s = loop.time()
-            outcomes = await room.at(60.0)
-            assert loop.time() - began_s < 2.0
-            assert outcomes == {"n3_converter": Outcome.VERIFIED, "n4_converter": Outcome.VERIFIED}
-            modes = {name: c.state.mode.name for name, c in room.plant.laboratory.converters.items()}
-            assert modes == {"n3_converter": "SAFE", "n4_converter": "SAFE", "n5_converter": "REMOTE"}
-            while "n5_converter" not in outcomes:
-                outcomes = await room.at(61.0)
-            assert outcomes["n5_converter"] is Outcome.UNKNOWN
-            begun = [w for w in room.audit if isinstance(w, AuditWrite) and w.outcome == "attempted"]
-            assert [w.device for w in begun].count("n3_converter") == 1
-            await room.at(135.0)
-            while room.guardian._running:
-                await room.at(136.0)
-            lines = len(room.audit)
-            await room.at(150.0)
-            assert len(room.audit) == lines, "no longer tried: its lease has ended"
-            assert room.modes == {ControlState.SAFE}
-        server.close()
-        await server.wait_closed()
-
-    run(test())
+    server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with watchroom(tmp_path, moved={"n5_converter": port}) as room:
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        outcomes = await room.at(60.0)
+        assert loop.time() - began_s < 2.0
+        assert outcomes == {"n3_converter": Outcome.VERIFIED, "n4_converter": Outcome.VERIFIED}
+        modes = {name: c.state.mode.name for name, c in room.plant.laboratory.converters.items()}
+        assert modes == {"n3_converter": "SAFE", "n4_converter": "SAFE", "n5_converter": "REMOTE"}
+        while "n5_converter" not in outcomes:
+            outcomes = await room.at(61.0)
+        assert outcomes["n5_converter"] is Outcome.UNKNOWN
+        begun = [w for w in room.audit if isinstance(w, AuditWrite) and w.outcome == "attempted"]
+        assert [w.device for w in begun].count("n3_converter") == 1
+        await room.at(135.0)
+        while room.guardian._running:
+            await room.at(136.0)
+        lines = len(room.audit)
+        await room.at(150.0)
+        assert len(room.audit) == lines, "no longer tried: its lease has ended"
+        assert room.modes == {ControlState.SAFE}
+    server.close()
+    await server.wait_closed()
 
 
-def test_it_is_tried_again_until_it_obeys(tmp_path: Path) -> None:
-    async def test() -> None:
-        async with watchroom(tmp_path) as room:
-            n3 = room.plant.laboratory.station("n3_converter")
-            n3.switch("ignore_writes", on=True)
-            assert (await room.at(60.0))["n3_converter"] is Outcome.REJECTED
-            assert (await room.at(61.0))["n3_converter"] is Outcome.REJECTED
-            n3.switch("ignore_writes", on=False)
-            assert set((await room.at(62.0)).values()) == {Outcome.VERIFIED}
-            assert room.epochs == {OLD + 1}
-            tried = [w.device for w in room.audit if isinstance(w, AuditWrite) and w.outcome == "attempted"]
-            assert {name: tried.count(name) for name in tried} == {
-                "n3_converter": 3,
-                "n4_converter": 1,
-                "n5_converter": 1,
-            }
-
-    run(test())
+async def test_it_is_tried_again_until_it_obeys(tmp_path: Path) -> None:
+    async with watchroom(tmp_path) as room:
+        n3 = room.plant.laboratory.station("n3_converter")
+        n3.switch("ignore_writes", on=True)
+        assert (await room.at(60.0))["n3_converter"] is Outcome.REJECTED
+        assert (await room.at(61.0))["n3_converter"] is Outcome.REJECTED
+        n3.switch("ignore_writes", on=False)
+        assert set((await room.at(62.0)).values()) == {Outcome.VERIFIED}
+        assert room.epochs == {OLD + 1}
+        tried = [w.device for w in room.audit if isinstance(w, AuditWrite) and w.outcome == "attempted"]
+        assert {name: tried.count(name) for name in tried} == {
+            "n3_converter": 3,
+            "n4_converter": 1,
+            "n5_converter": 1,
+        }
 
 
 @pytest.mark.parametrize("room_bytes", [0, 300])
-def test_a_full_disk_keeps_nobody_from_the_safe_state(tmp_path: Path, room_bytes: int) -> None:
-    async def test() -> None:
-        async with watchroom(tmp_path) as room:
-            with full_disk(room_bytes):
-                assert set((await room.at(60.0)).values()) == {Outcome.VERIFIED}
-            assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
-
-    run(test())
+async def test_a_full_disk_keeps_nobody_from_the_safe_state(tmp_path: Path, room_bytes: int) -> None:
+    async with watchroom(tmp_path) as room:
+        with full_disk(room_bytes):
+            assert set((await room.at(60.0)).values()) == {Outcome.VERIFIED}
+        assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
 
 
-def test_a_disk_that_hangs_keeps_nobody_from_the_safe_state(tmp_path: Path) -> None:
+async def test_a_disk_that_hangs_keeps_nobody_from_the_safe_state(tmp_path: Path) -> None:
     """A pipe that nobody reads: whoever opens it waits, until somebody holds it open at the end of the test."""
     held_open: list[int] = []
-
-    async def test() -> None:
-        async with watchroom(tmp_path) as room:
-            os.mkfifo(room.state / TRAIL)
-            try:
-                outcomes = await room.at(60.0)
-                while len(outcomes) < 3:
-                    outcomes = await room.at(61.0)
-            finally:
-                held_open.append(os.open(room.state / TRAIL, os.O_RDWR))
-            assert set(outcomes.values()) == {Outcome.VERIFIED}
-            assert room.modes == {ControlState.SAFE}
-
-    run(test())
+    async with watchroom(tmp_path) as room:
+        os.mkfifo(room.state / TRAIL)
+        try:
+            outcomes = await room.at(60.0)
+            while len(outcomes) < 3:
+                outcomes = await room.at(61.0)
+        finally:
+            held_open.append(os.open(room.state / TRAIL, os.O_RDWR))
+        assert set(outcomes.values()) == {Outcome.VERIFIED}
+        assert room.modes == {ControlState.SAFE}
     os.close(held_open.pop())
 
 
-def test_a_state_folder_that_is_gone(tmp_path: Path) -> None:
-    async def test() -> None:
-        async with watchroom(tmp_path) as room:
-            await room.at(1.0)
-            shutil.rmtree(room.state)
-            assert set((await room.at(60.0)).values()) == {Outcome.VERIFIED}
-            assert room.modes == {ControlState.SAFE}
-
-    run(test())
+async def test_a_state_folder_that_is_gone(tmp_path: Path) -> None:
+    async with watchroom(tmp_path) as room:
+        await room.at(1.0)
+        shutil.rmtree(room.state)
+        assert set((await room.at(60.0)).values()) == {Outcome.VERIFIED}
+        assert room.modes == {ControlState.SAFE}
 
 
-def test_what_it_needs_is_tried_before(tmp_path: Path) -> None:
-    async def test() -> None:
-        config = load_config(CONFIG)
-        clock = SteppedClock(START)
-        for bad in (config.model_copy(update={"devices": ()}), without(config, Converter)):
-            with pytest.raises(InputError, match="devices: got no converter; allowed: at least one converter"):
-                await Guardian(GuardianSetup(bad, CONFIG, tmp_path), clock).check()
-        elsewhere = GuardianSetup(config, tmp_path / "lab.yaml", tmp_path)
-        with pytest.raises(InputError, match=r"converter_generic\.yaml"):
-            await run_guardian(elsewhere, clock, asyncio.Event())
-        assert any(isinstance(device, ModbusConverter) for device in config.devices)
-
-    run(test())
+async def test_what_it_needs_is_tried_before(tmp_path: Path) -> None:
+    config = load_config(CONFIG)
+    clock = SteppedClock(START)
+    for bad in (config.model_copy(update={"devices": ()}), without(config, Converter)):
+        with pytest.raises(InputError, match="devices: got no converter; allowed: at least one converter"):
+            await Guardian(GuardianSetup(bad, CONFIG, tmp_path), clock).check()
+    elsewhere = GuardianSetup(config, tmp_path / "lab.yaml", tmp_path)
+    with pytest.raises(InputError, match=r"converter_generic\.yaml"):
+        await run_guardian(elsewhere, clock, asyncio.Event())
+    assert any(isinstance(device, ModbusConverter) for device in config.devices)

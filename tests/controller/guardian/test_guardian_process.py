@@ -111,36 +111,33 @@ def plant_modes(plant: Plant) -> set[ControlState]:
     return {converter.state.mode for converter in plant.laboratory.converters.values()}
 
 
-def test_led_by_a_clock_master(tmp_path: Path) -> None:
-    async def test() -> None:
-        config = load_config(CONFIG)
-        async with (
-            open_plant(replace(plant_config(config, CONFIG, START), free_ports=True)) as plant,
-            running_module("controller.guardian.follow", (), tmp_path / "guardian.log") as guardian,
-        ):
-            addresses = {device.name: dict(address(device)) for device in plant.devices}
-            opening = {"config": str(CONFIG), "state": str(tmp_path), "start": START.isoformat()}
-            assert await guardian.ask({"open": {**opening, "addresses": addresses}}) == {"guarding": 5}
-            assert await guardian.ask({"tick": 0}) == {"took_over": False, "outcomes": {}}
-            Heartbeat(5, Mode.ACTIVE, START, 0.0, None).write(tmp_path)
-            for t_s in (30, 59.5):
-                await plant.advance(t_s)
-                assert not (await guardian.ask({"tick": t_s}))["took_over"]
-            await plant.advance(60.0)
-            answer = await guardian.ask({"tick": 60})
-            assert answer == {"took_over": True, "outcomes": dict.fromkeys(plant.laboratory.converters, "verified")}
-            assert plant_modes(plant) == {ControlState.SAFE}
-            Heartbeat(7, Mode.ACTIVE, START, 61.0, None).write(tmp_path)
-            assert await guardian.ask({"tick": 61}) == {"took_over": False, "outcomes": {}}
-            began_s = asyncio.get_running_loop().time()
-            for t_s in range(62, 112):
-                await guardian.ask({"tick": t_s})
-            assert asyncio.get_running_loop().time() - began_s < 5.0
-
-    run(test())
+async def test_led_by_a_clock_master(tmp_path: Path) -> None:
+    config = load_config(CONFIG)
+    async with (
+        open_plant(replace(plant_config(config, CONFIG, START), free_ports=True)) as plant,
+        running_module("controller.guardian.follow", (), tmp_path / "guardian.log") as guardian,
+    ):
+        addresses = {device.name: dict(address(device)) for device in plant.devices}
+        opening = {"config": str(CONFIG), "state": str(tmp_path), "start": START.isoformat()}
+        assert await guardian.ask({"open": {**opening, "addresses": addresses}}) == {"guarding": 5}
+        assert await guardian.ask({"tick": 0}) == {"took_over": False, "outcomes": {}}
+        Heartbeat(5, Mode.ACTIVE, START, 0.0, None).write(tmp_path)
+        for t_s in (30, 59.5):
+            await plant.advance(t_s)
+            assert not (await guardian.ask({"tick": t_s}))["took_over"]
+        await plant.advance(60.0)
+        answer = await guardian.ask({"tick": 60})
+        assert answer == {"took_over": True, "outcomes": dict.fromkeys(plant.laboratory.converters, "verified")}
+        assert plant_modes(plant) == {ControlState.SAFE}
+        Heartbeat(7, Mode.ACTIVE, START, 61.0, None).write(tmp_path)
+        assert await guardian.ask({"tick": 61}) == {"took_over": False, "outcomes": {}}
+        began_s = asyncio.get_running_loop().time()
+        for t_s in range(62, 112):
+            await guardian.ask({"tick": t_s})
+        assert asyncio.get_running_loop().time() - began_s < 5.0
 
 
-def test_what_a_clock_master_cannot_ask(tmp_path: Path) -> None:
+async def test_what_a_clock_master_cannot_ask(tmp_path: Path) -> None:
     async def ask(request: dict[str, object]) -> str:
         try:
             async with running_module("controller.guardian.follow", (), tmp_path / "guardian.log") as guardian:
@@ -149,4 +146,4 @@ def test_what_a_clock_master_cannot_ask(tmp_path: Path) -> None:
             return str(error)
         return ""
 
-    assert "allowed open, then tick" in run(ask({"tick": 1}))
+    assert "allowed open, then tick" in (await ask({"tick": 1}))

@@ -11,7 +11,6 @@ from controller.live.server import CLIENTS_MAX, STOP_S, live_server
 from controller.live.state import LiveState
 from core.config import Config
 from core.errors import InputError
-from tests.support.asynchronous import run
 from tests.support.cycle_records import cycle, mpc
 
 HEADERS = {
@@ -79,17 +78,14 @@ def state(gridlab9_config: Config) -> LiveState:
         ("/api/v1/state", "application/json", '"cycle":null'),
     ],
 )
-def test_routes(state: LiveState, path: str, kind: str, part: str):
-    async def test():
-        async with live_server(state) as port:
-            answer = await ask(port, path)
-            assert answer.status == 200
-            assert answer.headers["content-type"].split(";")[0] == kind
-            assert answer.headers.items() >= HEADERS.items()
-            assert "server" not in answer.headers
-            assert part in await answer.body()
-
-    run(test())
+async def test_routes(state: LiveState, path: str, kind: str, part: str):
+    async with live_server(state) as port:
+        answer = await ask(port, path)
+        assert answer.status == 200
+        assert answer.headers["content-type"].split(";")[0] == kind
+        assert answer.headers.items() >= HEADERS.items()
+        assert "server" not in answer.headers
+        assert part in await answer.body()
 
 
 @pytest.mark.parametrize(
@@ -108,137 +104,109 @@ def test_routes(state: LiveState, path: str, kind: str, part: str):
         ({"path": "/../server.py"}, 404),
     ],
 )
-def test_what_is_refused(state: LiveState, request_: dict, status: int):
-    async def test():
-        async with live_server(state) as port:
-            answer = await ask(port, **request_)
-            assert answer.status == status
-            assert answer.headers.items() >= HEADERS.items()
-            await answer.close()
-
-    run(test())
+async def test_what_is_refused(state: LiveState, request_: dict, status: int):
+    async with live_server(state) as port:
+        answer = await ask(port, **request_)
+        assert answer.status == status
+        assert answer.headers.items() >= HEADERS.items()
+        await answer.close()
 
 
-def test_the_state_is_what_was_published(state: LiveState):
-    async def test():
-        state.publish(cycle(7))
-        state.publish_mpc(mpc(0))
-        async with live_server(state) as port:
-            shown = json.loads(await (await ask(port, "/api/v1/state")).body())
-        assert shown["cycle"]["nodes"] == cycle(7).nodes
-        assert shown["cycle"]["prosumers"]["N4"]["p_setpoint_kw"] == cycle(7).prosumers["N4"].p_setpoint_kw
-        assert shown["cycle"]["prosumers"]["N3"]["p_measured_kw"] is None
-        assert [run["wall_ms"] for run in shown["mpc"]] == [180.5]
-
-    run(test())
+async def test_the_state_is_what_was_published(state: LiveState):
+    state.publish(cycle(7))
+    state.publish_mpc(mpc(0))
+    async with live_server(state) as port:
+        shown = json.loads(await (await ask(port, "/api/v1/state")).body())
+    assert shown["cycle"]["nodes"] == cycle(7).nodes
+    assert shown["cycle"]["prosumers"]["N4"]["p_setpoint_kw"] == cycle(7).prosumers["N4"].p_setpoint_kw
+    assert shown["cycle"]["prosumers"]["N3"]["p_measured_kw"] is None
+    assert [run["wall_ms"] for run in shown["mpc"]] == [180.5]
 
 
-def test_events_arrive_as_they_are_published(state: LiveState):
-    async def test():
-        async with live_server(state) as port:
-            stream = await ask(port, "/api/v1/events")
-            assert stream.headers["content-type"].startswith("text/event-stream")
-            assert stream.headers.items() >= HEADERS.items()
-            assert await stream.event() == ("beat", {"age_s": None})
-            assert (await stream.event())[0] == "now"
-            state.publish(cycle(3))
-            event, update = await stream.event()
-            assert (event, update["cycle"]["slack_p_kw"]) == ("update", 3.5)
-            await stream.close()
-            async with asyncio.timeout(5):
-                while state.clients:
-                    await asyncio.sleep(0.01)
-
-    run(test())
+async def test_events_arrive_as_they_are_published(state: LiveState):
+    async with live_server(state) as port:
+        stream = await ask(port, "/api/v1/events")
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        assert stream.headers.items() >= HEADERS.items()
+        assert await stream.event() == ("beat", {"age_s": None})
+        assert (await stream.event())[0] == "now"
+        state.publish(cycle(3))
+        event, update = await stream.event()
+        assert (event, update["cycle"]["slack_p_kw"]) == ("update", 3.5)
+        await stream.close()
+        async with asyncio.timeout(5):
+            while state.clients:
+                await asyncio.sleep(0.01)
 
 
-def test_a_silent_stream_says_how_old_the_data_are(state: LiveState, monkeypatch: pytest.MonkeyPatch):
+async def test_a_silent_stream_says_how_old_the_data_are(state: LiveState, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("controller.live.server.BEAT_S", 0.05)
+    state.publish(cycle(0))
+    async with live_server(state) as port:
+        stream = await ask(port, "/api/v1/events")
+        ages = [data["age_s"] for event, data in [await stream.event() for _ in range(4)] if event == "beat"]
+        assert len(ages) == 3
+        assert ages == sorted(ages)
+        assert ages[-1] > 0.1
+        await stream.close()
 
-    async def test():
-        state.publish(cycle(0))
+
+async def test_a_client_that_does_not_read_disturbs_neither_others_nor_the_end(state: LiveState):
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         async with live_server(state) as port:
+            deaf.connect(("127.0.0.1", port))
+            deaf.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
             stream = await ask(port, "/api/v1/events")
-            ages = [data["age_s"] for event, data in [await stream.event() for _ in range(4)] if event == "beat"]
-            assert len(ages) == 3
-            assert ages == sorted(ages)
-            assert ages[-1] > 0.1
+            while state.clients < 2:
+                await asyncio.sleep(0.01)
+            for k in range(2000):
+                state.publish(cycle(k))
+                await asyncio.sleep(0)
+            last = cycle(1999).time.astimezone(ZoneInfo("Europe/Zurich")).isoformat()
+            time = ""
+            async with asyncio.timeout(20):
+                while time != last:
+                    _, data = await stream.event()
+                    time = data["cycle"]["time"] if data.get("cycle") else time
             await stream.close()
-
-    run(test())
-
-
-def test_a_client_that_does_not_read_disturbs_neither_others_nor_the_end(state: LiveState):
-    async def test():
-        with socket.socket() as deaf:
-            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            async with live_server(state) as port:
-                deaf.connect(("127.0.0.1", port))
-                deaf.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
-                stream = await ask(port, "/api/v1/events")
-                while state.clients < 2:
-                    await asyncio.sleep(0.01)
-                for k in range(2000):
-                    state.publish(cycle(k))
-                    await asyncio.sleep(0)
-                last = cycle(1999).time.astimezone(ZoneInfo("Europe/Zurich")).isoformat()
-                time = ""
-                async with asyncio.timeout(20):
-                    while time != last:
-                        _, data = await stream.event()
-                        time = data["cycle"]["time"] if data.get("cycle") else time
-                await stream.close()
-                began_s = asyncio.get_running_loop().time()
-            assert asyncio.get_running_loop().time() - began_s < STOP_S + 1
-
-    run(test())
+            began_s = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - began_s < STOP_S + 1
 
 
-def test_clients_are_limited_and_leave_at_the_end(state: LiveState):
-    async def test():
-        async with live_server(state) as port:
-            streams = [await ask(port, "/api/v1/events") for _ in range(CLIENTS_MAX)]
-            for stream in streams:
-                await stream.event()
-            refused = await ask(port, "/api/v1/events")
-            assert refused.status == 503
-            assert refused.headers["retry-after"] == "10"
-            assert "allowed 16" in await refused.body()
+async def test_clients_are_limited_and_leave_at_the_end(state: LiveState):
+    async with live_server(state) as port:
+        streams = [await ask(port, "/api/v1/events") for _ in range(CLIENTS_MAX)]
         for stream in streams:
-            async with asyncio.timeout(2):
-                await stream.reader.read()
-            await stream.close()
-        assert state.clients == 0
-
-    run(test())
-
-
-def test_only_loopback_listens_and_signals_stay_with_the_service(state: LiveState):
-    async def test():
-        before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-        async with live_server(state) as port:
-            await (await ask(port, "/")).body()
-            assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-            with pytest.raises(ConnectionRefusedError):
-                await asyncio.open_connection("127.0.0.2", port)
-
-    run(test())
+            await stream.event()
+        refused = await ask(port, "/api/v1/events")
+        assert refused.status == 503
+        assert refused.headers["retry-after"] == "10"
+        assert "allowed 16" in await refused.body()
+    for stream in streams:
+        async with asyncio.timeout(2):
+            await stream.reader.read()
+        await stream.close()
+    assert state.clients == 0
 
 
-def test_a_port_that_is_claimed_is_said(state: LiveState):
-    async def test():
-        async with live_server(state) as port:
-            with pytest.raises(InputError, match=rf"--live-port: got {port}; allowed: a free port"):
-                async with live_server(state, port):
-                    pass
+async def test_only_loopback_listens_and_signals_stay_with_the_service(state: LiveState):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    async with live_server(state) as port:
+        await (await ask(port, "/")).body()
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.2", port)
 
-    run(test())
+
+async def test_a_port_that_is_claimed_is_said(state: LiveState):
+    async with live_server(state) as port:
+        with pytest.raises(InputError, match=rf"--live-port: got {port}; allowed: a free port"):
+            async with live_server(state, port):
+                pass
 
 
-def test_an_error_in_the_block_is_the_callers(state: LiveState):
-    async def test():
-        with pytest.raises(LookupError):
-            async with live_server(state):
-                raise LookupError
-
-    run(test())
+async def test_an_error_in_the_block_is_the_callers(state: LiveState):
+    with pytest.raises(LookupError):
+        async with live_server(state):
+            raise LookupError

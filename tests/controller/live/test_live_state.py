@@ -1,4 +1,3 @@
-import asyncio
 import json
 from dataclasses import replace
 
@@ -12,7 +11,6 @@ from controller.record.records import CycleRecord, DeviceRecord
 from core.config import Config
 from core.devices import Quality
 from core.load import load_config
-from tests.support.asynchronous import run
 from tests.support.cycle_records import cycle, mpc
 from tests.support.paths import CONFIG
 
@@ -96,56 +94,47 @@ def test_off_is_said_without_a_cycle(gridlab9_config: Config):
     assert json.loads(state.now())["mode"] == "off"
 
 
-def test_a_client_gets_the_whole_and_then_what_is_new(gridlab9_config: Config):
-    async def test():
-        state = LiveState(gridlab9_config)
-        state.publish(cycle(0))
-        with state.client() as feed:
-            state.publish(cycle(1))
-            whole = await feed.next(1)
-            assert (whole.event, len(json.loads(whole.text)["history"])) == ("now", 2)
-            state.publish(cycle(2))
-            state.publish_mpc(mpc(1))
-            first, second = await feed.next(1), await feed.next(1)
-            assert json.loads(first.text)["cycle"]["time"] == "2018-06-21T12:01:00+02:00"
-            assert json.loads(second.text)["mpc"]["iterations"] == 21
-            assert await feed.next(0.01) is None
-        assert state.clients == 0
-
-    run(test())
+async def test_a_client_gets_the_whole_and_then_what_is_new(gridlab9_config: Config):
+    state = LiveState(gridlab9_config)
+    state.publish(cycle(0))
+    with state.client() as feed:
+        state.publish(cycle(1))
+        whole = await feed.next(1)
+        assert (whole.event, len(json.loads(whole.text)["history"])) == ("now", 2)
+        state.publish(cycle(2))
+        state.publish_mpc(mpc(1))
+        first, second = await feed.next(1), await feed.next(1)
+        assert json.loads(first.text)["cycle"]["time"] == "2018-06-21T12:01:00+02:00"
+        assert json.loads(second.text)["mpc"]["iterations"] == 21
+        assert await feed.next(0.01) is None
+    assert state.clients == 0
 
 
-def test_a_slow_client_loses_updates_and_gets_the_whole_again(gridlab9_config: Config):
-    async def test():
-        state = LiveState(gridlab9_config)
-        with state.client() as slow, state.client() as quick:
-            await slow.next(1)
-            for k in range(10 * WAITING_MAX):
-                state.publish(cycle(k))
-                assert len(slow) <= WAITING_MAX
-                assert await quick.next(1) is not None
-            events = [(await slow.next(1)).event for _ in range(len(slow))]
-            assert events[0] == "now"
-            assert set(events[1:]) <= {"update"}
-
-    run(test())
+async def test_a_slow_client_loses_updates_and_gets_the_whole_again(gridlab9_config: Config):
+    state = LiveState(gridlab9_config)
+    with state.client() as slow, state.client() as quick:
+        await slow.next(1)
+        for k in range(10 * WAITING_MAX):
+            state.publish(cycle(k))
+            assert len(slow) <= WAITING_MAX
+            assert await quick.next(1) is not None
+        events = [(await slow.next(1)).event for _ in range(len(slow))]
+        assert events[0] == "now"
+        assert set(events[1:]) <= {"update"}
 
 
 @given(puts=st.lists(st.sampled_from(["put", "take"]), max_size=100))
-def test_what_a_client_takes_ends_with_the_last_that_was_put(puts: list[str]):
-    async def test():
-        last = 0
-        feed = Feed(lambda: FeedMessage("now", lambda: str(last)))
-        seen = 0
-        for number, action in enumerate(puts, 1):
-            if action == "put":
-                last = number
-                feed.put(FeedMessage("update", lambda number=number: str(number)))
-            elif len(feed):
-                seen, before = int((await feed.next(1)).text), seen
-                assert seen >= before
-        while len(feed):
-            seen = int((await feed.next(1)).text)
-        assert seen == last
-
-    asyncio.run(test())
+async def test_what_a_client_takes_ends_with_the_last_that_was_put(puts: list[str]):
+    last = 0
+    feed = Feed(lambda: FeedMessage("now", lambda: str(last)))
+    seen = 0
+    for number, action in enumerate(puts, 1):
+        if action == "put":
+            last = number
+            feed.put(FeedMessage("update", lambda number=number: str(number)))
+        elif len(feed):
+            seen, before = int((await feed.next(1)).text), seen
+            assert seen >= before
+    while len(feed):
+        seen = int((await feed.next(1)).text)
+    assert seen == last

@@ -21,7 +21,6 @@ from controller.record.outbox import ENQUEUE, Counts, Outbox
 from controller.record.retention import Retention
 from controller.record.telemetry import TABLES, Telemetry, nanoseconds
 from core.config import InfluxConfig
-from tests.support.asynchronous import run
 from tests.support.cycle_records import START, cycle, mpc
 from tests.support.disks import full_disk
 from tests.support.time_series_servers import (
@@ -82,20 +81,20 @@ async def drained(path: Path, influx: InfluxConfig) -> Counts:
         return sender.counts
 
 
-def test_every_point_arrives_as_it_is(
+async def test_every_point_arrives_as_it_is(
     influxd: Influxd, bucket: str, influx: InfluxConfig, telemetry: Telemetry, path: Path
 ) -> None:
     for k in range(30):
         telemetry.write(cycle(k))
         telemetry.write(mpc(k, gap_rel=None))
     telemetry.write(cycle(30, soc=float("nan")))
-    counts = run(drained(path, influx))
+    counts = await drained(path, influx)
     assert influxd.rows(bucket) == stored(path)
     assert counts == Counts(sent=31 * POINTS + 30) == Counts(sent=number(stored(path)))
     assert not path.with_name("dead_letters.jsonl").exists()
 
 
-def test_database_killed_for_half_of_the_run(tmp_path: Path, telemetry: Telemetry, path: Path) -> None:
+async def test_database_killed_for_half_of_the_run(tmp_path: Path, telemetry: Telemetry, path: Path) -> None:
     influxd = Influxd(tmp_path / "influxd")
     influxd.folder.mkdir()
     cycles = iter(range(240))
@@ -122,14 +121,14 @@ def test_database_killed_for_half_of_the_run(tmp_path: Path, telemetry: Telemetr
                 assert number(influxd.rows()) == 240 * POINTS
 
     with influxd.proxy():
-        run(day())
+        await day()
 
 
-def test_victoria_metrics_takes_every_sample(tmp_path: Path, telemetry: Telemetry, path: Path) -> None:
+async def test_victoria_metrics_takes_every_sample(tmp_path: Path, telemetry: Telemetry, path: Path) -> None:
     for k in range(20):
         telemetry.write(cycle(k))
     with victoria_metrics(tmp_path) as port:
-        counts = run(drained(path, influx_config(tmp_path, port)))
+        counts = await drained(path, influx_config(tmp_path, port))
         query = "match[]=%7B__name__!=%22%22%7D&start=2018-01-01T00:00:00Z&end=2019-01-01T00:00:00Z"
         assert request(port, "GET", "/internal/force_flush")[0] == 200
         found = exported(request(port, "GET", f"/api/v1/export?{query}")[1])
@@ -163,7 +162,7 @@ def samples(path: Path) -> dict[tuple[str, str, int], float]:
     return found
 
 
-def test_a_poison_point_dies_alone(
+async def test_a_poison_point_dies_alone(
     influxd: Influxd, bucket: str, influx: InfluxConfig, telemetry: Telemetry, path: Path
 ) -> None:
     before_all_time_ns = -(2**63)
@@ -175,7 +174,7 @@ def test_a_poison_point_dies_alone(
         connection.execute("UPDATE node SET v_pu = 'high' WHERE node = 'N2' AND time = ?", (nanoseconds(START),))
     for k in range(10, 12):
         telemetry.write(cycle(k))
-    counts = run(drained(path, influx))
+    counts = await drained(path, influx)
     assert counts == Counts(sent=12 * POINTS - 1, dead_letters=2)
     assert number(influxd.rows(bucket)) == 12 * POINTS - 1
     letters = [json.loads(line) for line in path.with_name("dead_letters.jsonl").read_text().splitlines()]
@@ -189,7 +188,7 @@ def test_a_poison_point_dies_alone(
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 500, 503, 302])
-def test_a_sick_database_loses_nothing(
+async def test_a_sick_database_loses_nothing(
     influxd: Influxd, bucket: str, influx: InfluxConfig, telemetry: Telemetry, path: Path, status: int
 ) -> None:
     async def sickness() -> Counts:
@@ -203,7 +202,7 @@ def test_a_sick_database_loses_nothing(
             assert sender.failure is None
             return sender.counts
 
-    assert run(sickness()) == Counts(sent=POINTS)
+    assert (await sickness()) == Counts(sent=POINTS)
     assert influxd.rows(bucket) == stored(path)
 
 
@@ -211,23 +210,20 @@ def test_pauses_grow_to_a_minute() -> None:
     assert [Pace().pause_s(failures) for failures in (1, 2, 3, 6, 7, 1000)] == [1, 2, 4, 32, 60, 60]
 
 
-def test_a_point_that_is_written_again_is_sent_again(
+async def test_a_point_that_is_written_again_is_sent_again(
     influxd: Influxd, bucket: str, influx: InfluxConfig, telemetry: Telemetry, path: Path
 ) -> None:
-    async def twice() -> None:
-        async with forwarder(path, influx) as sender:
-            telemetry.write(cycle(0, soc=0.5))
-            assert await sender.drain(10)
-            telemetry.write(cycle(1, soc=0.5))
-            telemetry.write(cycle(0, soc=0.75))
-            assert await sender.drain(10)
-
-    run(twice())
+    async with forwarder(path, influx) as sender:
+        telemetry.write(cycle(0, soc=0.5))
+        assert await sender.drain(10)
+        telemetry.write(cycle(1, soc=0.5))
+        telemetry.write(cycle(0, soc=0.75))
+        assert await sender.drain(10)
     assert influxd.rows(bucket) == stored(path)
     assert number(influxd.rows(bucket)) == 2 * POINTS
 
 
-def test_a_crash_between_sending_and_counting_sends_again(
+async def test_a_crash_between_sending_and_counting_sends_again(
     influxd: Influxd, bucket: str, influx: InfluxConfig, telemetry: Telemetry, path: Path
 ) -> None:
     telemetry.write(cycle(0))
@@ -236,12 +232,12 @@ def test_a_crash_between_sending_and_counting_sends_again(
         assert batch is not None
         assert deliver(target.write, batch.lines).sent == POINTS
     telemetry.write(cycle(1))
-    assert run(drained(path, influx)) == Counts(sent=2 * POINTS)
+    assert (await drained(path, influx)) == Counts(sent=2 * POINTS)
     assert influxd.rows(bucket) == stored(path)
-    assert run(drained(path, influx)) == Counts(sent=2 * POINTS)
+    assert (await drained(path, influx)) == Counts(sent=2 * POINTS)
 
 
-def test_a_slow_database_holds_up_neither_loop_nor_writer(
+async def test_a_slow_database_holds_up_neither_loop_nor_writer(
     influxd: Influxd, influx: InfluxConfig, telemetry: Telemetry, path: Path
 ) -> None:
     async def slow() -> float:
@@ -259,31 +255,25 @@ def test_a_slow_database_holds_up_neither_loop_nor_writer(
         assert time.monotonic() - begin_s < 1.0
         return longest_s
 
-    assert run(slow()) < 0.25
+    assert (await slow()) < 0.25
 
 
-def test_nobody_listens(tmp_path: Path, telemetry: Telemetry, path: Path) -> None:
-    async def alone() -> None:
-        telemetry.write(cycle(0))
-        async with forwarder(path, influx_config(tmp_path, free_port())) as sender:
-            assert "127.0.0.1" in await until_failed(sender)
-            assert not await sender.drain(0.3)
-            assert sender.counts == Counts(backlog=POINTS)
-
-    run(alone())
+async def test_nobody_listens(tmp_path: Path, telemetry: Telemetry, path: Path) -> None:
+    telemetry.write(cycle(0))
+    async with forwarder(path, influx_config(tmp_path, free_port())) as sender:
+        assert "127.0.0.1" in await until_failed(sender)
+        assert not await sender.drain(0.3)
+        assert sender.counts == Counts(backlog=POINTS)
 
 
-def test_without_a_token_all_is_kept(influx: InfluxConfig, telemetry: Telemetry, path: Path) -> None:
-    async def late() -> None:
-        text = influx.token_file.read_text(encoding="utf-8")
-        influx.token_file.unlink()
-        telemetry.write(cycle(0))
-        async with forwarder(path, influx) as sender:
-            assert "token: no readable token of http://127.0.0.1" in await until_failed(sender)
-            influx.token_file.write_text(text, encoding="utf-8")
-            assert await sender.drain(10)
-
-    run(late())
+async def test_without_a_token_all_is_kept(influx: InfluxConfig, telemetry: Telemetry, path: Path) -> None:
+    text = influx.token_file.read_text(encoding="utf-8")
+    influx.token_file.unlink()
+    telemetry.write(cycle(0))
+    async with forwarder(path, influx) as sender:
+        assert "token: no readable token of http://127.0.0.1" in await until_failed(sender)
+        influx.token_file.write_text(text, encoding="utf-8")
+        assert await sender.drain(10)
 
 
 def test_an_empty_token_is_said(tmp_path: Path) -> None:
@@ -292,7 +282,7 @@ def test_an_empty_token_is_said(tmp_path: Path) -> None:
         pass
 
 
-def test_a_stop_during_an_outage_is_quick_and_silent(
+async def test_a_stop_during_an_outage_is_quick_and_silent(
     influxd: Influxd, influx: InfluxConfig, telemetry: Telemetry, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def stop() -> float:
@@ -306,49 +296,40 @@ def test_a_stop_during_an_outage_is_quick_and_silent(
         assert sender.counts == Counts(backlog=POINTS)
         return time.monotonic() - begin_s
 
-    assert run(stop()) < 0.6
+    assert (await stop()) < 0.6
     assert caplog.records == []
     assert not path.with_name("dead_letters.jsonl").exists()
 
 
-def test_a_token_that_is_renewed_needs_no_restart(influx: InfluxConfig, telemetry: Telemetry, path: Path) -> None:
-    async def renewal() -> None:
-        good = influx.token_file.read_text(encoding="utf-8")
-        influx.token_file.write_text("expired", encoding="utf-8")
-        telemetry.write(cycle(0))
-        async with forwarder(path, influx) as sender:
-            assert "401" in await until_failed(sender)
-            influx.token_file.write_text(good, encoding="utf-8")
-            assert await sender.drain(10)
-
-    run(renewal())
+async def test_a_token_that_is_renewed_needs_no_restart(influx: InfluxConfig, telemetry: Telemetry, path: Path) -> None:
+    good = influx.token_file.read_text(encoding="utf-8")
+    influx.token_file.write_text("expired", encoding="utf-8")
+    telemetry.write(cycle(0))
+    async with forwarder(path, influx) as sender:
+        assert "401" in await until_failed(sender)
+        influx.token_file.write_text(good, encoding="utf-8")
+        assert await sender.drain(10)
 
 
-def test_a_damaged_file_fails_without_an_end_of_the_thread(tmp_path: Path, path: Path) -> None:
-    async def damaged() -> None:
-        path.write_bytes(b"no database" * 100)
-        async with forwarder(path, influx_config(tmp_path, free_port())) as sender:
-            assert "not a database" in await until_failed(sender)
-            path.unlink()
-            assert await sender.drain(10)
-
-    run(damaged())
+async def test_a_damaged_file_fails_without_an_end_of_the_thread(tmp_path: Path, path: Path) -> None:
+    path.write_bytes(b"no database" * 100)
+    async with forwarder(path, influx_config(tmp_path, free_port())) as sender:
+        assert "not a database" in await until_failed(sender)
+        path.unlink()
+        assert await sender.drain(10)
 
 
-def test_one_warning_when_lost_and_one_when_back(
+async def test_one_warning_when_lost_and_one_when_back(
     influxd: Influxd, influx: InfluxConfig, telemetry: Telemetry, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def lost() -> None:
-        influxd.sick = 500
-        telemetry.write(cycle(0))
-        async with forwarder(path, influx) as sender:
-            await until_failed(sender)
-            while influxd.writes < 3:
-                await asyncio.sleep(0.01)
-            influxd.sick = None
-            assert await sender.drain(10)
-
-    run(lost())
+    influxd.sick = 500
+    telemetry.write(cycle(0))
+    async with forwarder(path, influx) as sender:
+        await until_failed(sender)
+        while influxd.writes < 3:
+            await asyncio.sleep(0.01)
+        influxd.sick = None
+        assert await sender.drain(10)
     messages = [record.message for record in caplog.records if record.name == "controller.record.forwarder"]
     assert [message.split(":")[1] for message in messages] == [" not forwarded", " forwarded again, 0 points wait"]
 
@@ -385,7 +366,7 @@ def test_splitting_finds_every_poison_line(poison: set[str]) -> None:
     assert target.kept == set(lines) - poison
 
 
-def test_limits_are_kept_without_an_influx(path: Path) -> None:
+async def test_limits_are_kept_without_an_influx(path: Path) -> None:
     async def keep() -> None:
         async with forwarder(path, None, Retention(days=1)) as sender:
             while stored(path):
@@ -395,4 +376,4 @@ def test_limits_are_kept_without_an_influx(path: Path) -> None:
     with Telemetry(path) as telemetry:
         for k in range(300):
             telemetry.write(cycle(k))
-        run(keep())
+        await keep()

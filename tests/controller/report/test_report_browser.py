@@ -11,7 +11,6 @@ import pytest
 
 from controller.report import write_report
 from controller.report.primitives.amounts import number
-from tests.support.asynchronous import run
 from tests.support.browser import Page, browser
 from tests.support.loops import looped
 from tests.support.paths import CONFIGS
@@ -65,87 +64,70 @@ async def opened(folder: Path, profile: Path, width: int = 1280, *, dark: bool =
 
 
 @pytest.mark.parametrize("kind", FIGURES)
-def test_every_figure_is_drawn_and_fits(runs: dict[str, Path], kind: str, tmp_path: Path) -> None:
-    async def test() -> None:
-        async with opened(runs[kind], tmp_path) as page:
-            assert await page.value(DRAWN) == FIGURES[kind]
-            assert await page.value(CUT) == []
-            links = await page.value("[...document.links].map(a => document.querySelector(a.hash) !== null)")
-            assert all(links), "every link leads to a chapter of the page"
-            assert len(links) >= 3
-            await page.open(f"{runs[kind].as_uri()}/report.html", 390)
-            assert await page.value("document.documentElement.scrollWidth <= innerWidth"), "on a phone"
-
-    run(test())
+async def test_every_figure_is_drawn_and_fits(runs: dict[str, Path], kind: str, tmp_path: Path) -> None:
+    async with opened(runs[kind], tmp_path) as page:
+        assert await page.value(DRAWN) == FIGURES[kind]
+        assert await page.value(CUT) == []
+        links = await page.value("[...document.links].map(a => document.querySelector(a.hash) !== null)")
+        assert all(links), "every link leads to a chapter of the page"
+        assert len(links) >= 3
+        await page.open(f"{runs[kind].as_uri()}/report.html", 390)
+        assert await page.value("document.documentElement.scrollWidth <= innerWidth"), "on a phone"
 
 
-def test_a_plan_says_what_its_summary_says(runs: dict[str, Path], tmp_path: Path) -> None:
-    async def test() -> None:
-        async with opened(runs["plan"], tmp_path) as page:
-            told = summary(runs["plan"])
-            rows = {name: amounts for name, _, *amounts in await page.value(CELLS)}
-            for name, cost in told["cost_chf"].items():
-                without, coordinated = cost["uncoordinated"], cost["coordinated"]
-                money = (without, coordinated, coordinated - without, cost["compensation"], told["fee_chf"][name])
-                assert rows[name] == [*map(number, money), number(told["curtailed_kwh"][name], 2)]
-            assert rows["total"][1] == number(told["total_cost_chf"]["coordinated"])
-            assert (await page.value(TILES))["Rounds"] == str(told["iterations"])
-            origin = await page.value("document.querySelector('.origin').innerText")
-            assert all(text in origin for text in (told["config_sha256"], told["version"], "nothing is random"))
-
-    run(test())
+async def test_a_plan_says_what_its_summary_says(runs: dict[str, Path], tmp_path: Path) -> None:
+    async with opened(runs["plan"], tmp_path) as page:
+        told = summary(runs["plan"])
+        rows = {name: amounts for name, _, *amounts in await page.value(CELLS)}
+        for name, cost in told["cost_chf"].items():
+            without, coordinated = cost["uncoordinated"], cost["coordinated"]
+            money = (without, coordinated, coordinated - without, cost["compensation"], told["fee_chf"][name])
+            assert rows[name] == [*map(number, money), number(told["curtailed_kwh"][name], 2)]
+        assert rows["total"][1] == number(told["total_cost_chf"]["coordinated"])
+        assert (await page.value(TILES))["Rounds"] == str(told["iterations"])
+        origin = await page.value("document.querySelector('.origin').innerText")
+        assert all(text in origin for text in (told["config_sha256"], told["version"], "nothing is random"))
 
 
-def test_a_loop_says_what_its_telemetry_says(runs: dict[str, Path], tmp_path: Path) -> None:
+async def test_a_loop_says_what_its_telemetry_says(runs: dict[str, Path], tmp_path: Path) -> None:
     with closing(sqlite3.connect(runs["loop"] / "telemetry.sqlite")) as telemetry:
         ((low, high),) = telemetry.execute("SELECT min(v_pu), max(v_pu) FROM node WHERE node != 'N1'")
         charges = dict(telemetry.execute("SELECT prosumer, soc FROM prosumer ORDER BY time"))
         ((cycles,),) = telemetry.execute("SELECT count(*) FROM service")
-
-    async def test() -> None:
-        async with opened(runs["loop"], tmp_path) as page:
-            tiles = await page.value(TILES)
-            assert tiles["Measured voltages, p.u."] == f"{low:.4f} … {high:.4f}"
-            assert f"{cycles} cycles" in await page.value("document.querySelector('.facts').innerText")
-            rows = {name: amounts for name, *amounts in await page.value(CELLS)}
-            for name, account in summary(runs["loop"])["settlement"].items():
-                assert rows[name][:2] == [number(account["own_optimum_chf"]), number(account["real_chf"])]
-                assert float(rows[name][-1]) == pytest.approx(100 * charges[name], abs=0.4), "one cycle later"
-
-    run(test())
+    async with opened(runs["loop"], tmp_path) as page:
+        tiles = await page.value(TILES)
+        assert tiles["Measured voltages, p.u."] == f"{low:.4f} … {high:.4f}"
+        assert f"{cycles} cycles" in await page.value("document.querySelector('.facts').innerText")
+        rows = {name: amounts for name, *amounts in await page.value(CELLS)}
+        for name, account in summary(runs["loop"])["settlement"].items():
+            assert rows[name][:2] == [number(account["own_optimum_chf"]), number(account["real_chf"])]
+            assert float(rows[name][-1]) == pytest.approx(100 * charges[name], abs=0.4), "one cycle later"
 
 
-def test_dark_on_a_screen_and_light_on_paper(runs: dict[str, Path], tmp_path: Path) -> None:
+async def test_dark_on_a_screen_and_light_on_paper(runs: dict[str, Path], tmp_path: Path) -> None:
     colours = """['body', 'figure'].map(name => getComputedStyle(document.querySelector(name)).backgroundColor)
         .concat(getComputedStyle(document.querySelector('figure svg text')).fill)"""
-
-    async def test() -> None:
-        async with opened(runs["plan"], tmp_path, dark=True) as page:
-            page_dark, figure_dark, text_light = map(brightness, await page.value(colours))
-            assert max(page_dark, figure_dark) < 50 < 200 < text_light
-            dark = [{"name": "prefers-color-scheme", "value": "dark"}]
-            await page.call("Emulation.setEmulatedMedia", media="print", features=dark)
-            page_light, figure_light, text_dark = map(brightness, await page.value(colours))
-            assert min(page_light, figure_light) == 255
-            assert text_dark < 50
-
-    run(test())
+    async with opened(runs["plan"], tmp_path, dark=True) as page:
+        page_dark, figure_dark, text_light = map(brightness, await page.value(colours))
+        assert max(page_dark, figure_dark) < 50 < 200 < text_light
+        dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+        await page.call("Emulation.setEmulatedMedia", media="print", features=dark)
+        page_light, figure_light, text_dark = map(brightness, await page.value(colours))
+        assert min(page_light, figure_light) == 255
+        assert text_dark < 50
 
 
 @pytest.mark.parametrize("kind", FIGURES)
-def test_nothing_is_cut_on_paper(runs: dict[str, Path], kind: str, tmp_path: Path) -> None:
-    async def test() -> None:
-        async with opened(runs[kind], tmp_path, A4_WIDTH_PX) as page:
-            await page.call("Emulation.setEmulatedMedia", media="print")
-            assert await page.value(TOO_LARGE.format(height=A4_HEIGHT_PX)) == []
-            whole = "getComputedStyle(document.querySelector('figure')).breakInside"
-            assert await page.value(whole) == "avoid"
-            printed = await page.call("Page.printToPDF", preferCSSPageSize=True)
-            pdf = b64decode(printed["data"])
-            sizes = set(re.findall(rb"/MediaBox \[0 0 (\d+)[.\d]* (\d+)[.\d]*\]", pdf))
-            assert sizes == {(b"594", b"841")}, "A4"
-
-    run(test())
+async def test_nothing_is_cut_on_paper(runs: dict[str, Path], kind: str, tmp_path: Path) -> None:
+    async with opened(runs[kind], tmp_path, A4_WIDTH_PX) as page:
+        await page.call("Emulation.setEmulatedMedia", media="print")
+        assert await page.value(TOO_LARGE.format(height=A4_HEIGHT_PX)) == []
+        whole = "getComputedStyle(document.querySelector('figure')).breakInside"
+        assert await page.value(whole) == "avoid"
+        printed = await page.call("Page.printToPDF", preferCSSPageSize=True)
+        pdf = b64decode(printed["data"])
+        sizes = set(re.findall(rb"/MediaBox \[0 0 (\d+)[.\d]* (\d+)[.\d]*\]", pdf))
+        assert sizes == {(b"594", b"841")}, "A4"
 
 
 def brightness(colour: str) -> int:
