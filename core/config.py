@@ -248,6 +248,15 @@ class Config(Section):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, context=context)
 
     @property
+    def rating_kva_of(self) -> Mapping[str, float]:
+        """Prosumer → apparent power (kVA) of its converters in all; a passive house is not among them."""
+        return {
+            prosumer: sum(self.converters[name].s_max_kva for name in names)
+            for prosumer, names in self.converters_of.items()
+            if names
+        }
+
+    @property
     def mpc_period_min(self) -> int:
         """Between two runs of the MPC: ``mpc_every_min``, but whole steps of the horizon."""
         return lcm(self.schedule.mpc_every_min, self.horizon.step_min)

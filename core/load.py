@@ -79,7 +79,10 @@ def load_scenario(config: Config, path: Path, variant: Variant = "forecast") -> 
     slack_voltage_pu = profiles.means(grid.slack_voltage(variant), _SLACK)
     buy = profiles.means(tariff, ANY)
     sell = buy if tariff.feed_in is None else profiles.means(tariff.feed_in, ANY)
-    sites = tuple(Site(p.name, p.node, p.resources(profiles.means, variant)) for p in config.prosumers)
+    sites = tuple(
+        Site(p.name, p.node, p.resources(profiles.means, variant), config.rating_kva_of.get(p.name))
+        for p in config.prosumers
+    )
     if faults := [*profiles.faults, *_feed_in_faults(Tariff(buy, sell), axis, path)]:
         raise InputError(faults)
     return Scenario(

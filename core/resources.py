@@ -15,6 +15,12 @@ DISC_EDGES = 32
 """Edges of the polygon inscribed in the capability disc; it keeps 99.5 % of the radius, always on the safe side."""
 
 
+def inscribed_polygon(s_max_kva: float) -> tuple[FloatArray, float]:
+    """Regular polygon in the disc p² + q² ≤ S²: unit normals n [edges, 2] and offset d (kVA), n·(p, q) ≤ d."""
+    angle = 2 * pi * np.arange(DISC_EDGES) / DISC_EDGES
+    return np.column_stack([np.cos(angle), np.sin(angle)]), s_max_kva * cos(pi / DISC_EDGES)
+
+
 class Capability(StrEnum):
     """How the converter's capability b² + β² ≤ S² enters the optimisation."""
 
@@ -41,9 +47,8 @@ class Battery:
         return self.s_max_kva / sqrt(2) if self.capability is Capability.BOX else self.s_max_kva
 
     def disc_halfplanes(self) -> tuple[FloatArray, float]:
-        """Inscribed polygon of the disc: unit normals n [edges, 2] and offset d (kVA), n·(b, β) ≤ d."""
-        angle = 2 * pi * np.arange(DISC_EDGES) / DISC_EDGES
-        return np.column_stack([np.cos(angle), np.sin(angle)]), self.s_max_kva * cos(pi / DISC_EDGES)
+        """The capability disc as :func:`inscribed_polygon`, n·(b, β) ≤ d."""
+        return inscribed_polygon(self.s_max_kva)
 
     def starting_at(self, soc: float) -> "Battery":
         """The same, starting from ``soc``, which moves into the band if it has left it."""

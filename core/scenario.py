@@ -23,11 +23,13 @@ class Site:
 
     Attributes:
         resources: by name; one is a load, which may be zero.
+        rating_kva: apparent power that its converters can pass in all; None without a converter, and without a limit.
     """
 
     name: str
     node: str
     resources: Mapping[str, Resource]
+    rating_kva: float | None = None
 
     def each(self, kind: type[R]) -> tuple[R, ...]:
         """The resources of a kind, in order."""

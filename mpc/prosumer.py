@@ -8,6 +8,7 @@ one more:
     x = Σ_r (fixed_r + M_r y_r),   that is  p = load_p − b − g,  q = load_q − β                (22b)
     rows and bounds of every block                                                             (20, 21)
     e ≥ −p,  e ≥ 0                                                                             (21a)
+    |x_t| within the rating of the converters, where x could exceed it                         :mod:`mpc.rating`
 
 The variables of a step stand side by side: what moves the demand, the export, then states such as the state of charge;
 the steps follow one another. The constraints are built once; a new signal changes only the objective.
@@ -20,9 +21,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from core.arrays import FloatArray
+from core.errors import SolverError
 from core.plan import ProsumerPlan
 from core.prices import DemandProfile, PriceSignal, Tariff
 from core.scenario import Scenario, Site
+from mpc.rating import rating_rows
 from mpc.resources.block import Block, Row, Variable
 from mpc.resources.matching import block
 from mpc.solvers.quadratic import PIQP, QuadraticProgram, qp_solver
@@ -73,7 +76,12 @@ class ProsumerProgram:
         hm = signal.h @ self._m
         p_blocks = self._m.T @ hm
         c = signal.gradient(self._x_fixed) @ self._m + self._own_c
-        return self._solver.solve(p_blocks[:, *self._pairs].ravel(), c.ravel()).reshape(c.shape)
+        try:
+            return self._solver.solve(p_blocks[:, *self._pairs].ravel(), c.ravel()).reshape(c.shape)
+        except SolverError as error:
+            rating = "no converter" if self.site.rating_kva is None else f"{self.site.rating_kva:g} kVA of converters"
+            resources = ", ".join(self.site.resources)
+            raise SolverError(f"prosumer {self.name}: no plan for {resources} within {rating}: {error}") from error
 
     def _demand(self, y: FloatArray) -> FloatArray:
         return np.asarray(self._x_fixed + y @ self._m.T)
@@ -92,7 +100,7 @@ class ProsumerProgram:
         ]
         return QuadraticProgram(
             sp.kron(sp.identity(steps), pattern, format="csc"),
-            *self._stacked(equalities), *self._stacked(inequalities), *bounds,
+            *self._stacked(equalities), *self._rated(*self._stacked(inequalities)), *bounds,
         )  # fmt: skip
 
     def _stacked(self, groups: Sequence[Sequence[Row]]) -> tuple[sp.csc_matrix, FloatArray]:
@@ -109,6 +117,13 @@ class ProsumerProgram:
             matrices.append(rows_now + sp.kron(step_before, before) if before.nnz else rows_now)
             bounds.append(np.column_stack([np.broadcast_to(row.bound, steps) for row in rows]).ravel())
         return sp.vstack(matrices, format="csc"), np.concatenate(bounds)
+
+    def _rated(self, g: sp.csc_matrix, h: FloatArray) -> tuple[sp.csc_matrix, FloatArray]:
+        """The inequalities, and those of the rating where it can be exceeded."""
+        if self.site.rating_kva is None:
+            return g, h
+        rows, bound = rating_rows(self.site.rating_kva, self._x_fixed, tuple(self._variables.values()))
+        return (sp.vstack([g, rows], format="csc"), np.concatenate([h, bound])) if len(bound) else (g, h)
 
     def _own_cost_chf(self, x: FloatArray, y: FloatArray) -> float:
         """Own costs of the resources, and what is lost on exported energy."""

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from core.arrays import FloatArray
 from core.errors import Fault, InputError, SolverError
-from core.resources import Battery, Capability, Load, Pv
+from core.resources import Battery, Capability, Load, Pv, inscribed_polygon
 from core.scenario import Scenario, Site
 from mpc.grid.power_flow import Flow
 from mpc.grid.rows import GridModel, Rows, Violation, by_step
@@ -130,6 +130,10 @@ class CentralisedProblem:
                 case _:
                     known = "battery, pv or load: the reference knows no other resource"
                     raise InputError([Fault(site.name, name, type(resource).__name__, known)])
+        if site.rating_kva is not None and _most_kva(site) > site.rating_kva:
+            normals, offset = inscribed_polygon(site.rating_kva)
+            load = np.vstack([site.outlook.load_kw, site.outlook.load_kvar])
+            self._constraints.append(normals @ cp.vstack([p, q]) <= np.maximum(offset, normals @ load))
         return p, q
 
     def _battery(self, battery: Battery) -> tuple[cp.Expression, cp.Expression]:
@@ -152,3 +156,10 @@ class CentralisedProblem:
             normals, offset = battery.disc_halfplanes()
             self._constraints.append(normals @ cp.vstack([b, beta]) <= offset)
         return b, beta
+
+
+def _most_kva(site: Site) -> float:
+    """Apparent power that load, PV and batteries could add up to in any step."""
+    outlook, box = site.outlook, sum(battery.power_box_kw for battery in site.each(Battery))
+    import_kw, export_kw = outlook.load_kw + box, outlook.pv_available_kw + box - outlook.load_kw
+    return float(np.hypot(np.maximum(import_kw, export_kw), np.abs(outlook.load_kvar) + box).max())

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -81,13 +81,15 @@ def check(
     from controller.process.clocks import WallClock
     from controller.service.probe import compared
     from controller.service.probe import probe as read_devices
+    from core.config_fields import Variant
     from core.load import load_config, load_scenario
 
     checked = load_config(config)
-    for variant in ("forecast", "realised"):
-        load_scenario(checked, config, variant)
+    scenarios = {variant: load_scenario(checked, config, variant) for variant in get_args(Variant)}
     if not quiet:
         screen.print_checked(checked, config)
+        for variant, scenario in scenarios.items():
+            screen.print_overloads(variant, scenario)
     if probe:
         reports = asyncio.run(read_devices(checked, config, WallClock()))
         if not quiet:

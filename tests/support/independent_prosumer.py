@@ -1,6 +1,7 @@
 """The prosumer's problem written a second time, in cvxpy and from method.md: the judge of :mod:`mpc.prosumer`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -55,6 +56,10 @@ def _demand(site: Site, dt_h: float, disc_kva: float | None) -> tuple[cp.Express
             limits.append(soc[-1] >= battery.soc_final_min)
         limits += _capability(battery, charge, discharge, beta, disc_kva)
         p, q = p - discharge + charge, q - beta
+    if site.rating_kva is not None:
+        at_load = _beyond_edges(site.rating_kva, site.outlook.load_kw, site.outlook.load_kvar)
+        beyond = _beyond_edges(site.rating_kva, p, q)
+        limits += [edge <= np.maximum(load, 0) for edge, load in zip(beyond, at_load, strict=True)]
     return p, q, limits
 
 
@@ -67,12 +72,16 @@ def _capability(
     if battery.capability is Capability.BOX:
         side = battery.s_max_kva / np.sqrt(2)
         return [charge <= side, discharge <= side, cp.abs(beta) <= side]
-    return [charge <= battery.s_max_kva, discharge <= battery.s_max_kva, *_polygon(battery.s_max_kva, b, beta)]
+    return [
+        charge <= battery.s_max_kva,
+        discharge <= battery.s_max_kva,
+        *(edge <= 0 for edge in _beyond_edges(battery.s_max_kva, b, beta)),
+    ]
 
 
-def _polygon(s_max_kva: float, b: cp.Expression, beta: cp.Expression, corners: int = 32) -> Limits:
-    """Edges of the regular polygon with its corners on the circle, half an edge away from the axes."""
+def _beyond_edges(s_max_kva: float, p: Any, q: Any, corners: int = 32) -> list[Any]:
+    """Positive beyond an edge of the polygon whose corners are on the circle, half an edge away from the axes."""
     angle = 2 * np.pi * (np.arange(corners + 1) + 0.5) / corners
     x, y = s_max_kva * np.cos(angle), s_max_kva * np.sin(angle)
     edges: Sequence[int] = range(corners)
-    return [(y[k + 1] - y[k]) * (b - x[k]) - (x[k + 1] - x[k]) * (beta - y[k]) <= 0 for k in edges]
+    return [(y[k + 1] - y[k]) * (p - x[k]) - (x[k + 1] - x[k]) * (q - y[k]) for k in edges]

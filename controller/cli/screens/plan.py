@@ -5,12 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from controller.cli.screens.terminal import console, print_path, prosumer_table
 from core.config import Config
 from core.config_coordination import CoordinationConfig
+from core.config_fields import Variant
 from core.plan import SIMULTANEOUS_VISIBLE_KW
+from core.scenario import Scenario
 from mpc.coordination.star.outcome import Iteration
 
 
@@ -63,6 +66,18 @@ def print_checked(config: Config, path: Path) -> None:
         f"{path}: valid; {len(nodes)} nodes, {len(config.prosumers)} prosumers, {len(config.devices)} devices, "
         f"{config.horizon.date} in steps of {config.horizon.step_min} min"
     )
+
+
+def print_overloads(variant: Variant, scenario: Scenario) -> None:
+    """Prosumers whose load alone is more than their converters can pass, and when it is most."""
+    for site in scenario.sites:
+        load_kva = np.hypot(site.outlook.load_kw, site.outlook.load_kvar)
+        most = int(load_kva.argmax())
+        if site.rating_kva is not None and load_kva[most] > site.rating_kva:
+            console.print(
+                f"{site.name}: {variant} load of {load_kva[most]:.3g} kVA at {scenario.axis.times[most]:%H:%M}, "
+                f"its converters pass {site.rating_kva:g} kVA; plans supply the load and add nothing to it"
+            )
 
 
 def _amounts(cost: dict[str, float]) -> list[str]:

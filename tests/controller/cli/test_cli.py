@@ -1,6 +1,7 @@
 """The program as a user meets it: results, exit codes, one line per fault, nothing lost."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -188,6 +189,18 @@ def test_an_old_run_is_never_overwritten(capsys: Capsys, run: Path) -> None:
     before = (run / "summary.json").read_bytes()
     assert gridlab(capsys, "plan", DEFAULT, "--out", run).code == 2
     assert (run / "summary.json").read_bytes() == before
+
+
+def test_check_names_a_load_that_no_converter_can_pass(capsys: Capsys, tmp_path: Path) -> None:
+    """A converter of 1 kVA in front of a load of up to 2.5 kW."""
+    small = scenario_file(tmp_path, ("unit: 3, s_max_kva: 15", "unit: 3, s_max_kva: 1"))
+    ended = gridlab(capsys, "check", small)
+    assert ended.code == 0
+    printed = " ".join(ended.out.split())
+    assert re.search(
+        r"N3: forecast load of [12]\.\d+ kVA at \d\d:\d\d, its converters pass 1 kVA; plans supply the load", printed
+    )
+    assert "N4: " not in printed
 
 
 def test_check_judges_scenario_and_series(capsys: Capsys, tmp_path: Path) -> None:

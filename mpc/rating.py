@@ -1,0 +1,54 @@
+"""What a site's converters can pass, as rows of its prosumer's program.
+
+The net power x = x_fixed + M y of a site with the rating S stays in the polygon inscribed in the disc |x| ≤ S, with the
+unit normals n_k and the offset d of :func:`core.resources.inscribed_polygon`:
+
+    n_k·x_t ≤ max(d, n_k·x_fixed,t)
+
+Where what nobody decides on lies beyond an edge, this edge moves out to it: the load is supplied, and nothing is added
+in its direction. So y = 0 fits always. Rows stand only in steps in which the bounds of y let |x_t| exceed S, and for
+edges that they let x_t reach; a site that cannot exceed its rating has the program that it has without.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse as sp
+
+from core.arrays import FloatArray
+from core.resources import inscribed_polygon
+from mpc.resources.block import Variable
+
+
+def rating_rows(
+    s_max_kva: float, x_fixed: FloatArray, variables: Sequence[Variable]
+) -> tuple[sp.csr_matrix, FloatArray]:
+    """Rows G y ≤ h over the variables of all steps, those of a step side by side.
+
+    Args:
+        x_fixed: demand that nobody decides on, [T, 2] in kW and kvar.
+        variables: of one step.
+
+    Returns:
+        G [R, T · variables] and h [R] in kVA; no row where the rating cannot be exceeded.
+    """
+    normals, offset = inscribed_polygon(s_max_kva)
+    axes = np.vstack([np.eye(2), -np.eye(2)])
+    beyond = np.hypot(*_reach(axes, x_fixed, variables).reshape(-1, 2, 2).max(axis=1).T) > s_max_kva
+    wanted = beyond[:, None] & (_reach(normals, x_fixed, variables) > offset)
+    along_fixed = x_fixed @ normals.T
+    h = np.maximum(offset, along_fixed) - along_fixed
+    effect = normals @ np.array([variable.demand for variable in variables]).T
+    g = sp.kron(sp.identity(len(x_fixed)), effect, format="csr")
+    return g[np.flatnonzero(wanted)], h[wanted]
+
+
+def _reach(directions: FloatArray, x_fixed: FloatArray, variables: Sequence[Variable]) -> FloatArray:
+    """How far x can come along unit vectors [K, 2] within the bounds of its variables, [T, K]."""
+    reach = x_fixed @ directions.T
+    for variable in variables:
+        if any(variable.demand):
+            effect = directions @ np.array(variable.demand)
+            lower, upper = (np.broadcast_to(bound, len(x_fixed)) for bound in (variable.lower, variable.upper))
+            reach += np.maximum(np.outer(lower, effect), np.outer(upper, effect))
+    return reach
