@@ -75,6 +75,11 @@ def test_every_exemption_is_needed(tree: tuple[Module, ...]) -> None:
     assert [path for path in GIVEN if not any(name.file.startswith(path) for name in names)] == []
 
 
+def test_every_class_has_a_name_of_its_own(tree: tuple[Module, ...]) -> None:
+    product = [module for module in tree if not module.name.startswith(TESTS)]
+    assert source_tree.repeated_classes(product) == {}
+
+
 def test_no_heading_bears_an_excluded_word() -> None:
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     headings = [(page.name, text) for page in pages for text in source_tree.headings(page.read_text(encoding="utf-8"))]

@@ -8,10 +8,10 @@ import pytest
 from core.resources import Battery, Load, Pv
 from core.scenario import Site
 from mpc.forecast import Observed, remaining
-from tests.support.synthetic import scenario
+from tests.support.synthetic import Sizes, scenario
 
 BATTERY = Battery(5.0, 10.0, soc_initial=0.5, soc_min=0.2, soc_max=0.8, soc_final_min=0.7)
-DAY = scenario(n_prosumers=2, step_min=60, battery=BATTERY)
+DAY = scenario(n_prosumers=2, step_min=60, sizes=Sizes(battery=BATTERY))
 STEPS = DAY.axis.n_steps
 
 

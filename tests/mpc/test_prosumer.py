@@ -14,9 +14,9 @@ from core.resources import Battery, Capability, Outlook
 from core.scenario import Scenario, Site
 from mpc.prosumer import ProsumerProgram
 from tests.support.independent_prosumer import least_cost
-from tests.support.synthetic import scenario, site_with
+from tests.support.synthetic import Sizes, scenario, site_with
 
-BASE = scenario(n_prosumers=1, step_min=30, total_pv_kw=5.0)
+BASE = scenario(n_prosumers=1, step_min=30, sizes=Sizes(total_pv_kw=5.0))
 DT_H, STEPS = BASE.axis.dt_h, BASE.axis.n_steps
 BOX = Battery(5.0, 10.0)
 BATTERIES = {

@@ -12,7 +12,7 @@ from mpc.grid.rows import GridModel
 from mpc.prosumer import participants
 from mpc.reference import AcOptimum, CentralisedProblem
 from tests.support.independent_flow import judged_flow
-from tests.support.synthetic import scenario, with_slack_voltage
+from tests.support.synthetic import Sizes, scenario, with_slack_voltage
 
 PRICE_CAP = 2.0
 
@@ -28,7 +28,7 @@ PRICE_CAP = 2.0
     ],
 )
 def test_uncoordinated_is_the_sum_of_selfish_optima(battery: Battery | None, feed_in: float) -> None:
-    grid = scenario(step_min=60, battery=battery)
+    grid = scenario(step_min=60, sizes=Sizes(battery=battery))
     buy = grid.tariff.buy_chf_per_kwh
     grid = replace(grid, tariff=Tariff(buy, feed_in * buy))
     retail = grid.tariff.signal(grid.axis.dt_h)
@@ -37,7 +37,7 @@ def test_uncoordinated_is_the_sum_of_selfish_optima(battery: Battery | None, fee
 
 
 def test_wide_limits_change_nothing() -> None:
-    grid = scenario(step_min=60, band_pu=0.5, slack_s_max_kva=1e4)
+    grid = scenario(step_min=60, sizes=Sizes(band_pu=0.5, slack_s_max_kva=1e4))
     problem, model = CentralisedProblem(grid), GridModel(grid.problem, PRICE_CAP)
     free = problem.uncoordinated()
     held = problem.optimum(model.linearise(free.x))

@@ -1,6 +1,6 @@
 """Random but plausible scenarios for tests and benchmarks: radial feeders of any size, seeded."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -13,6 +13,27 @@ from core.scenario import Scenario, Site
 from core.time import TimeAxis
 
 BATTERY = Battery(5.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Limits of a feeder, and what its prosumers have.
+
+    Attributes:
+        band_pu: half of the allowed voltage band.
+        i_max_a: of every line; None without a limit.
+        battery: of each of five prosumers; of more or fewer in proportion. None without batteries.
+        total_pv_kw: peak power of all PV plants together.
+    """
+
+    band_pu: float = 0.05
+    i_max_a: float | None = None
+    slack_s_max_kva: float = 60.0
+    battery: Battery | None = BATTERY
+    total_pv_kw: float = 40.0
+
+
+SIZES = Sizes()
 
 
 def radial_network(n_nodes: int, seed: int, i_max_a: float | None = None, b_us: float = 0.0) -> Network:
@@ -50,20 +71,16 @@ def scenario(
     n_prosumers: int = 5,
     seed: int = 0,
     step_min: int = 30,
-    band_pu: float = 0.05,
     day: date = date(2018, 6, 21),
-    i_max_a: float | None = None,
-    battery: Battery | None = BATTERY,
-    total_pv_kw: float = 40.0,
-    slack_s_max_kva: float = 60.0,
+    sizes: Sizes = SIZES,
 ) -> Scenario:
     """A random feeder with ``n_prosumers`` sites spread over its nodes; several may share one."""
     rng = np.random.default_rng(seed)
     axis = TimeAxis.day(day, "Europe/Zurich", step_min)
-    network = radial_network(n_nodes, seed, i_max_a)
+    network = radial_network(n_nodes, seed, sizes.i_max_a)
     nodes = rng.choice(network.nodes[1:], n_prosumers, replace=n_prosumers > n_nodes - 1)
-    peak_kw = total_pv_kw / n_prosumers
-    share = 5 / n_prosumers
+    peak_kw = sizes.total_pv_kw / n_prosumers
+    share, battery = 5 / n_prosumers, sizes.battery
     if battery is not None:
         battery = replace(battery, s_max_kva=battery.s_max_kva * share, energy_kwh=battery.energy_kwh * share)
     sites = []
@@ -73,7 +90,7 @@ def scenario(
         sites.append(site_with(f"P{k}", str(node), expected, battery, peak_kw))
     hour = np.array([t.hour for t in axis.times])
     buy = 0.15 + 0.05 * np.sin((hour - 6) / 24 * 4 * np.pi)
-    limits = GridLimits(1 - band_pu, 1 + band_pu, slack_s_max_kva, 0.95)
+    limits = GridLimits(1 - sizes.band_pu, 1 + sizes.band_pu, sizes.slack_s_max_kva, 0.95)
     return Scenario("synthetic", axis, network, limits, np.ones(axis.n_steps), Tariff(buy, buy), tuple(sites))
 
 

@@ -16,7 +16,7 @@ from core.config import Config
 from core.prices import Tariff
 from core.resources import Battery, Outlook
 from core.scenario import Scenario
-from tests.support.synthetic import scenario, site_with
+from tests.support.synthetic import Sizes, scenario, site_with
 
 STEP_MIN = 30
 BATTERY = Battery(5.0, 10.0)
@@ -141,7 +141,7 @@ def test_what_is_stored_has_a_worth(gridlab9_config: Config) -> None:
 
 
 def test_without_battery(gridlab9_config: Config) -> None:
-    day = scenario(n_nodes=3, n_prosumers=1, step_min=STEP_MIN, battery=None)
+    day = scenario(n_nodes=3, n_prosumers=1, step_min=STEP_MIN, sizes=Sizes(battery=None))
     (site,) = day.sites
     run = recorded(day, np.zeros(120), soc=float("nan"))
     got = account(day, replace(run, soc_final={}), gridlab9_config)

@@ -10,14 +10,14 @@ from core.resources import Outlook
 from core.scenario import Scenario, Site
 from mpc.grid.rows import GridModel, by_prosumer, by_step
 from tests.support.independent_flow import judged_flow
-from tests.support.synthetic import random_demand, scenario, site_with, with_slack_voltage
+from tests.support.synthetic import Sizes, random_demand, scenario, site_with, with_slack_voltage
 
 PRICE_CAP = 2.0
 
 GRIDS = {
     "plain": scenario(step_min=60),
-    "line limits": scenario(step_min=60, i_max_a=25.0),
-    "shared nodes": scenario(n_nodes=4, n_prosumers=6, step_min=60, i_max_a=25.0),
+    "line limits": scenario(step_min=60, sizes=Sizes(i_max_a=25.0)),
+    "shared nodes": scenario(n_nodes=4, n_prosumers=6, step_min=60, sizes=Sizes(i_max_a=25.0)),
     "charging": replace(scenario(step_min=60), network=replace(scenario().network, lines=tuple(
         replace(line, b_us=3000.0, i_max_a=25.0 if k % 3 else None) for k, line in enumerate(scenario().network.lines)
     ))),

@@ -12,9 +12,9 @@ from core.scenario import Scenario, Site
 from mpc.prosumer import ProsumerProgram
 from mpc.reference import CentralisedProblem
 from tests.support.coordination import uncoordinated
-from tests.support.synthetic import scenario
+from tests.support.synthetic import Sizes, scenario
 
-BASE = scenario(n_prosumers=1, step_min=60, total_pv_kw=5.0)
+BASE = scenario(n_prosumers=1, step_min=60, sizes=Sizes(total_pv_kw=5.0))
 SITE, DT_H, STEPS = BASE.sites[0], BASE.axis.dt_h, BASE.axis.n_steps
 SIGNAL = replace(BASE.tariff.signal(DT_H), h=np.tile(0.01 * np.eye(2), (STEPS, 1, 1)))
 HALF = Battery(2.5, 5.0)

@@ -21,7 +21,7 @@ from tests.mpc.coordination.star.recording import overhear
 from tests.support.certificate import profiles, retail_cost_chf
 from tests.support.coordination import coordinate
 from tests.support.independent_flow import judged_flow, nodal_demand
-from tests.support.synthetic import scenario, turned_lines, with_slack_voltage
+from tests.support.synthetic import Sizes, scenario, turned_lines, with_slack_voltage
 from tests.support.virtual_clock import VirtualClock
 
 few_examples = settings(max_examples=12, derandomize=True, deadline=None)
@@ -48,10 +48,12 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         n_prosumers=draw(st.integers(1, 5)),
         seed=draw(st.integers(0, 10_000)),
         step_min=draw(st.sampled_from([60, 120])),
-        band_pu=draw(st.sampled_from([0.03, 0.05, 0.1])),
-        i_max_a=draw(st.sampled_from([None, 20.0, 40.0])),
-        battery=draw(batteries),
-        total_pv_kw=draw(st.sampled_from([0.0, 20.0, 50.0])),
+        sizes=Sizes(
+            band_pu=draw(st.sampled_from([0.03, 0.05, 0.1])),
+            i_max_a=draw(st.sampled_from([None, 20.0, 40.0])),
+            battery=draw(batteries),
+            total_pv_kw=draw(st.sampled_from([0.0, 20.0, 50.0])),
+        ),
     )
     lines = tuple(replace(line, b_us=draw(st.sampled_from([0.0, 1000.0]))) for line in grid.network.lines)
     buy = grid.tariff.buy_chf_per_kwh

@@ -23,7 +23,7 @@ from mpc.price import violation_price_chf_per_kwh
 from tests.mpc.coordination.star.recording import PRICE_CAP, overhear, prosumer_nodes
 from tests.support.certificate import certify, profiles, violation_pu
 from tests.support.coordination import coordinate
-from tests.support.synthetic import scenario, site_with
+from tests.support.synthetic import Sizes, scenario, site_with
 from tests.support.virtual_clock import VirtualClock
 
 GRID = scenario(step_min=60)
@@ -170,7 +170,7 @@ def test_budget(budget_s: float, rounds_: int) -> None:
 @pytest.mark.parametrize("splitting", SplittingName)
 def test_stop_by_residuals(splitting: SplittingName) -> None:
     """The paper's rule is stricter than the certificate: the gap is far below its tolerance."""
-    grid = scenario(step_min=60, seed=1, total_pv_kw=30.0)
+    grid = scenario(step_min=60, seed=1, sizes=Sizes(total_pv_kw=30.0))
     day = agreed(grid=grid, splitting=splitting, stop="residual")
     certificate = certify(grid, day)
     assert day.outcome.status is CoordinationStatus.CONVERGED

@@ -16,7 +16,7 @@ from mpc.coordination.outcome import CoordinationStatus
 from tests.support.certificate import certify, profiles, violation_pu
 from tests.support.coordination import coordinate
 from tests.support.independent_flow import judged_flow
-from tests.support.synthetic import scenario, turned_lines, with_load_factor, with_slack_voltage
+from tests.support.synthetic import Sizes, scenario, turned_lines, with_load_factor, with_slack_voltage
 from tests.support.virtual_clock import VirtualClock
 
 SETTINGS = CoordinationConfig()
@@ -45,25 +45,25 @@ FEASIBLE = {
     "200 nodes, 50 prosumers": scenario(n_nodes=200, n_prosumers=50, step_min=120),
     "30 prosumers on 14 nodes": scenario(n_prosumers=30, step_min=60),
     "2 prosumers on 1 node": scenario(n_nodes=2, n_prosumers=2),
-    "no battery": scenario(battery=None),
-    "no PV": scenario(total_pv_kw=0.0),
-    "neither": scenario(battery=None, total_pv_kw=0.0),
-    "lossy batteries in the disc": scenario(battery=LOSSY, step_min=60),
+    "no battery": scenario(sizes=Sizes(battery=None)),
+    "no PV": scenario(sizes=Sizes(total_pv_kw=0.0)),
+    "neither": scenario(sizes=Sizes(battery=None, total_pv_kw=0.0)),
+    "lossy batteries in the disc": scenario(step_min=60, sizes=Sizes(battery=LOSSY)),
     "feed-in at half the price": with_feed_in(scenario(step_min=60), 0.5),
     "23 hours": scenario(day=MARCH),
     "25 hours": scenario(day=OCTOBER, step_min=15, seed=3),
-    "line limits": scenario(i_max_a=30.0),
-    "tight line limits": scenario(i_max_a=20.0),
-    "narrow band": scenario(band_pu=0.03, seed=1),
-    "charging lines in any direction": with_lines_changed(scenario(i_max_a=25.0, seed=1)),
+    "line limits": scenario(sizes=Sizes(i_max_a=30.0)),
+    "tight line limits": scenario(sizes=Sizes(i_max_a=20.0)),
+    "narrow band": scenario(seed=1, sizes=Sizes(band_pu=0.03)),
+    "charging lines in any direction": with_lines_changed(scenario(seed=1, sizes=Sizes(i_max_a=25.0))),
     "weak supply": with_slack_voltage(scenario(step_min=60), 0.96),
 }
 INFEASIBLE = {
     "supply too low": with_slack_voltage(scenario(step_min=60), 0.9),
     "supply too high": with_slack_voltage(scenario(step_min=60), 1.08),
     "tenfold load": with_load_factor(scenario(step_min=60), 10.0),
-    "tenfold load, nothing to offer": with_load_factor(scenario(battery=None, total_pv_kw=0.0), 10.0),
-    "lines of five ampere": scenario(i_max_a=5.0, battery=None, total_pv_kw=0.0, step_min=60),
+    "tenfold load, nothing to offer": with_load_factor(scenario(sizes=Sizes(battery=None, total_pv_kw=0.0)), 10.0),
+    "lines of five ampere": scenario(step_min=60, sizes=Sizes(i_max_a=5.0, battery=None, total_pv_kw=0.0)),
 }
 
 
@@ -112,7 +112,7 @@ def test_limits_that_nobody_can_hold(grid: Scenario, splitting: SplittingName) -
 )
 def test_limits_just_out_of_reach(splitting: SplittingName, missing_pu: float) -> None:
     """Constant loads that leave the band by a little, and nobody who could do anything about it."""
-    grid = scenario(n_prosumers=2, step_min=120, battery=None, total_pv_kw=0.0)
+    grid = scenario(n_prosumers=2, step_min=120, sizes=Sizes(battery=None, total_pv_kw=0.0))
     x = np.stack([np.column_stack([site.outlook.load_kw, site.outlook.load_kvar]) for site in grid.sites])
     lowest = float(np.abs(judged_flow(grid, x).v).min())
     grid = replace(grid, limits=replace(grid.limits, v_min_pu=lowest + missing_pu))
@@ -126,7 +126,7 @@ def test_limits_just_out_of_reach(splitting: SplittingName, missing_pu: float) -
 def test_what_nobody_influences_is_reported_without_a_price() -> None:
     """A charging line without prosumers lifts its end above the band: no price can do anything about it."""
     lines = (Line("S", "A", 0.3, 0.1), Line("S", "B", 0.05, 2.0, b_us=60000.0))
-    base = scenario(n_prosumers=2, step_min=60, total_pv_kw=4.0, battery=None)
+    base = scenario(n_prosumers=2, step_min=60, sizes=Sizes(total_pv_kw=4.0, battery=None))
     sites = tuple(replace(site, node="A") for site in base.sites)
     grid = replace(base, network=Network("S", 400.0, lines), sites=sites)
     day = coordinate(grid, SETTINGS, VirtualClock())

@@ -15,9 +15,9 @@ from mpc.coordination.star.splitting import Residuals, Splitting
 from mpc.grid.rows import GridModel, Rows
 from tests.mpc.coordination.star.by_hand import rounds_of
 from tests.mpc.coordination.star.recording import PRICE_CAP
-from tests.support.synthetic import random_demand, scenario
+from tests.support.synthetic import Sizes, random_demand, scenario
 
-GRID = scenario(step_min=60, i_max_a=25.0)
+GRID = scenario(step_min=60, sizes=Sizes(i_max_a=25.0))
 each_kind = pytest.mark.parametrize("kind", [splitting_named(name) for name in SplittingName])
 
 
@@ -172,7 +172,7 @@ def reverse(value: Any) -> Any:
 @each_kind
 def test_a_new_linearisation_does_not_move_what_nobody_changed(kind: Any) -> None:
     """At the point where copies and answers agree, other rows that hold there leave prices and copies alone."""
-    wide = scenario(step_min=60, band_pu=0.3, slack_s_max_kva=1e4)
+    wide = scenario(step_min=60, sizes=Sizes(band_pu=0.3, slack_s_max_kva=1e4))
     model = GridModel(wide.problem, PRICE_CAP)
     x = random_demand(wide, 1, 3, 1)
     splitting = kind.start(x, model.linearise(x), 0.02)
