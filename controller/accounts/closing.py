@@ -1,4 +1,4 @@
-"""What a finished closed-loop run says of itself, in the keys of summary.json."""
+"""Accounts of a finished closed-loop run, in the keys of summary.json."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from controller.accounts.durations import Cycles, MpcRuns
-from controller.accounts.energy_balance import EnergyBalance, checked
+from controller.accounts.energy_balance import EnergyBalance, energy_balance
 from controller.accounts.settlement import Account, Recorded, own_optimum, settle
 from controller.accounts.span import Span
 from controller.accounts.voltage_events import Circumstances, Event, events
 from controller.accounts.voltage_parts import Demand, predicted_supply, voltage_parts
-from controller.accounts.voltage_quality import judged
+from controller.accounts.voltage_quality import voltage_quality
 from controller.process.answers import BatteryAccount, RefereeCounts, Truth
 from controller.runs.directory import write_table
 from controller.runs.recording import Recording
@@ -26,19 +26,19 @@ from core.resources import Battery
 from core.scenario import Scenario
 
 HINDSIGHT = "hindsight_plan.csv"
-"""Everybody's own optimum from the series as they came; the columns of plan.csv."""
+"""Table of all prosumers' own optima for the series as they came, with the columns of plan.csv."""
 
 
 @dataclass(frozen=True)
-class Ended:
-    """What the clock master holds when a run is over, beside the tables in its folder.
+class FinishedRun:
+    """What the clock master knows when a run is over, beside the tables in its folder.
 
     Attributes:
-        config_path: where ``config`` was read from.
-        end: aware; end of the interval that the last cycle begins.
-        before, last, after: the plant at the first cycle, at the last one, and at ``end``.
-        batteries: accounts of every battery, by prosumer.
-        cycle_ms: wall clock of each cycle; ``missed`` cycles did not take place.
+        config_path: file from which ``config`` was read.
+        end: aware; end of the interval that begins with the last cycle.
+        before, last, after: truth of the plant at the first cycle, at the last one, and at ``end``.
+        batteries: account of every battery, by prosumer.
+        cycle_ms: wall time of each cycle; ``missed`` is the number of cycles that did not take place.
     """
 
     config: Config
@@ -55,7 +55,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class SocBand:
-    """State of charge over a run, and the samples outside its band."""
+    """Band and extremes of a state of charge, and the number of samples outside the band."""
 
     soc_min: float
     soc_max: float
@@ -64,18 +64,18 @@ class SocBand:
     outside: int
 
 
-def close_accounts(folder: Path, ended: Ended) -> dict[str, Any]:
-    """What the tables in ``folder`` and the plant's truth say; also writes ``folder``/:data:`HINDSIGHT`.
+def close_accounts(folder: Path, run: FinishedRun) -> dict[str, Any]:
+    """Close the accounts from the tables in ``folder`` and the plant's truth; also write ``folder``/:data:`HINDSIGHT`.
 
     Raises:
         InputError: a series of the configuration, or a table, cannot be read.
-        SolverError, SolverLicenceError: a prosumer's solver gave no answer.
+        SolverError, SolverLicenceError: a prosumer's solver failed.
     """
-    config, recording = ended.config, Recording.read(folder)
-    forecast = load_scenario(config, ended.config_path)
+    config, recording = run.config, Recording.read(folder)
+    forecast = load_scenario(config, run.config_path)
     limits, slack, zone = forecast.limits, forecast.network.slack, ZoneInfo(forecast.axis.timezone)
-    accounts = _accounts(folder, ended, recording, forecast)
-    quality = judged(recording.v_pu.drop(columns=slack), limits.v_min_pu, limits.v_max_pu)
+    accounts = _accounts(folder, run, recording, forecast)
+    quality = voltage_quality(recording.v_pu.drop(columns=slack), limits.v_min_pu, limits.v_max_pu)
     return {
         "cost_chf": {name: _costs(account) for name, account in accounts.items()},
         "total_cost_chf": {
@@ -84,31 +84,31 @@ def close_accounts(folder: Path, ended: Ended) -> dict[str, Any]:
         },
         "curtailed_kwh": {name: account.curtailed_kwh for name, account in accounts.items()},
         "settlement": {name: asdict(account) for name, account in accounts.items()},
-        "realtime": asdict(Cycles.of(ended.cycle_ms, ended.missed)),
+        "realtime": asdict(Cycles.of(run.cycle_ms, run.missed)),
         "mpc": asdict(MpcRuns.of(recording.mpc, 1e3 * config.schedule.mpc_budget_s)),
         "measured": asdict(quality),
         "events": [_local(asdict(event), zone) for event in _events(recording, forecast, config)],
         "soc": {name: asdict(band) for name, band in _bands(recording, forecast).items()},
-        "energy_books": {name: asdict(book) for name, book in _energy_balances(ended, recording).items()},
-        "referee": ended.referee.model_dump(),
+        "energy_books": {name: asdict(book) for name, book in _energy_balances(run, recording).items()},
+        "referee": run.referee.model_dump(),
     }
 
 
-def _accounts(folder: Path, ended: Ended, recording: Recording, forecast: Scenario) -> dict[str, Account]:
-    config, truth = ended.config, ended.after.converters
+def _accounts(folder: Path, run: FinishedRun, recording: Recording, forecast: Scenario) -> dict[str, Account]:
+    config, truth = run.config, run.after.converters
     recorded = Recorded(
-        span=Span(recording.times, ended.end),
+        span=Span(recording.times, run.end),
         p_kw=recording.realtime["p_measured_kw"],
         pv_kw=recording.realtime["pv_kw"],
         soc=recording.realtime["soc"],
         last_kw={name: sum(truth[c].p_kw for c in names) for name, names in config.converters_of.items() if names},
-        soc_final={name: books.soc for name, books in ended.batteries.items()},
+        soc_final={name: books.soc for name, books in run.batteries.items()},
     )
-    realised = load_scenario(config, ended.config_path, "realised")
-    hindsight, foresight = (own_optimum(scenario, recorded, config) for scenario in (realised, forecast))
+    realised = load_scenario(config, run.config_path, "realised")
+    hindsight, expected = (own_optimum(scenario, recorded, config) for scenario in (realised, forecast))
     write_table(folder / HINDSIGHT, plan_frame(hindsight.day))
-    planned_kw = recording.plan["p_kw"].loc[pd.DatetimeIndex(foresight.scenario.axis.times).tz_convert("UTC")]
-    return settle(recorded, hindsight, foresight, planned_kw, float(forecast.tariff.buy_chf_per_kwh.mean()))
+    planned_kw = recording.plan["p_kw"].loc[pd.DatetimeIndex(expected.scenario.axis.times).tz_convert("UTC")]
+    return settle(recorded, hindsight, expected, planned_kw, float(forecast.tariff.buy_chf_per_kwh.mean()))
 
 
 def _costs(account: Account) -> dict[str, float]:
@@ -147,22 +147,21 @@ def _band(soc: pd.Series, battery: Battery) -> SocBand:
     return SocBand(battery.soc_min, battery.soc_max, float(soc.min()), float(soc.max()), outside)
 
 
-def _energy_balances(ended: Ended, recording: Recording) -> dict[str, EnergyBalance]:
+def _energy_balances(run: FinishedRun, recording: Recording) -> dict[str, EnergyBalance]:
     until_last = Span(recording.times, recording.times[-1].to_pydatetime()).hours
-    converters, books = ended.config.converters_of, {}
-    for name in ended.batteries:
+    converters, books = run.config.converters_of, {}
+    for name in run.batteries:
         load_kwh, pv_kwh = (
             float(recording.realtime[quantity][name].fillna(0.0).to_numpy() @ until_last)
             for quantity in ("load_kw", "pv_kw")
         )
         before_kwh, last_kwh = (
-            sum(truth.converters[device].energy_kwh for device in converters[name])
-            for truth in (ended.before, ended.last)
+            sum(truth.converters[device].energy_kwh for device in converters[name]) for truth in (run.before, run.last)
         )
-        books[name] = checked(ended.batteries[name], load_kwh, pv_kwh, last_kwh - before_kwh)
+        books[name] = energy_balance(run.batteries[name], load_kwh, pv_kwh, last_kwh - before_kwh)
     return books
 
 
-def _local(said: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
-    """With instants as ISO 8601 in local time."""
-    return {k: v.astimezone(zone).isoformat() if isinstance(v, datetime) else v for k, v in said.items()}
+def _local(event: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    """Format times as ISO 8601 in local time."""
+    return {k: v.astimezone(zone).isoformat() if isinstance(v, datetime) else v for k, v in event.items()}

@@ -36,10 +36,8 @@ class EnergyBalance:
     difference_rel: float | None
 
 
-def checked(battery: BatteryAccount, load_kwh: float, pv_kwh: float, drawn_kwh: float) -> EnergyBalance:
-    """Compare a battery's account with the energy that its node's converter really drew, and with load and PV in
-    force.
-    """
+def energy_balance(battery: BatteryAccount, load_kwh: float, pv_kwh: float, drawn_kwh: float) -> EnergyBalance:
+    """Compare a battery's account with the energy drawn by its node's converter, less load and PV in force (kWh)."""
     throughput_kwh = battery.discharged_kwh + battery.charged_kwh
     booked_kwh, true_kwh = battery.discharged_kwh - battery.charged_kwh, load_kwh - pv_kwh - drawn_kwh
     difference_kwh = booked_kwh - true_kwh

@@ -1,9 +1,9 @@
-"""How far the voltages of the grid model are from measured ones; :mod:`controller.accounts.grid_check` finds out."""
+"""Deviation of the grid model's voltages from measured ones, computed by :mod:`controller.accounts.grid_check`."""
 
 from dataclasses import dataclass
 
 WARNING_PU = 0.01
-"""A worst error above it deserves a warning before the mode ACTIVE."""
+"""A worst error above this deserves a warning before the mode ACTIVE."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a day really cost, against what each prosumer could have had alone.
+"""What a day really cost, compared with each prosumer's own optimum.
 
 With p the measured demand, c⁺ and c⁻ the retail and feed-in tariff, Δt the time between two samples and x° the
 prosumer's own optimum under the tariff, computed in hindsight from load and irradiance as they came:
@@ -6,9 +6,9 @@ prosumer's own optimum under the tariff, computed in hindsight from load and irr
     real cost      Σ_t (c⁺ max(p, 0) − c⁻ max(−p, 0)) Δt
     compensation   real cost − cost of x°                                                      (16), in hindsight
 
-The power read at a sample is that of the interval which ends there. The own optimum of a run that begins later begins
-with the states of charge of its first sample, and plans until the end of the day even where the run ends earlier. What
-a battery still holds at the end is worth the mean tariff, so that what ends with different charge can be compared.
+The power read at a sample is that of the interval which ends there. If a run begins later than the day, the own optimum
+begins with the states of charge of its first sample; it always reaches to the end of the day, even if the run does not.
+Energy left in a battery is valued at the mean tariff, so that results with different final charge are comparable.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ from mpc.prosumer import participants
 class Recorded:
     """What the loop recorded over ``span``: tables [samples, prosumers]; ``soc`` is empty without a battery.
 
-    ``last_kw`` is the demand at the very end and ``soc_final`` the last state of charge, of those for whom it is known.
+    ``last_kw`` is the demand at the very end, ``soc_final`` the last state of charge; prosumers may be missing in both.
     """
 
     span: Span
@@ -42,7 +42,7 @@ class Recorded:
     soc_final: Mapping[str, float]
 
     def demand_kw(self, name: str) -> pd.Series:
-        """Demand in the interval that each sample begins; where it was not measured, that of the interval before."""
+        """Demand in the interval that begins with each sample; if it was not measured, that of the interval before."""
         ahead = self.p_kw[name].shift(-1)
         ahead.iloc[-1] = self.last_kw.get(name, np.nan)
         return ahead.ffill().bfill().fillna(0.0)
@@ -50,13 +50,13 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Account:
-    """One prosumer's day. Money in the currency of the configuration; a state of charge is None without a battery.
+    """One prosumer's day. Money is in the currency of the configuration; a state of charge is None without a battery.
 
     Attributes:
-        compensation_chf: (16) in hindsight; ``promised_chf`` is what the day-ahead plan announced for the same time.
+        compensation_chf: (16) in hindsight; ``promised_chf`` is what the day-ahead plan promised for the same time.
         held_samples: samples at which the demand was not measured.
-        available_kwh: what the PV plant could have generated; ``curtailed_kwh`` of it was not in force.
-        stored_chf, own_stored_chf: worth of the energy left in the battery, really and in the own optimum.
+        available_kwh: what the PV plant could have generated; ``curtailed_kwh`` of it was not generated.
+        stored_chf, own_stored_chf: value of the energy left in the battery, in reality and in the own optimum.
     """
 
     real_chf: float
@@ -77,17 +77,17 @@ class Account:
 
 @dataclass(frozen=True)
 class OwnOptimum:
-    """Everybody's selfish optimum of a scenario."""
+    """A scenario and the plans by which each prosumer minimises its own cost."""
 
     scenario: Scenario
     day: DayAhead
 
 
 def own_optimum(scenario: Scenario, recorded: Recorded, config: Config) -> OwnOptimum:
-    """Everybody's selfish optimum from the begin of the run to the end of the day.
+    """Each prosumer's own optimum from the begin of the run to the end of the day.
 
     Raises:
-        SolverError, SolverLicenceError: a prosumer's solver gave no answer.
+        SolverError, SolverLicenceError: a prosumer's solver failed.
     """
     first, _ = recorded.span.steps(scenario.axis)
     left, soc = scenario.after(first), recorded.soc.iloc[0]
@@ -107,8 +107,8 @@ def settle(
 
     Args:
         hindsight, foresight: own optima from realised and from forecast series, see :func:`own_optimum`.
-        planned_kw: demand that the day-ahead plan wants from the begin of the run on, [steps, prosumers].
-        stored_chf_per_kwh: what energy in a battery is worth.
+        planned_kw: demand of the day-ahead plan from the begin of the run on, [steps, prosumers].
+        stored_chf_per_kwh: value of energy left in a battery.
     """
     known = (recorded, hindsight, foresight)
     return {

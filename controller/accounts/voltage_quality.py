@@ -12,7 +12,7 @@ import pandas as pd
 
 INTERVAL = "10min"
 OUTSIDE_10MIN, OUTSIDE = 0.01, 0.05
-"""Shares of the means and of the samples that may be outside."""
+"""Largest shares of the means and of the samples that may be outside."""
 DECIMALS = 12
 """Digits of a mean (p.u.): twenty samples at a limit are not beyond it, in whichever order they are summed."""
 WORST_MEAN_PU, WORST_PU = 0.005, 0.008
@@ -40,7 +40,7 @@ class VoltageQuality:
     worst_mean_pu: float
 
 
-def judged(v_pu: pd.DataFrame, v_min_pu: float, v_max_pu: float) -> VoltageQuality:
+def voltage_quality(v_pu: pd.DataFrame, v_min_pu: float, v_max_pu: float) -> VoltageQuality:
     """Counts and extremes relative to the limits of the configuration, without any margin."""
     means = ten_minute_means(v_pu)
     samples_beyond, means_beyond = (beyond(table, v_min_pu, v_max_pu).to_numpy(float) for table in (v_pu, means))

@@ -36,7 +36,7 @@ from controller.process.follower import at_addresses, follow, log_to_stderr
 from controller.process.modes import Mode
 from controller.record.records import CycleRecord
 from controller.runs.directory import write_table
-from controller.runs.summaries import summarised, write_plan, write_rounds
+from controller.runs.summaries import day_summary, write_plan, write_rounds
 from controller.runs.tables import nodes_frame
 from controller.service.planning import Replanned
 from controller.service.service import Service
@@ -179,7 +179,7 @@ class ControllerSession:
             self._stack.enter_context(api.operating(self._service))
         if opening.at_s is not None and self._service.mode is Mode.ACTIVE:
             await self._resume(opening.at_s, setup.config.schedule.realtime_s)
-        return {"day_ahead": summarised(day_ahead) if day_ahead else None, "live_port": port}
+        return {"day_ahead": day_summary(day_ahead) if day_ahead else None, "live_port": port}
 
     async def _resume(self, at_s: float, period_s: float) -> None:
         self._resumes = period_s - at_s % period_s > SOON * period_s

@@ -72,7 +72,7 @@ def run_study(kind: "Study", name: str, config: Path, out: Path | None, quiet: b
     clock = WallClock()
     settings = load_config(config)
     run_path = run_directory.choose(out, f"{settings.name}-{name}", clock.now())
-    with screen.steps(name, quiet) as advance, run_directory.written(run_path) as folder:
+    with screen.steps(name, quiet) as advance, run_directory.run_folder(run_path) as folder:
         kind(settings, config, folder, clock, advance)
     write_report(run_path)
     if not quiet:

@@ -21,7 +21,7 @@ PARTIAL = ".partial"
 
 
 def choose(out: Path | None, name: str, now: datetime) -> Path:
-    """The directory of a new run: ``out``, or runs/<UTC time>-<name>.
+    """The directory of a new run: ``out``, or runs/<UTC time>-<name>; its parent is created.
 
     Raises:
         InputError: ``out`` is not empty, or its parent cannot be created.
@@ -37,13 +37,13 @@ def choose(out: Path | None, name: str, now: datetime) -> Path:
 
 
 def first_free(path: Path) -> Path:
-    """The path itself, or with the first number appended that is free."""
+    """The path itself, or if it exists, the path with the first free number appended."""
     numbered = (path.with_name(f"{path.name}-{k}") for k in count(2))
     return next(p for p in chain([path], numbered) if not p.exists())
 
 
 @contextmanager
-def written(path: Path) -> Iterator[Path]:
+def run_folder(path: Path) -> Iterator[Path]:
     """A temporary folder to fill; it is renamed to ``path`` when the block ends, and deleted if the block fails.
 
     Raises:

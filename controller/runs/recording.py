@@ -9,7 +9,7 @@ from pandas.api.types import is_numeric_dtype
 
 from core.errors import Fault, InputError
 
-WORDS = ("rung", "reasons")
+TEXT_COLUMNS = ("rung", "reasons")
 POWERS = (
     "p_target_kw", "q_target_kvar", "p_setpoint_kw", "q_setpoint_kvar", "p_measured_kw", "q_measured_kvar", "load_kw",
     "pv_kw", "battery_kw", "soc", "tariff_chf_per_kwh", "price_chf_per_kwh",
@@ -51,19 +51,19 @@ class Recording:
         Raises:
             InputError: a table is missing or invalid.
         """
-        realtime = wide(folder, "realtime.csv", "prosumer", (*POWERS, *WORDS))
+        realtime = wide_tables(folder, "realtime.csv", "prosumer", (*POWERS, *TEXT_COLUMNS))
         times = realtime["soc"].index
         if times.empty:
             raise InputError([Fault(f"{folder}/realtime.csv", "", "no rows", "at least one cycle")])
         return cls(
-            realtime={name: table.fillna("") if name in WORDS else table for name, table in realtime.items()},
-            v_pu=wide(folder, "nodes.csv", "node", ("v_pu",))["v_pu"].reindex(times),
-            plan=wide(folder, "plan.csv", "prosumer", PLAN),
+            realtime={name: table.fillna("") if name in TEXT_COLUMNS else table for name, table in realtime.items()},
+            v_pu=wide_tables(folder, "nodes.csv", "node", ("v_pu",))["v_pu"].reindex(times),
+            plan=wide_tables(folder, "plan.csv", "prosumer", PLAN),
             mpc=columns(folder, "mpc.csv", MPC),
         )
 
 
-def wide(folder: Path, file: str, kind: str, quantities: tuple[str, ...]) -> dict[str, pd.DataFrame]:
+def wide_tables(folder: Path, file: str, kind: str, quantities: tuple[str, ...]) -> dict[str, pd.DataFrame]:
     """Each quantity as [times, names], names in the order of the file.
 
     Raises:
@@ -82,7 +82,7 @@ def columns(folder: Path, file: str, names: tuple[str, ...]) -> pd.DataFrame:
     Raises:
         InputError: the file is missing, has other columns, or has text where numbers belong.
     """
-    types = {"prosumer": str, "node": str, "line": str, "status": str, **dict.fromkeys(WORDS, str)}
+    types = {"prosumer": str, "node": str, "line": str, "status": str, **dict.fromkeys(TEXT_COLUMNS, str)}
     try:
         table = pd.read_csv(folder / file, dtype=types, keep_default_na=False, na_values=[""], usecols=list(names))
         table["time"] = pd.to_datetime(table["time"], utc=True, format="ISO8601")

@@ -1,4 +1,4 @@
-"""The plan and the configuration of a run: their keys of summary.json, and the tables of plan and prices."""
+"""Keys of summary.json about plan and configuration of a run, and the tables of plan and prices."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ UNCOORDINATED = "uncoordinated"
 """Status of a plan without coordination."""
 
 
-def summarised(day: DayAhead) -> dict[str, Any]:
+def day_summary(day: DayAhead) -> dict[str, Any]:
     """The keys of summary.json that describe a planned day."""
     outcome, bills = day.outcome if isinstance(day, CoordinatedDay) else None, day.bills
     curtailed = {
@@ -52,7 +52,7 @@ def summarised(day: DayAhead) -> dict[str, Any]:
 
 
 def _power_flow(day: DayAhead) -> dict[str, float]:
-    """What the AC power flow says of the plan."""
+    """Extreme voltages (p.u.) of the plan, and violations of the limits, by AC power flow."""
     v_pu, violation = np.abs(day.flow.v), day.violation
     return {
         "v_min_pu": float(v_pu.min()),
@@ -64,7 +64,7 @@ def _power_flow(day: DayAhead) -> dict[str, float]:
     }
 
 
-def described(config: Config) -> dict[str, Any]:
+def config_summary(config: Config) -> dict[str, Any]:
     """The keys of summary.json that repeat the configuration."""
     limits, lines = config.limits, config.grid.lines
     return {

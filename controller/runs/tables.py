@@ -11,12 +11,12 @@ from mpc.coordination.star.outcome import Iteration
 from mpc.day_ahead import DayAhead
 from mpc.price import average_price_chf_per_kwh, marginal_price_chf_per_kwh
 
-PLAN_HOLDS = {
+PLAN_COLUMNS = {
     BATTERY: ("p_kw", "q_kvar", SOC),
     PV: ("p_kw", AVAILABLE),
     LOAD: ("p_kw", "q_kvar"),
 }
-"""What plan.csv has of a resource that is the only one of its kind; of several it has the sums."""
+"""Quantities in plan.csv of a resource that is the only one of its kind; several share columns of sums."""
 
 
 def times(day: DayAhead) -> list[str]:
@@ -54,12 +54,14 @@ def plan_frame(day: DayAhead) -> pd.DataFrame:
 
 
 def resources_frame(day: DayAhead) -> pd.DataFrame:
-    """What resources do that plan.csv has no column for, in long form; a quantity that is zero all day is left out."""
+    """Quantities of resources without a column in plan.csv, in long form; a quantity that is zero all day is left
+    out.
+    """
     frames = []
     for prosumer, plan in day.plan.prosumers.items():
         for name, resource in plan.resources.items():
             alone = len(plan.of_kind(resource.kind)) == 1
-            held = PLAN_HOLDS.get(resource.kind, ()) if alone else ()
+            held = PLAN_COLUMNS.get(resource.kind, ()) if alone else ()
             for quantity, values in {"p_kw": resource.p_kw, "q_kvar": resource.q_kvar, **resource.series}.items():
                 if quantity not in held and values.any():
                     rows = {"time": times(day), "prosumer": prosumer, "resource": name, "quantity": quantity}

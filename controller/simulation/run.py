@@ -6,12 +6,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from controller.accounts.closing import Ended, close_accounts
+from controller.accounts.closing import FinishedRun, close_accounts
 from controller.process.answers import BatteryAccount, RefereeCounts, Truth
 from controller.process.talk import FollowerError
 from controller.report import write_report
-from controller.runs.directory import first_free, publish, write_summary, written
-from controller.runs.summaries import described
+from controller.runs.directory import first_free, publish, run_folder, write_summary
+from controller.runs.summaries import config_summary
 from controller.simulation.master import Job, Moment, RunResult, simulate
 from core.load import fingerprint
 from core.time import Clock
@@ -28,7 +28,7 @@ def run_simulation(
         FollowerError: plant, controller or guardian failed.
     """
     began_s = clock.monotonic_s()
-    with written(run_path) as folder:
+    with run_folder(run_path) as folder:
         finished = _run_to_end(folder, run_path, lambda: simulate(job, folder, clock, observe, announce))
         summary = {
             "command": "simulate",
@@ -48,7 +48,7 @@ def run_simulation(
             "safe": finished.controller["safe"],
             "model_check": finished.controller["check"],
             "wall_s": round(clock.monotonic_s() - began_s, 3),
-            "scenario": described(job.config),
+            "scenario": config_summary(job.config),
         }
         write_summary(folder, summary)
     write_report(run_path)
@@ -65,10 +65,10 @@ def _run_to_end(folder: Path, run_path: Path, run: Callable[[], Coroutine[Any, A
         raise FollowerError(f"{error}; logs and tables are in {failed}") from error
 
 
-def _ended(job: Job, finished: RunResult) -> Ended:
+def _ended(job: Job, finished: RunResult) -> FinishedRun:
     before, last, after = (Truth.model_validate(truth) for truth in finished.truths)
     batteries = finished.controller["books"]
-    return Ended(
+    return FinishedRun(
         config=job.config,
         config_path=job.path,
         end=finished.end,

@@ -9,8 +9,8 @@ import pandas as pd
 
 from controller.report import write_report
 from controller.runs import tables
-from controller.runs.directory import write_summary, write_table, written
-from controller.runs.summaries import described, plan_tables, rounds_table, summarised
+from controller.runs.directory import run_folder, write_summary, write_table
+from controller.runs.summaries import config_summary, day_summary, plan_tables, rounds_table
 from core.config import Config
 from core.load import fingerprint, load_scenario
 from core.time import Clock
@@ -76,12 +76,14 @@ def planned_day(
         day = day_ahead.coordinate(problem, participants(scenario, solver), config.coordination, clock, carry)
     wall_s = round(clock.monotonic_s() - began_s, 4)
     origin = _origin(config, config_path, clock)
-    return PlannedDay(day, baseline, {**origin, "wall_s": wall_s, **summarised(day), "scenario": described(config)})
+    return PlannedDay(
+        day, baseline, {**origin, "wall_s": wall_s, **day_summary(day), "scenario": config_summary(config)}
+    )
 
 
 def record(planned: PlannedDay, run_path: Path) -> None:
     """Write the run directory, with its report."""
-    with written(run_path) as folder:
+    with run_folder(run_path) as folder:
         for name, frame in planned.tables().items():
             write_table(folder / f"{name}.csv", frame)
         write_summary(folder, planned.summary)

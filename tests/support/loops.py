@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from controller.accounts.closing import Ended, close_accounts
+from controller.accounts.closing import FinishedRun, close_accounts
 from controller.process.answers import BatteryAccount, RefereeCounts, Truth
 from controller.process.clocks import WallClock
 from controller.record.recorder import Recorder
 from controller.record.records import CycleRecord, MpcRecord, ProsumerRecord
 from controller.runs.directory import write_summary, write_table
-from controller.runs.summaries import described, summarised
+from controller.runs.summaries import config_summary, day_summary
 from controller.runs.tables import plan_frame
 from controller.service.describe import limits_record, prosumer_record
 from controller.service.prices import Price
@@ -225,7 +225,7 @@ class Loop:
         before, last, after = (Truth.model_validate(said) for said in truths)
         books = {n: BatteryAccount.model_validate(asdict(s.battery)) for n, s in self.state.items() if s.battery}
         counted = RefereeCounts.model_validate(counts(self.laboratory.recorder.tally))
-        ended = Ended(self.config, self.path, end, before, last, after, books, self.cycle_ms, 0, counted)
+        ended = FinishedRun(self.config, self.path, end, before, last, after, books, self.cycle_ms, 0, counted)
         return {
             "command": "simulate",
             "name": self.config.name,
@@ -239,12 +239,12 @@ class Loop:
             "interrupted": False,
             "coordinated": self.coordinate,
             "margin": self.config.limits.margin,
-            **summarised(self.plan),
+            **day_summary(self.plan),
             **close_accounts(folder, ended),
             "safe": dict.fromkeys(self.laboratory.converters, True),
             "model_check": {"mean_pu": 0.0002, "worst_pu": 0.001, "worst_node": "N2", "samples": 100},
             "wall_s": 1.0,
-            "scenario": described(self.config),
+            "scenario": config_summary(self.config),
         }
 
 

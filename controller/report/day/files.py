@@ -53,18 +53,18 @@ def read_plan(run: Run, file: str, axis: TimeAxis) -> Plan:
     Raises:
         InputError: the file is missing, or has other steps than ``axis``.
     """
-    return wide(run, file, "prosumer", PLAN, axis)
+    return wide_tables(run, file, "prosumer", PLAN, axis)
 
 
 def read_voltages(run: Run, file: str, axis: TimeAxis) -> pd.DataFrame:
     """The voltages of all nodes; NaN in steps in which the power flow has no solution. Raises like
     :func:`read_plan`.
     """
-    v_pu = wide(run, file, "node", ("v_pu",), axis)["v_pu"]
+    v_pu = wide_tables(run, file, "node", ("v_pu",), axis)["v_pu"]
     return v_pu.where((v_pu > 0).all(axis=1))
 
 
-def wide(run: Run, file: str, kind: str, quantities: tuple[str, ...], axis: TimeAxis) -> dict[str, pd.DataFrame]:
+def wide_tables(run: Run, file: str, kind: str, quantities: tuple[str, ...], axis: TimeAxis) -> dict[str, pd.DataFrame]:
     """Each quantity as [T, names], names in the order of the file.
 
     Raises:

@@ -24,7 +24,7 @@ from controller.report.primitives.drawing import Plan
 from controller.report.primitives.participants import Participants, participants
 from controller.report.primitives.summary import parse
 from controller.runs.directory import Run
-from controller.runs.recording import Recording, columns, wide
+from controller.runs.recording import Recording, columns, wide_tables
 from core.arrays import FloatArray
 from core.time import TimeAxis
 
@@ -98,7 +98,7 @@ def read_loop(run: Run) -> LoopRecord:
     """
     summary, recording, folder = parse(LoopSummary, run.summary, run.path), Recording.read(run.path), run.path
     _check_names(run, summary, recording)
-    hindsight = wide(folder, HINDSIGHT, "prosumer", ("pv_available_kw",))
+    hindsight = wide_tables(folder, HINDSIGHT, "prosumer", ("pv_available_kw",))
     minutes = -((recording.times[0] - summary.end) // timedelta(minutes=1))
     axis = TimeAxis(recording.times[0].to_pydatetime(), 1, minutes, summary.scenario.timezone)
     return LoopRecord(
@@ -107,7 +107,7 @@ def read_loop(run: Run) -> LoopRecord:
         recording=recording,
         day_ahead=_day_ahead(run, summary),
         hindsight={name: table.loc[: summary.end - INSTANT] for name, table in hindsight.items()},
-        i_a=wide(folder, "lines.csv", "line", ("i_a",))["i_a"],
+        i_a=wide_tables(folder, "lines.csv", "line", ("i_a",))["i_a"],
         slack=columns(folder, "slack.csv", ("time", "p_kw", "q_kvar")).set_index("time"),
         cycle_ms=cycle_times(folder / summary.scenario.telemetry),
     )

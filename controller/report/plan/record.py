@@ -13,7 +13,7 @@ from controller.report.day.files import (
     read_plan,
     read_voltages,
     require_names,
-    wide,
+    wide_tables,
 )  # fmt: skip
 from controller.report.primitives.drawing import Drawing, Plan
 from controller.report.primitives.files import columns
@@ -108,7 +108,7 @@ def _check_names(run: Run, summary: Summary, day: DayRecord) -> None:
 
 def _day(run: Run, prefix: str, axis: TimeAxis) -> DayRecord:
     v_pu = read_voltages(run, f"{prefix}nodes.csv", axis)
-    i_a = wide(run, f"{prefix}lines.csv", "line", ("i_a",), axis)["i_a"]
+    i_a = wide_tables(run, f"{prefix}lines.csv", "line", ("i_a",), axis)["i_a"]
     solved = v_pu.notna().all(axis=1)
     return DayRecord(
         plan=read_plan(run, f"{prefix}plan.csv", axis),

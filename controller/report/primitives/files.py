@@ -8,7 +8,7 @@ from controller.runs.directory import Run
 from core.errors import Fault, InputError
 
 MAY_BE_EMPTY = ("soc", "gap_rel")
-WORDS = ("time", "prosumer", "node", "line", "splitting")
+TEXT_COLUMNS = ("time", "prosumer", "node", "line", "splitting")
 
 
 def columns(run: Run, file: str, names: tuple[str, ...]) -> pd.DataFrame:
@@ -21,7 +21,7 @@ def columns(run: Run, file: str, names: tuple[str, ...]) -> pd.DataFrame:
     if missing := [name for name in names if name not in table]:
         raise InputError([Fault(path, name, "no such column", "a table as gridlab writes it") for name in missing])
     table = table[list(names)]
-    numbers = [name for name in names if name not in WORDS]
+    numbers = [name for name in names if name not in TEXT_COLUMNS]
     if words := [name for name in numbers if len(table) and not pd.api.types.is_numeric_dtype(table[name])]:
         raise InputError([Fault(path, name, "text", "numbers") for name in words])
     holes = [name for name in names if name not in MAY_BE_EMPTY and table[name].isna().any()]

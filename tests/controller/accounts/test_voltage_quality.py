@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.accounts.voltage_quality import beyond, judged, ten_minute_means
+from controller.accounts.voltage_quality import beyond, ten_minute_means, voltage_quality
 
 BEGIN = pd.Timestamp("2018-06-21T10:00:00Z")
 V_MIN, V_MAX = 0.95, 1.05
@@ -23,7 +23,7 @@ def test_by_hand() -> None:
     """Two intervals of two nodes: A leaves the band in single samples only, B in the mean of the second interval."""
     a = [1.0] * 19 + [1.06] + [1.0] * 19 + [0.94]
     b = [1.0] * 20 + [1.052] * 20
-    quality = judged(table({"A": a, "B": b}), V_MIN, V_MAX)
+    quality = voltage_quality(table({"A": a, "B": b}), V_MIN, V_MAX)
     assert (quality.samples, quality.outside, quality.unmeasured) == (80, 22, 0)
     assert (quality.means_10min, quality.outside_10min, quality.any_node_10min) == (4, 1, 1)
     assert (quality.v_min_pu, quality.v_max_pu) == (0.94, 1.06)
@@ -32,7 +32,7 @@ def test_by_hand() -> None:
 
 
 def test_a_value_on_the_limit_is_within() -> None:
-    quality = judged(table({"A": [V_MIN, V_MAX]}), V_MIN, V_MAX)
+    quality = voltage_quality(table({"A": [V_MIN, V_MAX]}), V_MIN, V_MAX)
     assert (quality.outside, quality.outside_10min, quality.worst_pu) == (0, 0, 0)
 
 
@@ -44,10 +44,10 @@ def test_the_sample_on_the_boundary_belongs_to_the_later_interval() -> None:
 
 def test_what_was_not_measured_counts_nowhere() -> None:
     gaps = [np.nan] * 20 + [1.06] + [np.nan] * 19
-    quality = judged(table({"A": gaps, "B": [np.nan] * 40}), V_MIN, V_MAX)
+    quality = voltage_quality(table({"A": gaps, "B": [np.nan] * 40}), V_MIN, V_MAX)
     assert (quality.samples, quality.unmeasured, quality.outside) == (1, 79, 1)
     assert (quality.means_10min, quality.outside_10min) == (1, 1)
-    nothing = judged(table({"A": [np.nan] * 3}), V_MIN, V_MAX)
+    nothing = voltage_quality(table({"A": [np.nan] * 3}), V_MIN, V_MAX)
     assert (nothing.v_min_pu, nothing.v_max_pu, nothing.worst_pu, nothing.means_10min) == (None, None, 0, 0)
 
 
@@ -70,7 +70,7 @@ def test_against_a_plain_loop(columns: list[list[float]], offset_s: int) -> None
                 intervals.setdefault((node, (offset_s + 30 * k) // 600), []).append(v_pu)
     means = {key: float(np.mean(values)) for key, values in intervals.items()}
     left = {key for key, mean in means.items() if mean > V_MAX or mean < V_MIN}
-    quality = judged(named, V_MIN, V_MAX)
+    quality = voltage_quality(named, V_MIN, V_MAX)
     assert (quality.outside, quality.means_10min) == (outside, len(means))
     assert (quality.outside_10min, quality.any_node_10min) == (len(left), len({k for _, k in left}))
     worst = max((max(mean - V_MAX, V_MIN - mean) for mean in means.values()), default=0)

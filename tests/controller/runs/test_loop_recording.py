@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from controller.runs.recording import MPC, PLAN, POWERS, WORDS, Recording
+from controller.runs.recording import MPC, PLAN, POWERS, TEXT_COLUMNS, Recording
 from core.errors import InputError
 
 TIMES = ("2018-06-21T12:00:00+02:00", "2018-06-21T12:00:30+02:00")
@@ -20,7 +20,7 @@ def run(tmp_path: Path) -> Path:
     realtime = pd.DataFrame(rows, columns=["time", "prosumer"])
     for k, column in enumerate(POWERS):
         realtime[column] = np.where(realtime["prosumer"] == "NA", np.nan, float(k))
-    for word in WORDS:
+    for word in TEXT_COLUMNS:
         realtime[word] = np.where(realtime["prosumer"] == "NA", "", word)
     realtime.to_csv(tmp_path / "realtime.csv", index=False)
     nodes = [(time, node, 1.0) for time in TIMES for node in ("S", "A")]
