@@ -15,7 +15,7 @@ from drivers.registers import load_registers
 from tests.drivers import locked_converter
 from tests.drivers.devices import FakeDevice, Words, served
 from tests.drivers.locked_converter import UNLOCK, LockedWire
-from tests.support.drivers import QUICK, Hands, parts, run
+from tests.support.drivers import QUICK, Hands, parts
 
 LINES = 60
 REGISTERS = load_registers(Path(__file__).parents[1] / "cases" / "registers" / "locked_converter.yaml")
@@ -65,63 +65,51 @@ def test_it_takes_sixty_lines() -> None:
     assert len(source.splitlines()) <= LINES
 
 
-def test_read_write_and_release() -> None:
-    async def test() -> None:
-        async with bench() as b:
-            reading = await b.converter.read()
-            assert (reading.p_kw, reading.q_kvar, reading.v_pu, reading.quality) == (3.0, -1.5, 1.0, Quality.GOOD)
-            assert b.converter.status
-            assert b.converter.status.state is OperatingState.SAFE
-            b.device.requests.clear()
-            assert await b.converter.write(SETPOINT) is Outcome.VERIFIED
-            assert (b.device.heard("p_permille"), b.device.heard("q_permille")) == (400, -500)
-            assert b.device.requests == [16, 16, 3, 3], "unlock code and setpoint, then two blocks are read back"
-            await b.converter.read()
-            status = b.converter.status
-            assert status.state is OperatingState.REMOTE
-            assert (status.p_setpoint_kw, status.q_setpoint_kvar) == pytest.approx((6.0, -7.5))
-            assert await b.converter.release() is Outcome.VERIFIED
-            assert (b.device.heard("run"), b.device.heard("p_permille")) == (0, 400)
-
-    run(test())
+async def test_read_write_and_release() -> None:
+    async with bench() as b:
+        reading = await b.converter.read()
+        assert (reading.p_kw, reading.q_kvar, reading.v_pu, reading.quality) == (3.0, -1.5, 1.0, Quality.GOOD)
+        assert b.converter.status
+        assert b.converter.status.state is OperatingState.SAFE
+        b.device.requests.clear()
+        assert await b.converter.write(SETPOINT) is Outcome.VERIFIED
+        assert (b.device.heard("p_permille"), b.device.heard("q_permille")) == (400, -500)
+        assert b.device.requests == [16, 16, 3, 3], "unlock code and setpoint, then two blocks are read back"
+        await b.converter.read()
+        status = b.converter.status
+        assert status.state is OperatingState.REMOTE
+        assert (status.p_setpoint_kw, status.q_setpoint_kvar) == pytest.approx((6.0, -7.5))
+        assert await b.converter.release() is Outcome.VERIFIED
+        assert (b.device.heard("run"), b.device.heard("p_permille")) == (0, 400)
 
 
-def test_what_it_refuses_or_ignores_is_rejected() -> None:
-    async def test() -> None:
-        async with bench() as b:
-            b.device.local = True
-            assert await b.converter.write(SETPOINT) is Outcome.REJECTED
-            b.device.local, b.device.deaf = False, True
-            assert await b.converter.write(SETPOINT) is Outcome.REJECTED
-            b.device.deaf = False
-            assert await b.converter.write(SETPOINT) is Outcome.VERIFIED
-            b.device.deaf = True
-            assert await b.converter.release() is Outcome.REJECTED
-
-    run(test())
+async def test_what_it_refuses_or_ignores_is_rejected() -> None:
+    async with bench() as b:
+        b.device.local = True
+        assert await b.converter.write(SETPOINT) is Outcome.REJECTED
+        b.device.local, b.device.deaf = False, True
+        assert await b.converter.write(SETPOINT) is Outcome.REJECTED
+        b.device.deaf = False
+        assert await b.converter.write(SETPOINT) is Outcome.VERIFIED
+        b.device.deaf = True
+        assert await b.converter.release() is Outcome.REJECTED
 
 
 @pytest.mark.parametrize("setpoint", [Setpoint(12.0, 9.5, 75.0), Setpoint(1.0, 0.0, 301.0)], ids=["rating", "map"])
-def test_what_is_out_of_range_is_never_sent(setpoint: Setpoint) -> None:
-    async def test() -> None:
-        async with bench() as b:
-            assert await b.converter.write(setpoint) is Outcome.REJECTED
-            assert not b.device.requests
-
-    run(test())
+async def test_what_is_out_of_range_is_never_sent(setpoint: Setpoint) -> None:
+    async with bench() as b:
+        assert await b.converter.write(setpoint) is Outcome.REJECTED
+        assert not b.device.requests
 
 
-def test_without_an_answer_nothing_is_known() -> None:
-    async def test() -> None:
-        clock, device = Hands(), LockedDevice()
-        async with served({1: device}) as port:
-            pass
-        async with ModbusLink("127.0.0.1", port, clock, QUICK) as link:
-            gauge, exchanges = parts("n6", clock)
-            wire = LockedWire(ModbusUnit(link, 1, REGISTERS), gauge.s_max_kva)
-            converter = WiredConverter(wire, gauge, exchanges, writer_epoch=7)
-            assert (await converter.read()).quality is Quality.INVALID
-            assert await converter.write(SETPOINT) is Outcome.UNKNOWN
-            assert await converter.release() is Outcome.UNKNOWN
-
-    run(test())
+async def test_without_an_answer_nothing_is_known() -> None:
+    clock, device = Hands(), LockedDevice()
+    async with served({1: device}) as port:
+        pass
+    async with ModbusLink("127.0.0.1", port, clock, QUICK) as link:
+        gauge, exchanges = parts("n6", clock)
+        wire = LockedWire(ModbusUnit(link, 1, REGISTERS), gauge.s_max_kva)
+        converter = WiredConverter(wire, gauge, exchanges, writer_epoch=7)
+        assert (await converter.read()).quality is Quality.INVALID
+        assert await converter.write(SETPOINT) is Outcome.UNKNOWN
+        assert await converter.release() is Outcome.UNKNOWN

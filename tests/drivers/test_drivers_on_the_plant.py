@@ -65,58 +65,46 @@ def qualities(readings: Sequence[Measurement]) -> list[Quality]:
 GOOD, INVALID = Quality.GOOD, Quality.INVALID
 
 
-def test_late_answers_are_never_good() -> None:
-    async def test() -> None:
-        async with lab(ONE) as here:
-            assert qualities(await here.readings(2)) == [GOOD] * 2
-            await here.plant.switch("late", "meter", on=True)
-            assert qualities(await here.readings(4)) == [INVALID] * 4
-            await here.plant.switch("late", "meter", on=False)
-            *_, last = await here.readings(2)
-            assert (last.quality, age_s(last)) == (GOOD, 0.0)
-
-    run(test())
+async def test_late_answers_are_never_good() -> None:
+    async with lab(ONE) as here:
+        assert qualities(await here.readings(2)) == [GOOD] * 2
+        await here.plant.switch("late", "meter", on=True)
+        assert qualities(await here.readings(4)) == [INVALID] * 4
+        await here.plant.switch("late", "meter", on=False)
+        *_, last = await here.readings(2)
+        assert (last.quality, age_s(last)) == (GOOD, 0.0)
 
 
-def test_flipped_bits_in_a_clock_are_seen() -> None:
-    async def test() -> None:
-        async with lab(ONE) as here:
-            await here.readings(1)
-            await here.plant.switch("corrupt", "meter", on=True, number=2.0)
-            readings = await here.readings(40)
-            ages_s = [age_s(reading) for reading in readings if reading.quality is GOOD]
-            assert 0 < len(ages_s) < len(readings)
-            assert max(map(abs, ages_s)) <= TOLERANCE_S
-            await here.plant.switch("corrupt", "meter", on=False)
-            assert (await here.readings(READINGS))[-1].quality is GOOD
-
-    run(test())
+async def test_flipped_bits_in_a_clock_are_seen() -> None:
+    async with lab(ONE) as here:
+        await here.readings(1)
+        await here.plant.switch("corrupt", "meter", on=True, number=2.0)
+        readings = await here.readings(40)
+        ages_s = [age_s(reading) for reading in readings if reading.quality is GOOD]
+        assert 0 < len(ages_s) < len(readings)
+        assert max(map(abs, ages_s)) <= TOLERANCE_S
+        await here.plant.switch("corrupt", "meter", on=False)
+        assert (await here.readings(READINGS))[-1].quality is GOOD
 
 
 @pytest.mark.parametrize("jump_s", [3600.0, -3600.0, -START.timestamp() + 60.0])
-def test_a_clock_that_jumps_is_believed_after_three_readings(jump_s: float) -> None:
-    async def test() -> None:
-        async with lab(ONE) as here:
-            await here.readings(2)
-            for on in (True, False):
-                await here.plant.switch("clock_jumps", "meter", on=on, number=jump_s if on else None)
-                assert qualities(await here.readings(READINGS + 1)) == [INVALID, INVALID, GOOD, GOOD]
-
-    run(test())
+async def test_a_clock_that_jumps_is_believed_after_three_readings(jump_s: float) -> None:
+    async with lab(ONE) as here:
+        await here.readings(2)
+        for on in (True, False):
+            await here.plant.switch("clock_jumps", "meter", on=on, number=jump_s if on else None)
+            assert qualities(await here.readings(READINGS + 1)) == [INVALID, INVALID, GOOD, GOOD]
 
 
-def test_a_clock_that_stands_is_not_one_that_jumps() -> None:
-    async def test() -> None:
-        async with lab(ONE) as here:
-            assert qualities(await here.readings(1)) == [GOOD]
-            await here.plant.switch("frozen", "meter", on=True)
-            stood = await here.readings(20)
-            assert qualities(stood) == [GOOD] * 20
-            assert len({reading.taken_at for reading in stood}) == 1
-            await here.plant.switch("frozen", "meter", on=False)
-            assert qualities(await here.readings(1)) == [GOOD]
-
-    run(test())
+async def test_a_clock_that_stands_is_not_one_that_jumps() -> None:
+    async with lab(ONE) as here:
+        assert qualities(await here.readings(1)) == [GOOD]
+        await here.plant.switch("frozen", "meter", on=True)
+        stood = await here.readings(20)
+        assert qualities(stood) == [GOOD] * 20
+        assert len({reading.taken_at for reading in stood}) == 1
+        await here.plant.switch("frozen", "meter", on=False)
+        assert qualities(await here.readings(1)) == [GOOD]
 
 
 def test_what_cannot_be_decoded_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -132,42 +120,36 @@ def test_what_cannot_be_decoded_is_one_line_in_the_log(caplog: pytest.LogCapture
     assert len(caplog.records) < 5, caplog.messages
 
 
-def test_converters_that_another_writer_has_claimed_are_not_claimed_again() -> None:
-    async def test() -> None:
-        async with lab(*CONVERTERS) as here:
-            told = here.devices.converters
-            assert [await c.write(SETPOINT) for c in told.values()] == [Outcome.VERIFIED] * 3
-            for name in told:
-                await here.plant.switch("foreign_write", name, on=True)
-            await here.go_on(30.0)
-            assert qualities([await c.read() for c in told.values()]) == [GOOD] * 3
-            assert {c.status.writer_epoch for c in told.values() if c.status} == {4}
-            frames = here.plant.laboratory.recorder.tally.frames.total()
-            assert [await c.write(SETPOINT) for c in told.values()] == [Outcome.REJECTED] * 3
-            assert [await c.release() for c in told.values()] == [Outcome.REJECTED] * 3
-            assert here.plant.laboratory.recorder.tally.frames.total() == frames, "nothing was sent"
-            assert here.plant.laboratory.recorder.tally.violations.total() == 0
-
-    run(test())
+async def test_converters_that_another_writer_has_claimed_are_not_claimed_again() -> None:
+    async with lab(*CONVERTERS) as here:
+        told = here.devices.converters
+        assert [await c.write(SETPOINT) for c in told.values()] == [Outcome.VERIFIED] * 3
+        for name in told:
+            await here.plant.switch("foreign_write", name, on=True)
+        await here.go_on(30.0)
+        assert qualities([await c.read() for c in told.values()]) == [GOOD] * 3
+        assert {c.status.writer_epoch for c in told.values() if c.status} == {4}
+        frames = here.plant.laboratory.recorder.tally.frames.total()
+        assert [await c.write(SETPOINT) for c in told.values()] == [Outcome.REJECTED] * 3
+        assert [await c.release() for c in told.values()] == [Outcome.REJECTED] * 3
+        assert here.plant.laboratory.recorder.tally.frames.total() == frames, "nothing was sent"
+        assert here.plant.laboratory.recorder.tally.violations.total() == 0
 
 
-def test_converters_that_have_forgotten_the_other_writer_are_ours_again() -> None:
-    async def test() -> None:
-        async with lab(*CONVERTERS) as here:
-            told = here.devices.converters
-            for name in told:
-                await here.plant.switch("foreign_write", name, on=True, number=9.0)
-            await here.go_on(30.0)
-            _ = [await c.read() for c in told.values()]
-            assert [await c.write(SETPOINT) for c in told.values()] == [Outcome.REJECTED] * 3
-            for name in told:
-                await here.plant.switch("foreign_write", name, on=False)
-                await here.plant.switch("reboot", name, on=True)
-            await here.go_on(30.0)
-            for name in told:
-                await here.plant.switch("reboot", name, on=False)
-            await here.go_on(30.0)
-            _ = [await c.read() for c in told.values()]
-            assert [await c.write(SETPOINT) for c in told.values()] == [Outcome.VERIFIED] * 3
-
-    run(test())
+async def test_converters_that_have_forgotten_the_other_writer_are_ours_again() -> None:
+    async with lab(*CONVERTERS) as here:
+        told = here.devices.converters
+        for name in told:
+            await here.plant.switch("foreign_write", name, on=True, number=9.0)
+        await here.go_on(30.0)
+        _ = [await c.read() for c in told.values()]
+        assert [await c.write(SETPOINT) for c in told.values()] == [Outcome.REJECTED] * 3
+        for name in told:
+            await here.plant.switch("foreign_write", name, on=False)
+            await here.plant.switch("reboot", name, on=True)
+        await here.go_on(30.0)
+        for name in told:
+            await here.plant.switch("reboot", name, on=False)
+        await here.go_on(30.0)
+        _ = [await c.read() for c in told.values()]
+        assert [await c.write(SETPOINT) for c in told.values()] == [Outcome.VERIFIED] * 3

@@ -17,7 +17,7 @@ from drivers.exchange import (
     RefusedError,
     Timing,
 )
-from tests.support.drivers import Hands, run
+from tests.support.drivers import Hands
 
 
 def test_breaker_opens_on_failure_and_lets_one_attempt_decide() -> None:
@@ -36,7 +36,7 @@ def test_breaker_opens_on_failure_and_lets_one_attempt_decide() -> None:
     assert (breaker.state, breaker.admits()) == (BreakerState.CLOSED, True)
 
 
-def test_device_is_reported_once_when_lost_and_once_when_back(caplog: pytest.LogCaptureFixture) -> None:
+async def test_device_is_reported_once_when_lost_and_once_when_back(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         clock = Hands()
         exchanges = Exchanges("n4", clock, Timing())
@@ -53,30 +53,24 @@ def test_device_is_reported_once_when_lost_and_once_when_back(caplog: pytest.Log
                 exchanges.report(None)
 
     caplog.set_level(logging.INFO)
-    run(test())
+    await test()
     assert caplog.messages == ["n4: lost: n4: gibberish", "n4: back"]
 
 
-def test_exchange_ends_at_its_deadline() -> None:
-    async def test() -> None:
-        exchanges = Exchanges("n4", Hands(), Timing(exchange_s=0.01))
-        with pytest.raises(NoAnswerError, match=r"n4: no answer within 0\.01 s"):
-            async with exchanges.attempt():
-                await asyncio.Event().wait()
-        assert exchanges.breaker.state is BreakerState.OPEN
-
-    run(test())
+async def test_exchange_ends_at_its_deadline() -> None:
+    exchanges = Exchanges("n4", Hands(), Timing(exchange_s=0.01))
+    with pytest.raises(NoAnswerError, match=r"n4: no answer within 0\.01 s"):
+        async with exchanges.attempt():
+            await asyncio.Event().wait()
+    assert exchanges.breaker.state is BreakerState.OPEN
 
 
-def test_cancelled_exchange_says_nothing_of_the_device() -> None:
-    async def test() -> None:
-        exchanges = Exchanges("n4", Hands(), Timing())
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
-                await exchanges.settle(asyncio.Event().wait, lambda: done(True)())  # type: ignore[arg-type]
-        assert exchanges.breaker.state is BreakerState.CLOSED
-
-    run(test())
+async def test_cancelled_exchange_says_nothing_of_the_device() -> None:
+    exchanges = Exchanges("n4", Hands(), Timing())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await exchanges.settle(asyncio.Event().wait, lambda: done(True)())  # type: ignore[arg-type]
+    assert exchanges.breaker.state is BreakerState.CLOSED
 
 
 def done(result: bool | ExchangeError) -> Callable[[], Awaitable[bool]]:
@@ -103,11 +97,13 @@ def done(result: bool | ExchangeError) -> Callable[[], Awaitable[bool]]:
         (True, RefusedError("no"), Outcome.UNKNOWN),
     ],
 )
-def test_what_is_known_after_a_write(send: bool | ExchangeError, holds: bool | ExchangeError, outcome: Outcome) -> None:
+async def test_what_is_known_after_a_write(
+    send: bool | ExchangeError, holds: bool | ExchangeError, outcome: Outcome
+) -> None:
     async def test() -> Outcome:
         async def sent() -> None:
             await done(send)()
 
         return await Exchanges("n4", Hands(), Timing()).settle(sent, done(holds))
 
-    assert run(test()) is outcome
+    assert (await test()) is outcome

@@ -14,7 +14,7 @@ from core.errors import InputError
 from drivers.factory import DriverSettings, connect
 from drivers.registers import load_registers
 from tests.drivers.devices import FakeDevice, served
-from tests.support.drivers import QUICK, Hands, run
+from tests.support.drivers import QUICK, Hands
 from tests.support.paths import REGISTERS
 
 CONVERTER = load_registers(REGISTERS / "converter_generic.yaml")
@@ -42,42 +42,36 @@ def settings() -> DriverSettings:
     return DriverSettings(REGISTERS, 400.0, Hands(), QUICK)
 
 
-def test_devices_of_every_kind_read_at_once_whatever_some_of_them_do() -> None:
-    async def test() -> None:
-        devices = {1: FakeDevice(CONVERTER, SAYS), 2: FakeDevice(METER, METER_SAYS)}
-        async with served(devices) as port, connect(sections(port), settings(), writer_epoch=7) as found:
-            typed: list[Meter] = list(found.readers.values())
-            readings = await asyncio.gather(*(device.read() for device in typed))
-            assert {r.device: r.quality for r in readings} == {
-                "m3": Quality.GOOD,
-                "n3": Quality.GOOD,
-                "n5": Quality.INVALID,
-                "n7": Quality.INVALID,
-            }
-            assert found.converters.keys() == {"n3", "n5", "n7"}
-            told: Converter = found.converters["n3"]
-            assert await told.write(Setpoint(1.0, 0.0, 75.0)) is Outcome.VERIFIED
-            assert devices[1].heard("writer_epoch") == 7.0
-
-    run(test())
+async def test_devices_of_every_kind_read_at_once_whatever_some_of_them_do() -> None:
+    devices = {1: FakeDevice(CONVERTER, SAYS), 2: FakeDevice(METER, METER_SAYS)}
+    async with served(devices) as port, connect(sections(port), settings(), writer_epoch=7) as found:
+        typed: list[Meter] = list(found.readers.values())
+        readings = await asyncio.gather(*(device.read() for device in typed))
+        assert {r.device: r.quality for r in readings} == {
+            "m3": Quality.GOOD,
+            "n3": Quality.GOOD,
+            "n5": Quality.INVALID,
+            "n7": Quality.INVALID,
+        }
+        assert found.converters.keys() == {"n3", "n5", "n7"}
+        told: Converter = found.converters["n3"]
+        assert await told.write(Setpoint(1.0, 0.0, 75.0)) is Outcome.VERIFIED
+        assert devices[1].heard("writer_epoch") == 7.0
 
 
-def test_who_only_watches_has_nothing_to_write_with() -> None:
-    async def test() -> None:
-        device = FakeDevice(CONVERTER, SAYS)
-        async with served({1: device}) as port, connect(sections(port)[:1], settings(), writer_epoch=None) as found:
-            watched = found.watched["n3"]
-            assert (await watched.read()).quality is Quality.GOOD
-            assert watched.status
-            assert watched.status.s_max_kva == 15.0
-            assert not found.converters
-            assert not hasattr(watched, "write")
-            assert not hasattr(watched, "release")
-
-    run(test())
+async def test_who_only_watches_has_nothing_to_write_with() -> None:
+    device = FakeDevice(CONVERTER, SAYS)
+    async with served({1: device}) as port, connect(sections(port)[:1], settings(), writer_epoch=None) as found:
+        watched = found.watched["n3"]
+        assert (await watched.read()).quality is Quality.GOOD
+        assert watched.status
+        assert watched.status.s_max_kva == 15.0
+        assert not found.converters
+        assert not hasattr(watched, "write")
+        assert not hasattr(watched, "release")
 
 
-def test_devices_of_one_address_share_a_connection() -> None:
+async def test_devices_of_one_address_share_a_connection() -> None:
     async def test() -> None:
         connections = 0
 
@@ -96,18 +90,15 @@ def test_devices_of_one_address_share_a_connection() -> None:
                 await asyncio.gather(*(device.read() for device in found.readers.values()))
         assert connections == 1
 
-    run(test())
+    await test()
 
 
-def test_nothing_is_sent_before_the_first_reading() -> None:
-    async def test() -> None:
-        async with connect(sections(1), settings(), writer_epoch=7) as found:
-            assert len(found.readers) == 4
-
-    run(test())
+async def test_nothing_is_sent_before_the_first_reading() -> None:
+    async with connect(sections(1), settings(), writer_epoch=7) as found:
+        assert len(found.readers) == 4
 
 
-def test_maps_that_lack_something_are_bad_input(tmp_path: Path) -> None:
+async def test_maps_that_lack_something_are_bad_input(tmp_path: Path) -> None:
     shutil.copy(REGISTERS / "sicam_meter.yaml", tmp_path / "converter_generic.yaml")
 
     async def test() -> None:
@@ -115,17 +106,14 @@ def test_maps_that_lack_something_are_bad_input(tmp_path: Path) -> None:
             raise AssertionError("not reached")
 
     with pytest.raises(InputError, match="no register p_setpoint_kw"):
-        run(test())
+        await test()
 
 
-def test_meter_has_no_rating_to_exceed() -> None:
-    async def test() -> None:
-        says = {**METER_SAYS, "p_kw": 5000.0}
-        async with (
-            served({2: FakeDevice(METER, says)}) as port,
-            connect(sections(port)[1:2], settings(), None) as found,
-        ):
-            reading = await found.meters["m3"].read()
-            assert (reading.p_kw, reading.quality) == (5000.0, Quality.GOOD)
-
-    run(test())
+async def test_meter_has_no_rating_to_exceed() -> None:
+    says = {**METER_SAYS, "p_kw": 5000.0}
+    async with (
+        served({2: FakeDevice(METER, says)}) as port,
+        connect(sections(port)[1:2], settings(), None) as found,
+    ):
+        reading = await found.meters["m3"].read()
+        assert (reading.p_kw, reading.quality) == (5000.0, Quality.GOOD)

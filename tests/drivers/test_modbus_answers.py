@@ -29,14 +29,11 @@ from tests.support.scripted import READ, WRITE, Event, Line, linked
         (bytes.fromhex("0000 0000 0003 01 83 02"), BadAnswerError),
     ],
 )
-def test_answers_to_a_reading_that_are_none(answer: str | bytes, error: type[ExchangeError]) -> None:
-    async def test() -> None:
-        async with linked([(READ[0], answer), READ]) as link:
-            with pytest.raises(error):
-                await link.read(1, 0, 2)
-            assert await link.read(1, 0, 2) == (1, 2), "the next one is not misled"
-
-    run(test())
+async def test_answers_to_a_reading_that_are_none(answer: str | bytes, error: type[ExchangeError]) -> None:
+    async with linked([(READ[0], answer), READ]) as link:
+        with pytest.raises(error):
+            await link.read(1, 0, 2)
+        assert await link.read(1, 0, 2) == (1, 2), "the next one is not misled"
 
 
 @pytest.mark.parametrize(
@@ -52,42 +49,32 @@ def test_answers_to_a_reading_that_are_none(answer: str | bytes, error: type[Exc
         (bytes.fromhex("0000 0000 0003 01 90 03"), BadAnswerError),
     ],
 )
-def test_answers_to_a_write_that_are_none(answer: str | bytes, error: type[ExchangeError]) -> None:
-    async def test() -> None:
-        async with linked([(WRITE[0], answer), READ]) as link:
-            with pytest.raises(error):
-                await link.write(1, 4, [75])
-            assert await link.read(1, 0, 2) == (1, 2)
-
-    run(test())
+async def test_answers_to_a_write_that_are_none(answer: str | bytes, error: type[ExchangeError]) -> None:
+    async with linked([(WRITE[0], answer), READ]) as link:
+        with pytest.raises(error):
+            await link.write(1, 4, [75])
+        assert await link.read(1, 0, 2) == (1, 2)
 
 
-def test_late_answer_is_not_claimed_for_the_next() -> None:
-    async def test() -> None:
-        late = bytes.fromhex("0001 0000 0007 01 03 04 0001 0002")  # transaction 1, when 2 is asked for
-        lines: list[Line] = [READ, ("03 0008 0002", late), ("03 0008 0002", "03 04 3fa0 0000")]
-        async with linked(lines) as link:
-            await link.read(1, 0, 2)
-            with pytest.raises(NoAnswerError):
-                await link.read(1, 8, 2)
-            assert await link.read(1, 8, 2) == (0x3FA0, 0)
-
-    run(test())
+async def test_late_answer_is_not_claimed_for_the_next() -> None:
+    late = bytes.fromhex("0001 0000 0007 01 03 04 0001 0002")  # transaction 1, when 2 is asked for
+    lines: list[Line] = [READ, ("03 0008 0002", late), ("03 0008 0002", "03 04 3fa0 0000")]
+    async with linked(lines) as link:
+        await link.read(1, 0, 2)
+        with pytest.raises(NoAnswerError):
+            await link.read(1, 8, 2)
+        assert await link.read(1, 8, 2) == (0x3FA0, 0)
 
 
-def test_late_answer_is_not_claimed_for_the_next_on_another_connection() -> None:
+async def test_late_answer_is_not_claimed_for_the_next_on_another_connection() -> None:
     """Of the first connection's request, in place of the second's."""
-
-    async def test() -> None:
-        late = bytes.fromhex("0001 0000 0007 01 03 04 0001 0002")
-        lines: list[Line] = [(READ[0], Event.SILENCE), (READ[0], late), READ]
-        async with linked(lines) as link:
-            for _ in range(2):
-                with pytest.raises(NoAnswerError):
-                    await link.read(1, 0, 2)
-            assert await link.read(1, 0, 2) == (1, 2)
-
-    run(test())
+    late = bytes.fromhex("0001 0000 0007 01 03 04 0001 0002")
+    lines: list[Line] = [(READ[0], Event.SILENCE), (READ[0], late), READ]
+    async with linked(lines) as link:
+        for _ in range(2):
+            with pytest.raises(NoAnswerError):
+                await link.read(1, 0, 2)
+        assert await link.read(1, 0, 2) == (1, 2)
 
 
 def test_what_cannot_be_decoded_is_no_matter_of_the_event_loop(caplog: pytest.LogCaptureFixture) -> None:
@@ -106,7 +93,7 @@ def test_what_cannot_be_decoded_is_no_matter_of_the_event_loop(caplog: pytest.Lo
 
 @settings(max_examples=40, deadline=None)
 @given(garbage=st.binary(max_size=300), framed=st.booleans())
-def test_garbage_is_an_exchange_error(garbage: bytes, framed: bool) -> None:
+async def test_garbage_is_an_exchange_error(garbage: bytes, framed: bool) -> None:
     reply = b"\0\1\0\0" + (len(garbage) + 1).to_bytes(2, "big") + b"\1" + garbage if framed else garbage
 
     async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -116,13 +103,10 @@ def test_garbage_is_an_exchange_error(garbage: bytes, framed: bool) -> None:
             await reader.read()
         writer.close()
 
-    async def test() -> None:
-        async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            async with ModbusLink("127.0.0.1", port, Hands(), Timing(0.02, 1.0)) as link:
-                with suppress(ExchangeError):
-                    assert len(await link.read(1, 0, 2)) == 2
-            while len(asyncio.all_tasks()) > 1:
-                await asyncio.sleep(0.001)
-
-    run(test())
+    async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with ModbusLink("127.0.0.1", port, Hands(), Timing(0.02, 1.0)) as link:
+            with suppress(ExchangeError):
+                assert len(await link.read(1, 0, 2)) == 2
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0.001)

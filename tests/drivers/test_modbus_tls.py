@@ -29,7 +29,7 @@ from drivers.modbus_tls import load_tls
 from drivers.registers import load_registers
 from tests.drivers.certificates import issue
 from tests.drivers.devices import FakeDevice, served
-from tests.support.drivers import QUICK, Hands, run
+from tests.support.drivers import QUICK, Hands
 from tests.support.paths import REGISTERS
 from tests.support.scripted import READ, WRITE, Event, Line, Play, scripted
 
@@ -109,44 +109,35 @@ async def lost_with(folder: Path, port: int, tls: ModbusTls, log: pytest.LogCapt
 
 
 @pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3])
-def test_the_frames_are_those_of_modbus_tcp(folder: Path, version: ssl.TLSVersion) -> None:
-    async def test() -> None:
-        async with linked(folder, [READ, WRITE, READ], version) as (link, play):
-            assert await link.read(1, 0, 2) == (1, 2)
-            await link.write(1, 4, [75])
-            assert await link.read(1, 0, 2) == (1, 2)
-            assert play.connections == 1
-
-    run(test())
+async def test_the_frames_are_those_of_modbus_tcp(folder: Path, version: ssl.TLSVersion) -> None:
+    async with linked(folder, [READ, WRITE, READ], version) as (link, play):
+        assert await link.read(1, 0, 2) == (1, 2)
+        await link.write(1, 4, [75])
+        assert await link.read(1, 0, 2) == (1, 2)
+        assert play.connections == 1
 
 
 @pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3])
-def test_it_is_reopened_and_tried_again_as_without_tls(folder: Path, version: ssl.TLSVersion) -> None:
-    async def test() -> None:
-        lost, silent = (READ[0], Event.CLOSE), (READ[0], Event.SILENCE)
-        async with linked(folder, [READ, lost, READ, silent, READ], version) as (link, play):
+async def test_it_is_reopened_and_tried_again_as_without_tls(folder: Path, version: ssl.TLSVersion) -> None:
+    lost, silent = (READ[0], Event.CLOSE), (READ[0], Event.SILENCE)
+    async with linked(folder, [READ, lost, READ, silent, READ], version) as (link, play):
+        await link.read(1, 0, 2)
+        assert await link.read(1, 0, 2) == (1, 2), "second attempt"
+        with pytest.raises(NoAnswerError, match=r"no answer within 0\.3 s$"):
             await link.read(1, 0, 2)
-            assert await link.read(1, 0, 2) == (1, 2), "second attempt"
-            with pytest.raises(NoAnswerError, match=r"no answer within 0\.3 s$"):
-                await link.read(1, 0, 2)
-            assert await link.read(1, 0, 2) == (1, 2)
-            assert play.connections == 3
-
-    run(test())
+        assert await link.read(1, 0, 2) == (1, 2)
+        assert play.connections == 3
 
 
-def test_devices_of_one_address_share_a_connection_unless_one_is_without_tls(folder: Path) -> None:
-    async def test() -> None:
-        nothing: Line = ("03 0000 0014", "03 28" + 40 * "00")
-        async with scripted([nothing, nothing], tls=context(folder)) as (port, play):
-            first = converter(port, section())
-            second, plain = (first.model_copy(update=new) for new in ({"name": "n4"}, {"name": "n5", "tls": None}))
-            async with connect([first, second, plain], DriverSettings(folder, 400.0, Hands(), QUICK), None) as devices:
-                for device in devices.readers.values():
-                    await device.read()
-            assert play.connections == 1
-
-    run(test())
+async def test_devices_of_one_address_share_a_connection_unless_one_is_without_tls(folder: Path) -> None:
+    nothing: Line = ("03 0000 0014", "03 28" + 40 * "00")
+    async with scripted([nothing, nothing], tls=context(folder)) as (port, play):
+        first = converter(port, section())
+        second, plain = (first.model_copy(update=new) for new in ({"name": "n4"}, {"name": "n5", "tls": None}))
+        async with connect([first, second, plain], DriverSettings(folder, 400.0, Hands(), QUICK), None) as devices:
+            for device in devices.readers.values():
+                await device.read()
+        assert play.connections == 1
 
 
 @contextmanager
@@ -202,39 +193,30 @@ STRANGERS = (
 
 @pytest.mark.parametrize("device", STRANGERS)
 @pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3])
-def test_who_is_not_the_right_one(
+async def test_who_is_not_the_right_one(
     folder: Path, device: Stranger, version: ssl.TLSVersion, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def test() -> None:
-        with guarded(context(folder, device.is_, device.admits, version)) as port:
-            said = await lost_with(folder, port, device.tls, caplog)
-        assert said.startswith(f"n3: lost: 127.0.0.1:{port}: ")
-        assert said.endswith(f"{device.why})")
-
-    run(test())
+    with guarded(context(folder, device.is_, device.admits, version)) as port:
+        said = await lost_with(folder, port, device.tls, caplog)
+    assert said.startswith(f"n3: lost: 127.0.0.1:{port}: ")
+    assert said.endswith(f"{device.why})")
 
 
-def test_a_device_that_ends_the_connection_without_a_word(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async def test() -> None:
-        async with scripted([], tls=context(folder, admits="foreign")) as (port, _):
-            assert "does the device accept our certificate?" in await lost_with(folder, port, section(), caplog)
-
-    run(test())
+async def test_a_device_that_ends_the_connection_without_a_word(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with scripted([], tls=context(folder, admits="foreign")) as (port, _):
+        assert "does the device accept our certificate?" in await lost_with(folder, port, section(), caplog)
 
 
-def test_a_device_without_tls_is_said_nothing(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async def test() -> None:
-        async with served({1: FakeDevice(MAP, {})}) as port:
-            assert "not reachable (TLS: no handshake within 0.3 s)" in await lost_with(folder, port, section(), caplog)
-
-    run(test())
+async def test_a_device_without_tls_is_said_nothing(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with served({1: FakeDevice(MAP, {})}) as port:
+        assert "not reachable (TLS: no handshake within 0.3 s)" in await lost_with(folder, port, section(), caplog)
 
 
 @pytest.mark.parametrize(
     ("answer", "why"),
     [(b"\x00\x01\x00\x00\x00\x03\x01\x83\x01", "wrong version number"), (b"", "connection lost in the handshake")],
 )
-def test_nothing_but_a_handshake_is_ever_sent(
+async def test_nothing_but_a_handshake_is_ever_sent(
     folder: Path, answer: bytes, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     heard: list[bytes] = []
@@ -244,17 +226,14 @@ def test_nothing_but_a_handshake_is_ever_sent(
         writer.write(answer)
         writer.close()
 
-    async def test() -> None:
-        async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            assert f"(TLS: {why})" in await lost_with(folder, port, section(), caplog)
-        assert len(heard) == 4
-        assert all(hello.startswith(CLIENT_HELLO) for hello in heard)
-
-    run(test())
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert f"(TLS: {why})" in await lost_with(folder, port, section(), caplog)
+    assert len(heard) == 4
+    assert all(hello.startswith(CLIENT_HELLO) for hello in heard)
 
 
-def test_a_handshake_that_nobody_answers_takes_one_deadline_and_leaves_nothing(
+async def test_a_handshake_that_nobody_answers_takes_one_deadline_and_leaves_nothing(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -276,7 +255,7 @@ def test_a_handshake_that_nobody_answers_takes_one_deadline_and_leaves_nothing(
                     clock.move(1.0)
 
     caplog.set_level(logging.CRITICAL + 1, "pymodbus")
-    run(test())
+    await test()
 
 
 def test_files_that_cannot_be_used_are_all_named(folder: Path) -> None:

@@ -26,7 +26,7 @@ from drivers.exchange import Timing
 from drivers.factory import DriverSettings, connect
 from drivers.opcua_security import load_credentials
 from tests.drivers.certificates import issue
-from tests.support.drivers import Hands, run
+from tests.support.drivers import Hands
 from tests.support.opcua_server import FakeConverter
 
 PASSWORD = "kept-in-a-file"
@@ -98,7 +98,7 @@ def section(url: str, changed: dict[str, str]) -> OpcUaConverter:
         ({"policy": "Aes256Sha256RsaPss"}, Quality.INVALID),
     ],
 )
-def test_sessions(
+async def test_sessions(
     device: FakeConverter, folder: Path, changed: dict[str, str], quality: Quality, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test() -> None:
@@ -109,17 +109,14 @@ def test_sessions(
                 assert await devices.converters["n7"].write(Setpoint(1.0, 1.0, 75.0)) is Outcome.VERIFIED
 
     caplog.set_level(logging.DEBUG)
-    run(test())
+    await test()
     assert PASSWORD not in caplog.text
 
 
-def test_without_security_there_is_no_session(device: FakeConverter, folder: Path) -> None:
-    async def test() -> None:
-        plain = section(device.url, {}).model_copy(update={"security": None})
-        async with connect([plain], DriverSettings(folder, 400.0, Hands(), Timing(session_s=1.0)), None) as devices:
-            assert (await devices.readers["n7"].read()).quality is Quality.INVALID
-
-    run(test())
+async def test_without_security_there_is_no_session(device: FakeConverter, folder: Path) -> None:
+    plain = section(device.url, {}).model_copy(update={"security": None})
+    async with connect([plain], DriverSettings(folder, 400.0, Hands(), Timing(session_s=1.0)), None) as devices:
+        assert (await devices.readers["n7"].read()).quality is Quality.INVALID
 
 
 def security(**changed: str) -> OpcUaSecurity:

@@ -11,7 +11,7 @@ import sunspec2  # type: ignore[import-untyped]
 from core.devices import Outcome, Quality, Setpoint
 from drivers.modbus import ModbusLink
 from drivers.sunspec_points import MODELS, POINTS, SENTINELS, SunspecPoint
-from tests.support.drivers import QUICK, Hands, run, sunspec_converter
+from tests.support.drivers import QUICK, Hands, sunspec_converter
 from tests.support.scripted import Event, Line, scripted
 
 SIZES = {"int16": 1, "uint16": 1, "enum16": 1, "int32": 2, "uint32": 2}
@@ -92,22 +92,16 @@ MODEL_701: Line = ("03 9c86 0002", "03 04 02bd 0099")
         ([MARK, ("03 9c42 0002", Event.CLOSE), ("03 9c42 0002", Event.CLOSE)], "no answer"),
     ],
 )
-def test_devices_that_are_none(lines: list[Line], trouble: str, caplog: pytest.LogCaptureFixture) -> None:
-    async def test() -> None:
-        clock = Hands()
-        async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, clock, QUICK) as link:
-            converter = sunspec_converter(link, clock)
-            assert (await converter.read()).quality is Quality.INVALID
-            assert await converter.write(Setpoint(0.0, 0.0, 75.0)) is Outcome.UNKNOWN
-
-    run(test())
+async def test_devices_that_are_none(lines: list[Line], trouble: str, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Hands()
+    async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, clock, QUICK) as link:
+        converter = sunspec_converter(link, clock)
+        assert (await converter.read()).quality is Quality.INVALID
+        assert await converter.write(Setpoint(0.0, 0.0, 75.0)) is Outcome.UNKNOWN
     assert trouble in next(message for message in caplog.messages if message.startswith("n5: lost"))
 
 
-def test_setpoint_out_of_range_is_never_sent() -> None:
-    async def test() -> None:
-        async with scripted([]) as (port, _), ModbusLink("127.0.0.1", port, Hands(), QUICK) as link:
-            converter = sunspec_converter(link, Hands())
-            assert await converter.write(Setpoint(15.0, 15.0, 75.0)) is Outcome.REJECTED
-
-    run(test())
+async def test_setpoint_out_of_range_is_never_sent() -> None:
+    async with scripted([]) as (port, _), ModbusLink("127.0.0.1", port, Hands(), QUICK) as link:
+        converter = sunspec_converter(link, Hands())
+        assert await converter.write(Setpoint(15.0, 15.0, 75.0)) is Outcome.REJECTED

@@ -181,19 +181,16 @@ def test_bad_input_comes_back_with_all_its_faults() -> None:
     assert (back.faults, str(back), back.__notes__) == (error.faults, str(error), ["where"])
 
 
-def test_whatever_ends_the_child_the_next_job_starts_another(day: Scenario) -> None:
-    async def test() -> None:
-        async with Planner(kill_s=1.5) as planner:
-            await late(planner, day)
-            await killed_while_computing(planner, day)
-            await killed_while_idle(planner, day)
-            await cancelled(planner, day)
-            task = await endless(planner, day)
-        with pytest.raises(PlannerError, match="died with signal 9"):
-            await task
-        assert planner.pid is None
-
-    run(test())
+async def test_whatever_ends_the_child_the_next_job_starts_another(day: Scenario) -> None:
+    async with Planner(kill_s=1.5) as planner:
+        await late(planner, day)
+        await killed_while_computing(planner, day)
+        await killed_while_idle(planner, day)
+        await cancelled(planner, day)
+        task = await endless(planner, day)
+    with pytest.raises(PlannerError, match="died with signal 9"):
+        await task
+    assert planner.pid is None
 
 
 async def late(planner: Planner, day: Scenario) -> None:
@@ -247,20 +244,16 @@ async def planned(planner: Planner, day: Scenario) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of another process")
-def test_a_plan_that_does_not_fit_into_memory(day: Scenario) -> None:
+async def test_a_plan_that_does_not_fit_into_memory(day: Scenario) -> None:
     large = scenario(n_nodes=80, n_prosumers=10, step_min=10)
-
-    async def test() -> None:
-        async with Planner() as planner:
-            await planned(planner, day)
-            assert planner.pid
-            pages = int(Path(f"/proc/{planner.pid}/statm").read_text().split()[0])
-            limit = pages * resource.getpagesize() + 16 * 2**20
-            resource.prlimit(planner.pid, resource.RLIMIT_AS, (limit, limit))
-            with pytest.raises(PlannerError, match="plan of 2018-06-21: out of memory"):
-                await planner.answer(DayAheadJob(large, SETTINGS, PIQP, True))
-
-    run(test())
+    async with Planner() as planner:
+        await planned(planner, day)
+        assert planner.pid
+        pages = int(Path(f"/proc/{planner.pid}/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + 16 * 2**20
+        resource.prlimit(planner.pid, resource.RLIMIT_AS, (limit, limit))
+        with pytest.raises(PlannerError, match="plan of 2018-06-21: out of memory"):
+            await planner.answer(DayAheadJob(large, SETTINGS, PIQP, True))
 
 
 PARENT = """

@@ -141,12 +141,12 @@ def test_the_planner_keeps_what_a_plan_came_from_and_starts_warm(session: Sessio
     assert session.tomorrow.report
 
 
-def test_a_plan_that_was_made_elsewhere_is_a_cold_start(day: Scenario, session: Session, tmp_path: Path) -> None:
+async def test_a_plan_that_was_made_elsewhere_is_a_cold_start(day: Scenario, session: Session, tmp_path: Path) -> None:
     async def test() -> Answer:
         async with linked(tmp_path / "planner.sock") as (link, _):
             return await link.answer(rest(day, session.first.running))
 
-    answer = run(test())
+    answer = await test()
     there = here(cold(rest(day, session.first.running)))
     assert encode(answer.running) == encode(without_coordination(there.running))
     assert answer.report == there.report != session.warm.report
@@ -167,49 +167,43 @@ def test_only_owner_and_group_may_ask(session: Session) -> None:
     assert stat.S_IMODE(session.mode) == 0o660
 
 
-def test_the_child_is_killed_at_its_deadline_and_the_next_job_has_another(day: Scenario, tmp_path: Path) -> None:
-    async def test() -> None:
-        async with linked(tmp_path / "planner.sock", kill_s=3.0) as (link, planner):
-            error = await refused(link, asked(day, ENDLESS))
-            assert str(error) == "planner: plan of 2018-06-21: no answer after 3 s, process killed"
-            assert planner.pid is None
-            assert (await link.answer(asked(day))).report
-
-    run(test())
+async def test_the_child_is_killed_at_its_deadline_and_the_next_job_has_another(day: Scenario, tmp_path: Path) -> None:
+    async with linked(tmp_path / "planner.sock", kill_s=3.0) as (link, planner):
+        error = await refused(link, asked(day, ENDLESS))
+        assert str(error) == "planner: plan of 2018-06-21: no answer after 3 s, process killed"
+        assert planner.pid is None
+        assert (await link.answer(asked(day))).report
 
 
-def test_the_budget_ends_with_the_best_plan_so_far(day: Scenario, tmp_path: Path) -> None:
+async def test_the_budget_ends_with_the_best_plan_so_far(day: Scenario, tmp_path: Path) -> None:
     async def test() -> Answer:
         async with linked(tmp_path / "planner.sock", best_s=0.3) as (link, _):
             return await link.answer(asked(day, ENDLESS))
 
-    answer = run(test())
+    answer = await test()
     assert answer.report
     assert answer.report.status is CoordinationStatus.BUDGET
 
 
-def test_a_caller_who_hangs_up_ends_the_computation(day: Scenario, tmp_path: Path) -> None:
-    async def test() -> None:
-        async with linked(tmp_path / "planner.sock") as (link, planner):
-            task = asyncio.create_task(link.answer(asked(day, ENDLESS)))
-            await asyncio.sleep(0.3)
-            assert planner.pid
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            while planner.pid is not None:
-                await asyncio.sleep(0.01)
-
-    run(test())
+async def test_a_caller_who_hangs_up_ends_the_computation(day: Scenario, tmp_path: Path) -> None:
+    async with linked(tmp_path / "planner.sock") as (link, planner):
+        task = asyncio.create_task(link.answer(asked(day, ENDLESS)))
+        await asyncio.sleep(0.3)
+        assert planner.pid
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        while planner.pid is not None:
+            await asyncio.sleep(0.01)
 
 
-def test_nobody_listens(day: Scenario, tmp_path: Path) -> None:
+async def test_nobody_listens(day: Scenario, tmp_path: Path) -> None:
     path = tmp_path / "planner.sock"
     with pytest.raises(PlannerError, match=f"planner: plan of 2018-06-21: {path}: "):
-        run(PlannerLink(path).answer(asked(day)))
+        await PlannerLink(path).answer(asked(day))
 
 
-def test_a_job_that_cannot_be_read_is_refused(tmp_path: Path, day: Scenario) -> None:
+async def test_a_job_that_cannot_be_read_is_refused(tmp_path: Path, day: Scenario) -> None:
     async def test() -> bytes:
         path = tmp_path / "planner.sock"
         async with Planner() as planner, listening(planner, path):
@@ -221,7 +215,7 @@ def test_a_job_that_cannot_be_read_is_refused(tmp_path: Path, day: Scenario) -> 
         return reply
 
     with pytest.raises(PlannerError, match="planner: no job: UnpicklingError"):
-        decode_answer(run(test()), asked(day))
+        decode_answer((await test()), asked(day))
 
 
 UNIT = """
@@ -254,43 +248,39 @@ def unit(path: Path) -> Iterator[Unit]:
                 process.kill()
 
 
-def in_time(path: Path, job: DayAheadJob, then: Callable[[], None]) -> PlannerError:
+async def in_time(path: Path, job: DayAheadJob, then: Callable[[], None]) -> PlannerError:
     """What becomes of a job in the midst of which something happens to the planner."""
-
-    async def test() -> PlannerError:
-        link = PlannerLink(path, kill_s=0.2)
-        task = asyncio.create_task(refused(link, job))
-        await asyncio.sleep(0.3)
-        then()
-        error = await task
-        assert isinstance(error, PlannerError)
-        return error
-
-    return run(test())
+    link = PlannerLink(path, kill_s=0.2)
+    task = asyncio.create_task(refused(link, job))
+    await asyncio.sleep(0.3)
+    then()
+    error = await task
+    assert isinstance(error, PlannerError)
+    return error
 
 
-def test_the_unit_answers_and_stops_when_said_to(day: Scenario, tmp_path: Path) -> None:
+async def test_the_unit_answers_and_stops_when_said_to(day: Scenario, tmp_path: Path) -> None:
     path = tmp_path / "planner.sock"
     with unit(path) as planner:
-        assert run(PlannerLink(path).answer(asked(day))).report
+        assert (await PlannerLink(path).answer(asked(day))).report
         planner.process.terminate()
         assert planner.process.wait(10) == 0
         assert planner.manager.recv(100) == b"STOPPING=1"
     assert not path.exists()
 
 
-def test_a_unit_that_hangs_is_given_up(day: Scenario, tmp_path: Path) -> None:
+async def test_a_unit_that_hangs_is_given_up(day: Scenario, tmp_path: Path) -> None:
     path = tmp_path / "planner.sock"
     with unit(path) as planner:
-        error = in_time(path, asked(day, ENDLESS), lambda: planner.process.send_signal(signal.SIGSTOP))
+        error = await in_time(path, asked(day, ENDLESS), lambda: planner.process.send_signal(signal.SIGSTOP))
     assert str(error) == "planner: plan of 2018-06-21: no answer after 2.2 s"
 
 
-def test_a_unit_that_dies_is_noticed_at_once_and_another_serves(day: Scenario, tmp_path: Path) -> None:
+async def test_a_unit_that_dies_is_noticed_at_once_and_another_serves(day: Scenario, tmp_path: Path) -> None:
     path = tmp_path / "planner.sock"
     with unit(path) as planner:
-        error = in_time(path, asked(day, ENDLESS), planner.process.kill)
+        error = await in_time(path, asked(day, ENDLESS), planner.process.kill)
     assert str(error) == f"planner: plan of 2018-06-21: {path}: hung up without an answer"
     (tmp_path / "notify").unlink()
     with unit(path):
-        assert run(PlannerLink(path).answer(asked(day))).report
+        assert (await PlannerLink(path).answer(asked(day))).report
