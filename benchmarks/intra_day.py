@@ -21,7 +21,7 @@ from core.scenario import Scenario
 from mpc.coordination.outcome import CoordinationStatus
 from mpc.forecast import Observed
 from mpc.grid.rows import GridModel
-from mpc.intra_day import Running
+from mpc.intra_day import RunningPlan
 from mpc.margin import Margin
 
 CASES = {"default": "gridlab9", "household": "gridlab9-household"}
@@ -37,7 +37,7 @@ class Runs:
     rounds: list[int] = field(default_factory=list)
     converged: list[bool] = field(default_factory=list)
 
-    def add(self, wall_s: float, running: Running) -> None:
+    def add(self, wall_s: float, running: RunningPlan) -> None:
         """Append one answer, for which the caller waited ``wall_s``."""
         assert running.computed is not None
         outcome = running.computed.outcome
@@ -131,7 +131,7 @@ async def closed_loop(name: str) -> ReplannedDay:
 
 
 def replan_job(
-    expected: Scenario, realised: Scenario, step: int, running: Running, settings: CoordinationConfig
+    expected: Scenario, realised: Scenario, step: int, running: RunningPlan, settings: CoordinationConfig
 ) -> ReplanJob:
     """The job of a step, from the values that the step before realised and the state of charge that its plan left."""
     last = max(step - 1, 0)
@@ -146,14 +146,14 @@ def replan_job(
     return ReplanJob(expected, step, observed, float(realised.slack_voltage_pu[last]), running, settings)
 
 
-async def timed(planner: Planner, job: ReplanJob) -> tuple[Running, float]:
+async def timed(planner: Planner, job: ReplanJob) -> tuple[RunningPlan, float]:
     """A plan, and the wall time in s that the caller waited for it."""
     began_s = perf_counter()
     answer = await planner.answer(job)
     return answer.running, perf_counter() - began_s
 
 
-def voltages_pu(running: Running, realised: Scenario, step: int) -> FloatArray:
+def voltages_pu(running: RunningPlan, realised: Scenario, step: int) -> FloatArray:
     """Voltages that meters show at ``step`` if all prosumers follow the plan, p.u., [nodes besides the slack]."""
     ahead = replace(realised, axis=realised.axis.after(step), slack_voltage_pu=realised.slack_voltage_pu[step:])
     return np.asarray(np.abs(GridModel(ahead.problem, 1.0).flow(running.profiles(step)).v[0]))

@@ -25,7 +25,7 @@ from mpc.price import compensation_chf, violation_price_chf_per_kwh
 
 @dataclass(frozen=True)
 class Bill:
-    """A prosumer's day under the retail tariff, CHF."""
+    """Cost of a prosumer's day under the retail tariff, CHF, without and with coordination; compensation by (16)."""
 
     uncoordinated_chf: float
     coordinated_chf: float
@@ -34,7 +34,7 @@ class Bill:
 
 @dataclass(frozen=True)
 class DayAhead:
-    """Plan, bills and grid state of a day."""
+    """Plan, bills and grid state of a day; ``flow`` and ``violation`` are those of the plan under AC power flow."""
 
     problem: Problem
     plan: Plan
@@ -45,7 +45,7 @@ class DayAhead:
 
 @dataclass(frozen=True)
 class CoordinatedDay(DayAhead):
-    """A day whose prices were agreed on, with how that went."""
+    """A day whose prices were agreed on, with the outcome of the coordination."""
 
     outcome: StarOutcome
 
@@ -58,31 +58,31 @@ def coordinate(
     carry: Carrier = rounds.run,
     warm_start: WarmStart | None = None,
 ) -> CoordinatedDay:
-    """Agree on prices under which every selfish plan respects the grid.
+    """Agree on prices under which the prosumers' own optima together respect the grid.
 
     Args:
         participants: one for each name of ``problem.nodes``, in that order.
-        carry: moves the messages. When it has stopped, time is up: the operator ends with the best that it has.
-        warm_start: of an earlier coordination of the same participants, shifted to this horizon.
+        carry: moves the messages. When it stops, the operator concludes with its best round.
+        warm_start: from an earlier coordination of the same participants, shifted to this horizon.
 
     Raises:
-        CoordinationError: the carrier stopped before everybody had answered once.
-        SolverError, SolverLicenceError: a prosumer's solver gave no answer.
+        CoordinationError: the carrier stopped before every participant had answered once.
+        SolverError, SolverLicenceError: a prosumer's solver failed.
     """
     grid = GridModel(problem, violation_price_chf_per_kwh(settings, problem.tariff))
     operator = GridOperator(grid, settings, clock, warm_start)
     carry([operator, *map(ProsumerNode, participants)])
-    outcome = _concluded(operator)
+    outcome = _final_outcome(operator)
     own = {name: profile.x for name, profile in outcome.uncoordinated.items()}
     day = _day(participants, outcome.best.agreements, own, grid)
     return CoordinatedDay(**vars(day), outcome=outcome)
 
 
 def uncoordinated(problem: Problem, participants: Sequence[Participant], settings: CoordinationConfig) -> DayAhead:
-    """Everybody's own optimum under the tariff alone: the baseline.
+    """The baseline: every prosumer's own optimum under the tariff alone.
 
     Raises:
-        SolverError, SolverLicenceError: a prosumer's solver gave no answer.
+        SolverError, SolverLicenceError: a prosumer's solver failed.
     """
     grid = GridModel(problem, violation_price_chf_per_kwh(settings, problem.tariff))
     retail = problem.tariff.signal(problem.axis.dt_h)
@@ -91,8 +91,8 @@ def uncoordinated(problem: Problem, participants: Sequence[Participant], setting
     return _day(participants, agreements, own, grid)
 
 
-def _concluded(operator: GridOperator) -> StarOutcome:
-    """The outcome, now that no message moves any more."""
+def _final_outcome(operator: GridOperator) -> StarOutcome:
+    """The operator's outcome after the carrier has stopped, forced by a deadline if there is none yet."""
     operator.react([Message(CARRIER, operator.name, 0, Deadline())])
     match operator.outcome:
         case StarOutcome() as outcome:

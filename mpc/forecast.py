@@ -1,4 +1,4 @@
-"""What is left of the day, as it looks from here: forecasts corrected by what was just observed (paper A, 4.3)."""
+"""The rest of a day as expected now: forecasts corrected by the latest observations (paper A, section 4.3)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +12,9 @@ from core.scenario import Scenario, Site
 
 @dataclass(frozen=True)
 class Observed:
-    """Means of the last interval at one prosumer in all, and its state of charge now (None without a battery)."""
+    """Means of the last interval over all resources of one prosumer, and its state of charge now (None without a
+    battery).
+    """
 
     load_kw: float
     load_kvar: float
@@ -23,8 +25,9 @@ class Observed:
 def remaining(day: Scenario, step: int, observed: Mapping[str, Observed], slack_voltage_pu: float) -> Scenario:
     """The scenario from ``step`` to the end of the day.
 
-    The first step of every load and PV series persists (the last observation), later ones are the forecast; the slack
-    voltage persists throughout. Batteries start from their observed state, moved into its band if it has left it.
+    The first step of every load and PV series takes the last observation, later steps are the forecast; the slack
+    voltage
+    keeps its last observation throughout. Batteries start from their observed state, moved into its band if outside.
 
     Raises:
         ValueError: no step is left.
@@ -61,7 +64,7 @@ def _from_now(site: Site, seen: Observed) -> Site:
 
 
 def _share(own: FloatArray, total: FloatArray, count: int) -> float:
-    """How much of what was observed in all is due to one of ``count`` resources: its share of the forecast."""
+    """Share of the observed total that belongs to one of ``count`` resources: its share of the forecast total."""
     return float(own[0] / total[0]) if total[0] else 1 / count
 
 

@@ -1,9 +1,9 @@
-"""Intra-day MPC: the coordination once more over what is left of the day (paper A, sections 3.5 and 4.3).
+"""Intra-day MPC: the coordination repeated for the rest of the day (paper A, sections 3.5 and 4.3).
 
-Every cycle the horizon shrinks by what has passed, forecasts are corrected by what was observed, and the last cycle's
-multipliers and copies start the new one, on rows of the grid as it is expected now. The plan in force changes only for
-one that is no worse: a coordination that ran out of budget is adopted if the AC power flow finds it no further from the
-limits than the running plan.
+In every cycle the horizon is shorter by the time that has passed, forecasts are corrected by observations, and the last
+cycle's multipliers and copies start the new one, with rows of the grid as expected now. A plan replaces the one in
+force only if it is no worse: a coordination that ran out of budget is adopted if under AC power flow it violates limits
+no more than the running plan.
 """
 
 from collections.abc import Mapping
@@ -29,10 +29,10 @@ from mpc.solvers.quadratic import PIQP
 
 @dataclass(frozen=True)
 class Situation:
-    """What is known at a step of a day.
+    """Knowledge at a step of a day.
 
     Attributes:
-        day: the whole day as forecast, with the voltage margin as it is now.
+        day: the whole day as forecast, with the present voltage margin.
         step: step of the day that begins now.
         observed: load, PV and state of charge of each prosumer, by name.
         slack_voltage_pu: supply voltage as last observed.
@@ -44,7 +44,7 @@ class Situation:
     slack_voltage_pu: float
 
     def ahead(self) -> Scenario:
-        """What is left of the day.
+        """The scenario of the rest of the day.
 
         Raises:
             ValueError: no step is left.
@@ -54,20 +54,20 @@ class Situation:
 
 
 @dataclass(frozen=True)
-class Running:
-    """The plan in force, and the last coordination that was computed: the next warm start.
+class RunningPlan:
+    """The plan in force, and the last coordination that was computed, which starts the next one.
 
-    The two differ when the last coordination was no improvement. Everything but ``computed`` is plain numbers by name,
-    enough to resume from: the next coordination then starts cold, but still has to be no worse than the plan.
+    The two differ if the last coordination was no improvement. Everything but ``computed`` is plain data, from which a
+    service can resume: the next coordination then starts cold, and still has to be no worse than the plan.
 
     Attributes:
         begins: step of the day at which the plan begins.
         plan: over the T steps from there to the end of the day.
-        v_pu: planned voltages, [T, nodes besides the slack], in the order of ``network.nodes``; 0 where the power flow
-            has collapsed.
-        bills: what the plan promises each prosumer for these T steps.
+        v_pu: planned voltages, [T, nodes besides the slack], in the order of ``network.nodes``; 0 in steps in which the
+            power flow has no solution.
+        bills: costs of each prosumer that the plan expects for these T steps.
         computed_for: step of the day for which the last plan was computed, adopted or not.
-        computed: None after a restart, and where nobody coordinates.
+        computed: None after a restart, and without coordination.
     """
 
     begins: int
@@ -78,8 +78,8 @@ class Running:
     computed: CoordinatedDay | None
 
     @classmethod
-    def of(cls, day: DayAhead, begins: int = 0) -> "Running":
-        """A plan that was just computed for step ``begins`` of the day and all after it."""
+    def of(cls, day: DayAhead, begins: int = 0) -> "RunningPlan":
+        """A plan that was just computed for the steps from ``begins`` of the day on."""
         computed = day if isinstance(day, CoordinatedDay) else None
         return cls(begins, day.plan, np.abs(day.flow.v), day.bills, begins, computed)
 
@@ -89,7 +89,7 @@ class Running:
         return self.begins == self.computed_for
 
     def row(self, step: int) -> int:
-        """Where the plan's arrays hold ``step`` of the day.
+        """Index of ``step`` of the day in the plan's arrays.
 
         Raises:
             ValueError: the plan does not contain this step.
@@ -100,7 +100,7 @@ class Running:
         return row
 
     def voltages_pu(self, step: int) -> FloatArray:
-        """Planned voltages of one step of the day, [nodes besides the slack].
+        """Planned voltages of one step of the day, p.u., [nodes besides the slack].
 
         Raises:
             ValueError: the plan does not contain this step.
@@ -120,7 +120,7 @@ class Running:
         }
 
     def profiles(self, step: int) -> FloatArray:
-        """Planned demand from ``step`` of the day on, [N, T − step, 2].
+        """Planned demand from ``step`` of the day on, kW and kvar, [N, T − step, 2].
 
         Raises:
             ValueError: the plan does not contain this step.
@@ -129,7 +129,7 @@ class Running:
         return np.stack([agreement.profile.x[row:] for agreement in self.plan.agreements.values()])
 
     def warm_start(self, step: int, grid: GridModel) -> WarmStart | None:
-        """Where the coordination from ``step`` on may begin, for ``grid`` as it is expected now; None: cold.
+        """Start of the coordination from ``step`` on, with ``grid`` as expected now; None for a cold start.
 
         Raises:
             ValueError: the last coordination was computed for a later step.
@@ -144,44 +144,44 @@ class Running:
 
 def replan(
     now: Situation,
-    running: Running | None,
+    running: RunningPlan | None,
     settings: CoordinationConfig,
     clock: Clock,
     solver: str = PIQP,
     carry: Carrier = rounds.run,
-) -> Running:
-    """Coordinate the rest of the day and decide what is in force then.
+) -> RunningPlan:
+    """Coordinate the rest of the day, and decide whether the new plan replaces the running one.
 
     Raises:
         ValueError: no step is left, or the running plan does not reach this step.
         KeyError: a prosumer was not observed.
-        CoordinationError, SolverError, SolverLicenceError: as :func:`mpc.day_ahead.coordinate`; the running plan stays
-            what it was.
+        CoordinationError, SolverError, SolverLicenceError: as :func:`mpc.day_ahead.coordinate`; the running plan is
+            unaffected.
     """
     ahead, step = now.ahead(), now.step
     prosumers = participants(ahead, solver)
     if running is None:
-        return Running.of(coordinate(ahead.problem, prosumers, settings, clock, carry), step)
+        return RunningPlan.of(coordinate(ahead.problem, prosumers, settings, clock, carry), step)
     grid = GridModel(ahead.problem, violation_price_chf_per_kwh(settings, ahead.tariff))
     planned, warm = running.profiles(step), running.warm_start(step, grid)
     new = coordinate(ahead.problem, prosumers, settings, clock, carry, warm)
     if _no_worse(new, planned, grid):
-        return Running.of(new, step)
+        return RunningPlan.of(new, step)
     return replace(running, computed_for=step, computed=new)
 
 
-def replan_uncoordinated(now: Situation, settings: CoordinationConfig, solver: str = PIQP) -> Running:
-    """The baseline: from now on everybody minimises their own bill under the tariff alone.
+def replan_uncoordinated(now: Situation, settings: CoordinationConfig, solver: str = PIQP) -> RunningPlan:
+    """The baseline: from now on every prosumer minimises its own bill under the tariff alone.
 
     Raises:
         ValueError, KeyError, SolverError, SolverLicenceError: as :func:`replan`.
     """
     ahead = now.ahead()
-    return Running.of(uncoordinated(ahead.problem, participants(ahead, solver), settings), now.step)
+    return RunningPlan.of(uncoordinated(ahead.problem, participants(ahead, solver), settings), now.step)
 
 
 def _no_worse(new: CoordinatedDay, planned: FloatArray, grid: GridModel) -> bool:
-    """Whether the new plan may replace profiles that were planned before, [N, T, 2]."""
+    """Whether the new plan may replace the profiles ``planned`` before, [N, T, 2]."""
     profiles = [agreement.profile.x for agreement in new.plan.agreements.values()]
     if not np.isfinite(profiles).all():
         return False

@@ -1,8 +1,8 @@
-"""Reading a price signal: what a kWh costs, and what flexibility earns (paper A, eq. 13–16).
+"""Readings of a price signal: the price of a kWh, and the compensation of flexibility (paper A, eq. 13–16).
 
-A signal advertises C(x) = Σ_t [½ x_t'H_t x_t + g_t'x_t] + fee. Of the two readings of its slope, the marginal price
-is the one that figures show: it equals tariff plus grid component, follows the tariff where no limit binds and does
-not depend on ρ. The paper's consumption-dependent tariff (14) is the average price; it is off by ½ρp/Δt everywhere.
+A signal advertises C(x) = Σ_t [½ x_t'H_t x_t + g_t'x_t] + fee. Of its two readings as a price, figures show the
+marginal price: it equals tariff plus grid component, follows the tariff where no limit binds and does not depend on ρ.
+The paper's consumption-dependent tariff (14) is the average price; it deviates from the former by ½ρp/Δt everywhere.
 """
 
 import numpy as np
@@ -12,18 +12,18 @@ from core.config_coordination import CoordinationConfig
 from core.prices import PriceSignal, Tariff
 
 SMALLEST_TARIFF = 0.01
-"""CHF/kWh; even where energy is free, an unheld limit costs something, and a gap is relative to something."""
+"""CHF/kWh; a floor that keeps the price of a violation and the denominator of the gap above 0 if energy is free."""
 VIOLATION_PRICE_REL = 10.0
-"""Price of an unheld limit relative to the mean tariff, where the config says ``auto``."""
+"""Price of violating a limit relative to the mean tariff, if the configuration says ``auto``."""
 
 
 def marginal_price_chf_per_kwh(signal: PriceSignal, x: FloatArray, dt_h: float) -> FloatArray:
-    """(H_t x_t + g_t)_p / Δt at the profile x [T, 2]: what one more kWh costs, [T]."""
+    """(H_t x_t + g_t)_p / Δt at the profile x [T, 2]: the price of one more kWh, [T]."""
     return signal.gradient(x)[:, 0] / dt_h
 
 
 def average_price_chf_per_kwh(signal: PriceSignal, x: FloatArray, dt_h: float) -> FloatArray:
-    """(14): (½ H_t x_t + g_t)_p / Δt, [T]; times the energy it gives the consumption-dependent cost."""
+    """(14): (½ H_t x_t + g_t)_p / Δt, [T]; times the energy it is the consumption-dependent cost."""
     return signal.gradient(x / 2)[:, 0] / dt_h
 
 
@@ -33,7 +33,7 @@ def compensation_chf(tariff: Tariff, x: FloatArray, x_own: FloatArray, dt_h: flo
 
 
 def violation_price_chf_per_kwh(settings: CoordinationConfig, tariff: Tariff) -> float:
-    """What a kWh beyond a limit that nobody can hold is priced at: configured, or in proportion to the tariff."""
+    """Price of a kWh beyond a limit that cannot be held: configured, or in proportion to the tariff."""
     if settings.violation_price_chf_per_kwh != "auto":
         return settings.violation_price_chf_per_kwh
     return VIOLATION_PRICE_REL * max(float(np.abs(tariff.buy_chf_per_kwh).mean()), SMALLEST_TARIFF)

@@ -70,7 +70,7 @@ class ProsumerProgram:
         return ProsumerPlan(x[:, 0], x[:, 1], plans)
 
     def _decide(self, signal: PriceSignal) -> FloatArray:
-        """Minimiser y [T, variables]."""
+        """Minimiser y [T, variables] under the signal."""
         if self._solver is None:
             return np.zeros((len(self._x_fixed), 0))
         hm = signal.h @ self._m
@@ -104,7 +104,7 @@ class ProsumerProgram:
         )  # fmt: skip
 
     def _stacked(self, groups: Sequence[Sequence[Row]]) -> tuple[sp.csc_matrix, FloatArray]:
-        """Matrix and bounds of rows: one group after the other, within a group all rows of a step side by side."""
+        """Matrix and bounds of rows: group after group, within a group ordered by step."""
         steps, count = self._own_c.shape
         each_step, step_before = sp.identity(steps, format="csc"), sp.eye(steps, k=-1)
         matrices, bounds = [sp.csc_matrix((0, steps * count))], [np.zeros(0)]
@@ -119,26 +119,28 @@ class ProsumerProgram:
         return sp.vstack(matrices, format="csc"), np.concatenate(bounds)
 
     def _rated(self, g: sp.csc_matrix, h: FloatArray) -> tuple[sp.csc_matrix, FloatArray]:
-        """The inequalities, and those of the rating where it can be exceeded."""
+        """Append the rows of the rating to the inequalities, if the site could exceed it."""
         if self.site.rating_kva is None:
             return g, h
         rows, bound = rating_rows(self.site.rating_kva, self._x_fixed, tuple(self._variables.values()))
         return (sp.vstack([g, rows], format="csc"), np.concatenate([h, bound])) if len(bound) else (g, h)
 
     def _own_cost_chf(self, x: FloatArray, y: FloatArray) -> float:
-        """Own costs of the resources, and what is lost on exported energy."""
+        """Own costs of the resources, and the loss by the spread between tariff and feed-in on exported energy."""
         owned = [name != EXPORT for name in self._variables]
         lost_chf = float(self._spread @ np.maximum(-x[:, 0], 0))
         return float(np.sum(self._own_c[:, owned] * y[:, owned])) + lost_chf
 
 
 def participants(scenario: Scenario, solver: str = PIQP) -> list[ProsumerProgram]:
-    """The prosumers of a scenario, for those who own all of it."""
+    """The programs of all prosumers of a scenario, for an owner of all sites."""
     return [ProsumerProgram(site, scenario.tariff, scenario.axis.dt_h, solver) for site in scenario.sites]
 
 
 def _variables(blocks: Mapping[str, Block], spread_chf: FloatArray) -> dict[str, Variable]:
-    """What moves the demand, then the export where it loses ``spread_chf`` per kW in any step, then states."""
+    """Variables of a step in order: those that move the demand, the export if it costs ``spread_chf`` (per kW),
+    states.
+    """
     owned = {_joined(name, own): variable for name, each in blocks.items() for own, variable in each.variables.items()}
     moving = {name: variable for name, variable in owned.items() if any(variable.demand)}
     export = {EXPORT: Variable((0, 0), 0, np.inf, spread_chf)} if np.any(spread_chf > 0) else {}

@@ -1,13 +1,13 @@
-"""What a site's converters can pass, as rows of its prosumer's program.
+"""The rating of a site's converters, as rows of its prosumer's program.
 
 The net power x = x_fixed + M y of a site with the rating S stays in the polygon inscribed in the disc |x| ≤ S, with the
 unit normals n_k and the offset d of :func:`core.resources.inscribed_polygon`:
 
     n_k·x_t ≤ max(d, n_k·x_fixed,t)
 
-Where what nobody decides on lies beyond an edge, this edge moves out to it: the load is supplied, and nothing is added
-in its direction. So y = 0 fits always. Rows stand only in steps in which the bounds of y let |x_t| exceed S, and for
-edges that they let x_t reach; a site that cannot exceed its rating has the program that it has without.
+If the fixed demand lies beyond an edge, this edge moves out to it: the load is supplied, and nothing is added in its
+direction, so y = 0 is always feasible. There are rows only in steps in which the bounds of y let |x_t| exceed S, and
+for edges that x_t can reach; the program of a site that cannot exceed its rating has none.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ def rating_rows(
     """Rows G y ≤ h over the variables of all steps, those of a step side by side.
 
     Args:
-        x_fixed: demand that nobody decides on, [T, 2] in kW and kvar.
+        x_fixed: fixed demand, [T, 2] in kW and kvar.
         variables: of one step.
 
     Returns:
-        G [R, T · variables] and h [R] in kVA; no row where the rating cannot be exceeded.
+        G [R, T · variables] and h [R] in kVA; R = 0 if the rating cannot be exceeded.
     """
     normals, offset = inscribed_polygon(s_max_kva)
     axes = np.vstack([np.eye(2), -np.eye(2)])
@@ -44,7 +44,7 @@ def rating_rows(
 
 
 def _reach(directions: FloatArray, x_fixed: FloatArray, variables: Sequence[Variable]) -> FloatArray:
-    """How far x can come along unit vectors [K, 2] within the bounds of its variables, [T, K]."""
+    """Largest component of x along unit vectors [K, 2] within the bounds of its variables, [T, K]."""
     reach = x_fixed @ directions.T
     for variable in variables:
         if any(variable.demand):

@@ -1,10 +1,10 @@
-"""The optimum with all data on one desk: what a distributed result is measured against. Never used for control.
+"""The centralised optimum with all data in one program: the reference for distributed results, not used for control.
 
     min  Σ_i f_i(x_i) + κ'e   s.t. every prosumer's constraints (paper A, 20–22),  l − e ≤ A x ≤ u + e
 
 in cvxpy, written independently of :mod:`mpc.prosumer`. For one linearisation this is a linear program. Its solutions
 jump between vertices from one linearisation to the next, so the AC-consistent optimum is a sequence of programs with
-a proximal term γ/2 ‖x − x_k‖², each linearised around the last answer, until linearisation and cost stand still.
+a proximal term γ/2 ‖x − x_k‖², each linearised around the last solution, until linearisation and cost converge.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,9 @@ MAX_ROUNDS = 50
 
 @dataclass(frozen=True)
 class Optimum:
-    """A centralised optimum: profiles x [N, T, 2], retail cost, and what limits nobody can hold (CHF)."""
+    """A centralised optimum: profiles x [N, T, 2], retail cost, and the priced violation of limits that cannot be
+    held.
+    """
 
     x: FloatArray
     cost_chf: float
@@ -40,7 +42,7 @@ class Optimum:
 
 @dataclass(frozen=True)
 class AcOptimum(Optimum):
-    """An optimum that the AC power flow confirms; ``rows`` is its own linearisation."""
+    """An optimum that is consistent with AC power flow; ``rows`` is its own linearisation."""
 
     rows: Rows
     flow: Flow
@@ -51,7 +53,7 @@ class CentralisedProblem:
     """All prosumers and the grid in one program.
 
     Raises:
-        InputError: a site has a resource that is not written down here.
+        InputError: a site has a resource without a model in this module.
     """
 
     def __init__(self, scenario: Scenario, solver: str = "clarabel") -> None:
@@ -69,7 +71,7 @@ class CentralisedProblem:
         self._cost = cost * dt_h
 
     def uncoordinated(self) -> Optimum:
-        """Everybody's selfish optimum; the grid is ignored."""
+        """Sum of the prosumers' own optima; the grid is ignored."""
         return self._solve(self._cost, [], 0.0)
 
     def optimum(self, rows: Rows, around: FloatArray | None = None, gamma: float = 0.0) -> Optimum:
@@ -87,10 +89,10 @@ class CentralisedProblem:
         return self._solve(objective, [ax <= rows.upper.ravel() + e, ax >= rows.lower.ravel() - e], unheld)
 
     def ac_optimum(self, grid: GridModel, gamma: float | None = None) -> AcOptimum:
-        """Successive linear programs with a proximal term, until the AC power flow agrees.
+        """Successive linear programs with a proximal term, until linear and AC power flow agree.
 
         Raises:
-            SolverError: a program was not solved, or the sequence did not come to rest.
+            SolverError: a program was not solved, or the sequence did not converge.
         """
         price = float(np.abs(self.scenario.tariff.buy_chf_per_kwh).mean()) * self.scenario.axis.dt_h
         gamma = PROXIMAL_REL * price if gamma is None else gamma
@@ -115,7 +117,7 @@ class CentralisedProblem:
         return Optimum(x, float(self._cost.value), unheld_chf, 1)
 
     def _profile(self, site: Site) -> tuple[cp.Expression, cp.Expression]:
-        """Demand (p, q) of a site, each [T]; its constraints are collected on the way."""
+        """Demand (p, q) of a site, each [T]; its constraints are appended to those of the program."""
         steps = self.scenario.axis.n_steps
         p, q = cp.Constant(np.zeros(steps)), cp.Constant(np.zeros(steps))
         for name, resource in site.resources.items():
@@ -130,14 +132,14 @@ class CentralisedProblem:
                 case _:
                     known = "battery, pv or load: the reference knows no other resource"
                     raise InputError([Fault(site.name, name, type(resource).__name__, known)])
-        if site.rating_kva is not None and _most_kva(site) > site.rating_kva:
+        if site.rating_kva is not None and _largest_kva(site) > site.rating_kva:
             normals, offset = inscribed_polygon(site.rating_kva)
             load = np.vstack([site.outlook.load_kw, site.outlook.load_kvar])
             self._constraints.append(normals @ cp.vstack([p, q]) <= np.maximum(offset, normals @ load))
         return p, q
 
     def _battery(self, battery: Battery) -> tuple[cp.Expression, cp.Expression]:
-        """Discharge b and reactive power β, each [T]."""
+        """Discharge b and reactive power β, each [T]; constraints are appended to those of the program."""
         steps, box, eta = self.scenario.axis.n_steps, battery.power_box_kw, battery.efficiency
         floor = np.full(steps, battery.soc_min)
         if battery.soc_final_min is not None:
@@ -158,8 +160,8 @@ class CentralisedProblem:
         return b, beta
 
 
-def _most_kva(site: Site) -> float:
-    """Apparent power that load, PV and batteries could add up to in any step."""
+def _largest_kva(site: Site) -> float:
+    """Upper bound of the apparent power of load, PV and batteries together in any step."""
     outlook, box = site.outlook, sum(battery.power_box_kw for battery in site.each(Battery))
     import_kw, export_kw = outlook.load_kw + box, outlook.pv_available_kw + box - outlook.load_kw
     return float(np.hypot(np.maximum(import_kw, export_kw), np.abs(outlook.load_kvar) + box).max())

@@ -19,7 +19,7 @@ from controller.planner.planner import SIZE, Job, Planner
 from controller.planner.wire import JobRefusal, Reply, encode_reply
 from core.arrays import FloatArray
 from core.errors import SolverError
-from mpc.intra_day import Running
+from mpc.intra_day import RunningPlan
 
 SOCKET = "planner.sock"
 
@@ -75,7 +75,7 @@ def _distorted(answer: Answer, distort: Callable[[FloatArray], FloatArray]) -> A
         name: replace(plan, p_kw=distort(plan.p_kw), q_kvar=distort(plan.q_kvar))
         for name, plan in running.plan.prosumers.items()
     }
-    distorted: Running = replace(running, plan=replace(running.plan, prosumers=prosumers), computed=None)
+    distorted: RunningPlan = replace(running, plan=replace(running.plan, prosumers=prosumers), computed=None)
     return replace(answer, running=distorted)
 
 

@@ -5,7 +5,7 @@ from typing import Self
 
 from mpc.coordination.outcome import CoordinationStatus
 from mpc.day_ahead import CoordinatedDay, DayAhead
-from mpc.intra_day import Running
+from mpc.intra_day import RunningPlan
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Answer:
         made: the day-ahead plan in full, from a planner in this process only.
     """
 
-    running: Running
+    running: RunningPlan
     report: Report | None
     made: DayAhead | None
 
     @classmethod
-    def of(cls, result: DayAhead | Running) -> Self:
+    def of(cls, result: DayAhead | RunningPlan) -> Self:
         """Wrap the result of a job."""
         made = result if isinstance(result, DayAhead) else None
-        running = Running.of(result) if isinstance(result, DayAhead) else result
+        running = RunningPlan.of(result) if isinstance(result, DayAhead) else result
         return cls(running, Report.of(running.computed) if running.computed else None, made)

@@ -34,7 +34,7 @@ from core.scenario import Scenario
 from core.time import Clock
 from mpc.day_ahead import DayAhead, coordinate, uncoordinated
 from mpc.forecast import Observed
-from mpc.intra_day import Running, Situation, replan, replan_uncoordinated
+from mpc.intra_day import RunningPlan, Situation, replan, replan_uncoordinated
 from mpc.prosumer import participants
 from mpc.solvers.quadratic import PIQP
 from realtime.timing import MPC_BEST_S, MPC_KILL_S
@@ -80,7 +80,7 @@ class ReplanJob:
     step: int
     observed: Mapping[str, Observed]
     slack_voltage_pu: float
-    running: Running | None
+    running: RunningPlan | None
     settings: CoordinationConfig
     solver: str = PIQP
     coordinate: bool = True
@@ -88,7 +88,7 @@ class ReplanJob:
     def __str__(self) -> str:
         return f"plan of {self.day.axis.times[0]:%Y-%m-%d} from step {self.step}"
 
-    def run(self, clock: Clock) -> Running:
+    def run(self, clock: Clock) -> RunningPlan:
         """Compute the plan in the calling process."""
         now = Situation(self.day, self.step, self.observed, self.slack_voltage_pu)
         if not self.coordinate:

@@ -20,7 +20,7 @@ from controller.planner.wire import JobRefusal, Reply, encode_reply, without_coo
 from controller.process.systemd import READY, STOPPING, WATCHDOG, notify
 from core.codec import encode
 from core.errors import GridlabError
-from mpc.intra_day import Running
+from mpc.intra_day import RunningPlan
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class _JobServer:
 
     def __init__(self, planner: Planner) -> None:
         self._planner = planner
-        self._computed: dict[datetime, Running] = {}
+        self._computed: dict[datetime, RunningPlan] = {}
 
     async def reply(self, pickled: bytes) -> Reply:
         try:
@@ -120,7 +120,7 @@ class _JobServer:
             return job
         return replace(job, running=known)
 
-    def _remember(self, running: Running) -> None:
+    def _remember(self, running: RunningPlan) -> None:
         end = running.plan.axis.end
         others = [item for item in self._computed.items() if item[0] != end]
         self._computed = dict([*others, (end, running)][-DAYS_REMEMBERED:])

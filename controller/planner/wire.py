@@ -19,7 +19,7 @@ from core.arrays import FloatArray
 from core.codec import CodecError, decode, encode
 from core.errors import CoordinationError, Fault, GridlabError, InputError, SolverError, SolverLicenceError
 from core.plan import SERIES, ProsumerPlan
-from mpc.intra_day import Running
+from mpc.intra_day import RunningPlan
 
 KINDS: Mapping[str, type[GridlabError]] = {
     kind.__name__: kind for kind in (PlannerError, CoordinationError, SolverError, SolverLicenceError)
@@ -60,7 +60,7 @@ class Reply:
     refusal: JobRefusal | None
 
 
-def without_coordination(running: Running) -> Running:
+def without_coordination(running: RunningPlan) -> RunningPlan:
     """A plan without the coordination behind it, which does not cross the socket."""
     return replace(running, computed=None)
 
@@ -112,7 +112,7 @@ def _faults(answer: Answer, job: Job) -> Iterator[str]:
             yield f"a plan whose {what} is no finite array {wanted}"
 
 
-def _arrays(running: Running, n_steps: int, n_nodes: int) -> Iterator[tuple[str, FloatArray, tuple[int, ...]]]:
+def _arrays(running: RunningPlan, n_steps: int, n_nodes: int) -> Iterator[tuple[str, FloatArray, tuple[int, ...]]]:
     """Name, values and required shape of every array that the loop, its records or the next plan reads."""
     yield "v_pu", running.v_pu, (n_steps, n_nodes)
     for name, agreement in running.plan.agreements.items():

@@ -20,7 +20,7 @@ from controller.service.plans import Dated, Plans
 from core.config import Config
 from core.resources import Battery
 from core.time import Clock
-from mpc.intra_day import Running
+from mpc.intra_day import RunningPlan
 from mpc.margin import Margin
 from realtime.node import NodeLimits, NodeState
 from realtime.plane import Power
@@ -48,7 +48,7 @@ class KeptPlan:
     """A plan without its warm start; ``day`` is an ISO date."""
 
     day: str
-    running: Running
+    running: RunningPlan
     made_at: datetime
     plan_id: str
 

@@ -11,14 +11,14 @@ from controller.planner.planner import PlannerError
 from controller.record.records import MpcRecord
 from controller.runs.summaries import UNCOORDINATED
 from controller.service.days import Day
-from mpc.intra_day import Running
+from mpc.intra_day import RunningPlan
 
 FAILED = "failed"
 ABSURD = 2.0
 """No plan may ask a converter for more than so many times its rating."""
 
 
-def check_ratings(running: Running, rated_kva: Mapping[str, float]) -> None:
+def check_ratings(running: RunningPlan, rated_kva: Mapping[str, float]) -> None:
     """Refuse a plan that no converter could come near, however it came about.
 
     Args:

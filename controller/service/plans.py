@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controller.service.days import Day
-from mpc.intra_day import Running
+from mpc.intra_day import RunningPlan
 from realtime.fallback import Source
 from realtime.node import Offer, PlanTargets
 from realtime.tracker import Target
@@ -16,7 +16,7 @@ class Dated:
     """A plan for ``day``; ``made_s`` is monotonic."""
 
     day: Day
-    running: Running
+    running: RunningPlan
     made_s: float
     plan_id: str
 

@@ -1,1 +1,1 @@
-"""Coordination of prosumers by prices: one frame (operator, nodes, rounds), one short file per algorithm."""
+"""Coordination of prosumers by prices: a frame of nodes, messages and rounds, and one short module per algorithm."""

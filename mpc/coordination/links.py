@@ -1,4 +1,6 @@
-"""Links between nodes that work in rounds: which messages arrive and when, which nodes are there; from a seed."""
+"""Simulated links between nodes that work in rounds: loss and delay of messages, late and crashing nodes; from a
+seed.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,17 +13,17 @@ from mpc.coordination.nodes import Message
 
 @dataclass(frozen=True)
 class MessageLink:
-    """What happens to messages and nodes; the default is perfect. One seed gives one run.
+    """Loss and delay of messages, joins and crashes of nodes; the default is perfect. One seed gives one run.
 
-    A message that is sent in round k arrives in round k + 1, or up to ``delay_rounds`` rounds later, each with the same
-    probability; later messages may overtake it. Each message is lost by itself, so a loss is one-way.
+    A message sent in round k arrives in round k + 1, or up to ``delay_rounds`` rounds later, each with the same
+    probability; later messages may overtake it. Each message is lost independently, so a loss is one-way.
 
     Attributes:
         loss: probability in [0, 1] that a message never arrives.
         delay_rounds: longest delay beyond the next round, ≥ 0.
         seed: of the generators of losses and of delays.
         joins: round ≥ 0 in which a node starts, by name; all others start in round 0.
-        crashes: round from which a node is gone for good, by name. What is sent to an absent node is lost.
+        crashes: round from which a node is absent for good, by name. What is sent to an absent node is lost.
 
     Raises:
         ValueError: a number is out of its range, or a node crashes before it has started.
@@ -48,20 +50,20 @@ class MessageLink:
         return self.joins.get(name, 0)
 
     def crashed(self, name: str, round_: int) -> bool:
-        """Whether a node is gone by ``round_``."""
+        """Whether a node has crashed by ``round_``."""
         return round_ >= self.crashes.get(name, np.inf)
 
     def present(self, name: str, round_: int) -> bool:
-        """Whether a node has started by ``round_`` and is not gone."""
+        """Whether a node has started by ``round_`` and has not crashed."""
         return round_ >= self.joins_in(name) and not self.crashed(name, round_)
 
-    def hears(self, name: str, round_: int) -> bool:
+    def receives(self, name: str, round_: int) -> bool:
         """Whether messages that arrive in ``round_`` reach a node; in the round in which it starts they do not."""
         return round_ > self.joins_in(name) and not self.crashed(name, round_)
 
 
 class Transit:
-    """The messages that are on their way over a link, and the counts of those that were sent and lost."""
+    """The messages on their way over a link, and the numbers of messages sent and lost so far."""
 
     def __init__(self, link: MessageLink) -> None:
         self.sent = self.lost = 0
@@ -80,10 +82,10 @@ class Transit:
                 self._arrivals[round_ + 1 + late].append(message)
 
     def arriving(self, round_: int) -> dict[str, list[Message[object]]]:
-        """The messages of ``round_`` by receiver, in the order in which they were sent; once only."""
+        """Remove and return the messages of ``round_`` by receiver, in the order in which they were sent."""
         inboxes: dict[str, list[Message[object]]] = defaultdict(list)
         for message in self._arrivals.pop(round_, ()):
-            if self._link.hears(message.receiver, round_):
+            if self._link.receives(message.receiver, round_):
                 inboxes[message.receiver].append(message)
             else:
                 self.lost += 1

@@ -1,7 +1,7 @@
-"""Nodes of a coordination: sans-I/O state machines that exchange messages and nothing else.
+"""Nodes of a coordination: state machines without I/O that exchange messages and nothing else.
 
-A node says what it wants sent (:meth:`Node.start`) and what it answers to what arrived (:meth:`Node.react`). Who moves
-the messages is a *carrier* (:mod:`mpc.coordination.rounds`, or a network link) and none of the node's business.
+A node returns the messages to begin with (:meth:`Node.start`) and those in answer to others (:meth:`Node.react`). A
+*carrier* moves them (:mod:`mpc.coordination.rounds`, or a network link); nodes do not know how.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,9 @@ Body = TypeVar("Body", covariant=True)
 
 @dataclass(frozen=True)
 class Message(Generic[Body]):
-    """An envelope; an answer carries the number of its question. ``body`` is the whole privacy surface."""
+    """An envelope; an answer carries the number of its question. ``body`` is all that the receiver learns of the
+    sender.
+    """
 
     sender: str
     receiver: str
@@ -23,14 +25,14 @@ class Message(Generic[Body]):
 
 @dataclass(frozen=True)
 class Deadline:
-    """No time is left: a node that receives it ends with the best that it has. What is not answered yet never will be.
+    """No time is left: a node that receives it concludes with its best result, without the answers still missing.
 
-    Whoever watches the time sends it, under any sender and question.
+    It is sent by whatever watches the time, under any sender and question.
     """
 
 
 class Node(Protocol):
-    """One party of a coordination. It ignores messages whose body says nothing to it."""
+    """One party of a coordination. It ignores messages with a body of a kind it does not know."""
 
     @property
     def name(self) -> str:
@@ -43,9 +45,9 @@ class Node(Protocol):
         ...
 
     def start(self) -> Sequence[Message[object]]:
-        """Messages to begin with."""
+        """Messages to begin with; may be empty."""
         ...
 
     def react(self, inbox: Sequence[Message[object]]) -> Sequence[Message[object]]:
-        """Messages in answer to those that arrived; none while there is nothing to say. ``inbox`` may be empty."""
+        """Messages in answer to those that arrived, possibly none. ``inbox`` may be empty."""
         ...

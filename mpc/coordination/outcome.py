@@ -1,4 +1,4 @@
-"""How a coordination ended: what all shapes share. Not converged is a value, not an exception."""
+"""How a coordination ended, as far as all shapes share it. Not converged is a value, not an exception."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from mpc.grid.rows import GridModel
 
 
 class CoordinationStatus(StrEnum):
-    """Why the coordination stopped; ``infeasible``: the best compromise where limits cannot be held."""
+    """Why the coordination stopped; ``infeasible``: limits cannot be held, and the result is the best compromise."""
 
     CONVERGED = "converged"
     BUDGET = "budget"
@@ -18,7 +18,7 @@ class CoordinationStatus(StrEnum):
 
 @dataclass(frozen=True)
 class CoordinationOutcome:
-    """The part of a result that every shape has.
+    """The part of a result that all shapes share.
 
     Attributes:
         gap_rel: certified relative gap between the cost and a lower bound of it; None without a bound.
@@ -40,8 +40,8 @@ class Unanswered(CoordinationOutcome):
 
 
 class WarmStart(Protocol):
-    """Where a later coordination of the same participants may begin. Only its own shape knows what is in it."""
+    """Start of a later coordination of the same participants; its content is private to the shape that made it."""
 
     def shifted(self, steps: int, grid: GridModel) -> Self:
-        """The warm start of what is left when ``steps`` steps have passed, on ``grid`` as it is expected now."""
+        """The warm start for the horizon without its first ``steps`` steps, on ``grid`` as expected now."""
         ...

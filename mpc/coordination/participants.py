@@ -1,4 +1,4 @@
-"""Participants of a coordination by prices, and the node through which one is asked."""
+"""Participants of a coordination by prices, and the node that answers for one."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,7 +9,7 @@ from mpc.coordination.nodes import Message
 
 
 class PriceResponsive(Protocol):
-    """Whatever answers a price signal with a demand profile can take part in a coordination."""
+    """Anything that answers a price signal with a demand profile."""
 
     @property
     def name(self) -> str:
@@ -22,7 +22,7 @@ class PriceResponsive(Protocol):
 
 
 class Participant(PriceResponsive, Protocol):
-    """A participant whose owner learns more than the answer."""
+    """A participant that also gives its owner the decisions behind the answer."""
 
     def plan(self, signal: PriceSignal) -> ProsumerPlan:
         """Return the own decisions behind :meth:`respond`. They are for the owner alone: no message carries them."""
@@ -30,7 +30,7 @@ class Participant(PriceResponsive, Protocol):
 
 
 class ProsumerNode:
-    """Answers every price signal with the profile of least cost. Its data stay behind this door."""
+    """Answers every price signal with the profile of least cost, and reveals nothing else of the prosumer."""
 
     done = True
 
@@ -39,7 +39,7 @@ class ProsumerNode:
         self._prosumer = prosumer
 
     def start(self) -> Sequence[Message[DemandProfile]]:
-        """A prosumer waits to be asked."""
+        """No messages: a prosumer waits for signals."""
         return ()
 
     def react(self, inbox: Sequence[Message[object]]) -> Sequence[Message[DemandProfile]]:

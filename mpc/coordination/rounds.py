@@ -1,4 +1,4 @@
-"""Carriers in one process. :func:`run` goes on until silence, :func:`run_rounds` calls every node in every round.
+"""Carriers within one process: :func:`run` until no message is left, :func:`run_rounds` with every node in every round.
 
 ``run`` suits nodes that wait for each other. ``run_rounds`` suits nodes that act in every round, as on graphs of
 neighbours, and links that lose or delay messages.
@@ -27,13 +27,13 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Carried:
-    """How the carrying of messages ended.
+    """Result of a carrier.
 
     Attributes:
-        rounds: how many there were, the starts not counted.
-        messages: how many were sent, lost ones included.
-        lost: how many of these never reached a node: the link lost them, or their receiver was not there.
-        unfinished: nodes that were not done at the end, in the order of the nodes; crashed ones do not count.
+        rounds: their number, without the starts.
+        messages: number sent, lost ones included.
+        lost: number that never reached a node: the link lost them, or their receiver was absent.
+        unfinished: nodes that were not done at the end, in the order of the nodes, without crashed ones.
     """
 
     ending: Ending
@@ -44,15 +44,15 @@ class Carried:
 
 
 Carrier = Callable[[Sequence[Node]], Carried]
-"""Moves the messages of nodes until it ends; the results stay in the nodes."""
+"""Moves the messages of nodes until it stops; the results stay in the nodes."""
 
 
 def run(nodes: Sequence[Node]) -> Carried:
-    """Deliver all messages of a round, then those they caused, and so on, until nobody has anything left to say.
+    """Deliver all messages of a round, then the answers to them, and so on, until none is left.
 
     Raises:
-        ValueError: two nodes of one name.
-        KeyError: a message to nobody.
+        ValueError: two nodes have the same name.
+        KeyError: a message is addressed to an unknown node.
     """
     by_name = _by_name(nodes)
     messages = [message for node in nodes for message in node.start()]
@@ -67,7 +67,7 @@ def run(nodes: Sequence[Node]) -> Carried:
 
 
 def run_rounds(nodes: Sequence[Node], link: MessageLink | None = None, max_rounds: int = MAX_ROUNDS) -> Carried:
-    """Call every node that is there once per round, its inbox empty or not, until all are done.
+    """Call every present node once per round, with an empty inbox or not, until all are done.
 
     In round ``max_rounds``, the last one, every node finds a :class:`Deadline` at the end of its inbox.
 
@@ -77,8 +77,8 @@ def run_rounds(nodes: Sequence[Node], link: MessageLink | None = None, max_round
         max_rounds: more than the round in which the last node joins, so at least 1.
 
     Raises:
-        ValueError: two nodes of one name, ``link`` names a node that is none, or ``max_rounds`` is too small.
-        KeyError: a message to nobody.
+        ValueError: two nodes have the same name, ``link`` names an unknown node, or ``max_rounds`` is too small.
+        KeyError: a message is addressed to an unknown node.
     """
     link, by_name = link or MessageLink(), _by_name(nodes)
     last_join = max(map(link.joins_in, by_name), default=0)
@@ -112,7 +112,7 @@ def _by_name(nodes: Sequence[Node]) -> dict[str, Node]:
 
 
 def _addressed(messages: Sequence[Message[object]], by_name: Mapping[str, Node]) -> Sequence[Message[object]]:
-    """The messages, each to a node that exists."""
+    """The messages, after a check that their receivers exist."""
     for message in messages:
         if message.receiver not in by_name:
             raise KeyError(message.receiver)

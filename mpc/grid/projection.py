@@ -1,4 +1,4 @@
-"""Projection of one step's demands on the grid's rows, with a price on what cannot be held.
+"""Projection of one step's demands on the grid's rows, with a price on violations that cannot be avoided.
 
     min_x̂  ½ (x̂ − w)'D(x̂ − w) + κ'e    s.t.  l − e ≤ A x̂ ≤ u + e,  e ≥ 0
 
@@ -31,7 +31,7 @@ class Projection:
 
 
 def project(w: FloatArray, d: FloatArray, rows: Rows) -> Projection:
-    """Project the demands w [T, 2N] in the norm of d [2N]; steps whose rows already hold cost nothing.
+    """Project the demands w [T, 2N] in the norm of d [2N]; steps whose rows already hold stay as they are.
 
     Raises:
         SolverError: the elastic problem was not solved.
@@ -54,7 +54,9 @@ def project(w: FloatArray, d: FloatArray, rows: Rows) -> Projection:
 def _elastic(
     w: FloatArray, d: FloatArray, a: FloatArray, lower: FloatArray, upper: FloatArray, kappa: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """One step with slack variables; only rows that turn out violated take part, which keeps the problem small."""
+    """One step with slack variables, which are added only for rows that turn out violated, to keep the problem
+    small.
+    """
     x, row_prices = w, np.zeros(len(kappa))
     active = np.zeros(len(kappa), bool)
     while True:

@@ -28,7 +28,7 @@ DIRECTIONS = np.exp(1j * np.pi * np.arange(8) / 8)
 """Unit phasors along which a line current is limited; both signs of each make the 16-gon."""
 INSIDE_DISC = float(np.cos(np.pi / 16))
 NO_INFLUENCE = 1e-9
-"""A row of smaller norm (p.u. per kW) answers to no prosumer: it is left unscaled, and its price is 0."""
+"""A row of smaller norm (p.u. per kW) cannot be influenced by any prosumer: it is not scaled, and its price is 0."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Rows:
         return np.asarray(self.a @ by_step(x)[:, :, None])[:, :, 0]
 
     def excess(self, value: FloatArray) -> FloatArray:
-        """How far each row is outside, ≥ 0, [T, R]."""
+        """By how much each row is violated, ≥ 0, [T, R]."""
         return np.maximum(np.maximum(self.lower - value, value - self.upper), 0)
 
     def shadow_cost(self, row_prices: FloatArray) -> float:
@@ -85,7 +85,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Violation:
-    """Worst violations of the AC power flow, ≥ 0; ``worst_pu`` puts them on the comparable scale of the rows."""
+    """Worst violations under AC power flow, ≥ 0; ``worst_pu`` is their maximum on the comparable scale of the rows."""
 
     v_pu: float
     slack_p_kw: float
@@ -95,7 +95,7 @@ class Violation:
 
 
 class GridModel:
-    """What the grid operator knows: network, limits, slack voltage, and where the prosumers are."""
+    """The grid operator's knowledge: network, limits, slack voltage, and the nodes of the prosumers."""
 
     def __init__(self, problem: Problem, violation_price_chf_per_kwh: float) -> None:
         network, limits = problem.network, problem.limits
@@ -124,7 +124,7 @@ class GridModel:
         return self.power_flow.solve(self._injections(x), self.problem.slack_voltage_pu)
 
     def linearise(self, x: FloatArray) -> Rows:
-        """Rows around the power flow of x; in steps where that has collapsed, around a part of x that has not."""
+        """Rows around the power flow of x; in steps where it has no solution, around x halved until it has one."""
         flow = self.flow(x)
         while not flow.solved.all():
             x = np.where(flow.solved[None, :, None], x, x / 2)

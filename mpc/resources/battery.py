@@ -17,7 +17,7 @@ from mpc.resources.block import Row, Variable
 
 
 class BatteryBlock:
-    """See :class:`mpc.resources.block.Block`."""
+    """Block of a battery; with losses it has separate variables for charge and discharge."""
 
     def __init__(self, battery: Battery, steps: int, dt_h: float) -> None:
         box, eta, per_kw = battery.power_box_kw, battery.efficiency, dt_h / battery.energy_kwh
@@ -41,7 +41,9 @@ class BatteryBlock:
             ]
 
     def plan(self, values: Mapping[str, FloatArray]) -> ResourcePlan:
-        """See :class:`mpc.resources.block.Block`: no real battery charges and discharges at once."""
+        """Demand and state of charge; ``unphysical_kw`` is the largest simultaneous charge and discharge of the
+        solution.
+        """
         discharge = values["discharge"]
         charge = values.get("charge", np.zeros_like(discharge))
         at_once_kw = float(np.minimum(charge, discharge).max()) if "charge" in values else 0.0

@@ -1,4 +1,4 @@
-"""What a resource contributes to its prosumer's program: variables with bounds and own cost, rows, and the way back.
+"""The contribution of a resource to its prosumer's program: variables with bounds and own cost, rows, and its plan.
 
 With y_t the variables of a block in step t, and y_{−1} = 0:
 
@@ -21,7 +21,7 @@ class Variable:
     """One decision per step.
 
     Attributes:
-        demand: what a unit of it adds to the demand (p kW, q kvar); (0, 0) is a state.
+        demand: effect of a unit of it on the demand (p kW, q kvar); (0, 0) for a state.
         lower, upper: bounds, scalar or [T].
         cost_chf: own cost of a unit in a step, scalar or [T].
     """
@@ -46,12 +46,12 @@ class Block(Protocol):
 
     @property
     def fixed(self) -> FloatArray:
-        """Demand (p kW, q kvar) that nobody decides on, [T, 2]."""
+        """Fixed demand (p kW, q kvar), [T, 2]."""
         ...
 
     @property
     def variables(self) -> Mapping[str, Variable]:
-        """By name, in the order in which they stand side by side."""
+        """Variables by name, in their order within a step."""
         ...
 
     @property
@@ -65,5 +65,7 @@ class Block(Protocol):
         ...
 
     def plan(self, values: Mapping[str, FloatArray]) -> ResourcePlan:
-        """What the values of the variables, each [T], mean; ``unphysical_kw`` is what the program cannot forbid."""
+        """The resource's plan for values of the variables, each [T]; ``unphysical_kw`` is what the program cannot
+        exclude.
+        """
         ...

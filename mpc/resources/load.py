@@ -1,4 +1,4 @@
-"""Inflexible load: demand that nobody decides on."""
+"""Inflexible load: fixed demand."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ from mpc.resources.block import Row, Variable
 
 
 class LoadBlock:
-    """See :class:`mpc.resources.block.Block`."""
+    """Block of a load: fixed demand without variables."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
@@ -21,5 +21,5 @@ class LoadBlock:
         self.inequalities: Sequence[Row] = ()
 
     def plan(self, _values: Mapping[str, FloatArray]) -> ResourcePlan:
-        """See :class:`mpc.resources.block.Block`."""
+        """The load itself."""
         return ResourcePlan(LOAD, self._load.p_kw, self._load.q_kvar, {})

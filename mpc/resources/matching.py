@@ -1,4 +1,4 @@
-"""Which block a resource is."""
+"""The block of each kind of resource."""
 
 from typing import assert_never
 
@@ -10,7 +10,7 @@ from mpc.resources.pv import PvBlock
 
 
 def block(resource: Resource, steps: int, dt_h: float) -> Block:
-    """The block of ``resource`` in a program of so many steps of ``dt_h`` hours."""
+    """The block of ``resource`` in a program of ``steps`` steps of ``dt_h`` hours."""
     match resource:
         case Battery():
             return BatteryBlock(resource, steps, dt_h)

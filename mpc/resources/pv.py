@@ -11,7 +11,7 @@ from mpc.resources.block import Row, Variable
 
 
 class PvBlock:
-    """See :class:`mpc.resources.block.Block`."""
+    """Block of a PV plant: its output, limited by what is available."""
 
     def __init__(self, pv: Pv) -> None:
         self._available_kw = pv.available_kw
@@ -21,6 +21,6 @@ class PvBlock:
         self.inequalities: Sequence[Row] = ()
 
     def plan(self, values: Mapping[str, FloatArray]) -> ResourcePlan:
-        """See :class:`mpc.resources.block.Block`."""
+        """Demand, and the available power."""
         output = values["output"]
         return ResourcePlan(PV, -output, np.zeros_like(output), {AVAILABLE: self._available_kw})

@@ -1,4 +1,4 @@
-"""Solving a cvxpy problem with a solver of the user's choice, and saying plainly why one would not."""
+"""Solves a cvxpy problem with a solver of the user's choice, and explains why one would not."""
 
 from functools import cache
 from typing import Any
@@ -11,7 +11,7 @@ GUROBI = "GUROBI"
 QUADRATIC_VARIABLES = 200
 LINEAR_VARIABLES = 2000
 CONSTRAINTS = 2000
-"""Sizes that the licence bundled with gurobipy allows; cvxpy hides its refusal as "Solver 'GUROBI' failed"."""
+"""Sizes that the licence bundled with gurobipy allows; cvxpy hides a refusal behind "Solver 'GUROBI' failed"."""
 
 
 def solve(problem: cp.Problem, solver: str) -> None:
@@ -39,7 +39,7 @@ def solve(problem: cp.Problem, solver: str) -> None:
 
 
 def _beyond_bundled_licence(problem: cp.Problem) -> str:
-    """What of the problem the bundled licence does not allow; empty if it does."""
+    """Why the bundled licence does not allow the problem; empty if it does."""
     size, linear = problem.size_metrics, problem.is_lp()
     constraints = size.num_scalar_eq_constr + size.num_scalar_leq_constr
     allowed = LINEAR_VARIABLES if linear else QUADRATIC_VARIABLES
@@ -62,7 +62,7 @@ def _quiet_environment() -> Any:
 
 @cache
 def _full_licence() -> bool:
-    """Whether Gurobi optimises what the bundled licence would not allow."""
+    """Whether Gurobi solves a problem larger than the bundled licence allows."""
     import gurobipy
 
     with gurobipy.Model(env=_quiet_environment()) as model:

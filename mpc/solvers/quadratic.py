@@ -20,7 +20,7 @@ from mpc.solvers.convex import solve
 
 PIQP = "piqp"
 PIQP_ACCURACIES = (1e-8, 1e-6)
-"""The second is tried where demands of thousands of kW leave no digits for the first."""
+"""The second is tried if the first cannot be reached, as with demands of thousands of kW."""
 SMALLEST_COST = 1e-12
 """Floor of the scale that brings the objective's coefficients to 1; without it the solver may not converge."""
 
@@ -69,7 +69,7 @@ class PiqpSolver:
         )  # fmt: skip
 
     def solve(self, p_data: FloatArray, c: FloatArray) -> FloatArray:
-        """See :class:`QpSolver`."""
+        """Solve with the objective scaled to coefficients of at most 1."""
         scale = 1 / max(np.abs(c).max(), np.abs(p_data).max(initial=0.0), SMALLEST_COST)
         self._p.data[:] = p_data * scale
         self._solver.update(P=self._p, c=c * scale)
@@ -86,7 +86,7 @@ class PiqpSolver:
 class CvxpySolver:
     """Any solver that cvxpy knows. A new linear term is a new parameter value; a new P is a new problem.
 
-    Two problems are kept, as priced and plain signals (P = 0) take turns.
+    Two problems are kept, since priced signals and plain signals (P = 0) alternate.
     """
 
     def __init__(self, name: str, program: QuadraticProgram) -> None:
@@ -102,7 +102,7 @@ class CvxpySolver:
         self._problem = lru_cache(maxsize=2)(self._build)
 
     def solve(self, p_data: FloatArray, c: FloatArray) -> FloatArray:
-        """See :class:`QpSolver`."""
+        """Solve the cached problem of this P with a new linear term."""
         self._c.value = c
         solve(self._problem(p_data.tobytes()), self._name)
         return np.asarray(self._y.value)

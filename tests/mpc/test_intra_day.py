@@ -11,7 +11,7 @@ from mpc.coordination.outcome import CoordinationStatus
 from mpc.day_ahead import CoordinatedDay
 from mpc.forecast import Observed, remaining
 from mpc.grid.rows import GridModel
-from mpc.intra_day import Running, Situation, replan, replan_uncoordinated
+from mpc.intra_day import RunningPlan, Situation, replan, replan_uncoordinated
 from mpc.margin import COLD_START_PU, WINDOW, Margin
 from tests.support.coordination import coordinate, uncoordinated
 from tests.support.synthetic import scenario
@@ -26,11 +26,11 @@ def day() -> Scenario:
 
 
 @pytest.fixture(scope="module")
-def running(day: Scenario) -> Running:
-    return Running.of(coordinate(day, CoordinationConfig(), VirtualClock()))
+def running(day: Scenario) -> RunningPlan:
+    return RunningPlan.of(coordinate(day, CoordinationConfig(), VirtualClock()))
 
 
-def as_planned(day: Scenario, running: Running, step: int, load_factor: float = 1.0) -> dict[str, Observed]:
+def as_planned(day: Scenario, running: RunningPlan, step: int, load_factor: float = 1.0) -> dict[str, Observed]:
     """Everything came as forecast up to ``step``, but for the load of the last interval."""
     seen = {}
     for site in day.sites:
@@ -43,7 +43,7 @@ def as_planned(day: Scenario, running: Running, step: int, load_factor: float = 
     return seen
 
 
-def test_what_is_left_begins_with_what_was_observed(day: Scenario, running: Running) -> None:
+def test_what_is_left_begins_with_what_was_observed(day: Scenario, running: RunningPlan) -> None:
     seen = as_planned(day, running, STEP, load_factor=1.5)
     left = remaining(day, STEP, seen, 1.01)
     assert left.axis.times == day.axis.times[STEP:]
@@ -56,24 +56,24 @@ def test_what_is_left_begins_with_what_was_observed(day: Scenario, running: Runn
         assert after.battery.soc_initial == own.soc
 
 
-def test_a_battery_beyond_its_band_is_planned_from_the_edge(day: Scenario, running: Running) -> None:
+def test_a_battery_beyond_its_band_is_planned_from_the_edge(day: Scenario, running: RunningPlan) -> None:
     seen = {name: replace(own, soc=0.95) for name, own in as_planned(day, running, STEP).items()}
     batteries = [site.battery for site in remaining(day, STEP, seen, 1.0).sites]
     assert [battery.soc_initial for battery in batteries if battery] == [0.9] * 5
 
 
 @pytest.mark.parametrize("step", [-1, 48])
-def test_a_step_outside_the_day_is_refused(day: Scenario, running: Running, step: int) -> None:
+def test_a_step_outside_the_day_is_refused(day: Scenario, running: RunningPlan, step: int) -> None:
     with pytest.raises(ValueError, match="not within the day of 48 steps"):
         remaining(day, step, as_planned(day, running, STEP), 1.0)
 
 
-def coordinated(running: Running) -> CoordinatedDay:
+def coordinated(running: RunningPlan) -> CoordinatedDay:
     assert running.computed is not None
     return running.computed
 
 
-def test_when_all_comes_as_forecast_the_warm_start_has_little_left_to_do(day: Scenario, running: Running) -> None:
+def test_when_all_comes_as_forecast_the_warm_start_has_little_left_to_do(day: Scenario, running: RunningPlan) -> None:
     seen = as_planned(day, running, STEP)
     warm = replan(Situation(day, STEP, seen, 1.0), running, CoordinationConfig(), VirtualClock())
     cold = replan(Situation(day, STEP, seen, 1.0), None, CoordinationConfig(), VirtualClock())
@@ -81,7 +81,7 @@ def test_when_all_comes_as_forecast_the_warm_start_has_little_left_to_do(day: Sc
     assert len(coordinated(warm).outcome.iterations) < len(coordinated(cold).outcome.iterations)
 
 
-def test_a_new_margin_counts_even_if_nothing_else_changed(day: Scenario, running: Running) -> None:
+def test_a_new_margin_counts_even_if_nothing_else_changed(day: Scenario, running: RunningPlan) -> None:
     """Rows of the last cycle would still be right by their error, but not by their limits."""
     seen = as_planned(day, running, STEP)
     narrower = replace(day, margin_pu=0.01)
@@ -92,7 +92,7 @@ def test_a_new_margin_counts_even_if_nothing_else_changed(day: Scenario, running
     assert np.abs(after.v_pu - 1).max() <= 0.04 + 2e-4
 
 
-def test_the_penalty_begins_where_that_of_the_day_began(day: Scenario, running: Running) -> None:
+def test_the_penalty_begins_where_that_of_the_day_began(day: Scenario, running: RunningPlan) -> None:
     after = running
     for step in range(3):
         drifted = replace(coordinated(after).outcome, splitting=coordinated(after).outcome.splitting.with_rho(1e-6))
@@ -105,7 +105,7 @@ def test_the_penalty_begins_where_that_of_the_day_began(day: Scenario, running: 
 
 @pytest.mark.parametrize("computed", ["after one round", None])
 def test_a_plan_that_came_out_worse_does_not_replace_the_running_one(
-    day: Scenario, running: Running, computed: str | None
+    day: Scenario, running: RunningPlan, computed: str | None
 ) -> None:
     hurried = CoordinationConfig(max_iterations=1)
     last = coordinate(day, hurried, VirtualClock()) if computed else None
@@ -119,7 +119,7 @@ def test_a_plan_that_came_out_worse_does_not_replace_the_running_one(
     assert (after.voltages_pu(STEP) == running.voltages_pu(STEP)).all()
 
 
-def test_after_a_restart_the_coordination_starts_cold(day: Scenario, running: Running) -> None:
+def test_after_a_restart_the_coordination_starts_cold(day: Scenario, running: RunningPlan) -> None:
     seen = as_planned(day, running, STEP)
     resumed = replace(running, computed=None)
     after = replan(Situation(day, STEP, seen, 1.0), resumed, CoordinationConfig(), VirtualClock())
@@ -128,7 +128,7 @@ def test_after_a_restart_the_coordination_starts_cold(day: Scenario, running: Ru
     assert (after.profiles(STEP) == cold.profiles(STEP)).all()
 
 
-def test_a_better_plan_replaces_it_even_if_the_budget_ended_first(day: Scenario, running: Running) -> None:
+def test_a_better_plan_replaces_it_even_if_the_budget_ended_first(day: Scenario, running: RunningPlan) -> None:
     slack_pu = 1.03
     few = CoordinationConfig(max_iterations=25, gap_tol=1e-9)
     after = replan(Situation(day, STEP, as_planned(day, running, STEP), slack_pu), running, few, VirtualClock())
@@ -137,7 +137,7 @@ def test_a_better_plan_replaces_it_even_if_the_budget_ended_first(day: Scenario,
     assert after.plan is coordinated(after).plan
 
 
-def test_selfish_replanning_is_everybodys_optimum_of_what_is_left(day: Scenario, running: Running) -> None:
+def test_selfish_replanning_is_everybodys_optimum_of_what_is_left(day: Scenario, running: RunningPlan) -> None:
     seen = as_planned(day, running, STEP, load_factor=1.5)
     selfish = replan_uncoordinated(Situation(day, STEP, seen, 1.01), CoordinationConfig())
     together = replan(Situation(day, STEP, seen, 1.01), running, CoordinationConfig(), VirtualClock())
@@ -149,7 +149,7 @@ def test_selfish_replanning_is_everybodys_optimum_of_what_is_left(day: Scenario,
     assert all(price == tariff for price in selfish.prices_chf_per_kwh(STEP + 3).values())
 
 
-def test_a_plan_tells_the_voltages_and_prices_of_a_step_of_the_day(day: Scenario, running: Running) -> None:
+def test_a_plan_tells_the_voltages_and_prices_of_a_step_of_the_day(day: Scenario, running: RunningPlan) -> None:
     after = replan(
         Situation(day, STEP, as_planned(day, running, STEP), 1.0), running, CoordinationConfig(), VirtualClock()
     )
@@ -167,8 +167,8 @@ def test_a_plan_tells_the_voltages_and_prices_of_a_step_of_the_day(day: Scenario
 
 
 @pytest.mark.parametrize("step", [STEP - 1, 48])
-def test_a_plan_says_nothing_about_other_steps(day: Scenario, running: Running, step: int) -> None:
-    later = Running.of(
+def test_a_plan_says_nothing_about_other_steps(day: Scenario, running: RunningPlan, step: int) -> None:
+    later = RunningPlan.of(
         uncoordinated(remaining(day, STEP, as_planned(day, running, STEP), 1.0), CoordinationConfig()), STEP
     )
     for ask in (later.voltages_pu, later.prices_chf_per_kwh, later.profiles):
@@ -176,13 +176,13 @@ def test_a_plan_says_nothing_about_other_steps(day: Scenario, running: Running, 
             ask(step)
 
 
-def test_planning_does_not_go_back_in_time(day: Scenario, running: Running) -> None:
+def test_planning_does_not_go_back_in_time(day: Scenario, running: RunningPlan) -> None:
     later = replace(running, computed_for=STEP + 1)
     with pytest.raises(ValueError, match="step 20 lies before step 21"):
         replan(Situation(day, STEP, as_planned(day, running, STEP), 1.0), later, CoordinationConfig(), VirtualClock())
 
 
-def test_the_last_step_of_the_day(day: Scenario, running: Running) -> None:
+def test_the_last_step_of_the_day(day: Scenario, running: RunningPlan) -> None:
     last = day.axis.n_steps - 1
     after = replan(
         Situation(day, last, as_planned(day, running, last), 1.0), running, CoordinationConfig(), VirtualClock()

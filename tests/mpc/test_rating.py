@@ -13,7 +13,7 @@ from core.load import load_scenario
 from core.prices import PriceSignal, Tariff
 from core.resources import Battery, Capability, Load, Outlook
 from core.scenario import Scenario, Site
-from mpc.coordination.outcome import Status
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.prosumer import ProsumerProgram, participants
 from mpc.reference import CentralisedProblem
 from mpc.solvers.quadratic import QuadraticProgram
@@ -21,10 +21,10 @@ from tests.support.certificate import certify
 from tests.support.coordination import coordinate
 from tests.support.independent_prosumer import least_cost
 from tests.support.paths import CONFIG
-from tests.support.synthetic import scenario, site_with
+from tests.support.synthetic import Sizes, scenario, site_with
 from tests.support.virtual_clock import VirtualClock
 
-BASE = scenario(n_prosumers=1, step_min=60, total_pv_kw=5.0)
+BASE = scenario(n_prosumers=1, step_min=60, sizes=Sizes(total_pv_kw=5.0))
 SITE, DT_H, STEPS = BASE.sites[0], BASE.axis.dt_h, BASE.axis.n_steps
 BOX = Battery(2.5, 5.0)
 BATTERIES = {"no battery": None, "box": BOX, "lossy disc": replace(BOX, efficiency=0.9, capability=Capability.DISC)}
@@ -170,7 +170,7 @@ def test_a_converter_smaller_than_pv_limits_the_plan_of_the_day(gridlab9_config:
     assert s_kva(x["N4"]).max() > 2.5
     plan = made.plan.prosumers["N3"]
     assert np.hypot(plan.p_kw, plan.q_kvar).max() <= 2.0 + 1e-6
-    assert made.outcome.status is Status.CONVERGED
+    assert made.outcome.status is CoordinationStatus.CONVERGED
     certificate = certify(day, made)
     assert abs(certificate.gap_rel) <= 1e-3
     assert certificate.violation_pu <= 2e-4

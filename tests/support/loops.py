@@ -28,7 +28,7 @@ from core.load import load_config, load_scenario
 from drivers.readings import converter_status
 from mpc.day_ahead import DayAhead
 from mpc.forecast import Observed
-from mpc.intra_day import Running, Situation, replan, replan_uncoordinated
+from mpc.intra_day import RunningPlan, Situation, replan, replan_uncoordinated
 from realtime.cycle import Remembered, Wanted, decide, settled
 from realtime.node import NodeLimits, NodeResult, NodeState, Offer, PlanTargets
 from realtime.timing import FRESH_POLLS
@@ -76,8 +76,8 @@ class Loop:
         self.laboratory = Laboratory(plant_config(config, path, self.start), referee.FrameLog(self.start))
         self.places = {meter.node: meter for meter in self.laboratory.meters.values()}
         self.limits = {site.name: self._limits(site.name) for site in self.day.sites}
-        self.running, self.made_s = Running.of(self.plan), 0.0
-        self.waiting: Running | None = None
+        self.running, self.made_s = RunningPlan.of(self.plan), 0.0
+        self.waiting: RunningPlan | None = None
         self.state = {name: self._begin(name) for name in self.limits}
         self.accepted_s: dict[str, float] = {}
         self.cycle_ms: list[float] = []

@@ -21,7 +21,7 @@ from core.config import Config
 from core.config_devices import OpcUaConverter
 from core.load import load_config
 from drivers.factory import DriverSettings, connect
-from mpc.intra_day import Running
+from mpc.intra_day import RunningPlan
 from realtime.cycle import SafeSince
 from realtime.node import NodeState
 from sim_plant.plant import Plant, open_plant
@@ -48,7 +48,7 @@ def midsummer() -> Day:
 @cache
 def selfish_plans() -> Plans:
     day = midsummer()
-    running = Running.of(uncoordinated(day.forecast, modbus_only().coordination))
+    running = RunningPlan.of(uncoordinated(day.forecast, modbus_only().coordination))
     return Plans(day_ahead=Dated(day, running, 0.0, "test"))
 
 

@@ -1,1 +1,1 @@
-"""One operator, many prosumers (papers A and C): prices go out, profiles come back."""
+"""One operator and many prosumers (papers A and C): the operator sends prices, prosumers answer with profiles."""

@@ -1,4 +1,4 @@
-"""The code of each splitting, by its name."""
+"""The class of each splitting by name."""
 
 from typing import assert_never
 

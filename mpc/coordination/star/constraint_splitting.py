@@ -31,7 +31,7 @@ from mpc.grid.rows import Rows
 
 @dataclass(frozen=True)
 class ConstraintSplitting:
-    """See :class:`mpc.coordination.star.splitting.Splitting`."""
+    """State of the constraint splitting: contributions ``z`` [N, T, R] in kW and row prices λ [T, R] in CHF/kW."""
 
     RHO_REL: ClassVar[float] = 2.0
 
@@ -51,11 +51,11 @@ class ConstraintSplitting:
 
     @property
     def unheld(self) -> FloatArray:
-        """See :class:`Splitting`."""
+        """Excess of the rows at Σ z_i, [T, R], kW."""
         return self.rows.excess(self.z.sum(axis=0))
 
     def update(self, x: FloatArray, rows: Rows, alpha: float) -> Self:
-        """See :class:`Splitting`."""
+        """(11), (12) and (17) for the answers x [N, T, 2]; contributions are first moved to new ``rows``."""
         ax = rows.contributions(x)
         z_before = self.z if rows is self.rows else self.z + ax - self.rows.contributions(x)
         r = alpha * ax + (1 - alpha) * z_before
@@ -75,15 +75,15 @@ class ConstraintSplitting:
         return replace(self, rows=rows, z=z, row_prices=row_prices, residuals=residuals)
 
     def with_rho(self, rho: float) -> Self:
-        """See :class:`Splitting`."""
+        """The same state under another penalty."""
         return replace(self, rho=rho)
 
     def after(self, steps: int) -> Self:
-        """See :class:`Splitting`."""
+        """The state without its first ``steps`` steps."""
         return replace(self, rows=self.rows.after(steps), z=self.z[:, steps:], row_prices=self.row_prices[steps:])
 
     def signals(self) -> list[PriceSignal]:
-        """See :class:`Splitting`."""
+        """(13) and (15) of each prosumer, without the tariff."""
         signals = []
         for z, a in zip(self.z, self.rows.per_prosumer(), strict=True):
             h = self.rho * np.einsum("tra,trb->tab", a, a)

@@ -1,4 +1,4 @@
-"""Watching a coordination by a star while it runs."""
+"""Observation of a coordination by a star while it runs."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,16 +11,16 @@ Observer = Callable[[Iteration], None]
 
 
 def observed(carry: Carrier, observer: Observer) -> Carrier:
-    """The carrier ``carry``, which besides calls ``observer`` after each round of the operator."""
+    """A carrier that also calls ``observer`` after each round of the operator."""
 
     def observing(nodes: Sequence[Node]) -> Carried:
-        return carry([_Observed(node, observer) if isinstance(node, GridOperator) else node for node in nodes])
+        return carry([_ObservedOperator(node, observer) if isinstance(node, GridOperator) else node for node in nodes])
 
     return observing
 
 
-class _Observed:
-    """The operator's node, with somebody who hears of its rounds."""
+class _ObservedOperator:
+    """The operator's node, with a call of the observer for each of its rounds."""
 
     def __init__(self, operator: GridOperator, observer: Observer) -> None:
         self.name = operator.name

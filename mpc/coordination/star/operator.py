@@ -31,24 +31,24 @@ from mpc.coordination.star.stopping import Candidate, StoppingRule
 from mpc.grid.rows import GridModel, Rows
 
 ERROR_PER_VIOLATION = 0.1
-"""A linearisation need not be better than this share of the violation that is still to be removed."""
+"""Tolerable error of the linearisation as a share of the violation that is still to be removed."""
 CERTIFY_WITHIN = 10.0
-"""The bound is asked for when the violation is within this multiple of its tolerance …"""
+"""A bound is computed when the violation is within this multiple of its tolerance …"""
 CERTIFY_EVERY = 10
 """… and every so many rounds in any case."""
 
 
 class Question(IntEnum):
-    """Kinds of price signals in a round; round k asks number 2k + kind."""
+    """Kinds of price signals in a round; the number of a question is 2 · round + kind."""
 
     PRICED = 0
     PLAIN = 1
 
 
 class GridOperator:
-    """Node that advertises prices until the grid is held at certified cost; then :attr:`outcome` is set.
+    """Node that advertises prices until the grid's limits are held at certified cost; then :attr:`outcome` is set.
 
-    :attr:`iterations` are the rounds so far. A warm start of another shape than the star is as good as none.
+    :attr:`iterations` are the rounds so far. A warm start of another shape than the star is ignored.
     """
 
     name = "operator"
@@ -86,7 +86,7 @@ class GridOperator:
         return self._ask(self._signals, Question.PRICED)
 
     def react(self, inbox: Sequence[Message[object]]) -> Sequence[Message[PriceSignal]]:
-        """Collect answers; when a round is complete, or at a deadline, conclude it."""
+        """Collect answers; conclude the round when it is complete, or at a deadline."""
         for message in inbox:
             key = (message.question, message.sender)
             if isinstance(message.body, DemandProfile) and key in self._open:
@@ -102,11 +102,11 @@ class GridOperator:
             self._splitting = self._begin(answers)
             if not out_of_time:
                 return self._advertise(self._splitting, certify=True)
-        self.outcome = self._cut_short()
+        self.outcome = self._outcome_at_deadline()
         return ()
 
     def _begin(self, answers: list[DemandProfile]) -> Splitting:
-        """The splitting after round 0: warm, or started around the uncoordinated profiles."""
+        """The splitting after round 0: the warm start, or one started from the uncoordinated profiles."""
         self._uncoordinated = dict(zip(self._names, answers, strict=True))
         if self._splitting is not None:
             return self._splitting
@@ -119,7 +119,7 @@ class GridOperator:
     def _conclude(
         self, answers: list[DemandProfile], splitting: Splitting, out_of_time: bool
     ) -> Sequence[Message[PriceSignal]]:
-        """Value the round; stop, or step and advertise."""
+        """Evaluate the round; then stop, or update the splitting and advertise its prices."""
         candidate = self._candidate(self._signals, answers, splitting)
         if plain := self._answered(Question.PLAIN):
             bound = self._rule.bound_chf(plain, splitting)
@@ -127,9 +127,9 @@ class GridOperator:
         self._best = self._rule.better(candidate, self._best)
         self._record(candidate, splitting)
 
-        done = self._rule.will_do(candidate, self._bound_chf, splitting.residuals)
+        done = self._rule.is_met(candidate, self._bound_chf, splitting.residuals)
         if status := self._status(candidate, done, out_of_time):
-            self.outcome = self._ended(status, candidate if done else self._best, splitting)
+            self.outcome = self._outcome(status, candidate if done else self._best, splitting)
             return ()
         x = np.stack([answer.x for answer in answers])
         bearable = max(self._settings.linearisation_tol_pu, ERROR_PER_VIOLATION * candidate.avoidable_pu)
@@ -139,23 +139,25 @@ class GridOperator:
             splitting = splitting.with_rho(adapted(splitting.rho, splitting.residuals))
         return self._advertise(splitting, certify=self._worth_certifying(candidate))
 
-    def _cut_short(self) -> StarOutcome | Unanswered:
-        """The outcome at a deadline amid a round: the best of the rounds before it, if there is one."""
+    def _outcome_at_deadline(self) -> StarOutcome | Unanswered:
+        """The outcome at a deadline within a round: the best of the rounds before, if every prosumer has answered
+        once.
+        """
         if self._splitting is None or not self._uncoordinated:
             silent = {name for _, name in self._open}
             return Unanswered(CoordinationStatus.BUDGET, None, tuple(name for name in self._names if name in silent))
         best = self._best
         if best is None:
             best = self._candidate(self._retail(), list(self._uncoordinated.values()), self._splitting)
-        status = CoordinationStatus.BUDGET if self._rule.held(best) else CoordinationStatus.INFEASIBLE
-        return self._ended(status, best, self._splitting)
+        status = CoordinationStatus.BUDGET if self._rule.can_be_held(best) else CoordinationStatus.INFEASIBLE
+        return self._outcome(status, best, self._splitting)
 
     def _candidate(self, signals: list[PriceSignal], answers: list[DemandProfile], splitting: Splitting) -> Candidate:
         agreements = map(Agreement, signals, answers)
         return self._rule.candidate(dict(zip(self._names, agreements, strict=True)), splitting)
 
     def _advertise(self, splitting: Splitting, certify: bool) -> Sequence[Message[PriceSignal]]:
-        """Ask everyone for the answer to the new signals, and to the plain prices if a bound is wanted."""
+        """Ask all prosumers to answer the new signals, and the plain prices c + A'λ if a bound is wanted."""
         self._splitting = splitting
         self._round += 1
         self._answers.clear()
@@ -172,12 +174,12 @@ class GridOperator:
         return [Message(self.name, name, number, signal) for name, signal in zip(self._names, signals, strict=True)]
 
     def _answered(self, kind: Question) -> list[DemandProfile]:
-        """Answers of this round, in the order of the prosumers; empty unless everybody was asked and has answered."""
+        """Answers of this round, in the order of the prosumers; empty unless all were asked and have answered."""
         keys = [(2 * self._round + kind, name) for name in self._names]
         return [self._answers[key] for key in keys] if all(key in self._answers for key in keys) else []
 
     def _retail(self) -> list[PriceSignal]:
-        """The tariff alone, for everyone."""
+        """Signals of the tariff alone."""
         return [self._plain(np.zeros_like(self._tariff)) for _ in self._names]
 
     def _plain(self, price: FloatArray) -> PriceSignal:
@@ -185,7 +187,7 @@ class GridOperator:
         return PriceSignal(np.zeros((len(price), 2, 2)), self._tariff + price, 0.0)
 
     def _linearise(self, x: FloatArray) -> Rows:
-        """New rows; a bound of the old ones says nothing about them."""
+        """New rows; the bound of the old ones is dropped, since it does not hold for them."""
         self._relinearisations += 1
         self._bound_chf = None
         return self._grid.linearise(x)
@@ -204,7 +206,7 @@ class GridOperator:
             status = CoordinationStatus.BUDGET
         else:
             return None
-        return status if self._rule.held(candidate) else CoordinationStatus.INFEASIBLE
+        return status if self._rule.can_be_held(candidate) else CoordinationStatus.INFEASIBLE
 
     def _record(self, candidate: Candidate, splitting: Splitting) -> None:
         self.iterations.append(
@@ -222,7 +224,7 @@ class GridOperator:
             )
         )
 
-    def _ended(self, status: CoordinationStatus, best: Candidate, splitting: Splitting) -> StarOutcome:
+    def _outcome(self, status: CoordinationStatus, best: Candidate, splitting: Splitting) -> StarOutcome:
         return StarOutcome(
             status=status,
             gap_rel=best.gap(self._bound_chf),

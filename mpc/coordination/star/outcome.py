@@ -1,4 +1,4 @@
-"""How a coordination by a star went, round by round, and how it ended."""
+"""Course of a coordination by a star, round by round, and its result."""
 
 from dataclasses import dataclass
 
@@ -30,13 +30,14 @@ class Iteration:
 
 @dataclass(frozen=True)
 class StarWarmStart:
-    """See :class:`mpc.coordination.outcome.WarmStart`.
+    """Start of the next coordination; see :class:`mpc.coordination.outcome.WarmStart`.
 
     Attributes:
-        splitting: copies and multipliers to go on from.
-        rho: penalty of the first round of the coordination that they come from, CHF/kW². What (18) made of it later
-            served that coordination, and would drift from one to the next.
-        x: its best profiles, [N, T, 2].
+        splitting: copies and multipliers to continue from.
+        rho: penalty of the first round of the coordination that they come from, CHF/kW². Its later adaptation (18) is
+            not
+            kept, since it would drift from one coordination to the next.
+        x: best profiles of that coordination, [N, T, 2].
     """
 
     splitting: Splitting
@@ -44,9 +45,9 @@ class StarWarmStart:
     x: FloatArray
 
     def shifted(self, steps: int, grid: GridModel) -> "StarWarmStart":
-        """See :class:`WarmStart`. One update further, on the rows of ``grid`` around the best profiles.
+        """Shorten the horizon, and update once on the rows of ``grid`` around the best profiles.
 
-        The rows of ``splitting`` know neither the voltage margin nor the supply voltage of this moment.
+        Without the update the rows would be those of an earlier voltage margin and supply voltage.
         """
         x = self.x[:, steps:]
         splitting = self.splitting.after(steps).with_rho(self.rho)
@@ -58,11 +59,12 @@ class StarOutcome(CoordinationOutcome):
     """The result of a coordination.
 
     Attributes:
-        best: the agreements that are returned. Where time was up before the first round of prices was answered, they
-            are the answers to the plain tariff.
+        best: the agreements that are returned. If time was up before the first round of prices was answered, they are
+            the
+            answers to the plain tariff.
         uncoordinated: the answers to the plain tariff.
-        lower_bound_chf: best bound of the final linearisation, that of ``splitting.rows``; ``gap_rel`` is relative to
-            it.
+        lower_bound_chf: best bound of the final linearisation, that of ``splitting.rows``; the reference of
+            ``gap_rel``.
         splitting: the state behind the last signals.
     """
 
@@ -75,7 +77,7 @@ class StarOutcome(CoordinationOutcome):
 
     @property
     def warm_start(self) -> StarWarmStart:
-        """Where the next coordination may begin."""
+        """Start of the next coordination."""
         rho = self.iterations[0].rho if self.iterations else self.splitting.rho
         x = np.stack([agreement.profile.x for agreement in self.best.agreements.values()])
         return StarWarmStart(self.splitting, rho, x)

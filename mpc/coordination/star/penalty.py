@@ -1,6 +1,6 @@
-"""The penalty ρ: a start value without units of its own, and its adaptation (paper A, eq. 18).
+"""The penalty ρ: a start value relative to its natural scale, and its adaptation (paper A, eq. 18).
 
-Both compare like with like, so that one set of numbers serves every grid, tariff and step length:
+Both use relative quantities, so that one set of numbers serves every grid, tariff and step length:
 
     ρ⁰ = ρ_rel · (mean |tariff| Δt) / (typical power swing)
     (18) on relative residuals r = ‖primal‖/‖x‖, s = ρ‖movement of the copies‖/‖μ‖:   r > ν s → ρ τ,   s > ν r → ρ/τ
@@ -15,7 +15,7 @@ from mpc.coordination.star.splitting import Residuals
 
 NU, TAU = 20.0, 1.2
 SMALLEST = 1e-3
-"""Floor of price (CHF/kW) and swing (kW): free energy or constant loads must not make ρ zero or infinite."""
+"""Floor of price (CHF/kW) and swing (kW), so that free energy or constant loads do not make ρ zero or infinite."""
 
 
 def natural_penalty(tariff_chf_per_kw: FloatArray, x: FloatArray) -> float:
@@ -33,7 +33,7 @@ def start_penalty(settings: CoordinationConfig, rho_rel: float, tariff_chf_per_k
 
 
 def adapted(rho: float, residuals: Residuals) -> float:
-    """(18); unchanged while no limit binds (no multiplier to compare with)."""
+    """(18) on relative residuals; ρ stays unchanged while no limit binds, since then the multipliers are 0."""
     primal_scale, dual_scale = residuals.primal_scale.max(), residuals.dual_scale.max()
     if primal_scale == 0 or dual_scale == 0:
         return rho

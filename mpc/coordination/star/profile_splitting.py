@@ -2,7 +2,7 @@
 
 Problem:    min Σ_i f_i(x_i) + φ(x̂)   s.t.  x_i = x̂_i        φ: elastic rows l ≤ A x̂ ≤ u at the price κ
 
-Iteration, with D = ρ diag(1, ω) over (p, q) and u-relaxed answers r:
+Iteration, with D = ρ diag(1, ω) over (p, q) and over-relaxed answers r:
 
     x_i ← argmin f_i(x) + μ_i'x + ½ ‖x − x̂_i‖²_D                      (10), by each prosumer
     r   ← α x + (1 − α) x̂
@@ -32,7 +32,7 @@ REACTIVE_WEIGHT = 0.5
 
 @dataclass(frozen=True)
 class ProfileSplitting:
-    """See :class:`mpc.coordination.star.splitting.Splitting`."""
+    """State of the profile splitting: copies ``x_hat`` (kW, kvar) and multipliers ``mu`` (CHF/kW), each [N, T, 2]."""
 
     RHO_REL: ClassVar[float] = 1.0
 
@@ -58,11 +58,11 @@ class ProfileSplitting:
 
     @property
     def unheld(self) -> FloatArray:
-        """See :class:`Splitting`."""
+        """Excess of the rows at the copies x̂, [T, R], kW."""
         return self.rows.excess(self.rows.value(self.x_hat))
 
     def update(self, x: FloatArray, rows: Rows, alpha: float) -> Self:
-        """See :class:`Splitting`."""
+        """(11), (12) and (17) for the answers x [N, T, 2]."""
         d = self.d
         r = alpha * x + (1 - alpha) * self.x_hat
         projection = project(by_step(r + self.mu / d), np.tile(d, len(x)), rows)  # (11)
@@ -79,11 +79,11 @@ class ProfileSplitting:
         return replace(self, rows=rows, x_hat=x_hat, mu=mu, row_prices=projection.row_prices, residuals=residuals)
 
     def with_rho(self, rho: float) -> Self:
-        """See :class:`Splitting`."""
+        """The same state under another penalty."""
         return replace(self, rho=rho)
 
     def after(self, steps: int) -> Self:
-        """See :class:`Splitting`."""
+        """The state without its first ``steps`` steps."""
         return replace(
             self,
             rows=self.rows.after(steps),
@@ -93,7 +93,7 @@ class ProfileSplitting:
         )
 
     def signals(self) -> list[PriceSignal]:
-        """See :class:`Splitting`."""
+        """(13) and (15) of each prosumer, without the tariff."""
         d = self.d
         h = np.broadcast_to(np.diag(d), (self.x_hat.shape[1], 2, 2))
         fee = np.sum((0.5 * d * self.x_hat - self.mu) * self.x_hat, axis=(1, 2))  # (15)

@@ -1,4 +1,4 @@
-"""What all splittings have in common: a state of copies and multipliers, stepped once per round."""
+"""The interface of all splittings: a state of copies and multipliers, updated once per round."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self
@@ -12,11 +12,12 @@ from mpc.grid.rows import Rows
 
 @dataclass(frozen=True)
 class Residuals:
-    """(17) per prosumer, with the sizes they are compared with; each [N].
+    """(17) per prosumer, with the norms they are compared with; each [N].
 
-    ``primal`` and ``primal_scale`` in kW, ``dual`` and ``dual_scale`` in CHF/kW; ``size`` counts the entries
-    behind each norm. ``moved`` is the dual residual without the share of the over-relaxation: ρ times how far the
-    copies moved, which vanishes even where the answers cannot move.
+    ``primal`` and ``primal_scale`` are in kW, ``dual`` and ``dual_scale`` in CHF/kW; ``size`` is the number of entries
+    behind each norm. ``moved`` is the dual residual without the part of the over-relaxation: ρ times the movement of
+    the
+    copies, which vanishes even if the answers cannot move.
     """
 
     primal: FloatArray
@@ -27,7 +28,7 @@ class Residuals:
     size: int
 
     def within(self, eps_abs: float, eps_rel: float) -> bool:
-        """Boyd's dynamic tolerances √n ε_abs + ε_rel · scale, for every prosumer."""
+        """Dynamic tolerances √n ε_abs + ε_rel · scale (Boyd et al. 2011, section 3.3.1), for every prosumer."""
         floor = np.sqrt(self.size) * eps_abs
         primal = self.primal <= floor + eps_rel * self.primal_scale
         dual = self.dual <= floor + eps_rel * self.dual_scale
@@ -35,7 +36,7 @@ class Residuals:
 
 
 class Splitting(Protocol):
-    """State of an ADMM after its last update; immutable, each step gives the next one.
+    """State of an ADMM after its last update; immutable, each update returns the next state.
 
     ``RHO_REL`` is ρ_rel, the useful start of its penalty in natural units (:mod:`mpc.coordination.star.penalty`).
     """
@@ -64,12 +65,12 @@ class Splitting(Protocol):
 
     @property
     def unheld(self) -> FloatArray:
-        """By how much the operator's own copy leaves each row, [T, R], kW; 0 where limits can be held."""
+        """By how much the operator's own copies violate each row, [T, R], kW; 0 if limits can be held."""
         ...
 
     @property
     def residuals(self) -> Residuals:
-        """Of the last update."""
+        """Residuals of the last update."""
         ...
 
     def update(self, x: FloatArray, rows: Rows, alpha: float) -> Self:
@@ -77,15 +78,15 @@ class Splitting(Protocol):
         ...
 
     def with_rho(self, rho: float) -> Self:
-        """The same copies and multipliers under another penalty (the scaled multipliers follow)."""
+        """The same copies and multipliers under another penalty (scaled multipliers change accordingly)."""
         ...
 
     def after(self, steps: int) -> Self:
-        """What is left when the first ``steps`` steps have passed: the warm start of a shrinking horizon."""
+        """The state without its first ``steps`` steps: the warm start of a shrinking horizon."""
         ...
 
     def signals(self) -> list[PriceSignal]:
-        """(13) without the tariff: the grid's part (H, g, fee) for each prosumer."""
+        """(13) without the tariff: the grid's part (H, g, fee) of each prosumer's signal."""
         ...
 
 

@@ -1,9 +1,9 @@
-"""What a round is worth: its cost and violation under the AC power flow, its certificate, and whether it will do.
+"""Evaluation of a round: cost and violation under AC power flow, certified bound, and the stopping rule.
 
     bound = Σ_i min_x [f_i(x) + (A_i'λ)'x] − (u'λ⁺ − l'λ⁻)            ≤ optimum of the linearised problem
     gap   = (cost + unheld − bound) / max(|bound|, turnover Σ |c p| Δt)
 
-Converged means |gap| ≤ gap_tol and an AC violation ≤ violation_tol beyond what nobody can hold (method.md, section 3).
+Converged means |gap| ≤ gap_tol and an AC violation ≤ violation_tol beyond the unavoidable (method.md, section 3).
 """
 
 from collections.abc import Mapping
@@ -26,14 +26,15 @@ RESIDUAL_EPS = 1e-4
 
 @dataclass(frozen=True)
 class Candidate:
-    """Signals that were sent, the profiles that answered them, and what the AC power flow says of these.
+    """Signals that were sent, the profiles that answered them, and the AC power flow of these.
 
     Attributes:
         cost_chf: tariff and own costs of all prosumers.
         turnover_chf: Σ |c p| Δt, each price counted as at least SMALLEST_TARIFF.
         linearisation_pu: error of the rows at these profiles (19).
-        unheld_pu: by how much the operator's own copy leaves limits that nobody can hold; ``unheld_chf`` its price.
-            Both are 0 where limits can be held.
+        unheld_pu: largest violation of limits by the operator's own copies, which is unavoidable; ``unheld_chf`` its
+            price.
+            Both are 0 if limits can be held.
         merit_chf: cost plus the priced violation of the profiles themselves beyond the tolerance.
     """
 
@@ -49,21 +50,18 @@ class Candidate:
 
     @property
     def avoidable_pu(self) -> float:
-        """Violation beyond what nobody can hold."""
+        """Violation beyond the unavoidable one."""
         return max(0.0, self.violation.worst_pu - self.unheld_pu)
 
     def gap(self, bound_chf: float | None) -> float | None:
-        """Relative gap; unknown without a bound."""
+        """Relative gap; None without a bound."""
         if bound_chf is None:
             return None
         return (self.cost_chf + self.unheld_chf - bound_chf) / max(abs(bound_chf), self.turnover_chf)
 
 
 class StoppingRule:
-    """Values candidates and says which will do, by the settings of a coordination.
-
-    ``tariff`` is [T, 2] in CHF/kW per step.
-    """
+    """Evaluates candidates by the settings of a coordination; ``tariff`` is [T, 2] in CHF/kW per step."""
 
     def __init__(self, grid: GridModel, settings: CoordinationConfig, tariff: FloatArray) -> None:
         self._grid = grid
@@ -72,7 +70,7 @@ class StoppingRule:
         self._price = np.maximum(np.abs(tariff[:, 0]), SMALLEST_TARIFF * grid.problem.axis.dt_h)
 
     def candidate(self, agreements: Mapping[str, Agreement], splitting: Splitting) -> Candidate:
-        """The agreements of a round under the rows and copies that their signals came from."""
+        """Evaluate the agreements of a round under the rows and copies behind their signals."""
         x = np.stack([agreement.profile.x for agreement in agreements.values()])
         flow, rows = self._grid.flow(x), splitting.rows
         own = sum(a.profile.cost_chf - a.signal.cost_chf(a.profile.x) for a in agreements.values())
@@ -95,11 +93,11 @@ class StoppingRule:
         return sum(answer.cost_chf for answer in answers) - splitting.rows.shadow_cost(splitting.row_prices)
 
     def better(self, candidate: Candidate, best: Candidate | None) -> Candidate:
-        """The cheaper of those within the tolerance, else the one of less cost and priced violation."""
+        """The cheaper one of those within the tolerance, else the one with less cost and priced violation."""
         return candidate if best is None else min(candidate, best, key=self._rank)
 
-    def will_do(self, candidate: Candidate, bound_chf: float | None, residuals: Residuals) -> bool:
-        """Whether the stopping rule holds."""
+    def is_met(self, candidate: Candidate, bound_chf: float | None, residuals: Residuals) -> bool:
+        """Whether the coordination may stop with this candidate."""
         settings, gap = self._settings, candidate.gap(bound_chf)
         if candidate.avoidable_pu > settings.violation_tol_pu:
             return False
@@ -107,12 +105,12 @@ class StoppingRule:
             return residuals.within(RESIDUAL_EPS, RESIDUAL_EPS)
         return gap is not None and abs(gap) <= settings.gap_tol and self._trustworthy(candidate)
 
-    def held(self, candidate: Candidate) -> bool:
-        """Whether the grid's limits can be held at all."""
+    def can_be_held(self, candidate: Candidate) -> bool:
+        """Whether the grid's limits can be held."""
         return candidate.unheld_pu <= self._settings.violation_tol_pu
 
     def _trustworthy(self, candidate: Candidate) -> bool:
-        """A bound speaks of the AC grid only as far as its rows do."""
+        """Whether the rows are accurate enough for a bound by them to hold for the AC grid."""
         return candidate.linearisation_pu <= self._settings.violation_tol_pu
 
     def _rank(self, candidate: Candidate) -> tuple[bool, float]:

@@ -23,7 +23,7 @@ from core.scenario import Scenario
 from mpc.coordination.outcome import CoordinationStatus
 from mpc.day_ahead import CoordinatedDay, DayAhead
 from mpc.forecast import Observed
-from mpc.intra_day import Running, Situation, replan, replan_uncoordinated
+from mpc.intra_day import RunningPlan, Situation, replan, replan_uncoordinated
 from mpc.solvers.quadratic import PIQP
 from tests.support.asynchronous import run
 from tests.support.coordination import coordinate, uncoordinated
@@ -43,12 +43,12 @@ def day() -> Scenario:
 
 
 @pytest.fixture(scope="module")
-def running(day: Scenario) -> Running:
-    return Running.of(coordinate(day, SETTINGS, WallClock()))
+def running(day: Scenario) -> RunningPlan:
+    return RunningPlan.of(coordinate(day, SETTINGS, WallClock()))
 
 
 @pytest.fixture(scope="module")
-def job(day: Scenario, running: Running) -> ReplanJob:
+def job(day: Scenario, running: RunningPlan) -> ReplanJob:
     seen = {
         site.name: Observed(
             float(site.outlook.load_kw[STEP]), float(site.outlook.load_kvar[STEP]), 1.2 * k, 0.3 + 0.1 * k
@@ -64,8 +64,8 @@ class Session:
 
     coordinated: DayAhead
     selfish: DayAhead
-    replanned: Running
-    replanned_selfish: Running
+    replanned: RunningPlan
+    replanned_selfish: RunningPlan
     two: "TwoJobs"
     errors: list[Exception]
     pids: set[int | None]
@@ -100,7 +100,7 @@ class TwoJobs:
     """Two jobs at once, in the midst of which the whole service is told to stop."""
 
     first: DayAhead | None
-    second: Running
+    second: RunningPlan
     ended: list[str]
     ticks: int
 
@@ -128,7 +128,7 @@ async def error(work: Awaitable[object]) -> Exception:
     return caught.value
 
 
-def numbers(day: Running) -> object:
+def numbers(day: RunningPlan) -> object:
     """Every bit of a plan, without the wall times of its computation."""
     assert day.computed is not None
     rounds = [replace(iteration, wall_ms=0.0) for iteration in day.computed.outcome.iterations]
@@ -137,8 +137,8 @@ def numbers(day: Running) -> object:
 
 def test_day_ahead_plans_are_those_of_a_call_in_process_bit_for_bit(session: Session, day: Scenario) -> None:
     here = coordinate(day, SETTINGS, WallClock())
-    assert numbers(Running.of(session.coordinated)) == numbers(Running.of(here))
-    assert encode(Running.of(session.selfish)) == encode(Running.of(uncoordinated(day, SETTINGS)))
+    assert numbers(RunningPlan.of(session.coordinated)) == numbers(RunningPlan.of(here))
+    assert encode(RunningPlan.of(session.selfish)) == encode(RunningPlan.of(uncoordinated(day, SETTINGS)))
 
 
 def test_intra_day_plans_are_those_of_a_call_in_process_bit_for_bit(session: Session, job: ReplanJob) -> None:

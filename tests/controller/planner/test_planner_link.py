@@ -28,7 +28,7 @@ from core.errors import GridlabError, SolverError, SolverLicenceError
 from core.scenario import Scenario
 from mpc.coordination.outcome import CoordinationStatus
 from mpc.forecast import Observed
-from mpc.intra_day import Running, Situation, replan
+from mpc.intra_day import RunningPlan, Situation, replan
 from mpc.solvers.quadratic import PIQP
 from tests.support.asynchronous import run
 from tests.support.coordination import coordinate, uncoordinated
@@ -49,7 +49,7 @@ def asked(day: Scenario, settings: CoordinationConfig = SETTINGS, solver: str = 
     return DayAheadJob(day, settings, solver, coordinate=True)
 
 
-def rest(day: Scenario, running: Running, step: int = STEP) -> ReplanJob:
+def rest(day: Scenario, running: RunningPlan, step: int = STEP) -> ReplanJob:
     seen = {
         site.name: Observed(
             float(site.outlook.load_kw[step]), float(site.outlook.load_kvar[step]), 1.2 * k, 0.3 + 0.1 * k
@@ -125,13 +125,13 @@ def test_plans_are_those_of_a_call_in_process_bit_for_bit(session: Session, day:
     first = Answer.of(coordinate(day, SETTINGS, WallClock()))
     assert encode(without_coordination(session.first.running)) == encode(without_coordination(first.running))
     assert session.first.report == first.report
-    selfish = Running.of(uncoordinated(scenario(seed=1), SETTINGS))
+    selfish = RunningPlan.of(uncoordinated(scenario(seed=1), SETTINGS))
     assert (encode(session.selfish.running), session.selfish.report) == (encode(selfish), None)
 
 
 def test_the_planner_keeps_what_a_plan_came_from_and_starts_warm(session: Session, day: Scenario) -> None:
     """Also where it planned tomorrow in between."""
-    first = Running.of(coordinate(day, SETTINGS, WallClock()))
+    first = RunningPlan.of(coordinate(day, SETTINGS, WallClock()))
     warm = here(rest(day, first))
     assert encode(without_coordination(session.warm.running)) == encode(without_coordination(warm.running))
     later = here(rest(day, warm.running, STEP + 1))

@@ -16,14 +16,14 @@ from controller.service.prices import Price, prices_at
 from controller.service.voltage_margin import learned, margin_pu
 from core.load import load_config
 from mpc.forecast import Observed
-from mpc.intra_day import Running
+from mpc.intra_day import RunningPlan
 from mpc.margin import COLD_START_PU, Margin
 from tests.support.coordination import uncoordinated
 from tests.support.paths import CONFIG
 
 CONFIGURED = load_config(CONFIG)
 DAY = DayLoader(CONFIGURED, CONFIG).load(date(2018, 6, 21)).day
-PLAN = Dated(DAY, Running.of(uncoordinated(DAY.forecast, CONFIGURED.coordination)), 5.0, "selfish")
+PLAN = Dated(DAY, RunningPlan.of(uncoordinated(DAY.forecast, CONFIGURED.coordination)), 5.0, "selfish")
 PLANS, UNLEARNED = Plans(None, PLAN), Margin.unlearned(8)
 JOBS = PlannerJobs(CONFIGURED, coordinate=True)
 

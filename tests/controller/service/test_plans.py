@@ -17,7 +17,7 @@ from controller.service.plans import Dated, Plans
 from core.config import Config
 from core.load import load_config
 from core.resources import Battery
-from mpc.intra_day import Running
+from mpc.intra_day import RunningPlan
 from mpc.margin import Margin
 from realtime.emulation import BatteryState, InForce
 from realtime.fallback import LadderState, Rung, Source
@@ -45,7 +45,7 @@ def tomorrow(days: DayLoader) -> Dated:
 
 
 def plan_of(day: Day, name: str) -> Dated:
-    return Dated(day, Running.of(uncoordinated(day.forecast, CONFIGURED.coordination)), 0.0, name)
+    return Dated(day, RunningPlan.of(uncoordinated(day.forecast, CONFIGURED.coordination)), 0.0, name)
 
 
 def from_noon(plan: Dated) -> Dated:

@@ -10,7 +10,7 @@ from controller.service.plans import Dated, Plans
 from controller.service.today import RETRY, Today
 from core.errors import Fault, InputError
 from core.load import load_config
-from mpc.intra_day import Running
+from mpc.intra_day import RunningPlan
 from tests.support.coordination import uncoordinated
 from tests.support.paths import CONFIG
 
@@ -18,7 +18,7 @@ CONFIGURED = load_config(CONFIG)
 LOADER = DayLoader(CONFIGURED, CONFIG)
 MIDSUMMER = LOADER.load(date(2018, 6, 21)).day
 BEGINS, ENDS = MIDSUMMER.forecast.axis.start, MIDSUMMER.forecast.axis.end
-PLANNED = Dated(MIDSUMMER, Running.of(uncoordinated(MIDSUMMER.forecast, CONFIGURED.coordination)), 0.0, "today")
+PLANNED = Dated(MIDSUMMER, RunningPlan.of(uncoordinated(MIDSUMMER.forecast, CONFIGURED.coordination)), 0.0, "today")
 
 
 class UntilMidnight(DayLoader):
