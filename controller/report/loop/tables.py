@@ -1,4 +1,4 @@
-"""The tables of a closed loop: checks, settlement, how targets were followed, books of the batteries."""
+"""The tables of a closed loop: checks, settlement, how targets were followed, energy balance of the batteries."""
 
 from datetime import datetime
 from math import isnan
