@@ -1,7 +1,7 @@
-"""All faults of a configuration at once: field by field first, then by rules on whatever fields are valid.
+"""All faults of a configuration at once: first those of single keys, then rules on all valid keys.
 
-pydantic stops at a faulty field; here a section lives on without it, so that the rules that compare fields and
-sections (:mod:`core.config_rules`) still judge the rest.
+pydantic stops at a faulty key; here its section is kept without it, so that the rules that compare keys and sections
+(:mod:`core.config_rules`) still check the rest.
 """
 
 from difflib import get_close_matches
@@ -18,11 +18,11 @@ from core.errors import Fault, shown
 
 
 def check_config(data: object, file: str, exists: FileExists) -> tuple[Config | None, list[Fault]]:
-    """The configuration in ``data``, or None and its faults; ``file`` names it in them.
+    """The configuration in ``data`` or None, and its faults; ``file`` is their file name.
 
     Args:
         data: what a YAML parser returned.
-        exists: tells of a path of the configuration whether such a file is there.
+        exists: whether a path of the configuration is an existing file.
     """
     reading = _FileCheck(file)
     partial = cast(Config, reading.section(Config, data, ""))
@@ -38,7 +38,7 @@ class _FileCheck:
         self.faults: list[Fault] = []
 
     def section(self, model: type[Section], data: object, key: str) -> Section:
-        """The section without its faulty fields: they are no attributes of it."""
+        """The section without its faulty keys, which are no attributes of it."""
         if not isinstance(data, dict):
             self._fault(key, shown(data), _keys_text(model))
             return _partial(model, {})
@@ -57,7 +57,7 @@ class _FileCheck:
         return _partial(model, values)
 
     def _value(self, model: type[Section], attribute: str, data: object, key: str) -> dict[str, object]:
-        """The field as {attribute: value}, or {} where it is faulty."""
+        """The value as {attribute: value}, or {} if it is faulty."""
         field = model.model_fields[attribute]
         sections = _sections(field.annotation)
         if isinstance(data, list) and get_origin(field.annotation) is tuple:
@@ -101,14 +101,14 @@ def _adapter(model: type[Section], attribute: str) -> TypeAdapter[Any]:
 
 
 def _sections(annotation: object) -> list[type[Section]]:
-    """The sections among which a field's type lets choose."""
+    """The sections that a type allows."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     return [section for part in get_args(annotation) for section in _sections(part)]
 
 
 def _fitting(sections: list[type[Section]], data: object) -> type[Section]:
-    """The section that ``data`` means: the one of its ``kind``, else the one that shares most keys with it."""
+    """The section that ``data`` means: the one with its ``kind``, else the one that shares most keys with it."""
     if not isinstance(data, dict):
         return sections[0]
 
@@ -120,7 +120,7 @@ def _fitting(sections: list[type[Section]], data: object) -> type[Section]:
 
 
 def _allowed(field: FieldInfo) -> str:
-    """What the user may write, in the words of the field's type."""
+    """The description of the allowed values, from the type."""
     parts = (field, *(note for part in get_args(field.annotation) for note in getattr(part, "__metadata__", ())))
     words = [part.description for part in parts if isinstance(part, FieldInfo) and part.description]
     if words:

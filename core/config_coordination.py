@@ -1,4 +1,4 @@
-"""Settings of a coordination. Whoever coordinates reads them, so that nothing here knows what prosumers own."""
+"""Settings of a coordination, in a module that knows nothing of what prosumers own."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from core.config_fields import Count, Number, Positive, Seconds, Section
 
 
 class CoordinationConfig(Section):
-    """How prices are agreed, and when that ends (docs of ``mpc.coordination``)."""
+    """Algorithm, tolerances and limits of a coordination (docs of ``mpc.coordination``)."""
 
     splitting: Annotated[SplittingName, Field(description=alternatives(SplittingName))] = SplittingName.PROFILE
     relaxation: Annotated[Number, Field(ge=1, le=1.9, description="a number from 1 to 1.9")] = 1.6

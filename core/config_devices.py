@@ -1,4 +1,4 @@
-"""Devices of the configuration, told apart by ``kind``. A new kind is a class here and one place in ``Device``."""
+"""Devices of the configuration, distinguished by ``kind``. A new kind is a class here and one entry in ``Device``."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ _KIND = Field(description="modbus_converter, sunspec_converter, opcua_converter 
 
 
 class ModbusTls(Section):
-    """Modbus/TCP Security: TLS 1.2 or later, both sides with a certificate, that of the device pinned."""
+    """Modbus/TCP Security: TLS 1.2 or later, a certificate on both sides, that of the device pinned."""
 
     certificate: FilePath
     key: FilePath
@@ -18,7 +18,7 @@ class ModbusTls(Section):
 
 
 class ModbusAddress(Section):
-    """Where a Modbus TCP device listens, with ``tls`` in TLS (its registered port is 802)."""
+    """Address of a Modbus TCP device; with ``tls`` it speaks TLS (its registered port is 802)."""
 
     host: Annotated[Text, Field(description="a host name or address")] = "127.0.0.1"
     port: Port
@@ -27,7 +27,7 @@ class ModbusAddress(Section):
 
 
 class Rating(Section):
-    """What a converter can do: apparent power, and how fast it may change."""
+    """Rating of a converter: apparent power, and how fast it may change."""
 
     s_max_kva: Kva
     ramp_kva_per_s: Annotated[Positive, Field(description="a number > 0 kVA/s")]
@@ -40,7 +40,7 @@ class MappedModbus(ModbusAddress):
 
 
 class ModbusConverter(MappedModbus, Rating):
-    """A converter by its register map."""
+    """A converter with a register map."""
 
     kind: Annotated[Literal["modbus_converter"], _KIND]
     name: Name
@@ -54,7 +54,7 @@ class SunspecConverter(ModbusAddress, Rating):
 
 
 class OpcUaSecurity(Section):
-    """SignAndEncrypt with pinned certificates. ``user_file`` holds user name and password, one a line."""
+    """SignAndEncrypt with pinned certificates. ``user_file`` holds user name and password, each on a line."""
 
     policy: Annotated[
         Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"],
@@ -78,7 +78,7 @@ class OpcUaConverter(Rating):
 
 
 class ModbusMeter(MappedModbus):
-    """A meter at ``node`` of the grid, by its register map."""
+    """A meter at ``node`` of the grid, with a register map."""
 
     kind: Annotated[Literal["modbus_meter"], _KIND]
     name: Name

@@ -1,6 +1,6 @@
-"""Words of the configuration: the base of all sections, and types that say what they allow, with its unit.
+"""Base of all sections of the configuration, and types of values with their units.
 
-The ``description`` of a type or field is what the user reads after "allowed:".
+The ``description`` of a type or key is what the user reads after "allowed:".
 """
 
 from datetime import date, datetime, time
@@ -41,7 +41,7 @@ def _hours_minutes(value: time) -> str:
     return f"{value:%H:%M}"
 
 
-def _placed(path: Path, info: SerializationInfo) -> str:
+def _path_text(path: Path, info: SerializationInfo) -> str:
     """The path as text, below the ``folder`` of the serialisation's context if there is one."""
     return str(Path((info.context or {}).get("folder", "")) / path)
 
@@ -55,7 +55,7 @@ def _zone(name: str) -> str:
 
 
 def lower_case(value: object) -> object:
-    """Text in lower case; anything else as it is."""
+    """Text in lower case; any other value unchanged."""
     return value.lower() if isinstance(value, str) else value
 
 
@@ -65,7 +65,7 @@ Name = Annotated[
 ]
 Text = Annotated[str, Field(pattern=r"^\S(.*\S)?$", max_length=1000, description="a text")]
 FilePath = Annotated[
-    Path, Field(description="the path of a file, relative to this one"), PlainSerializer(_placed, return_type=str)
+    Path, Field(description="the path of a file, relative to this one"), PlainSerializer(_path_text, return_type=str)
 ]
 RunFilePath = Annotated[Path, Field(description="the path of a file, relative to the run directory")]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", description="a currency code of three letters such as CHF")]
@@ -100,13 +100,16 @@ Seconds = Annotated[Positive, Field(description="a number > 0 s")]
 
 
 class Constant(Section):
-    """A series that does not change."""
+    """A series of one value."""
 
     constant: Number
 
 
 class DayFile(Section):
-    """A CSV file of series. ``date`` takes that day of it for the horizon's; ``{date}`` in its name becomes the day."""
+    """A CSV file of series.
+
+    ``date`` selects that day of the file in place of the horizon's; ``{date}`` in the file's name stands for the day.
+    """
 
     file: FilePath
     date: Day | None = None
@@ -117,7 +120,7 @@ class DayFile(Section):
 
 
 class SeriesFile(DayFile):
-    """One column: offset + scale × value."""
+    """One column of a file: offset + scale × value."""
 
     column: Text
     scale: Number = 1.0
@@ -130,7 +133,7 @@ Series = Annotated[
 
 
 class LoadFile(DayFile):
-    """Active and reactive column, each times ``scale``; without ``q`` the load has none."""
+    """Columns of active and reactive power, each times ``scale``; without ``q`` reactive power is zero."""
 
     p: Text
     q: Text | None = None
@@ -138,23 +141,23 @@ class LoadFile(DayFile):
 
     @property
     def active_kw(self) -> SeriesFile:
-        """Column ``p``."""
+        """Active power, column ``p``."""
         return SeriesFile(file=self.file, column=self.p, scale=self.scale, date=self.date)
 
     @property
     def reactive_kvar(self) -> SeriesFile | float:
-        """Column ``q``, or zero."""
+        """Reactive power, column ``q``, or zero."""
         if self.q is None:
             return 0.0
         return SeriesFile(file=self.file, column=self.q, scale=self.scale, date=self.date)
 
 
 class Expected(Section, Generic[T]):
-    """What is expected, and what then happens; the forecast serves for both where nothing else is given."""
+    """A forecast and what is realised; without the latter the forecast serves as both."""
 
     forecast: T
     realised: T | None = None
 
     def of(self, variant: Variant) -> T:
-        """The forecast, or what was realised."""
+        """The value of a variant."""
         return self.forecast if variant == "forecast" or self.realised is None else self.realised

@@ -1,4 +1,4 @@
-"""Resources of the configuration. A new kind is a section with a method ``resource`` here and a key of a prosumer."""
+"""Resources of the configuration. A new kind is a section with a method ``resource`` here, and a key of a prosumer."""
 
 from collections.abc import Callable
 from math import inf
@@ -24,7 +24,7 @@ from core.profiles import Range
 from core.resources import Battery, Capability, Load, Pv, Resource
 
 Means = Callable[[SeriesFile | Constant | float, Range], FloatArray]
-"""Reads a series that may hold values of a range: means over the steps of a day, [T]."""
+"""Reads a series whose values must lie in a range: means over the steps of a day, [T]."""
 ANY = Range(-inf, inf, "any number")
 _LOAD = Range(0, inf, "a load ≥ 0 kW (generation is `pv`)")
 _PV = Range(0, inf, "an available power ≥ 0 kW per kWp")
@@ -35,7 +35,7 @@ class ResourceSection(Protocol):
     """A section that describes a resource."""
 
     def resource(self, means: Means, variant: Variant) -> Resource:
-        """The resource with what is expected of it, or with what then happened."""
+        """The resource with its forecast, or with its realised series."""
         ...
 
 
@@ -52,7 +52,7 @@ class BatteryConfig(Section):
     capability: Annotated[Capability, Field(description="box or disc")] = Capability.BOX
 
     def battery(self) -> Battery:
-        """The battery as the optimisation knows it."""
+        """The battery as data for the optimisation."""
         return Battery(
             s_max_kva=self.s_max_kva,
             energy_kwh=self.energy_kwh,
@@ -65,20 +65,20 @@ class BatteryConfig(Section):
         )
 
     def resource(self, _means: Means, _variant: Variant) -> Battery:
-        """See :class:`ResourceSection`."""
+        """The battery, which has no series."""
         return self.battery()
 
 
 class PvConfig(Expected[Series]):
-    """A PV plant; its series are the available kW per kWp."""
+    """A PV plant; its series is the available power in kW per kWp."""
 
     peak_kw: Annotated[Positive, Field(description="a number > 0 kW")]
 
     def resource(self, means: Means, variant: Variant) -> Pv:
-        """See :class:`ResourceSection`."""
+        """The plant with its available power."""
         return Pv(self.peak_kw, means(self.of(variant), _PV) * self.peak_kw)
 
 
 def load_of(file: LoadFile, means: Means) -> Load:
-    """The inflexible load of a prosumer."""
+    """The inflexible load of a prosumer, from its file."""
     return Load(means(file.active_kw, _LOAD), means(file.reactive_kvar, ANY))

@@ -1,4 +1,4 @@
-"""Errors that a user can act on. Each says who, what was asked, what is allowed, and the unit."""
+"""Errors that a user can act on. A message names the object, the value found, and what is allowed, with its unit."""
 
 import json
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ class GridlabError(Exception):
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with the user's input, printed as one line.
+    """One fault in the user's input, printed as one line.
 
     ``key`` is the path inside ``file`` (``prosumers[0].battery.soc_min``, or ``line 12, column p_kw`` of a CSV).
     """
@@ -27,7 +27,7 @@ class Fault:
 
 
 def shown(value: object) -> str:
-    """A value of the user's file as he wrote it, short, on one line."""
+    """A value of the user's file as written there, shortened to one line of at most 60 characters."""
     match value:
         case None:
             return "nothing"
@@ -40,7 +40,7 @@ def shown(value: object) -> str:
 
 
 class InputError(GridlabError):
-    """Bad input: every fault found, one line each. The command line turns it into exit code 2."""
+    """Faulty input: every fault found, one line each. The command line exits with code 2."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
@@ -48,12 +48,12 @@ class InputError(GridlabError):
 
 
 class SolverLicenceError(GridlabError):
-    """A commercial solver refuses the size of the problem under the licence it found."""
+    """A commercial solver refuses a problem of this size under the licence it found."""
 
 
 class SolverError(GridlabError):
-    """A solver ended without a usable answer."""
+    """A solver ended without a usable solution."""
 
 
 class CoordinationError(GridlabError):
-    """A coordination ended without any plan: some participants never answered."""
+    """A coordination ended without a plan, since some participants never answered."""

@@ -1,4 +1,4 @@
-"""The one module of core that touches files: YAML configurations and the CSV series they name."""
+"""The only module of core that reads files: YAML configurations and the CSV series they name."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -28,7 +28,7 @@ def load_yaml(path: Path) -> object:
     """The document as dict, list, str, int, float, bool or None.
 
     Raises:
-        InputError: the file cannot be read or is no YAML.
+        InputError: the file cannot be read, or is not YAML.
     """
     data, faults = _read_yaml(path)
     if faults:
@@ -37,7 +37,7 @@ def load_yaml(path: Path) -> object:
 
 
 def load_config(path: Path) -> Config:
-    """The configuration, every field and rule checked.
+    """The configuration, with every key and rule checked.
 
     Raises:
         InputError: with all faults of the file.
@@ -52,7 +52,7 @@ def load_config(path: Path) -> Config:
 
 
 def config_of(document: object, path: Path) -> Config:
-    """The configuration that ``document`` gives as the content of ``path``, checked like that of a file.
+    """The configuration in ``document``, checked as if it were the content of ``path``.
 
     Raises:
         InputError: with all faults.
@@ -67,8 +67,8 @@ def load_scenario(config: Config, path: Path, variant: Variant = "forecast") -> 
     """Everything that a price computation needs, with the series of the horizon's day.
 
     Args:
-        path: where ``config`` was read from; the paths in it are relative to this file.
-        variant: what was expected, or what then happened; one series serves both where only one is given.
+        path: file of ``config``, to which paths in it are relative.
+        variant: forecast or realised series; a series given only once serves as both.
 
     Raises:
         InputError: with all faults of all files of the series.

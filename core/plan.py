@@ -1,4 +1,4 @@
-"""What coordination leaves behind: prices, profiles, and how well both are known to be."""
+"""The result of a coordination: signals, profiles and the prosumers' own plans."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from core.prices import DemandProfile, PriceSignal
 from core.time import TimeAxis
 
 BATTERY, PV, LOAD = "battery", "pv", "load"
-"""Kinds of resources that plan.csv has columns for."""
+"""Kinds of resources with columns in plan.csv."""
 SOC, AVAILABLE = "soc", "available_kw"
 """Series of a plan: state of charge at the END of each step; power that a PV plant could generate, kW."""
 SERIES: Mapping[str, tuple[str, ...]] = {BATTERY: (SOC,), PV: (AVAILABLE,), LOAD: ()}
-"""What the plan of a resource of each kind has besides its demand."""
+"""Series in the plan of a resource of each kind besides its demand."""
 SIMULTANEOUS_VISIBLE_KW = 1e-3
-"""Charging and discharging at once by more than this is worth a warning."""
+"""Simultaneous charging and discharging above this deserves a warning."""
 
 
 @dataclass(frozen=True)
 class ResourcePlan:
-    """What one resource is planned to do; arrays [T].
+    """Plan of one resource; arrays [T].
 
     Attributes:
-        kind: what it is, such as ``battery``.
+        kind: such as ``battery``.
         p_kw, q_kvar: its part of the prosumer's demand, positive = consumption.
-        series: what else is planned, by a name with its unit; :data:`SERIES` has those that are always there.
-        unphysical_kw: largest power by which the plan does what no real resource can; 0 in a sound plan.
+        series: other planned quantities, by a name with its unit; those of :data:`SERIES` are always present.
+        unphysical_kw: largest power by which the plan violates the physics of the resource; 0 in a sound plan.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class ResourcePlan:
 
 @dataclass(frozen=True)
 class ProsumerPlan:
-    """One prosumer's own plan: its demand, [T], and what each of its resources does, by name."""
+    """One prosumer's own plan: its demand, kW and kvar, [T], and the plan of each of its resources, by name."""
 
     p_kw: FloatArray
     q_kvar: FloatArray
@@ -48,37 +48,37 @@ class ProsumerPlan:
 
     @property
     def battery_kw(self) -> FloatArray:
-        """Discharge of all batteries, [T]."""
+        """Discharge of all batteries, kW, [T]."""
         return self._total([-plan.p_kw for plan in self.of_kind(BATTERY)])
 
     @property
     def battery_kvar(self) -> FloatArray:
-        """Reactive power that the batteries give, [T]."""
+        """Reactive power supplied by all batteries, kvar, [T]."""
         return self._total([-plan.q_kvar for plan in self.of_kind(BATTERY)])
 
     @property
     def pv_kw(self) -> FloatArray:
-        """Generation of all PV plants, [T]."""
+        """Generation of all PV plants, kW, [T]."""
         return self._total([-plan.p_kw for plan in self.of_kind(PV)])
 
     @property
     def pv_available_kw(self) -> FloatArray:
-        """What the PV plants could generate, [T]."""
+        """Power that the PV plants could generate, kW, [T]."""
         return self._total([plan.series[AVAILABLE] for plan in self.of_kind(PV)])
 
     @property
     def load_kw(self) -> FloatArray:
-        """Active power of the inflexible loads, [T]."""
+        """Active power of the inflexible loads, kW, [T]."""
         return self._total([plan.p_kw for plan in self.of_kind(LOAD)])
 
     @property
     def load_kvar(self) -> FloatArray:
-        """Reactive power of the inflexible loads, [T]."""
+        """Reactive power of the inflexible loads, kvar, [T]."""
         return self._total([plan.q_kvar for plan in self.of_kind(LOAD)])
 
     @property
     def soc(self) -> FloatArray | None:
-        """State of charge of the battery at the END of each step, [T]; None without one.
+        """State of charge of the battery at the END of each step, [T]; None without a battery.
 
         Raises:
             ValueError: there are several batteries.
@@ -88,9 +88,9 @@ class ProsumerPlan:
 
     @property
     def simultaneous_kw(self) -> float:
-        """Largest power that a battery charges and discharges at once; 0 in a sound plan.
+        """Largest power with which a battery charges and discharges at once; 0 in a sound plan.
 
-        An efficiency below 1 turns it into waste heat, which a negative price can reward.
+        With an efficiency below 1 this wastes energy, which a negative price can reward.
         """
         return max((plan.unphysical_kw for plan in self.of_kind(BATTERY)), default=0.0)
 
@@ -104,7 +104,7 @@ class ProsumerPlan:
 
 @dataclass(frozen=True)
 class Agreement:
-    """The signal that was sent, with the profile that answered it."""
+    """A signal, with the profile that answered it."""
 
     signal: PriceSignal
     profile: DemandProfile

@@ -1,4 +1,4 @@
-"""The two messages that coordination consists of, and the tariff. Nothing else passes between the parties."""
+"""The tariff, and the two messages of a coordination. Nothing else passes between the parties."""
 
 from dataclasses import dataclass
 
@@ -26,11 +26,11 @@ class Tariff:
         return float(buy - sell) * dt_h
 
     def after(self, steps: int) -> "Tariff":
-        """The tariff when the first ``steps`` steps have passed."""
+        """The tariff without its first ``steps`` steps."""
         return Tariff(self.buy_chf_per_kwh[steps:], self.sell_chf_per_kwh[steps:])
 
     def signal(self, dt_h: float) -> "PriceSignal":
-        """The purchase price as a price signal: what a prosumer faces without coordination."""
+        """The purchase price as a price signal: the one of a prosumer without coordination."""
         g = np.column_stack([self.buy_chf_per_kwh * dt_h, np.zeros(len(self.buy_chf_per_kwh))])
         return PriceSignal(np.zeros((len(g), 2, 2)), g, 0.0)
 
@@ -63,9 +63,10 @@ class DemandProfile:
     """A prosumer's answer to one price signal.
 
     Attributes:
-        x: [T, 2], demand (p kW, q kvar).
-        cost_chf: smallest attainable advertised cost; under a plain price (H = 0) it is the prosumer's share
-            of the lower bound that certifies the coordination.
+        x: demand (p kW, q kvar), [T, 2].
+        cost_chf: smallest attainable advertised cost; under a plain price (H = 0) it is the prosumer's part of the
+            lower
+            bound that certifies the coordination.
     """
 
     x: FloatArray

@@ -1,4 +1,6 @@
-"""The public problem: all that a coordinator may know of a horizon. What its prosumers own: :mod:`core.scenario`."""
+"""The public problem: everything that a coordinator may know of a horizon. Private data of prosumers:
+:mod:`core.scenario`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,13 +13,14 @@ from core.time import TimeAxis
 
 @dataclass(frozen=True)
 class Problem:
-    """Grid, limits and tariff over the T steps of ``axis``, and where the N prosumers are connected.
+    """Grid, limits and tariff over the T steps of ``axis``, and the nodes at which the N prosumers are connected.
 
     Attributes:
-        slack_voltage_pu: [T].
+        slack_voltage_pu: supply voltage, [T].
         nodes: prosumer → node, in the order of every array [N, …]; several prosumers may share a node.
         margin_pu: narrows the voltage band on both sides: one number, or one per node besides the slack, in the order
-            of ``network.nodes``.
+            of
+            ``network.nodes``.
     """
 
     axis: TimeAxis
@@ -29,7 +32,7 @@ class Problem:
     margin_pu: float | FloatArray = 0.0
 
     def after(self, steps: int) -> "Problem":
-        """The problem that is left when the first ``steps`` steps have passed."""
+        """The problem without its first ``steps`` steps."""
         return replace(
             self,
             axis=self.axis.after(steps),

@@ -1,6 +1,6 @@
-"""What stands behind a prosumer's meter: battery, curtailable PV, inflexible load (paper A, section 4.1).
+"""Resources behind a prosumer's meter: battery, curtailable PV, inflexible load (paper A, section 4.1).
 
-A resource is data: what it can do, and what is expected of it over the T steps of a horizon.
+A resource is data: its ratings, and its expected series over the T steps of a horizon.
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ import numpy as np
 from core.arrays import FloatArray
 
 DISC_EDGES = 32
-"""Edges of the polygon inscribed in the capability disc; it keeps 99.5 % of the radius, always on the safe side."""
+"""Edges of the polygon inscribed in the capability disc; it keeps 99.5 % of the radius and never exceeds it."""
 
 
 def inscribed_polygon(s_max_kva: float) -> tuple[FloatArray, float]:
@@ -22,7 +22,7 @@ def inscribed_polygon(s_max_kva: float) -> tuple[FloatArray, float]:
 
 
 class Capability(StrEnum):
-    """How the converter's capability b² + β² ≤ S² enters the optimisation."""
+    """How the converter's capability b² + β² ≤ S² enters the optimisation: as its inner box, or as the disc."""
 
     BOX = "box"
     DISC = "disc"
@@ -30,7 +30,7 @@ class Capability(StrEnum):
 
 @dataclass(frozen=True)
 class Battery:
-    """Battery with its converter. ``efficiency`` is the factor of charging and again of discharging, in (0, 1]."""
+    """Battery with its converter. ``efficiency`` in (0, 1] applies to charging and again to discharging."""
 
     s_max_kva: float
     energy_kwh: float
@@ -43,24 +43,24 @@ class Battery:
 
     @property
     def power_box_kw(self) -> float:
-        """(20c, 20d): half-width of the inner box, S/√2; of the disc, S."""
+        """Largest |b| and |β|: half-width of the inner box (20c, 20d), S/√2, or radius S of the disc."""
         return self.s_max_kva / sqrt(2) if self.capability is Capability.BOX else self.s_max_kva
 
     def disc_halfplanes(self) -> tuple[FloatArray, float]:
-        """The capability disc as :func:`inscribed_polygon`, n·(b, β) ≤ d."""
+        """The capability disc as :func:`inscribed_polygon`, n·(b, β) ≤ d in kVA."""
         return inscribed_polygon(self.s_max_kva)
 
     def starting_at(self, soc: float) -> "Battery":
-        """The same, starting from ``soc``, which moves into the band if it has left it."""
+        """The battery starting from ``soc``, moved into its band if outside."""
         return replace(self, soc_initial=min(max(soc, self.soc_min), self.soc_max))
 
     def within(self, soc_min: float, soc_max: float) -> "Battery":
-        """The same with a narrower band; the initial and the final state of charge move into it."""
+        """The battery with a narrower band; the initial and the final state of charge move into it."""
         final = None if self.soc_final_min is None else min(self.soc_final_min, soc_max)
         return replace(self, soc_min=soc_min, soc_max=soc_max, soc_final_min=final).starting_at(self.soc_initial)
 
     def after(self, _steps: int) -> "Battery":
-        """The same when some steps have passed: nothing of it depends on them."""
+        """The battery itself: nothing of it depends on the step."""
         return self
 
 
@@ -72,7 +72,7 @@ class Pv:
     available_kw: FloatArray
 
     def after(self, steps: int) -> "Pv":
-        """The same when the first ``steps`` steps have passed."""
+        """The plant without its first ``steps`` steps."""
         return replace(self, available_kw=self.available_kw[steps:])
 
 
@@ -84,17 +84,17 @@ class Load:
     q_kvar: FloatArray
 
     def after(self, steps: int) -> "Load":
-        """The same when the first ``steps`` steps have passed."""
+        """The load without its first ``steps`` steps."""
         return Load(self.p_kw[steps:], self.q_kvar[steps:])
 
 
 Resource = Battery | Pv | Load
-"""What a site may have. A new kind is a class here, a section of the configuration and a block of :mod:`mpc`."""
+"""All kinds of resources. A new kind is a class here, a section of the configuration and a block of :mod:`mpc`."""
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """Load and available PV of a site in all: arrays [T] in kW and kvar, means of each step."""
+    """Sums of load and available PV of a site: means of each step in kW and kvar, each [T]."""
 
     load_kw: FloatArray
     load_kvar: FloatArray

@@ -1,4 +1,4 @@
-"""A scenario: the public problem of a day with the private sites, for those who own all of it."""
+"""A scenario: the public problem of a day together with all private sites."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -19,11 +19,11 @@ R = TypeVar("R", bound=Resource)
 
 @dataclass(frozen=True)
 class Site:
-    """A prosumer as its owner knows it: what stands behind its meter at ``node``.
+    """A prosumer with its private data: the resources behind its meter at ``node``.
 
     Attributes:
         resources: by name; one is a load, which may be zero.
-        rating_kva: apparent power that its converters can pass in all; None without a converter, and without a limit.
+        rating_kva: apparent power of all its converters together; None without a converter, which means no limit.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Site:
 
     @property
     def battery(self) -> Battery | None:
-        """The battery of a site that has one at most; None without.
+        """The battery of a site with at most one; None without.
 
         Raises:
             ValueError: there are several.
@@ -47,30 +47,32 @@ class Site:
 
     @property
     def outlook(self) -> Outlook:
-        """Load and available PV in all."""
+        """Sums of load and available PV over the resources."""
         loads, plants = self.each(Load), self.each(Pv)
         load_kw = _total(load.p_kw for load in loads)
         available_kw = _total(plant.available_kw for plant in plants) if plants else np.zeros_like(load_kw)
         return Outlook(load_kw, _total(load.q_kvar for load in loads), available_kw)
 
     def after(self, steps: int) -> "Site":
-        """The site when the first ``steps`` steps have passed."""
+        """The site without its first ``steps`` steps."""
         return replace(self, resources={name: resource.after(steps) for name, resource in self.resources.items()})
 
     def starting_at(self, soc: float | None) -> "Site":
-        """The site with its battery starting from ``soc``, moved into the band if it has left it; None is unknown."""
+        """The site with its battery starting from ``soc``, moved into its band if outside; unchanged if ``soc`` is
+        None.
+        """
         battery = self.battery
         return self if battery is None or soc is None else self.with_battery(battery.starting_at(soc))
 
     def with_battery(self, battery: Battery) -> "Site":
-        """The site with this battery in place of the one it has."""
+        """The site with ``battery`` in place of its own."""
         changed = {name: battery if isinstance(one, Battery) else one for name, one in self.resources.items()}
         return replace(self, resources=changed)
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Problem and sites of one horizon; the fields besides ``sites`` are those of :class:`core.problem.Problem`."""
+    """Problem and sites of one horizon; attributes besides ``sites`` are those of :class:`core.problem.Problem`."""
 
     name: str
     axis: TimeAxis
@@ -83,7 +85,7 @@ class Scenario:
 
     @property
     def problem(self) -> Problem:
-        """What whoever coordinates the sites may know."""
+        """The public part of the scenario."""
         return Problem(
             axis=self.axis,
             network=self.network,
@@ -95,7 +97,7 @@ class Scenario:
         )
 
     def after(self, steps: int) -> "Scenario":
-        """What is left when the first ``steps`` steps have passed."""
+        """The scenario without its first ``steps`` steps."""
         left = self.problem.after(steps)
         return replace(
             self,
@@ -107,5 +109,5 @@ class Scenario:
 
 
 def _total(series: Iterable[FloatArray]) -> FloatArray:
-    """Sum of one series or more."""
+    """Sum of one or more series."""
     return reduce(np.add, series)

@@ -42,10 +42,10 @@ class Configuration:
 
     @contextmanager
     def written(self, file: Path | None = None) -> Iterator["Configuration"]:
-        """The same configuration with a file that says it: itself, or where it was changed, one with a new file.
+        """The configuration with a file of this content: its own, or if it was changed, a new one.
 
         Args:
-            file: the new file, which stays; None: one that is deleted when the block ends.
+            file: the new file, which is kept; None: a temporary one, deleted when the block ends.
 
         Raises:
             InputError: ``file`` exists or cannot be written.
@@ -59,7 +59,7 @@ class Configuration:
             yield self._write(file)
 
     def _write(self, file: Path) -> "Configuration":
-        """As JSON, which is YAML too."""
+        """Write the configuration as JSON, which is also YAML."""
         document = self.values.document(self.path.parent)
         text = json.dumps(document, indent=2, ensure_ascii=False)
         try:
@@ -117,7 +117,7 @@ def _patched_list(items: list[Any], change: Mapping[Any, object], file: str, key
 
 
 def _plain(value: object) -> object:
-    """As a file would give it: numbers of numpy are numbers, tuples lists, paths text."""
+    """The value as from a file: numbers of numpy as numbers, tuples as lists, paths as text."""
     if isinstance(value, list | tuple):
         return [_patched(None, item, "", "") for item in value]
     if isinstance(value, Path):

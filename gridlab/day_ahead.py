@@ -20,7 +20,7 @@ def plan(config: Configuration | str | Path, out: str | Path | None = None, coor
 
     Raises:
         InputError: configuration, series or ``out`` are not valid.
-        SolverError, SolverLicenceError: a solver gave no answer.
+        SolverError, SolverLicenceError: a solver failed.
     """
     chosen, clock = loaded(config), WallClock()
     run_path = None if out is None else choose(Path(out), chosen.values.name, clock.now())

@@ -1,4 +1,4 @@
-"""What a run gives: its summary, and its tables as data frames; computed a moment ago, or read from its directory."""
+"""Results of a run: its summary and its tables as data frames, just computed or read from its directory."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -18,7 +18,7 @@ Load = Callable[[], pd.DataFrame]
 
 
 class Tables(Mapping[str, pd.DataFrame]):
-    """Data frames by name; each is made when it is first asked for, and kept."""
+    """Data frames by name; each is loaded when it is first used, and kept."""
 
     def __init__(self, loads: Mapping[str, Load]) -> None:
         self._loads = {name: cache(load) for name, load in loads.items()}
@@ -84,7 +84,7 @@ class Results:
 
     @property
     def realtime(self) -> pd.DataFrame:
-        """Targets, setpoints and measurements of each prosumer and 30 s cycle of a closed loop."""
+        """Targets, setpoints and measurements of each prosumer and cycle of a closed loop."""
         return self._table("realtime")
 
     @property

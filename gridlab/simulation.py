@@ -84,7 +84,7 @@ def _simulated(config: Configuration, out: Path, options: Mapping[str, Any]) -> 
 
 
 def _run(job: Job, run_path: Path) -> None:
-    """Simulate, also below a running event loop such as that of a notebook, in a thread of its own then."""
+    """Simulate; below a running event loop, such as that of a notebook, in a thread of its own."""
     given_up = Event()
 
     def observe(_: Moment) -> None:

@@ -1,1 +1,1 @@
-"""Prices without a closed loop: a day ahead, and the paper's studies of the penalty."""
+"""Computations without a closed loop: a day ahead, and the paper's studies of the penalty."""

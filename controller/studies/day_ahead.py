@@ -23,14 +23,14 @@ from mpc.prosumer import participants
 
 @dataclass(frozen=True)
 class PlannedDay:
-    """A day's prices and plans, what the prosumers would do without coordination, and the summary of both."""
+    """Prices and plans of a day, the plans without coordination, and the summary of both."""
 
     day: DayAhead
     baseline: DayAhead
     summary: dict[str, Any]
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """All tables, by the name of their file."""
+        """All tables, by file name without extension."""
         tables = _day_tables(self.day)
         if self.day is not self.baseline:
             tables |= {f"uncoordinated_{name}": frame for name, frame in _day_tables(self.baseline).items()}
@@ -49,7 +49,7 @@ def plan(
 
     Raises:
         InputError: a profile is faulty.
-        SolverError, SolverLicenceError: a solver gave no answer.
+        SolverError, SolverLicenceError: a solver failed.
     """
     planned = planned_day(config, config_path, clock, coordinate, observer)
     record(planned, run_path)
@@ -63,7 +63,7 @@ def planned_day(
 
     Raises:
         InputError: a profile is faulty.
-        SolverError, SolverLicenceError: a solver gave no answer.
+        SolverError, SolverLicenceError: a solver failed.
     """
     scenario = load_scenario(config, config_path)
     began_s = clock.monotonic_s()
@@ -91,7 +91,7 @@ def record(planned: PlannedDay, run_path: Path) -> None:
 
 
 def _origin(config: Config, config_path: Path, clock: Clock) -> dict[str, Any]:
-    """What was planned, when and by which version."""
+    """Keys of summary.json about what was planned, when, and by which version."""
     return {
         "command": "plan",
         "name": config.name,

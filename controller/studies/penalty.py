@@ -1,7 +1,7 @@
 """Studies of the penalty ρ: counterparts of figures 6 and 7 of paper A, for every splitting.
 
-The penalty is varied relative to its natural scale (:mod:`mpc.coordination.star.penalty`), where 1 is the useful
-start on every grid; the paper's absolute axis depends on its units.
+The penalty is varied relative to its natural scale (:mod:`mpc.coordination.star.penalty`), where 1 is a useful start on
+every grid; the paper's absolute axis depends on its units.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ NEVER = 1e-15
 
 
 def rho(config: Config, config_path: Path, folder: Path, clock: Clock, advance: Advance) -> None:
-    """Residuals, gap and violation after 80 rounds under a constant penalty: rho.csv, rho.svg."""
+    """Write residuals, gap and violation after 80 rounds under each constant penalty to rho.csv and rho.svg."""
     scenario = load_scenario(config, config_path)
     natural = _natural_penalty(config, scenario)
     rows = []
@@ -69,7 +69,7 @@ def rho(config: Config, config_path: Path, folder: Path, clock: Clock, advance: 
 
 
 def price_response(config: Config, config_path: Path, folder: Path, clock: Clock, advance: Advance) -> None:
-    """After convergence: cost and violation when everybody minimises the signal of another penalty."""
+    """Write cost and violation of answers to converged signals under other penalties to price_response.csv and .svg."""
     scenario = load_scenario(config, config_path)
     natural = _natural_penalty(config, scenario)
     agreed = {
@@ -101,7 +101,7 @@ def price_response(config: Config, config_path: Path, folder: Path, clock: Clock
 
 
 def _grid(values: np.ndarray) -> Iterator[tuple[float, SplittingName, float]]:
-    """(share done after this point, splitting, ρ relative to its natural scale)."""
+    """Share done after this point, splitting, and ρ relative to its natural scale, for each point of the study."""
     points = [(splitting, value) for splitting in SplittingName for value in values]
     for k, (splitting, value) in enumerate(points, 1):
         yield k / len(points), splitting, value
