@@ -26,6 +26,7 @@ _TABLE = """CREATE TABLE IF NOT EXISTS record (
 ) WITHOUT ROWID"""
 _SELECT = "SELECT key, generation, value, sha256 FROM record"
 _INSERT = "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)"
+_DELETE = "DELETE FROM record WHERE key = ?"
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,11 @@ class Journal:
         """One line for each damage found so far."""
         return tuple(self._damaged)
 
-    def put(self, values: Mapping[str, object], *, durable: bool = True) -> None:
+    def put(self, values: Mapping[str, object], *, durable: bool = True, forget: Iterable[str] = ()) -> None:
         """Store the values (any type of :func:`core.codec.encode`) in one commit: all or none.
+
+        Args:
+            forget: keys whose records are deleted in the same commit.
 
         Raises:
             RecordError: the disk or another process prevents it; the last records stay valid.
@@ -93,11 +97,12 @@ class Journal:
         texts = {key: json.dumps(encode(value), allow_nan=False).encode() for key, value in values.items()}
         with self._lock:
             rows = [_Row(key, self._generations.get(key, 0) + 1, text) for key, text in texts.items()]
+            keys = tuple(forget)
             try:
-                self._commit(rows, durable=durable)
+                self._commit(rows, durable=durable, forget=keys)
             except DamagedError as error:
                 self._recreate(error)
-                self._commit(rows, durable=durable)
+                self._commit(rows, durable=durable, forget=keys)
 
     def get(self, key: str) -> object | None:
         """The JSON value of the newest record with a correct checksum; None if there is none."""
@@ -133,9 +138,10 @@ class Journal:
             self._report(f"{self._path}: {len(stored) - len(rows)} of {len(stored)} records fail their checksum")
         return rows
 
-    def _commit(self, rows: Iterable[_Row], *, durable: bool) -> None:
+    def _commit(self, rows: Iterable[_Row], *, durable: bool, forget: Iterable[str] = ()) -> None:
         rows = tuple(rows)
         with recording(self._path), transaction(self._opened(), durable=durable):
+            self._opened().executemany(_DELETE, [(key,) for key in forget])
             self._opened().executemany(_INSERT, [row.stored for row in rows])
         self._remember(rows)
 

@@ -4,11 +4,10 @@ Monotonic times do not outlive a process, so they are kept as ages on the wall c
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from hashlib import sha256
-from typing import TypeVar
 
 from controller.process.heartbeat import Released
 from controller.process.modes import Mode
@@ -26,7 +25,6 @@ from realtime.node import NodeLimits, NodeState
 from realtime.plane import Power
 from realtime.timing import LEASE_S
 
-T = TypeVar("T")
 RESUME_WITHIN = timedelta(minutes=15)
 """After a longer absence nobody expects the equipment to come alive by itself."""
 CRASHES, CRASHES_WITHIN = 3, timedelta(minutes=15)
@@ -71,11 +69,15 @@ class KeptCycle:
     costs: Costs
 
 
+OF_CONFIGURATION = ("mode", "resumed", "plans", "margin", "cycle")
+"""Records that mean nothing to another configuration; the epoch does."""
+
+
 class Memory:
     """The journal of one service.
 
     Args:
-        whose: :func:`identity` of the configuration; what another one has left is not taken up, but for the epoch.
+        whose: :func:`identity` of the configuration; what another one has left is deleted, but for the epoch.
         formerly: the same in a journal of an older version.
         durable: cycles survive a power loss too, at one fsync each.
     """
@@ -83,9 +85,8 @@ class Memory:
     def __init__(self, journal: Journal, clock: Clock, whose: str, *, durable: bool, formerly: str = "") -> None:
         self._journal, self._clock, self._durable = journal, clock, durable
         kept = journal.load("identity", str)
-        self._known = kept in (whose, formerly)
         if kept != whose:
-            journal.put({"identity": whose})
+            journal.put({"identity": whose}, forget=() if kept == formerly else OF_CONFIGURATION)
         self._margin: Margin | None = None
 
     @property
@@ -95,15 +96,15 @@ class Memory:
 
     def was_active(self) -> bool:
         """Whether a service ended in ACTIVE without being told to, and so lately that it may go on there."""
-        kept = self._kept("cycle", KeptCycle)
-        if kept is None or self._kept("mode", str) != Mode.ACTIVE:
+        kept = self._journal.load("cycle", KeptCycle)
+        if kept is None or self._journal.load("mode", str) != Mode.ACTIVE:
             return False
         return abs(self._clock.now() - kept.at) <= RESUME_WITHIN
 
     def crash_loop(self) -> bool:
         """Note a start that goes on in ACTIVE; whether there were too many of late, so that it must not."""
         now = self._clock.now()
-        kept = self._kept("resumed", tuple[datetime, ...]) or ()
+        kept = self._journal.load("resumed", tuple[datetime, ...]) or ()
         recent = tuple(at for at in kept if abs(now - at) <= CRASHES_WITHIN)
         self._journal.put({"resumed": (*recent, now)})
         return len(recent) >= CRASHES
@@ -124,7 +125,7 @@ class Memory:
         Raises:
             InputError: the series of such a day cannot be had.
         """
-        kept = self._kept("plans", KeptPlans, plans_of_today)
+        kept = self._journal.load("plans", KeptPlans, plans_of_today)
         if kept is None:
             return None
         yesterday = (self._clock.now() - timedelta(days=1)).date().isoformat()
@@ -141,7 +142,7 @@ class Memory:
 
     def margin(self) -> Margin | None:
         """What was learned; None at first."""
-        return self._kept("margin", Margin)
+        return self._journal.load("margin", Margin)
 
     def states(self, limits: Mapping[str, NodeLimits], released: Mapping[str, Released]) -> Mapping[str, NodeState]:
         """What prosumers remember, seen from now; empty at first.
@@ -149,7 +150,7 @@ class Memory:
         Args:
             released: converters that the guardian has put into their safe state since.
         """
-        kept = self._kept("cycle", KeptCycle)
+        kept = self._journal.load("cycle", KeptCycle)
         if kept is None:
             return {}
         return {
@@ -160,7 +161,7 @@ class Memory:
 
     def costs(self) -> Costs | None:
         """Of the day of the last cycle; None at first."""
-        kept = self._kept("cycle", KeptCycle)
+        kept = self._journal.load("cycle", KeptCycle)
         return kept.costs if kept else None
 
     def keep_cycle(self, cycle: KeptCycle, margin: Margin) -> None:
@@ -172,16 +173,13 @@ class Memory:
     def _resumed(
         self, kept: KeptCycle, state: NodeState, battery: Battery | None, released: Released | None
     ) -> NodeState:
-        if self._kept("mode", str) != Mode.ACTIVE:
+        if self._journal.load("mode", str) != Mode.ACTIVE:
             state = replace(state, sent=None)  # it was released on leaving ACTIVE
         away_s = (self._clock.now() - kept.at).total_seconds()
         if released and 0 <= (after_s := (released.at - kept.at).total_seconds()) <= min(away_s, LEASE_S):
             seen = Power(released.p_kw, released.q_kvar)
             state, away_s = state.released(battery, seen, after_s), away_s - after_s
         return state.resumed(self._clock.monotonic_s(), away_s)
-
-    def _kept(self, key: str, kind: type[T], of_today: Callable[[object], object] = lambda kept: kept) -> T | None:
-        return self._journal.load(key, kind, of_today) if self._known else None
 
     def _plan_kept(self, plan: Dated | None) -> KeptPlan | None:
         if plan is None:

@@ -43,6 +43,17 @@ def test_the_newest_record_comes_back(path: Path) -> None:
         assert journal.damaged == ()
 
 
+def test_what_is_forgotten_is_gone_with_all_generations(path: Path) -> None:
+    with Journal(path) as journal:
+        for k in range(3):
+            journal.put({"a": k, "b": k})
+        journal.put({"c": 1}, forget=["a", "unknown"])
+        assert (journal.get("a"), journal.get("b"), journal.get("c")) == (None, 2, 1)
+        journal.put({"a": 9})
+    with Journal(path) as journal:
+        assert (journal.get("a"), journal.damaged) == (9, ())
+
+
 def test_two_generations_are_kept(path: Path) -> None:
     with Journal(path) as journal:
         for k in range(5):

@@ -189,6 +189,24 @@ def test_plans_of_days_that_are_over_are_not_even_read(tmp_path: Path, days: Day
         assert memory(journal, NOW + timedelta(days=5)).plans(days) == Plans()
 
 
+def test_what_another_configuration_left_is_gone_for_good_but_the_epoch(
+    tmp_path: Path, days: DayLoader, today: Dated
+) -> None:
+    """A first start that fails before it has a plan must not hand the old state to the second."""
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        before = memory(journal, whose="another")
+        before.keep_plans(Plans(None, today))
+        before.keep_cycle(KeptCycle(NOW, {"N3": NodeState(sent=ZERO)}, Costs.none(NOW)), Margin.unlearned(8))
+        before.keep_mode(Mode.ACTIVE)
+        assert before.next_epoch(7) == 8
+        for start in ("first", "second"):
+            now = memory(journal)
+            assert not now.was_active(), start
+            assert (now.plans(days), now.margin(), now.costs()) == (None, None, None), start
+        assert memory(journal).next_epoch(0) == 9
+        assert memory(journal, whose="another").plans(days) is None
+
+
 def test_identity_is_that_of_grid_and_prosumers() -> None:
     other = CONFIGURED.model_copy(update={"prosumers": CONFIGURED.prosumers[:4]})
     assert identity(CONFIGURED) == identity(load_config(CONFIG)) != identity(other)
