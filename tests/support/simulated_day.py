@@ -17,8 +17,7 @@ from tests.support.laboratory import wait_for
 Simulate = Callable[..., Run]
 """(words of the command, ``config``: the default scenario) → the run."""
 DAY_S = 1200
-"""Of real time, on the slowest machine; 80 s on a quiet one."""
-CYCLES = 2880
+"""The longest that a run may take, in real time; a whole day takes 80 s on a quiet machine."""
 
 
 def scenario_with(folder: Path, influx: InfluxConfig) -> Path:

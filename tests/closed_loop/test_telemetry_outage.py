@@ -1,4 +1,4 @@
-"""A whole day into InfluxDB, which is killed for the middle half of it: every point arrives, and the loop goes on."""
+"""Four hours into InfluxDB, which is killed for the middle half of them: every point arrives, and the loop goes on."""
 
 import asyncio
 import shutil
@@ -23,10 +23,11 @@ from core.config import InfluxConfig
 from core.load import load_config
 from core.time import TimeAxis
 from tests.support.paths import CONFIG
-from tests.support.simulated_day import CYCLES, import_run, scenario_with, simulating
+from tests.support.simulated_day import import_run, scenario_with, simulating
 from tests.support.time_series_servers import Influxd, Row, influx_config, number, stored
 
-DOWN_H, UP_H = 6, 18
+SPAN, CYCLES = ("--start", "10:00", "--end", "14:00"), 480
+DOWN_H, UP_H = 11, 13
 Rows = dict[str, set[Row]]
 
 
@@ -38,7 +39,7 @@ async def forwarder_starts_again(telemetry: Path, influx: InfluxConfig) -> None:
 
 @dataclass(frozen=True)
 class Outage:
-    """A day without its database from ``killed_ns`` to ``back_ns``; what was in it when the run ended, and later."""
+    """A run without its database from ``killed_ns`` to ``back_ns``; what was in it when the run ended, and later."""
 
     run: Run
     killed_ns: int
@@ -58,7 +59,7 @@ class Outage:
 
 @pytest.fixture(scope="module")
 def outage(tmp_path_factory: pytest.TempPathFactory) -> Outage:
-    folder = tmp_path_factory.mktemp("day")
+    folder = tmp_path_factory.mktemp("outage")
     influxd = Influxd(folder / "influxd")
     influxd.folder.mkdir()
     horizon = load_config(CONFIG).horizon
@@ -69,7 +70,7 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Outage:
         influx = influx_config(folder, influxd.proxy_port)
         scenario = scenario_with(folder, influx)
         with influxd.running():
-            day = stack.enter_context(simulating(scenario, folder / "run"))
+            day = stack.enter_context(simulating(scenario, folder / "run", *SPAN))
             day.until(down_ns)
         killed_ns = day.until(down_ns)
         back_ns = day.until(up_ns)
@@ -94,7 +95,7 @@ def tally(rows: Rows) -> dict[str, tuple[int, float]]:
 
 
 @pytest.mark.parametrize("found", ["after_the_queue", "after_import"])
-def test_every_point_of_the_day_is_there_once(outage: Outage, found: str) -> None:
+def test_every_point_of_the_run_is_there_once(outage: Outage, found: str) -> None:
     kept, rows = stored(outage.telemetry), getattr(outage, found)
     assert len(kept["service"]) == len(kept["node"]) / 9 == CYCLES
     assert {name: len(points) for name, points in rows.items()} == {name: len(kept[name]) for name in kept}
@@ -132,6 +133,6 @@ def test_the_loop_does_not_notice(outage: Outage) -> None:
     assert outage.run.summary["realtime"]["cycles"] == CYCLES
 
 
-def test_the_day_itself_is_sound(outage: Outage) -> None:
+def test_the_run_itself_is_sound(outage: Outage) -> None:
     assert outage.run.summary["referee"]["violations"] == 0
     assert all(outage.run.summary["safe"].values())

@@ -1,4 +1,4 @@
-"""A whole day into VictoriaMetrics, which knows numbers only: every value of every field that is a float is counted."""
+"""Two hours into VictoriaMetrics, which knows numbers only: every value of every field that is a float is counted."""
 
 import json
 from collections import defaultdict
@@ -11,11 +11,12 @@ import pytest
 
 from controller.record.measurements import MEASUREMENTS, columns
 from tests.support.requirements import tool
-from tests.support.simulated_day import CYCLES, import_run, scenario_with, simulating
+from tests.support.simulated_day import import_run, scenario_with, simulating
 from tests.support.time_series_servers import free_port, influx_config, program, request, stored
 
 OPTIONS = ("-retentionPeriod=100y", "-dedup.minScrapeInterval=1ms", "-search.latencyOffset=1s")
 """What is older than its month, or written twice, is as in an InfluxDB only with the first two."""
+SPAN, CYCLES = ("--start", "11:00", "--end", "13:00"), 240
 DIGITS = 1e-12
 """It rounds decimals to so much of the largest number of a series."""
 EXPORT = "/api/v1/export?match[]=%7B__name__!=%22%22%7D&start=2018-06-01T00:00:00Z&end=2018-07-01T00:00:00Z"
@@ -39,12 +40,12 @@ def victoria_metrics(folder: Path) -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def days(tmp_path_factory: pytest.TempPathFactory) -> tuple[Series, Series]:
+def series(tmp_path_factory: pytest.TempPathFactory) -> tuple[Series, Series]:
     """What the run kept, and what the database has of it."""
-    folder = tmp_path_factory.mktemp("day")
+    folder = tmp_path_factory.mktemp("victoria")
     with victoria_metrics(folder) as port:
         scenario = scenario_with(folder, influx_config(folder, port))
-        with simulating(scenario, folder / "run") as day:
+        with simulating(scenario, folder / "run", *SPAN) as day:
             run = day.ended()
         import_run(run, scenario)
         assert request(port, "GET", "/internal/force_flush")[0] == 200
@@ -75,8 +76,8 @@ def exported(lines: bytes) -> Series:
     return found
 
 
-def test_every_number_of_the_day_is_there_once(days: tuple[Series, Series]) -> None:
-    kept, found = days
+def test_every_number_of_the_run_is_there_once(series: tuple[Series, Series]) -> None:
+    kept, found = series
     numbers = {key: samples for key, samples in found.items() if KINDS[key[0]] == "REAL"}
     assert len(kept["service_cycle_ms", ""]) == CYCLES
     assert {key: len(samples) for key, samples in numbers.items()} == {key: len(kept[key]) for key in kept}
@@ -86,8 +87,8 @@ def test_every_number_of_the_day_is_there_once(days: tuple[Series, Series]) -> N
         assert np.abs(values - there).max() <= DIGITS * np.abs(values).max(), key
 
 
-def test_texts_are_not_kept(days: tuple[Series, Series]) -> None:
-    _, found = days
+def test_texts_are_not_kept(series: tuple[Series, Series]) -> None:
+    _, found = series
     texts = {key[0]: {value for _, value in samples} for key, samples in found.items() if KINDS[key[0]] == "TEXT"}
     assert {"service_mode", "device_quality", "mpc_status", "prosumer_rung"} <= texts.keys()
     assert set().union(*texts.values()) == {0.0}
