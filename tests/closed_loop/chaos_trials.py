@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.chaos.trial_run import TrialResult, prepare, run
+from controller.chaos.trial_run import TrialResult, run
 from controller.chaos.trials import TRIALS, Trial
 from tests.support.paths import CONFIG
 
@@ -25,9 +25,3 @@ def assert_safe(result: TrialResult) -> None:
     """Nothing broken, lost, late, or complained of."""
     assert (result.broken, result.complaints, result.points_lost) == ((), (), 0)
     assert result.passed
-
-
-@pytest.fixture(scope="module")
-def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With the day-ahead plan that trials begin with."""
-    return prepare(CONFIG, tmp_path_factory.mktemp("prepared"))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.chaos.trial_run import prepare
 from controller.runs.directory import Run
 from tests.support.commands import gridlab_process
 from tests.support.paths import CONFIG
@@ -27,3 +28,9 @@ def simulate(tmp_path_factory: pytest.TempPathFactory) -> Simulate:
 def midday(simulate: Simulate) -> Run:
     """An hour and a half in which limits bind."""
     return simulate("--start", "11:30", "--end", "13:00", "--seed", 7)
+
+
+@pytest.fixture(scope="session")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the day-ahead plan that trials begin with."""
+    return prepare(CONFIG, tmp_path_factory.mktemp("prepared"))

@@ -3,9 +3,7 @@
 from pathlib import Path
 
 from controller.chaos.trials import Trial
-from tests.closed_loop.chaos_trials import assert_safe, journal, named, tried
-
-__all__ = ["journal"]
+from tests.closed_loop.chaos_trials import assert_safe, named, tried
 
 
 @named(7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20)

@@ -99,13 +99,21 @@ def test_every_write_is_audited_twice(midday: Run) -> None:
     assert all(outcomes == ["attempted", "verified"] for outcomes in by_seq)
 
 
+def test_a_span_begins_with_the_state_of_charge_of_the_plan(midday: Run) -> None:
+    plan = midday.table("plan.csv")
+    before = plan[plan["time"] == midday.table("realtime.csv")["time"][0] - pd.Timedelta("10min")]
+    first = midday.table("realtime.csv").iloc[:5].set_index("prosumer")["soc"]
+    assert first.to_dict() == pytest.approx(before.set_index("prosumer")["soc"].to_dict(), abs=1e-9)
+
+
 def test_one_seed_gives_one_run(simulate: Simulate, midday: Run) -> None:
-    """A shorter run with the same seed is the begin of the longer one, to the last byte."""
-    again, other = (simulate("--start", "11:30", "--end", "12:00", "--seed", seed) for seed in (7, 8))
+    """A shorter run with the same seed is the begin of the longer one, to the last byte; with another it is not."""
+    again = simulate("--start", "11:30", "--end", "11:50", "--seed", 7)
+    other = simulate("--start", "11:30", "--end", "11:40", "--seed", 8)
     for name in ("realtime.csv", "nodes.csv", "lines.csv"):
-        table = (again.path / name).read_bytes()
-        assert (midday.path / name).read_bytes().startswith(table)
-        assert (other.path / name).read_bytes() != table
+        table = (midday.path / name).read_bytes()
+        assert table.startswith((again.path / name).read_bytes())
+        assert not table.startswith((other.path / name).read_bytes())
 
 
 def test_without_coordination_limits_are_broken(simulate: Simulate, midday: Run) -> None:

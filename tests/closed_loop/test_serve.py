@@ -120,9 +120,8 @@ def test_an_operator_looks_overrides_and_stops(lab: Laboratory, tmp_path: Path) 
     with serving(lab, state, out) as service:
         mode(state, "active", "--yes")
         wait_for(lambda: modes(lab) == {"remote"}, 20)
-        shown = gridlab(state, "status").stdout
-        assert "mode active" in shown
-        assert shown.count("remote") == 5
+        wait_for(lambda: gridlab(state, "status").stdout.count("remote") == 5, 20)
+        assert "mode active" in gridlab(state, "status").stdout
         told = gridlab(state, "override", "n3_converter", "--p", "1.5", "--for", "10")
         assert "n3_converter: override 1.5 kW, 0 kvar" in told.stdout, told.stderr
         stopped = gridlab(state, "stop")

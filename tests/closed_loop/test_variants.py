@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pandas as pd
 import psutil
 import pytest
 
 from controller.runs.directory import Run
-from tests.support.commands import GRIDLAB, gridlab_process, scenario_file
+from tests.support.commands import GRIDLAB, gridlab, scenario_file
 from tests.support.laboratory import wait_for
 from tests.support.paths import CONFIG
 from tests.support.simulated_day import Simulate
@@ -63,14 +62,6 @@ def test_one_without_pv_and_one_without_battery(simulate: Simulate, tmp_path: Pa
     assert (table.query("prosumer == 'N7'")["pv_kw"] == 0).all()
 
 
-def test_a_span_begins_with_the_state_of_charge_of_the_plan(simulate: Simulate) -> None:
-    run = simulate(*SHORT)
-    plan = run.table("plan.csv")
-    before = plan[plan["time"] == run.table("realtime.csv")["time"][0] - pd.Timedelta("10min")]
-    first = run.table("realtime.csv").iloc[:5].set_index("prosumer")["soc"]
-    assert first.to_dict() == pytest.approx(before.set_index("prosumer")["soc"].to_dict(), abs=1e-9)
-
-
 def test_a_frozen_device_holds_then_goes_safe_then_comes_back(simulate: Simulate, tmp_path: Path) -> None:
     faults = tmp_path / "faults.yaml"
     faults.write_text('- {at: "12:05:00", for_s: 300, device: n4_converter, fault: frozen}\n')
@@ -93,20 +84,20 @@ def test_a_frozen_device_holds_then_goes_safe_then_comes_back(simulate: Simulate
         (("--faults", "nowhere.yaml"), "nowhere.yaml"),
     ],
 )
-def test_bad_options(words: tuple[str, ...], says: str, tmp_path: Path) -> None:
-    ended = gridlab_process("simulate", CONFIG, "--out", tmp_path / "run", *words)
-    assert ended.returncode == 2
-    assert says in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
+def test_bad_options(words: tuple[str, ...], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = gridlab(capsys, "simulate", CONFIG, "--out", tmp_path / "run", *words)
+    assert ended.code == 2
+    assert says in ended.err
+    assert len(ended.err.splitlines()) == 1
     assert not (tmp_path / "run").exists()
 
 
-def test_bad_faults(tmp_path: Path) -> None:
+def test_bad_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     faults = tmp_path / "faults.yaml"
     faults.write_text('- {at: "25:00", for_s: -1, device: n2_converter, fault: bored}\n- frozen\n')
-    ended = gridlab_process("simulate", CONFIG, "--out", tmp_path / "run", "--faults", faults)
-    assert ended.returncode == 2
-    assert len(ended.stderr.splitlines()) == 4
+    ended = gridlab(capsys, "simulate", CONFIG, "--out", tmp_path / "run", "--faults", faults)
+    assert ended.code == 2
+    assert len(ended.err.splitlines()) == 4
 
 
 @contextmanager
