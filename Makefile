@@ -11,8 +11,8 @@ help:  ## this list
 demo: .venv/.run  ## a day of the nine-node laboratory in closed loop, with a report
 	$(BIN)/gridlab simulate configs/gridlab9.yaml
 
-test: .venv/.dev  ## all tests
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+test: .venv/.dev  ## all tests, each within 300 s; ORDER=--random-order shuffles files, and tests within a file
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --timeout 300 $(ORDER)
 
 format: .venv/.dev  ## rewrites the code as the linter wants it
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,7 @@
 """The default scenario, as every part of the suite needs it."""
 
 import gc
+import os
 
 import pytest
 
@@ -27,6 +28,12 @@ def gridlab9_half_hours(gridlab9_config: Config) -> Scenario:
     """The default scenario in 48 steps, small enough for the licence that comes with gurobipy."""
     horizon = gridlab9_config.horizon.model_copy(update={"step_min": 30})
     return load_scenario(gridlab9_config.model_copy(update={"horizon": horizon}), CONFIG)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait for a process, or for real time to pass."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_finish() -> None:
