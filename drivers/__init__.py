@@ -1,1 +1,1 @@
-"""Devices of the laboratory: the only package that speaks Modbus and OPC UA."""
+"""Drivers of laboratory devices: the only package that speaks Modbus and OPC UA."""

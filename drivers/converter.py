@@ -1,12 +1,12 @@
-"""A converter, whatever wire it hangs on: one sequence for every reading, and one for every command.
+"""A converter of any kind: one sequence for every reading, and one for every command.
 
-    command   check    the setpoint against the rating, our epoch against the writer that the device has told of
-              refuse   what must not be sent: REJECTED, and nothing leaves
-              answered send; a request that nobody answered may still be executed
-              settle   read back: VERIFIED, REJECTED or UNKNOWN    :meth:`drivers.exchange.Exchanges.settle`
+    check     the setpoint against the rating, and our epoch against the writer that the device reports
+    refuse    what must not be sent: REJECTED, and nothing is sent
+    send      a request without an answer may still be executed
+    verify    read back: VERIFIED, REJECTED or UNKNOWN    :meth:`drivers.exchange.Exchanges.write_and_verify`
 
-A kind of converter is a :class:`Wire`: it reads values, and turns a setpoint into what its device understands. It never
-decides what becomes of a command.
+A kind of converter is a :class:`Wire`: it reads values, and encodes a setpoint for its device. It does not decide on
+the outcome of a command.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,30 +16,30 @@ from typing import Protocol
 from core.devices import ConverterStatus, Measurement, Outcome, Quality, Setpoint
 from core.errors import GridlabError
 from drivers.exchange import ExchangeError, Exchanges
-from drivers.readings import Gauge, Values, converter_status
-from drivers.setpoints import check_setpoint, check_writer, holds
+from drivers.readings import ReadingCheck, Values, converter_status
+from drivers.setpoints import check_setpoint, check_writer, setpoint_held
 
-Troubles = Mapping[str, str]
-"""Name of a value → what is wrong with it."""
+Problems = Mapping[str, str]
+"""Name of a value → description of its problem."""
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a device said of itself, by canonical name.
+class RawReading:
+    """Values that a device returned, by canonical name, before they are checked.
 
     Attributes:
         values: None is "not available".
         stale: values that are right but old.
-        described: troubles as the log shows them, with what the wire knows of them.
+        describe: formats problems for the log, with details that only the wire knows.
     """
 
     values: Values
-    stale: Troubles = field(default_factory=dict)
-    described: Callable[[Troubles], str] = str
+    stale: Problems = field(default_factory=dict)
+    describe: Callable[[Problems], str] = str
 
 
 @dataclass(frozen=True)
-class Asked:
+class WriteRequest:
     """A setpoint for ``device``, or a release (None), by the writer of that epoch."""
 
     device: str
@@ -62,95 +62,97 @@ class Asked:
 
 @dataclass(frozen=True)
 class ReadBack:
-    """What a device shows after a command: of ``asked`` it must hold every value.
+    """What a device holds after a command.
 
-    ``remote``: it follows setpoints; None where it does not tell.
+    Attributes:
+        expected: values that it must hold.
+        remote: whether it follows setpoints; None if it does not report this.
     """
 
-    asked: Mapping[str, float]
+    expected: Mapping[str, float]
     values: Values
     remote: bool | None
 
 
 @dataclass(frozen=True)
 class Command:
-    """How to send what was asked, and how to read back what the device holds; both raise ExchangeError."""
+    """How to send a request, and how to read back what the device then holds; both raise ExchangeError."""
 
     send: Callable[[], Awaitable[None]]
-    held: Callable[[], Awaitable[ReadBack]]
+    read_back: Callable[[], Awaitable[ReadBack]]
 
 
 class Wire(Protocol):
-    """One kind of converter."""
+    """The protocol of one kind of converter."""
 
-    async def read(self) -> Said:
-        """One reading of everything.
+    async def read(self) -> RawReading:
+        """Read all values.
 
         Raises:
             ExchangeError: it failed.
         """
         ...
 
-    async def command(self, asked: Asked) -> Command:
-        """What to send; nothing of it is sent yet.
+    async def command(self, request: WriteRequest) -> Command:
+        """Prepare what to send; nothing is sent yet, unless preparing takes a reading.
 
         Raises:
-            ExchangeError: it takes an exchange to know, and that failed.
-            GridlabError: the device has no way to be told this.
+            ExchangeError: that reading failed.
+            GridlabError: the device cannot be sent this request.
         """
         ...
 
 
 class WiredConverter:
-    """See :class:`core.devices.Converter`. ``status`` is that of the last reading, None if it failed.
+    """Implements :class:`core.devices.Converter` over a wire; ``status`` is of the last reading, None if it failed.
 
     Args:
         writer_epoch: number of this controller among all that ever wrote to the device.
     """
 
-    def __init__(self, wire: Wire, gauge: Gauge, exchanges: Exchanges, writer_epoch: int) -> None:
-        self.name = gauge.device
+    def __init__(self, wire: Wire, check: ReadingCheck, exchanges: Exchanges, writer_epoch: int) -> None:
+        self.name = check.device
         self.status: ConverterStatus | None = None
-        self._wire, self._gauge, self._exchanges, self._epoch = wire, gauge, exchanges, writer_epoch
+        self._wire, self._check, self._exchanges, self._epoch = wire, check, exchanges, writer_epoch
 
     async def read(self) -> Measurement:
-        """One reading of everything."""
+        """Read all values; a reading with problems is INVALID, one that is only old is STALE."""
         try:
             async with self._exchanges.attempt():
-                said = await self._wire.read()
+                reading = await self._wire.read()
         except ExchangeError:
             self.status = None
-            return self._gauge.nothing()
-        self.status = converter_status(said.values)
-        troubles = dict(self._gauge.troubles(said.values))
-        found = {**said.stale, **troubles}
-        self._exchanges.report(said.described(found) if found else None)
-        quality = Quality.INVALID if troubles else Quality.STALE if said.stale else Quality.GOOD
-        return self._gauge.measurement(said.values, quality)
+            return self._check.failed()
+        self.status = converter_status(reading.values)
+        problems = dict(self._check.problems(reading.values))
+        reported = {**reading.stale, **problems}
+        self._exchanges.report(reading.describe(reported) if reported else None)
+        quality = Quality.INVALID if problems else Quality.STALE if reading.stale else Quality.GOOD
+        return self._check.measurement(reading.values, quality)
 
     async def write(self, setpoint: Setpoint) -> Outcome:
-        """Verified when the device holds the setpoint and follows it."""
-        return await self._commanded(setpoint)
+        """Write a setpoint; verified if the device holds it and follows it."""
+        return await self._execute(setpoint)
 
     async def release(self) -> Outcome:
-        """Verified when the device no longer follows setpoints."""
-        return await self._commanded(None)
+        """Release the device; verified if it no longer follows setpoints."""
+        return await self._execute(None)
 
-    async def _commanded(self, setpoint: Setpoint | None) -> Outcome:
+    async def _execute(self, setpoint: Setpoint | None) -> Outcome:
         try:
             if setpoint is not None:
-                check_setpoint(self.name, setpoint, self._gauge.s_max_kva)
+                check_setpoint(self.name, setpoint, self._check.s_max_kva)
             check_writer(self.name, self._epoch, self.status)
-            asked = Asked(self.name, setpoint, self._epoch)
-            command = await self._wire.command(asked)
+            request = WriteRequest(self.name, setpoint, self._epoch)
+            command = await self._wire.command(request)
         except ExchangeError:
             return Outcome.UNKNOWN
         except GridlabError as error:
             return self._exchanges.refuse(error)
 
-        async def done() -> bool:
-            held = await command.held()
-            obeys = held.remote is None or held.remote is asked.follow
-            return obeys and holds(held.asked, held.values, self._gauge.s_max_kva)
+        async def verify() -> bool:
+            shown = await command.read_back()
+            obeys = shown.remote is None or shown.remote is request.follow
+            return obeys and setpoint_held(shown.expected, shown.values, self._check.s_max_kva)
 
-        return await self._exchanges.settle(command.send, done)
+        return await self._exchanges.write_and_verify(command.send, verify)

@@ -1,7 +1,8 @@
-"""What may go wrong in an exchange with a device, and how often one may be tried.
+"""Errors, deadlines and retries of the exchanges with a device.
 
-Every device has its own :class:`Exchanges`: a deadline for each, a circuit breaker that leaves a failed device alone
-for a while, and a voice that speaks once when the device is lost and once when it is back.
+Every device has its own :class:`Exchanges`: a deadline for each exchange, a circuit breaker that pauses after a
+failure,
+and one log line when the device is lost and one when it is back.
 """
 
 import asyncio
@@ -19,28 +20,29 @@ _log = logging.getLogger(__name__)
 
 
 class ExchangeError(GridlabError):
-    """A device did not do what it was asked."""
+    """An exchange with a device failed."""
 
 
 class NoAnswerError(ExchangeError):
-    """Nothing came in time, or nothing was sent; a request that was sent may still be executed."""
+    """No answer in time, or nothing was sent; a request that was sent may still be executed."""
 
 
 class BadAnswerError(ExchangeError):
-    """What came is no answer to what was asked."""
+    """The answer does not belong to the request."""
 
 
 class RefusedError(ExchangeError):
-    """The device says no."""
+    """The device refuses the request."""
 
 
 @dataclass(frozen=True)
 class Timing:
     """Deadlines of a request, of a whole reading or write, of opening an OPC UA session; the pause after a failure.
 
-    ``again_s``: of a Modbus request to a unit that kept silent within the pause, so of reading back after a write that
-    nobody answered. With ``request_s`` and two new connections it takes less than the second by which a silent unit may
-    delay the others of its address.
+    ``again_s`` is the deadline of a Modbus request to a unit that did not answer within the last pause, so of reading
+    back
+    after a write without an answer. With ``request_s`` and two new connections it takes less than the second by which a
+    silent unit may delay the others of its address.
     """
 
     request_s: float = 0.7
@@ -54,7 +56,7 @@ TIMING = Timing()
 
 
 class BreakerState(StrEnum):
-    """Closed lets everything through, open nothing, half-open one attempt."""
+    """CLOSED admits every attempt, OPEN none, HALF_OPEN one."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -62,7 +64,7 @@ class BreakerState(StrEnum):
 
 
 class Breaker:
-    """A circuit breaker: a failure opens it for ``pause_s``, then one attempt decides."""
+    """A circuit breaker: a failure opens it for ``pause_s``, then the result of one attempt decides."""
 
     def __init__(self, clock: Clock, pause_s: float) -> None:
         self._clock, self._pause_s = clock, pause_s
@@ -70,36 +72,37 @@ class Breaker:
 
     @property
     def state(self) -> BreakerState:
-        """Now."""
+        """The present state."""
         if self._retry_at_s is None:
             return BreakerState.CLOSED
         return BreakerState.OPEN if self._clock.monotonic_s() < self._retry_at_s else BreakerState.HALF_OPEN
 
     def admits(self) -> bool:
-        """Whether an attempt may be made; half-open it may be made once."""
+        """Whether an attempt may be made; in HALF_OPEN only one is admitted."""
         state = self.state
         if state is BreakerState.HALF_OPEN:
             self.failed()
         return state is not BreakerState.OPEN
 
     def succeeded(self) -> None:
-        """Close it."""
+        """Close the breaker."""
         self._retry_at_s = None
 
     def failed(self) -> None:
-        """Open it."""
+        """Open the breaker."""
         self._retry_at_s = self._clock.monotonic_s() + self._pause_s
 
 
 @asynccontextmanager
 async def within(seconds: float) -> AsyncIterator[None]:
-    """A deadline.
+    """A deadline for the block.
 
-    asyncua ends with a subclass of CancelledError where an answer crosses its cancellation; Python 3.11's
-    ``asyncio.timeout`` does not take that for its own doing, and it would end whoever waits.
+    asyncua ends with a subclass of CancelledError if an answer crosses its cancellation; Python 3.11's
+    ``asyncio.timeout``
+    does not recognise it as its own cancellation, and it would end the waiting task.
 
     Raises:
-        TimeoutError: it has passed.
+        TimeoutError: the deadline has passed.
     """
     async with asyncio.timeout(seconds):
         try:
@@ -115,47 +118,49 @@ class Exchanges:
         self.device = device
         self.breaker = Breaker(clock, timing.pause_s)
         self._timing = timing
-        self._trouble: str | None = None
+        self._problem: str | None = None
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:
-        """One exchange of however many requests.
+        """One exchange of any number of requests.
 
         Raises:
-            ExchangeError: it failed, took too long, or was not begun as the last one failed just now.
+            ExchangeError: it failed, took too long, or was not begun since the last one failed within the pause.
         """
         if not self.breaker.admits():
-            raise NoAnswerError(f"{self.device}: left alone after: {self._trouble}")
+            raise NoAnswerError(f"{self.device}: left alone after: {self._problem}")
         try:
             async with within(self._timing.exchange_s):
                 yield
         except TimeoutError as error:
             self._failed(f"no answer within {self._timing.exchange_s:g} s")
-            raise NoAnswerError(f"{self.device}: {self._trouble}") from error
+            raise NoAnswerError(f"{self.device}: {self._problem}") from error
         except ExchangeError as error:
             self._failed(str(error))
             raise
         self.breaker.succeeded()
 
-    def report(self, trouble: str | None) -> None:
-        """Say once that the device cannot be used, and why, and once that it can again."""
-        if trouble is not None and self._trouble is None:
-            _log.warning("%s: lost: %s", self.device, trouble)
-        if trouble is None and self._trouble is not None:
+    def report(self, problem: str | None) -> None:
+        """Log once that the device is unusable, and why, and once that it is usable again."""
+        if problem is not None and self._problem is None:
+            _log.warning("%s: lost: %s", self.device, problem)
+        if problem is None and self._problem is not None:
             _log.info("%s: back", self.device)
-        self._trouble = trouble
+        self._problem = problem
 
     def refuse(self, error: GridlabError) -> Outcome:
-        """A setpoint that must not be sent."""
+        """Log a command that must not be sent."""
         _log.error("%s: not sent: %s", self.device, error)
         return Outcome.REJECTED
 
-    async def settle(self, send: Callable[[], Awaitable[None]], holds: Callable[[], Awaitable[bool]]) -> Outcome:
-        """Write, read back, decide. What nobody answered may still be executed, unless the device shows that it was."""
+    async def write_and_verify(
+        self, send: Callable[[], Awaitable[None]], verify: Callable[[], Awaitable[bool]]
+    ) -> Outcome:
+        """Send, then read back. UNKNOWN if there was no answer and the read-back does not show the new values."""
         try:
             async with self.attempt():
                 answered = await self._answered(send)
-                if await holds():
+                if await verify():
                     return Outcome.VERIFIED
                 return Outcome.REJECTED if answered else Outcome.UNKNOWN
         except ExchangeError:
@@ -170,6 +175,6 @@ class Exchanges:
             return False
         return True
 
-    def _failed(self, trouble: str) -> None:
+    def _failed(self, problem: str) -> None:
         self.breaker.failed()
-        self.report(trouble)
+        self.report(problem)

@@ -1,4 +1,4 @@
-"""From the devices of a configuration to objects that read and write them."""
+"""Builds drivers from the devices of a configuration."""
 
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -28,16 +28,16 @@ from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.modbus_tls import load_tls
 from drivers.opcua import OpcUaSession
 from drivers.opcua_security import load_credentials
-from drivers.readings import Gauge
+from drivers.readings import ReadingCheck
 from drivers.registers import RegisterMap, load_registers
 
 _NOISY = ("asyncua", "pymodbus")
-"""Libraries that report every lost packet; what matters of it the drivers say once."""
+"""Libraries that log every lost packet; the drivers log what matters, once."""
 
 
 @dataclass(frozen=True)
 class DriverSettings:
-    """What devices share: where their files are, the line-to-line voltage of 1 p.u., the time, and deadlines."""
+    """What devices share: folder of their files, the line-to-line voltage of 1 p.u., the clock, and deadlines."""
 
     folder: Path
     voltage_v: float
@@ -45,8 +45,8 @@ class DriverSettings:
     timing: Timing = TIMING
 
 
-class ReadOnly:
-    """A converter that cannot be told anything."""
+class ReadOnlyConverter:
+    """A converter that cannot be written."""
 
     def __init__(self, converter: WiredConverter) -> None:
         self.name = converter.name
@@ -54,20 +54,20 @@ class ReadOnly:
 
     @property
     def status(self) -> ConverterStatus | None:
-        """Of the last reading."""
+        """Status of the last reading, None if it failed."""
         return self.__converter.status
 
     async def read(self) -> Measurement:
-        """One reading of everything."""
+        """Read all values."""
         return await self.__converter.read()
 
 
 @dataclass(frozen=True)
 class ConnectedDevices:
-    """Devices by name. ``converters`` is empty where nothing may be written."""
+    """Devices by name. ``watched`` are all converters; ``converters`` is empty if nothing may be written."""
 
     meters: Mapping[str, Meter]
-    watched: Mapping[str, WiredConverter | ReadOnly]
+    watched: Mapping[str, WiredConverter | ReadOnlyConverter]
     converters: Mapping[str, WiredConverter]
 
     @property
@@ -80,7 +80,7 @@ class ConnectedDevices:
 async def connect(
     devices: Iterable[Device], settings: DriverSettings, writer_epoch: int | None
 ) -> AsyncIterator[ConnectedDevices]:
-    """All devices; nothing is sent before the first reading, and all is closed at the end.
+    """Build all devices; nothing is sent before the first reading, and all connections are closed at the end.
 
     Args:
         writer_epoch: number of this controller among all that ever wrote to the devices; None: nothing can be written.
@@ -96,13 +96,13 @@ async def connect(
         meters = {x.name: x for x in objects if isinstance(x, sicam.SicamMeter)}
         converters = {x.name: x for x in objects if not isinstance(x, sicam.SicamMeter)}
         if writer_epoch is None:
-            yield ConnectedDevices(meters, {name: ReadOnly(x) for name, x in converters.items()}, {})
+            yield ConnectedDevices(meters, {name: ReadOnlyConverter(x) for name, x in converters.items()}, {})
         else:
             yield ConnectedDevices(meters, converters, converters)
 
 
 class _Build:
-    """Builds devices; those of one host and port share a link, never one in TLS with one that is not."""
+    """Builds devices; those of one host and port share a link, unless they differ in their TLS."""
 
     def __init__(self, settings: DriverSettings, stack: AsyncExitStack, writer_epoch: int) -> None:
         self._settings, self._stack, self._epoch = settings, stack, writer_epoch
@@ -110,7 +110,7 @@ class _Build:
 
     async def device(self, device: Device) -> WiredConverter | sicam.SicamMeter:
         exchanges = Exchanges(device.name, self._settings.clock, self._settings.timing)
-        gauge = self._gauge(device)
+        check = self._check(device)
         match device:
             case ModbusConverter():
                 registers = self._registers(device, generic_modbus.READABLE, generic_modbus.WRITABLE)
@@ -123,14 +123,14 @@ class _Build:
             case ModbusMeter():
                 registers = self._registers(device, sicam.READABLE)
                 unit = ModbusUnit(await self._link(device), device.unit, registers)
-                return sicam.SicamMeter(unit, gauge, exchanges)
+                return sicam.SicamMeter(unit, check, exchanges)
             case _:
                 assert_never(device)
-        return WiredConverter(wire, gauge, exchanges, self._epoch)
+        return WiredConverter(wire, check, exchanges, self._epoch)
 
-    def _gauge(self, device: Device) -> Gauge:
+    def _check(self, device: Device) -> ReadingCheck:
         s_max_kva = inf if isinstance(device, ModbusMeter) else device.s_max_kva
-        return Gauge(device.name, self._settings.voltage_v, self._settings.clock, s_max_kva)
+        return ReadingCheck(device.name, self._settings.voltage_v, self._settings.clock, s_max_kva)
 
     def _registers(self, device: MappedModbus, readable: Iterable[str], writable: Iterable[str] = ()) -> RegisterMap:
         path = self._settings.folder / device.registers

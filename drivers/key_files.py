@@ -1,4 +1,4 @@
-"""Files of certificates and keys, read once at the start; every one that cannot be used is named."""
+"""Reads files of certificates and keys once at the start, and names each that cannot be used."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,7 @@ class KeyFiles:
         self.faults: list[Fault] = []
 
     def read(self, file: Path | None, allowed: str, parse: Callable[[bytes], T]) -> T | None:
-        """What is in the file; None where there is none, or a fault."""
+        """The parsed file; None if there is none, or a fault."""
         if file is None:
             return None
         path = self.folder / file
@@ -41,10 +41,10 @@ class KeyFiles:
 
 
 def certificate(content: bytes) -> x509.Certificate:
-    """A certificate; PEM and DER are told apart by the content.
+    """Parse a certificate in PEM or DER, distinguished by its content.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no certificate.
     """
     pem = content.startswith(_PEM)
     return x509.load_pem_x509_certificate(content) if pem else x509.load_der_x509_certificate(content)
@@ -54,7 +54,7 @@ def private_key(content: bytes) -> bytes:
     """A private key without a password, in DER.
 
     Raises:
-        ValueError, TypeError: it is none, or has a password.
+        ValueError, TypeError: it is no private key, or has a password.
     """
     load = load_pem_private_key if content.startswith(_PEM) else load_der_private_key
     return load(content, password=None).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())

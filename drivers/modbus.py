@@ -1,9 +1,9 @@
-"""Modbus TCP on pymodbus: a connection that several units share, and a unit that is told by its register map.
+"""Modbus TCP on pymodbus: a connection that several units share, and a unit with its register map.
 
-After anything but a clean answer the connection is thrown away with all that is still under way on it, so that no late
-answer is taken for another and no unsent frame leaves later; transaction numbers go on from one connection to the next,
-for a late answer may come on either. A request whose connection was lost after it had served is tried once more if it
-reads, never if it writes; one that nobody answered is not, as the other units of the address wait meanwhile.
+After anything but a clean answer the connection is dropped with everything still in transit on it, so that no late
+answer is mistaken for another and no unsent frame leaves later. Transaction numbers continue across connections, since
+a late answer may arrive on the next one. A request whose connection was lost after it had served is repeated once if it
+reads, never if it writes; a request without an answer is not repeated, since the other units of the address wait.
 """
 
 import asyncio
@@ -38,27 +38,27 @@ Plan = Sequence[tuple[RegisterBlock, Sequence[int]]]
 
 _READ, _WRITE = 3, 16
 _UNDECIDED = (5, 10, 11)
-"""Exception codes after which a request may be executed: acknowledged, no path to the unit, no answer from the unit."""
+"""Exception codes after which a request may still be executed: acknowledged, no path to the unit, unit silent."""
 _RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER with no time: closing discards what is not sent, and the device what it has not read."""
+"""SO_LINGER of zero seconds: closing discards unsent data, and the device what it has not read."""
 
 
 class ModbusLink:
-    """One TCP connection, in TLS where there is ``tls``, one request at a time; opened when it is needed."""
+    """One TCP connection, within TLS if ``tls`` is given, with one request at a time; opened when it is needed."""
 
     def __init__(self, host: str, port: int, clock: Clock, timing: Timing = TIMING, tls: Tls | None = None) -> None:
         self.address = f"{host}:{port}"
         self._host, self._port, self._timing, self._tls = host, port, timing, tls
         self._reachable = Breaker(clock, timing.pause_s)
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._client: AsyncModbusTcpClient | None = None
-        self._served = False
+        self._answered = False
         self._transaction = 0
         self._silent_s: dict[int, float] = {}
-        self._heard = b""
+        self._received = b""
         self._deadline: asyncio.Timeout | None = None
-        self._trouble: ExchangeError | None = None
-        self._why = ""
+        self._failure: ExchangeError | None = None
+        self._tls_reason = ""
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,7 +75,7 @@ class ModbusLink:
             await asyncio.sleep(0)
 
     async def read(self, unit: int, address: int, n_words: int) -> tuple[int, ...]:
-        """Words of holding registers.
+        """Read words of holding registers.
 
         Raises:
             ExchangeError: no answer, a wrong one, or an exception response.
@@ -89,12 +89,12 @@ class ModbusLink:
 
         try:
             reply = await self._exchange(unit, request, fits)
-        except _LostWhileServingError:
+        except _ConnectionLostError:
             reply = await self._exchange(unit, request, fits)
         return tuple(reply.registers)
 
     async def write(self, unit: int, address: int, words: Sequence[int]) -> None:
-        """Write holding registers by one request.
+        """Write holding registers in one request.
 
         Raises:
             ExchangeError: see :meth:`read`; after all but a refusal the request may be executed, even later.
@@ -109,12 +109,12 @@ class ModbusLink:
         await self._exchange(unit, request, fits)
 
     async def _exchange(self, unit: int, request: Request, fits: Callable[[ModbusPDU], bool]) -> ModbusPDU:
-        async with self._turn:
+        async with self._lock:
             client = await self._connected()
             clean = False
             try:
                 reply = await self._answer(client, unit, request)
-                clean = (reply.isError() or fits(reply)) and self._conforming(client, reply)
+                clean = (reply.isError() or fits(reply)) and self._exact(client, reply)
             finally:
                 if not clean:
                     self._drop()
@@ -125,25 +125,27 @@ class ModbusLink:
         return reply
 
     async def _answer(self, client: AsyncModbusTcpClient, unit: int, request: Request) -> ModbusPDU:
-        self._trouble, patience_s = None, self._patience_s(unit)
+        self._failure, timeout_s = None, self._timeout_s(unit)
         client.ctx.next_tid = self._transaction
         try:
-            async with asyncio.timeout(patience_s) as self._deadline:
+            async with asyncio.timeout(timeout_s) as self._deadline:
                 reply = await request(client)
         except (TimeoutError, ModbusException) as error:
-            if self._trouble:
-                raise self._trouble from error
+            if self._failure:
+                raise self._failure from error
             self._silent_s[unit] = asyncio.get_running_loop().time()
-            silence = f"{self.address}: unit {unit}: no answer within {patience_s:g} s{self._why}"
+            silence = f"{self.address}: unit {unit}: no answer within {timeout_s:g} s{self._tls_reason}"
             raise NoAnswerError(silence) from error
         finally:
             self._deadline = None
             self._transaction = client.ctx.next_tid
-        self._served = True
+        self._answered = True
         return reply
 
-    def _patience_s(self, unit: int) -> float:
-        """Of one exchange: a unit that kept silent just now has had its second, and others of the address wait."""
+    def _timeout_s(self, unit: int) -> float:
+        """Deadline of one request; short after a recent one without an answer, since other units of the address
+        wait.
+        """
         silent_s = self._silent_s.get(unit)
         just_now = silent_s is not None and asyncio.get_running_loop().time() - silent_s < self._timing.pause_s
         return self._timing.again_s if just_now else self._timing.request_s
@@ -160,13 +162,13 @@ class ModbusLink:
             timeout=2 * self._timing.request_s,
             retries=0,
             reconnect_delay=0,
-            trace_connect=self._noticed,
-            trace_packet=self._listened,
+            trace_connect=self._connection_changed,
+            trace_packet=self._packet,
         )
-        client.ctx.framer = Framer(self._puzzled)
-        self._why = ""
+        client.ctx.framer = Framer(self._undecodable)
+        self._tls_reason = ""
         if self._tls:
-            self._tls.secure(client, self._explained)
+            self._tls.secure(client, self._tls_failed)
         try:
             async with asyncio.timeout(self._timing.request_s):
                 connected = await client.connect()
@@ -177,42 +179,45 @@ class ModbusLink:
                 client.close()
         if not connected:
             self._reachable.failed()
-            if self._tls and not self._why:
-                self._explained(f"no handshake within {self._timing.request_s:g} s")
-            raise NoAnswerError(f"{self.address}: not reachable{self._why}")
+            if self._tls and not self._tls_reason:
+                self._tls_failed(f"no handshake within {self._timing.request_s:g} s")
+            raise NoAnswerError(f"{self.address}: not reachable{self._tls_reason}")
         self._reachable.succeeded()
         return client
 
-    def _noticed(self, connected: bool) -> None:
+    def _connection_changed(self, connected: bool) -> None:
         if not connected:
-            kind = _LostWhileServingError if self._served else NoAnswerError
-            self._give_up(kind(f"{self.address}: no answer, connection lost{self._why}"))
+            kind = _ConnectionLostError if self._answered else NoAnswerError
+            self._give_up(kind(f"{self.address}: no answer, connection lost{self._tls_reason}"))
 
-    def _explained(self, why: str) -> None:
-        self._why = f" (TLS: {why})"
+    def _tls_failed(self, reason: str) -> None:
+        self._tls_reason = f" (TLS: {reason})"
 
-    def _puzzled(self) -> None:
+    def _undecodable(self) -> None:
         self._give_up(BadAnswerError(f"{self.address}: what came cannot be decoded"))
 
-    def _give_up(self, trouble: ExchangeError) -> None:
-        """Wait no longer for an answer that cannot come."""
+    def _give_up(self, failure: ExchangeError) -> None:
+        """End the wait for an answer that cannot arrive."""
         if self._deadline:
-            self._trouble = self._trouble or trouble
+            self._failure = self._failure or failure
             self._deadline.reschedule(asyncio.get_running_loop().time())
 
-    def _listened(self, sending: bool, data: bytes) -> bytes:
-        """Keep what came since the request."""
+    def _packet(self, sending: bool, data: bytes) -> bytes:
+        """Keep the last received packet."""
         if not sending:
-            self._heard = data
+            self._received = data
         return data
 
-    def _conforming(self, client: AsyncModbusTcpClient, reply: ModbusPDU) -> bool:
-        """Whether a frame came that says this and no more: pymodbus passes transaction 0, padding and odd lengths."""
+    def _exact(self, client: AsyncModbusTcpClient, reply: ModbusPDU) -> bool:
+        """Whether the reply belongs to the request and its frame arrived exactly.
+
+        pymodbus also accepts transaction 0, padding and odd lengths.
+        """
         asked = client.ctx.request_transaction_id
-        return reply.transaction_id == asked and client.ctx.framer.buildFrame(reply) in self._heard
+        return reply.transaction_id == asked and client.ctx.framer.buildFrame(reply) in self._received
 
     def _drop(self) -> None:
-        client, self._client, self._served = self._client, None, False
+        client, self._client, self._answered = self._client, None, False
         if client and isinstance(transport := client.ctx.transport, asyncio.Transport):
             with suppress(OSError):
                 transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -225,25 +230,25 @@ class ModbusLink:
         return kind(f"{self.address}: unit {reply.dev_id}: exception {reply.exception_code}")
 
 
-class _LostWhileServingError(NoAnswerError):
-    """The other side has ended a connection that had served before: worth one more try."""
+class _ConnectionLostError(NoAnswerError):
+    """The device has ended a connection that had served before, which is worth one more attempt."""
 
 
 @dataclass(frozen=True)
 class RegisterImage:
-    """Registers as read by one exchange: values by name, and the words they came from."""
+    """Registers as read in one exchange: values by name, and the words they came from."""
 
     values: Mapping[str, float | None]
     words: Mapping[str, tuple[int, ...]]
 
     def raw(self, names: Iterable[str]) -> str:
-        """The words of these registers, hexadecimal, for the log."""
+        """The words of these registers in hexadecimal, for the log."""
         return ", ".join(f"{name} = {' '.join(f'{word:04x}' for word in self.words[name])}" for name in names)
 
 
 @dataclass(frozen=True)
 class ModbusUnit:
-    """One unit on a link, with its map. ``gap``: words without a name that a request may read too."""
+    """One unit on a link with its register map; a request may also read up to ``gap`` words without a name."""
 
     link: ModbusLink
     unit: int
@@ -251,7 +256,7 @@ class ModbusUnit:
     gap: int = 0
 
     async def read(self, names: Iterable[str]) -> RegisterImage:
-        """These registers, as few requests as they take.
+        """Read these registers with as few requests as possible.
 
         Raises:
             ExchangeError: see :meth:`ModbusLink.read`.
@@ -268,7 +273,7 @@ class ModbusUnit:
         """Blocks and words that write ``values``, the block of the register ``last`` at the end; nothing is sent.
 
         Raises:
-            RegisterRangeError: a value out of range, or a register that is not on the whitelist.
+            RegisterRangeError: a value is out of range, or a register is not writable.
         """
         for name in values:
             if not self.registers[name].writable:
@@ -278,7 +283,7 @@ class ModbusUnit:
         return [(block, block.encode(values, who)) for block in ordered]
 
     async def write(self, plan: Plan) -> None:
-        """Write what was planned.
+        """Write the planned blocks, one request each.
 
         Raises:
             ExchangeError: see :meth:`ModbusLink.write`.

@@ -1,4 +1,4 @@
-"""Finds the frames in what a Modbus TCP device sends, and says so when there are none."""
+"""Framer of Modbus TCP that reports when received data cannot be decoded."""
 
 from collections.abc import Callable
 
@@ -8,16 +8,16 @@ from pymodbus.pdu import DecodePDU, ModbusPDU
 
 
 class Framer(FramerSocket):
-    """Says when it cannot decode; pymodbus would let the event loop end the connection over it, with a traceback."""
+    """Reports undecodable data; pymodbus would let the event loop end the connection with a traceback."""
 
-    def __init__(self, puzzled: Callable[[], None]) -> None:
+    def __init__(self, undecodable: Callable[[], None]) -> None:
         super().__init__(DecodePDU(False))
-        self._puzzled = puzzled
+        self._undecodable = undecodable
 
     def handleFrame(self, data: bytes, exp_devid: int, exp_tid: int) -> tuple[int, ModbusPDU | None]:  # noqa: N802
-        """Length of what was used, and the message in it."""
+        """Length of the data that were used, and the message in them."""
         try:
             return super().handleFrame(data, exp_devid, exp_tid)
         except ModbusException:
-            self._puzzled()
+            self._undecodable()
             return len(data), None

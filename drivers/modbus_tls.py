@@ -1,8 +1,8 @@
-"""Modbus/TCP Security: the frames of Modbus TCP inside TLS, each side known to the other by its certificate.
+"""Modbus/TCP Security: the frames of Modbus TCP inside TLS, with certificates on both sides.
 
-pymodbus opens the connections of its own TLS client without a word about why one failed, and its framer for TLS takes
-whatever has arrived for a whole frame. So the client here is the one for plain TCP, whose way to a connection is
-replaced: one that is not TLS with the pinned certificate never reaches it.
+pymodbus's own TLS client does not say why a connection failed, and its framer for TLS takes whatever has arrived for a
+whole frame. So the client here is that of plain TCP with its way of connecting replaced: a connection that is not TLS
+with the pinned certificate never reaches it.
 """
 
 import asyncio
@@ -22,22 +22,22 @@ from drivers.key_files import KeyFiles, certificate
 
 @dataclass(frozen=True)
 class Tls:
-    """How a connection is made: our certificate and key are in ``context``, ``server`` is the pinned one (DER)."""
+    """Material of a connection: ``context`` with our certificate and key, and the pinned ``server`` certificate."""
 
     context: ssl.SSLContext = field(repr=False)
     server: bytes = field(repr=False)
 
     def secure(self, client: AsyncModbusTcpClient, explain: Callable[[str], None]) -> None:
-        """Let ``client`` connect by TLS only; ``explain`` is told why there is no connection, or no longer one."""
+        """Let ``client`` connect by TLS only; ``explain`` is called with the reason if a connection fails or ends."""
         params = client.ctx.comm_params
 
         async def connected() -> tuple[asyncio.Transport, asyncio.Protocol]:
-            wire = _Wire(client, self.server, explain)
+            wire = _TlsProtocol(client, self.server, explain)
             loop = asyncio.get_running_loop()
             try:
                 await loop.create_connection(lambda: wire, params.host, params.port, ssl=self.context)
             except OSError as error:
-                explain(_words(error))
+                explain(_reason(error))
                 raise
             if wire.transport is None:
                 raise ConnectionAbortedError
@@ -46,8 +46,8 @@ class Tls:
         client.ctx.call_create = connected
 
 
-class _Wire(asyncio.Protocol):
-    """Passes on to pymodbus what comes from the pinned server; any other hears nothing of us."""
+class _TlsProtocol(asyncio.Protocol):
+    """Passes data of the pinned server on to pymodbus; a server with another certificate receives nothing."""
 
     def __init__(self, client: AsyncModbusTcpClient, server: bytes, explain: Callable[[str], None]) -> None:
         self.transport: asyncio.Transport | None = None
@@ -55,7 +55,7 @@ class _Wire(asyncio.Protocol):
         self._answered = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Part of asyncio.Protocol, as are the next three."""
+        """Check the certificate; part of asyncio.Protocol, as are the next three methods."""
         assert isinstance(transport, asyncio.Transport)
         if transport.get_extra_info("ssl_object").getpeercert(binary_form=True) != self._server:
             self._explain("the device has another certificate than the pinned one")
@@ -65,27 +65,27 @@ class _Wire(asyncio.Protocol):
         self._client.ctx.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """See above."""
+        """Pass data on."""
         self._answered = True
         if self.transport:
             self._client.ctx.data_received(data)
 
     def eof_received(self) -> None:
-        """See above."""
+        """Ignored; the connection is closed by its transport."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See above. With TLS 1.3 a device that refuses our certificate says so only now, if it says anything."""
+        """Explain the end. In TLS 1.3 a device that refuses our certificate reports it only now, if at all."""
         if self.transport is None or self._client.ctx.transport is not self.transport:
             return
         if isinstance(exc, ssl.SSLError):
-            self._explain(_words(exc))
+            self._explain(_reason(exc))
         elif not self._answered:
             self._explain("ended before any answer; does the device accept our certificate?")
         self._client.ctx.connection_lost(exc)
 
 
 def load_tls(tls: ModbusTls, folder: Path) -> Tls:
-    """The files that ``tls`` names, relative to ``folder``: PEM, the server's certificate also DER.
+    """Load the files named in ``tls``, relative to ``folder``: PEM, the server's certificate also DER.
 
     Raises:
         InputError: with every file that cannot be used.
@@ -106,12 +106,12 @@ def load_tls(tls: ModbusTls, folder: Path) -> Tls:
         context.load_cert_chain(folder / tls.certificate, folder / tls.key, password="")
     except ssl.SSLError as error:
         allowed = f"a certificate and its private key, {tls.key}"
-        raise InputError([Fault(str(folder / tls.certificate), "", _words(error), allowed)]) from error
+        raise InputError([Fault(str(folder / tls.certificate), "", _reason(error), allowed)]) from error
     return Tls(context, pinned)
 
 
-def _words(error: OSError) -> str:
-    """Why, in a few words of OpenSSL's or the system's own."""
+def _reason(error: OSError) -> str:
+    """The reason in a few words, from OpenSSL or the operating system."""
     match error:
         case ssl.SSLCertVerificationError():
             return f"the device's certificate does not hold: {error.verify_message}"

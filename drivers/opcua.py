@@ -1,7 +1,7 @@
-"""OPC UA on asyncua: one session with one converter object, opened when it is needed and given up after any failure.
+"""OPC UA on asyncua: one session with one converter object, opened when needed and closed after any failure.
 
-The library's own reconnecting is left off: a request would wait for it for up to a minute. Values are read with status
-and source time, all by one request.
+The library's own reconnecting is off: a request would wait for it for up to a minute. Values are read with status and
+source time, all in one request.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _WRITABLE = {variable.name for variable in VARIABLES if variable.writable}
 
 @dataclass(frozen=True)
 class Sample:
-    """A value with its source time; None and why where it is not good or no finite number."""
+    """A value with its source time; None with ``problem`` if it is not good or not a finite number."""
 
     value: float | None
     source_at: datetime | None
@@ -37,12 +37,12 @@ class Sample:
 
 
 class OpcUaSession:
-    """One session; requests take turns."""
+    """One session with one request at a time."""
 
     def __init__(self, url: str, credentials: Credentials | None, timing: Timing = TIMING) -> None:
         self._url, self._credentials, self._timing = url, credentials, timing
         self._object = urlsplit(url).path.strip("/").rpartition("/")[2] or DEFAULT_OBJECT
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._client: Client | None = None
         self._nodes: dict[str, ua.NodeId] = {}
 
@@ -54,10 +54,10 @@ class OpcUaSession:
     ) -> None:
         client, self._client = self._client, None
         if client:
-            await self._closed(client, broken=False)
+            await self._close(client, broken=False)
 
     async def read(self, names: Iterable[str]) -> dict[str, Sample]:
-        """The variables of these names that the object has.
+        """Read those of the named variables that the object has.
 
         Raises:
             ExchangeError: no answer, or no such object.
@@ -70,7 +70,7 @@ class OpcUaSession:
             return {name: _sample(name, value) for name, value in zip(known, values, strict=True)}
 
     async def write(self, values: Mapping[str, float]) -> None:
-        """Write variables by one request; the device may still take only some of them.
+        """Write variables in one request; the device may still accept only some of them.
 
         Raises:
             ExchangeError: no answer, or refused.
@@ -92,8 +92,8 @@ class OpcUaSession:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Client]:
-        """The session for one request; whatever goes wrong in it ends the session."""
-        async with self._turn:
+        """The session for one request; any failure closes the session."""
+        async with self._lock:
             client: Client | None = None
             clean = False
             try:
@@ -109,7 +109,7 @@ class OpcUaSession:
                 if not clean:
                     self._client = None
                     if client:
-                        await self._closed(client, broken=True)
+                        await self._close(client, broken=True)
 
     async def _open(self) -> Client:
         client = Client(self._url, timeout=self._timing.session_s, watchdog_intervall=_NEVER_S, auto_reconnect=False)
@@ -119,23 +119,23 @@ class OpcUaSession:
                 if self._credentials:
                     await self._credentials.apply(client)
                 await client.connect()
-                self._nodes = await self._found(client)
+                self._nodes = await self._find_variables(client)
             opened = True
         finally:
             if not opened:
-                await self._closed(client, broken=True)
+                await self._close(client, broken=True)
         self._client = client
         return client
 
-    async def _found(self, client: Client) -> dict[str, ua.NodeId]:
+    async def _find_variables(self, client: Client) -> dict[str, ua.NodeId]:
         """Name → node of the converter object's variables."""
         index = await client.get_namespace_index(NAMESPACE)
-        thing = await client.nodes.objects.get_child(f"{index}:{self._object}")
-        children = await thing.get_children_descriptions()
+        converter = await client.nodes.objects.get_child(f"{index}:{self._object}")
+        children = await converter.get_children_descriptions()
         return {child.BrowseName.Name: child.NodeId for child in children if child.BrowseName.NamespaceIndex == index}
 
-    async def _closed(self, client: Client, *, broken: bool) -> None:
-        """End the session and its tasks, politely where the other side may still answer."""
+    async def _close(self, client: Client, *, broken: bool) -> None:
+        """End the session and its tasks, with a regular disconnect unless it is ``broken``."""
         if broken:
             client.disconnect_socket()
         with suppress(Exception):
@@ -146,13 +146,13 @@ class OpcUaSession:
 
 
 def _variant(name: str, value: float) -> ua.Variant:
-    """An int in a Double is a type mismatch, and so is any other mix."""
+    """The value in the type of its variable, since an int in a Double is a type mismatch."""
     kind = _TYPES[name]
     return ua.Variant(float(value) if kind is ua.VariantType.Double else int(value), kind)
 
 
 def _sample(name: str, data: ua.DataValue) -> Sample:
-    """The value; true and false are 1 and 0 only where the model has a Boolean."""
+    """Check a value; true and false are 1 and 0 only if the model has a Boolean."""
     source_at = data.SourceTimestamp.replace(tzinfo=UTC) if data.SourceTimestamp else None
     if data.StatusCode is None or not data.StatusCode.is_good():
         return Sample(None, source_at, f"status {data.StatusCode and data.StatusCode.name}")

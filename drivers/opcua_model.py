@@ -1,12 +1,12 @@
 """Information model of a converter behind OPC UA: what the driver expects and the simulated plant offers.
 
-Under Objects stands one object per converter, its browse name the last part of the configured address
-(``opc.tcp://host:port/n7_converter``), ``Converter`` where the address ends without one. Its variables have the names
-of the register maps, in the namespace ``NAMESPACE`` whose index is looked up.
+Under Objects there is one object per converter. Its browse name is the last part of the configured address
+(``opc.tcp://host:port/n7_converter``), or ``Converter`` if the address has none. Its variables have the names of the
+register maps, in the namespace ``NAMESPACE`` whose index is looked up.
 
 ``p_setpoint_kw``, ``q_setpoint_kvar``, ``lease_s`` and ``writer_epoch`` are written first and act together when
-``enable`` is written, as one frame. ``lease_s`` reads what is left. Every sample is stamped by the device's clock, also
-where the value stays the same, and ``clock_s`` is that clock.
+``enable`` is written, as one frame. ``lease_s`` reads the remaining time. Every sample has a new time of the device's
+clock, even if the value is unchanged, and ``clock_s`` is that clock.
 """
 
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ _POLICIES: dict[str, Policy] = {
 
 @dataclass(frozen=True)
 class User:
-    """Who we are beside our certificate."""
+    """User name and password of the session."""
 
     name: str
     password: str = field(repr=False)
@@ -41,7 +41,7 @@ class User:
 class Credentials:
     """SignAndEncrypt with our certificate and key and the server's pinned certificate (all DER).
 
-    Without a ``user`` the certificate is our identity; nobody is anonymous.
+    Without a ``user`` the certificate identifies us; sessions are never anonymous.
     """
 
     policy: str
@@ -52,7 +52,7 @@ class Credentials:
     user: User | None = None
 
     async def apply(self, client: Client) -> None:
-        """Before it connects. Servers compare the application's URI with that of the certificate."""
+        """Set up a client before it connects. Servers compare the application's URI with that in the certificate."""
         client.application_uri = self.application_uri
         await client.set_security(
             _POLICIES[self.policy],
@@ -69,7 +69,7 @@ class Credentials:
 
 
 def load_credentials(security: OpcUaSecurity, folder: Path) -> Credentials:
-    """The files that ``security`` names, relative to ``folder``; PEM or DER, whatever their names end with.
+    """Load the files named in ``security``, relative to ``folder``; PEM or DER, whatever their suffix.
 
     Raises:
         InputError: with every file that cannot be used.

@@ -1,4 +1,4 @@
-"""From what a device says to a measurement, and to what a converter says of itself."""
+"""Checks of raw values, and their conversion to measurements and to the status of a converter."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,14 +14,16 @@ Values = Mapping[str, float | None]
 MEASURED = ("p_kw", "q_kvar", "v_v", "i_a", "clock_s")
 V_BAND_PU = (0.5, 1.5)
 OVERLOAD = 1.5
-"""A voltage outside the band, or a converter's power beyond this multiple of its rating, is an error of the wire."""
+"""A voltage outside the band, or a power beyond this multiple of a converter's rating, is a transmission error."""
 
 
 @dataclass(frozen=True)
-class Gauge:
-    """Judges what ``device`` says. ``voltage_v``: line to line, at 1 p.u.; ``s_max_kva``: a converter's rating.
+class ReadingCheck:
+    """Checks the raw values of ``device``.
 
-    The device's clock is compared with that of earlier readings, so every reading is judged once.
+    ``voltage_v`` is the line-to-line voltage of 1 p.u., ``s_max_kva`` a converter's rating. The device's clock is
+    compared
+    with that of earlier readings, so every reading must be checked exactly once.
     """
 
     device: str
@@ -31,7 +33,7 @@ class Gauge:
     device_clock: DeviceClock = field(default_factory=DeviceClock, compare=False)
 
     def measurement(self, values: Values, quality: Quality) -> Measurement:
-        """What is known; a value that is not available is None."""
+        """The values as a measurement; a value that is not available is None."""
         v_v = values.get("v_v")
         return Measurement(
             device=self.device,
@@ -44,12 +46,12 @@ class Gauge:
             quality=quality,
         )
 
-    def nothing(self) -> Measurement:
-        """A reading that failed."""
+    def failed(self) -> Measurement:
+        """The measurement of a reading that failed."""
         return self.measurement({}, Quality.INVALID)
 
-    def troubles(self, values: Values) -> Iterator[tuple[str, str]]:
-        """(name, what is wrong with it) of every value that rules the measurement out."""
+    def problems(self, values: Values) -> Iterator[tuple[str, str]]:
+        """Name and description of every problem that makes the measurement invalid."""
         wrong = dict(self._implausible(values))
         yield from wrong.items()
         clock_s = None if wrong else values.get("clock_s")
@@ -71,7 +73,7 @@ class Gauge:
 
 
 def converter_status(values: Values) -> ConverterStatus:
-    """What the registers of a converter say of itself."""
+    """The status that a converter reports in its registers."""
     state, epoch = values.get("state"), values.get("writer_epoch")
     return ConverterStatus(
         state=OperatingState(int(state)) if state in tuple(OperatingState) else None,

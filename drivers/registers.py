@@ -1,9 +1,9 @@
 """Register maps as data, and their codec: words on the wire ↔ values in engineering units.
 
-A map is a YAML file (``configs/registers``); driver and simulated device share it. Holding registers, numbered from 0;
-value = offset + scale × raw. Signs of the wire become ours (demand positive) by a negative ``scale``. Registers of
-access ``rw`` are the whitelist of what may ever be written. ``min`` and ``max`` bound what may be written, and what is
-believed when it is read.
+A map is a YAML file (``configs/registers``), shared by driver and simulated device. Holding registers are numbered from
+0; value = offset + scale × raw. A negative ``scale`` turns the sign of the wire into ours (demand positive). Registers
+of access ``rw`` are the whitelist of what may ever be written. ``min`` and ``max`` limit values that are written, and
+values that are accepted when read.
 """
 
 import struct
@@ -31,7 +31,7 @@ _LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 
 
 class RegisterRangeError(GridlabError):
-    """A value that a register cannot hold or may not be told: who, asked, allowed, unit."""
+    """A value that a register cannot hold or that may not be written; the message names it and what is allowed."""
 
 
 class Register(Section):
@@ -63,17 +63,17 @@ class Register(Section):
 
     @property
     def n_words(self) -> int:
-        """Registers of 16 bit that it takes."""
+        """Number of 16-bit registers that it occupies."""
         return struct.calcsize(_FORMATS[self.type]) // 2
 
     @property
     def end(self) -> int:
-        """The first address behind it."""
+        """The first address after it."""
         return self.address + self.n_words
 
     @property
     def raw_range(self) -> tuple[float, float]:
-        """What the type can hold."""
+        """Lowest and highest raw value of the type."""
         bits = 16 * self.n_words
         if self.type == "float32":
             return -_LARGEST_FLOAT32, _LARGEST_FLOAT32
@@ -87,7 +87,7 @@ class Register(Section):
 
     @property
     def allowed(self) -> tuple[float, float]:
-        """Lowest and highest value that makes sense, in ``unit``."""
+        """Lowest and highest plausible value, in ``unit``."""
         low, high = self.range
         return max(low, -inf if self.min is None else self.min), min(high, inf if self.max is None else self.max)
 
@@ -103,11 +103,12 @@ class Register(Section):
     def encode(self, value: float | None, who: str = "") -> tuple[int, ...]:
         """Words of a value in ``unit``; None is the sentinel.
 
-        What may be written is cut toward zero, so that no setpoint grows on its way; measurements are rounded.
+        Writable values are rounded toward zero, so that no setpoint grows by its encoding; measurements are rounded.
 
         Raises:
-            RegisterRangeError: not finite, too large for the type, outside ``allowed`` if it may be written, or nothing
-                where there is no sentinel.
+            RegisterRangeError: the value is not finite, too large for the type, outside ``allowed`` in a writable
+                register, or
+                None without a sentinel.
         """
         if value is None and self.sentinel_words is not None:
             return self.sentinel_words
@@ -121,7 +122,7 @@ class Register(Section):
         return words
 
     def decode(self, words: Sequence[int]) -> float | None:
-        """The value in ``unit``, or None where the words mean "not available" or nothing within ``allowed``."""
+        """The value in ``unit``, or None if the words mean "not available" or a value outside ``allowed``."""
         if tuple(words) == self.sentinel_words:
             return None
         ordered = words if self.word_order == "big" else words[::-1]
@@ -156,18 +157,18 @@ def _pack(form: str, raw: float, *, toward_zero: bool) -> bytes:
 
 @dataclass(frozen=True)
 class RegisterBlock:
-    """Registers of one request, by ascending address; between those that are written there is no gap."""
+    """Registers of one request, by ascending address; a block that is written has no gaps."""
 
     registers: tuple[Register, ...]
 
     @property
     def address(self) -> int:
-        """Of its first register."""
+        """Address of its first register."""
         return self.registers[0].address
 
     @property
     def n_words(self) -> int:
-        """Its length."""
+        """Number of words from its first to its last register."""
         return self.registers[-1].end - self.address
 
     def encode(self, values: Mapping[str, float | None], who: str = "") -> list[int]:
@@ -206,7 +207,7 @@ class RegisterMap(Section):
         """The fewest requests that cover these registers, by ascending address.
 
         Args:
-            gap: words between two of them that a request may cover too; many devices refuse that.
+            gap: largest number of words between two registers that one request may cover; many devices allow none.
         """
         groups: list[list[Register]] = []
         for register in sorted((self[name] for name in names), key=lambda register: register.address):
@@ -218,7 +219,7 @@ class RegisterMap(Section):
         return tuple(RegisterBlock(tuple(group)) for group in groups)
 
     def require(self, file: Path, readable: Iterable[str], writable: Iterable[str] = ()) -> Self:
-        """Itself, if it has these registers.
+        """Return the map itself if it has these registers.
 
         Raises:
             InputError: naming those of ``file`` that are missing or not writable.
@@ -233,7 +234,7 @@ class RegisterMap(Section):
 
 
 def load_registers(path: Path) -> RegisterMap:
-    """The register map of a file.
+    """Read a register map.
 
     Raises:
         InputError: with all faults of the file.
@@ -249,7 +250,7 @@ def load_registers(path: Path) -> RegisterMap:
 
 
 def _key_faults(error: ValidationError, file: str) -> list[Fault]:
-    """One fault per field; a union of types reports one error for each of its members."""
+    """One fault per key; for a union of types pydantic reports one error per member."""
     return list({fault.key: fault for fault in (_key_fault(detail, file) for detail in error.errors())}.values())
 
 
@@ -271,7 +272,7 @@ def _key_fault(detail: ErrorDetails, file: str) -> Fault:
 
 
 def _broken_rules(registers: RegisterMap) -> Iterator[tuple[str, str, str]]:
-    """(key, got, allowed) of what the fields alone cannot tell."""
+    """(key, got, allowed) of faults that depend on several values."""
     if not registers.registers:
         yield "registers", "an empty list", "at least one register"
     seen: dict[str, int] = {}
@@ -292,7 +293,7 @@ def _broken_register(key: str, register: Register) -> Iterator[tuple[str, str, s
         yield f"{key}.scale", "0", "a number other than 0"
     if register.end > 65536:
         yield f"{key}.address", f"{register.address}", f"at most {65536 - register.n_words} for {register.type}"
-    if not _holds(register):
+    if not _sentinel_fits(register):
         allowed = "nan or a number" if register.type == "float32" else f"a whole number of {16 * register.n_words} bit"
         yield f"{key}.sentinel", shown(register.sentinel), f"{allowed}, raw, as {register.type} holds it"
     low, high = register.allowed
@@ -300,7 +301,7 @@ def _broken_register(key: str, register: Register) -> Iterator[tuple[str, str, s
         yield f"{key}.min", f"{low:g}", f"at most {high:g} {register.unit}, the largest value".replace(" ,", ",")
 
 
-def _holds(register: Register) -> bool:
+def _sentinel_fits(register: Register) -> bool:
     """Whether the type can hold the sentinel; 0x8000 and -32768 are the same int16."""
     sentinel = register.sentinel
     if sentinel is None:

@@ -1,4 +1,4 @@
-"""What must hold of a setpoint before it is sent, and of the device after it was."""
+"""Checks of a setpoint before it is sent, and of the device afterwards."""
 
 from collections.abc import Mapping
 from math import hypot, isfinite
@@ -8,20 +8,22 @@ from core.errors import GridlabError
 from drivers.readings import Values
 
 ROUNDING = 1e-6
-"""Of the rating: what a setpoint on the circle may exceed it by."""
+"""Share of the rating by which a setpoint on the circle may exceed it."""
 RESOLUTION = 1e-3
-"""Of the rating: how coarsely a device may keep a setpoint."""
+"""Share of the rating to which a device may round a setpoint."""
 LEASE_SLACK_S = 4.0
-"""What may have run off a lease before it is read back. That of the write before is 5 s older or more, and some devices
-round to seconds: so a lease proves that the write was executed even where the setpoint stays the same."""
+"""Longest time between a write and its read-back. The lease of the write before is older by 5 s or more, and some
+devices
+round to seconds: so a lease proves that the write was executed even if the setpoint is unchanged.
+"""
 
 
 class SetpointRangeError(GridlabError):
-    """A setpoint that a converter must not be sent: who, asked, allowed, unit."""
+    """A setpoint that must not be sent to a converter; the message names it and what is allowed, with units."""
 
 
 def check_setpoint(device: str, setpoint: Setpoint, s_max_kva: float) -> None:
-    """Refuse what no converter may be sent; finite comes first, as no comparison catches NaN.
+    """Refuse setpoints that no converter may be sent; finite comes first, as no comparison catches NaN.
 
     Raises:
         SetpointRangeError: not finite, outside the capability circle, or without a lease.
@@ -36,11 +38,11 @@ def check_setpoint(device: str, setpoint: Setpoint, s_max_kva: float) -> None:
 
 
 class OvertakenError(GridlabError):
-    """A converter has another master by now: who, asked, allowed."""
+    """A converter now follows a later writer."""
 
 
 def check_writer(device: str, writer_epoch: int, status: ConverterStatus | None) -> None:
-    """Refuse to claim a converter that has told of a later writer; not even the attempt must reach it.
+    """Refuse to write to a converter that has reported a later writer, before anything is sent.
 
     Raises:
         OvertakenError: the epoch of ``status`` is above ours.
@@ -50,8 +52,8 @@ def check_writer(device: str, writer_epoch: int, status: ConverterStatus | None)
         raise OvertakenError(f"{device}: {asked}, {allowed}")
 
 
-def holds(asked: Mapping[str, float], held: Values, s_max_kva: float) -> bool:
-    """Whether the device holds every value that was asked of it, by name."""
+def setpoint_held(asked: Mapping[str, float], held: Values, s_max_kva: float) -> bool:
+    """Whether the device holds every requested value, by name, within tolerances."""
     return all(_near(name, value, held.get(name), s_max_kva) for name, value in asked.items())
 
 

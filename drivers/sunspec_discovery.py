@@ -1,4 +1,4 @@
-"""Find the models of a SunSpec device and make a register map of them."""
+"""Discovery of a SunSpec device's models, and the register map made of them."""
 
 from drivers.exchange import BadAnswerError
 from drivers.modbus import ModbusLink, ModbusUnit
@@ -7,16 +7,16 @@ from drivers.sunspec_points import BASE_ADDRESS, END_MODEL, MARK, MODELS, POINTS
 
 MAX_MODELS = 64
 SCALES = range(-10, 10)
-"""Exponents that a scale factor may be; SunSpec allows 10 too, but nothing here counts in such units."""
+"""Exponents of a scale factor that are accepted; SunSpec also allows 10, but no quantity here has such units."""
 _NEEDED = frozenset({"p_kw", "q_kvar", "p_setpoint_kw", "q_setpoint_kvar"})
 BRIDGED_WORDS = 12
-"""A SunSpec device lets any part of a model be read; models lie further apart."""
+"""Words without a name that a request may cover: a SunSpec device lets any part of a model be read."""
 _ID_WORDS = 2
-"""A model's ID and its length, which does not count them."""
+"""A model's ID and its length, which does not include them."""
 
 
 def _shortest(model: int) -> int:
-    """The least length that holds the points and scale factors that are used."""
+    """The smallest length that contains the points and scale factors in use."""
     ends = (max(p.offset + int(p.type[-2:]) // 16, (p.sf_offset or 0) + 1) for p in POINTS if p.model == model)
     return max(ends, default=_ID_WORDS) - _ID_WORDS
 
@@ -25,7 +25,7 @@ async def discover(link: ModbusLink, unit: int) -> ModbusUnit:
     """The unit with a map of its points.
 
     Raises:
-        ExchangeError: no answer, no SunSpec device, or one without the models that are needed.
+        ExchangeError: no answer, no SunSpec device, or one without the required models.
     """
     models = await _models(link, unit)
     if missing := [model for model in MODELS if model not in models]:
@@ -39,7 +39,7 @@ async def discover(link: ModbusLink, unit: int) -> ModbusUnit:
 
 
 async def _models(link: ModbusLink, unit: int) -> dict[int, int]:
-    """Model → address of its ID; of several alike the first."""
+    """Model → address of its ID; the first of several instances."""
     if await link.read(unit, BASE_ADDRESS, len(MARK)) != MARK:
         raise BadAnswerError(f"{link.address}: unit {unit}: no SunSpec mark at {BASE_ADDRESS}")
     models: dict[int, int] = {}
@@ -59,7 +59,7 @@ async def _models(link: ModbusLink, unit: int) -> dict[int, int]:
 
 
 async def _exponents(link: ModbusLink, unit: int, model: int, base: int) -> dict[int | None, int]:
-    """Offset of a scale factor → its value, where the device has it; no offset means none."""
+    """Offset of a scale factor → its value, if the device has it; the offset None means no scale factor."""
     exponents: dict[int | None, int] = {None: 0}
     offsets = sorted({p.sf_offset for p in POINTS if p.model == model and p.sf_offset is not None})
     if offsets:

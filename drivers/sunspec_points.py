@@ -1,11 +1,11 @@
 """The SunSpec points of a converter that the driver uses, by the names of our register maps.
 
-Offsets are those of the SunSpec model definitions, counted from the model's ID. SunSpec counts power positive that is
-injected; ``factor`` turns it into demand in kW. Models: 1 common, 701 measurements, 704 setpoints, 715 control.
+Offsets are those of the SunSpec model definitions, counted from the model's ID. In SunSpec injected power is positive;
+``factor`` turns it into demand in kW. Models: 1 common, 701 measurements, 704 setpoints, 715 control.
 
-``ControllerHb`` carries the writer's epoch in its upper word and counts the writes in its lower one; it is written
-first, so that a device which knows of a later writer refuses before anything else. ``DERHb`` counts seconds and serves
-as the device clock.
+``ControllerHb`` carries the writer's epoch in its upper word and a count of writes in its lower one; it is written
+first, so that a device which knows a later writer refuses before anything else. ``DERHb`` counts seconds and serves as
+the device clock.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from typing import Literal
 
 BASE_ADDRESS = 40000
 MARK = (0x5375, 0x6E53)
-"""SunS."""
+""""SunS", which precedes the models."""
 END_MODEL = 0xFFFF
 MODELS = (1, 701, 704, 715)
 
 
 @dataclass(frozen=True)
 class SunspecPoint:
-    """A point: value in our unit = factor × 10^sf × raw, ``sf`` read at ``sf_offset`` of the same model."""
+    """A point: value in our unit = factor × 10^sf × raw, with ``sf`` at ``sf_offset`` of the same model."""
 
     name: str
     sunspec: str
@@ -61,6 +61,6 @@ SENTINELS = {"int16": -(2**15), "uint16": 2**16 - 1, "int32": -(2**31), "uint32"
 """Raw values that mean "not implemented"."""
 
 WATTS, VARS, ACTIVE_FIRST = 1, 4, 0
-"""WSetMod, VarSetMod and VarSetPri as the driver sets them."""
+"""Values of WSetMod, VarSetMod and VarSetPri that the driver writes."""
 INVERTER_FAULT = 6
-"""InvSt."""
+"""Value of InvSt for a fault."""

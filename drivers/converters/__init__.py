@@ -1,1 +1,1 @@
-"""Converters, one file per way to talk to them."""
+"""Kinds of converters, one module each."""

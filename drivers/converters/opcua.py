@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 
 from core.devices import OperatingState
-from drivers.converter import Asked, Command, ReadBack, Said, Troubles
+from drivers.converter import Command, Problems, RawReading, ReadBack, WriteRequest
 from drivers.opcua import OpcUaSession, Sample
 from drivers.opcua_model import VARIABLES
 from drivers.readings import Values
 
 MAX_AGE_S = 12.0
-"""Of a sample by the device's own clock; an older one is stale, however good its status."""
+"""Age of a sample by the device's own clock above which it is stale, however good its status."""
 
 _NAMES = tuple(variable.name for variable in VARIABLES)
 _NEEDED = ("p_kw", "q_kvar", "clock_s")
@@ -18,37 +18,37 @@ _COMMAND = "enable"
 
 
 class OpcUaWire:
-    """See :class:`drivers.converter.Wire`."""
+    """Implements :class:`drivers.converter.Wire` with a session."""
 
     def __init__(self, session: OpcUaSession) -> None:
         self._session = session
 
-    async def read(self) -> Said:
-        """One reading of everything."""
+    async def read(self) -> RawReading:
+        """Read all variables with status and source time."""
         read = await self._session.read(_NAMES)
         samples = {name: _dated(sample) if name in _SAMPLED else sample for name, sample in read.items()}
 
-        def described(troubles: Troubles) -> str:
-            problems = {name: samples[name].problem for name in troubles if name in samples and samples[name].problem}
-            return str({**troubles, **problems})
+        def describe(problems: Problems) -> str:
+            problems = {name: samples[name].problem for name in problems if name in samples and samples[name].problem}
+            return str({**problems, **problems})
 
-        return Said({**dict.fromkeys(_NEEDED), **_values(samples)}, dict(_old(samples)), described)
+        return RawReading({**dict.fromkeys(_NEEDED), **_values(samples)}, dict(_too_old(samples)), describe)
 
-    async def command(self, asked: Asked) -> Command:
-        """Setpoint and writer first, then the command that makes the device act on them."""
-        values = {**asked.powers, "writer_epoch": asked.writer_epoch}
-        command = {_COMMAND: float(asked.follow)}
+    async def command(self, request: WriteRequest) -> Command:
+        """Write setpoint and epoch first, then ``enable``, on which the device acts."""
+        values = {**request.powers, "writer_epoch": request.writer_epoch}
+        command = {_COMMAND: float(request.follow)}
 
         async def send() -> None:
             await self._session.write(values)
             await self._session.write(command)
 
-        async def held() -> ReadBack:
+        async def read_back() -> ReadBack:
             everything = {**values, **command}
             shown = _values(await self._session.read([*everything, "state"]))
             return ReadBack(everything, shown, shown.get("state") == OperatingState.REMOTE)
 
-        return Command(send, held)
+        return Command(send, read_back)
 
 
 def _values(samples: Mapping[str, Sample]) -> Values:
@@ -56,12 +56,12 @@ def _values(samples: Mapping[str, Sample]) -> Values:
 
 
 def _dated(sample: Sample) -> Sample:
-    """A measurand without a source time may be of any age."""
+    """The sample; a measured value without a source time is a problem, since it may be of any age."""
     return sample if sample.source_at or sample.problem else Sample(None, None, "no source time")
 
 
-def _old(samples: Mapping[str, Sample]) -> Iterator[tuple[str, str]]:
-    """Samples that the device's clock has left behind; it is no matter of our clock, which may jump."""
+def _too_old(samples: Mapping[str, Sample]) -> Iterator[tuple[str, str]]:
+    """Samples that are too old by the device's clock; our clock may jump."""
     clock = samples.get("clock_s")
     for name in _SAMPLED:
         sample = samples.get(name)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import count
 
 from core.devices import OperatingState
-from drivers.converter import Asked, Command, ReadBack, Said
+from drivers.converter import Command, RawReading, ReadBack, WriteRequest
 from drivers.exchange import Exchanges
 from drivers.modbus import ModbusLink, ModbusUnit, Plan
 from drivers.readings import Values
@@ -14,45 +14,49 @@ from drivers.sunspec_points import ACTIVE_FIRST, INVERTER_FAULT, VARS, WATTS
 Step = Mapping[str, float]
 
 _NEEDED = ("p_kw", "q_kvar")
-"""Any other point may be missing: a SunSpec device marks so what it does not implement."""
-_LEFT = {"p_left_lease_s": "p_lease_s", "q_left_lease_s": "q_lease_s"}
-"""What is left of a lease, where the device tells, and of which."""
+"""Required points; any other may be "not implemented"."""
+_REMAINING = {"p_left_lease_s": "p_lease_s", "q_left_lease_s": "q_lease_s"}
+"""Remaining time of a lease → the point of that lease, if the device reports it."""
 
 
 class SunspecWire:
-    """See :class:`drivers.converter.Wire`; ``exchanges`` are those of its converter: planning a command takes one."""
+    """Implements :class:`drivers.converter.Wire`; planning a command takes a reading by its converter's
+    ``exchanges``.
+    """
 
     def __init__(self, link: ModbusLink, unit: int, exchanges: Exchanges) -> None:
         self._link, self._unit_id, self._exchanges = link, unit, exchanges
         self._count = count(1)
         self._unit: ModbusUnit | None = None
 
-    async def read(self) -> Said:
-        """One reading of everything; a device that was lost is discovered anew."""
+    async def read(self) -> RawReading:
+        """Read all points; a device that was lost is discovered again."""
         try:
             unit = await self.discovered()
             image = await unit.read(register.name for register in unit.registers.registers)
         except BaseException:  # a deadline ends it too, by a cancellation
             self._unit = None
             raise
-        said = {name: value for name, value in image.values.items() if value is not None or name in _NEEDED}
-        values = {**said, "state": _state(image.values), "writer_epoch": _epoch(image.values)}
-        return Said(values, described=lambda troubles: f"{troubles} ({image.raw(troubles)})")
+        available = {name: value for name, value in image.values.items() if value is not None or name in _NEEDED}
+        values = {**available, "state": _state(image.values), "writer_epoch": _epoch(image.values)}
+        return RawReading(values, describe=lambda problems: f"{problems} ({image.raw(problems)})")
 
-    async def command(self, asked: Asked) -> Command:
-        """Who writes, then P and Q by a request each."""
-        steps = _steps(asked)
+    async def command(self, request: WriteRequest) -> Command:
+        """Write the heartbeat first, then the steps of :func:`_steps`."""
+        steps = _steps(request)
         async with self._exchanges.attempt():
             unit = await self.discovered()
-            plan = await self._plan(unit, asked, steps)
+            plan = await self._plan(unit, request, steps)
         values = {name: value for step in steps for name, value in step.items()}
 
-        async def held() -> ReadBack:
-            shown = (await unit.read([*values, *_LEFT, "on", "inverter_state", "local"])).values
-            left = {name: values[of] for name, of in _LEFT.items() if of in values and shown[name] is not None}
-            return ReadBack({**values, **left}, shown, _state(shown) is OperatingState.REMOTE)
+        async def read_back() -> ReadBack:
+            shown = (await unit.read([*values, *_REMAINING, "on", "inverter_state", "local"])).values
+            remaining = {
+                name: values[lease] for name, lease in _REMAINING.items() if lease in values and shown[name] is not None
+            }
+            return ReadBack({**values, **remaining}, shown, _state(shown) is OperatingState.REMOTE)
 
-        return Command(lambda: unit.write(plan), held)
+        return Command(lambda: unit.write(plan), read_back)
 
     async def discovered(self) -> ModbusUnit:
         """The unit with the registers of its models.
@@ -63,23 +67,23 @@ class SunspecWire:
         self._unit = self._unit or await discover(self._link, self._unit_id)
         return self._unit
 
-    async def _plan(self, unit: ModbusUnit, asked: Asked, steps: tuple[Step, ...]) -> Plan:
-        """Who writes, then the requests of ``steps``, what shrinks |P| or |Q| before what lets it grow.
+    async def _plan(self, unit: ModbusUnit, request: WriteRequest, steps: tuple[Step, ...]) -> Plan:
+        """The heartbeat, then the requests of ``steps``, those that reduce |P| or |Q| before those that let it grow.
 
-        P and Q go by two requests; so the setpoint between them stays in the circle that holds the old and the new one.
+        P and Q are written by two requests; in this order the setpoint between them stays in the circle of old and new.
         """
         held = (await unit.read(("p_setpoint_kw", "q_setpoint_kvar"))).values
 
         def grows(step: Step) -> bool:
             return any(name in held and abs(value) > abs(held[name] or 0.0) for name, value in step.items())
 
-        heartbeat = {"heartbeat": asked.writer_epoch * 2**16 + next(self._count) % 2**16}
-        return [request for step in (heartbeat, *sorted(steps, key=grows)) for request in unit.plan(step, asked.device)]
+        heartbeat = {"heartbeat": request.writer_epoch * 2**16 + next(self._count) % 2**16}
+        return [block for step in (heartbeat, *sorted(steps, key=grows)) for block in unit.plan(step, request.device)]
 
 
-def _steps(asked: Asked) -> tuple[Step, ...]:
-    """What is written by one request each."""
-    setpoint = asked.setpoint
+def _steps(request: WriteRequest) -> tuple[Step, ...]:
+    """Points that are written together, by one request each."""
+    setpoint = request.setpoint
     if setpoint is None:
         return {"p_enable": 0}, {"q_enable": 0}
     leases = {

@@ -69,7 +69,7 @@ async def test_cancelled_exchange_says_nothing_of_the_device() -> None:
     exchanges = Exchanges("n4", Hands(), Timing())
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await exchanges.settle(asyncio.Event().wait, lambda: done(True)())  # type: ignore[arg-type]
+            await exchanges.write_and_verify(asyncio.Event().wait, lambda: done(True)())  # type: ignore[arg-type]
     assert exchanges.breaker.state is BreakerState.CLOSED
 
 
@@ -104,6 +104,6 @@ async def test_what_is_known_after_a_write(
         async def sent() -> None:
             await done(send)()
 
-        return await Exchanges("n4", Hands(), Timing()).settle(sent, done(holds))
+        return await Exchanges("n4", Hands(), Timing()).write_and_verify(sent, done(holds))
 
     assert (await test()) is outcome

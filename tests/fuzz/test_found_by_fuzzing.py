@@ -15,11 +15,11 @@ from drivers.converters.sunspec import SunspecWire
 from drivers.exchange import BadAnswerError, Exchanges
 from drivers.modbus import ModbusLink
 from drivers.opcua import OpcUaSession
-from drivers.readings import Gauge
+from drivers.readings import ReadingCheck
 from tests.support.drivers import QUICK, Hands, parts
 from tests.support.fuzz.findings import dice
 from tests.support.fuzz.memory_wire import LoopClock, run_on
-from tests.support.fuzz.opcua_samples import Said, show
+from tests.support.fuzz.opcua_samples import ServedValue, show
 from tests.support.fuzz.sunspec_devices import LENGTHS, SANE, Device, bank
 from tests.support.opcua_server import SAYS, FakeConverter
 from tests.support.scripted import scripted
@@ -59,7 +59,7 @@ def test_sunspec_devices_that_raised(
     async def test() -> None:
         clock = LoopClock()
         async with ModbusLink("sunspec", 1, clock) as link:
-            gauge, turns = Gauge("n5", 400.0, clock, 15.0), Exchanges("n5", clock, QUICK)
+            gauge, turns = ReadingCheck("n5", 400.0, clock, 15.0), Exchanges("n5", clock, QUICK)
             wire = SunspecWire(link, 1, turns)
             converter = WiredConverter(wire, gauge, turns, writer_epoch=7)
             assert (await converter.read()).quality is Quality.INVALID
@@ -77,7 +77,7 @@ def test_a_current_in_units_of_ten_to_the_ten_is_left_out() -> None:
     async def test() -> None:
         clock = LoopClock()
         async with ModbusLink("sunspec", 1, clock) as link:
-            gauge, turns = Gauge("n5", 400.0, clock, 15.0), Exchanges("n5", clock, QUICK)
+            gauge, turns = ReadingCheck("n5", 400.0, clock, 15.0), Exchanges("n5", clock, QUICK)
             reading = await WiredConverter(SunspecWire(link, 1, turns), gauge, turns, writer_epoch=7).read()
             assert (reading.quality, reading.p_kw, reading.i_a) == (Quality.GOOD, 4.0, None)
 
@@ -91,7 +91,7 @@ async def test_true_and_false_are_no_powers() -> None:
             clock = Hands()
             async with OpcUaSession(fake.url, None) as session:
                 converter = WiredConverter(OpcUaWire(session), *parts("n7", clock), writer_epoch=7)
-                said = {name: Said.of(name) for name in SAYS}
+                said = {name: ServedValue.of(name) for name in SAYS}
                 show(fake, said)
                 assert (await converter.read()).quality is Quality.GOOD
                 for lie in (True, False):

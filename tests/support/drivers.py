@@ -6,7 +6,7 @@ from drivers.converter import WiredConverter
 from drivers.converters.sunspec import SunspecWire
 from drivers.exchange import Exchanges, Timing
 from drivers.modbus import ModbusLink
-from drivers.readings import Gauge
+from drivers.readings import ReadingCheck
 from tests.support.asynchronous import run as run
 
 QUICK = Timing(request_s=0.3, exchange_s=2.0, pause_s=1.0)
@@ -29,9 +29,9 @@ class Hands:
         self.elapsed_s += by_s
 
 
-def parts(name: str, clock: Hands, timing: Timing = QUICK, s_max_kva: float = 15.0) -> tuple[Gauge, Exchanges]:
+def parts(name: str, clock: Hands, timing: Timing = QUICK, s_max_kva: float = 15.0) -> tuple[ReadingCheck, Exchanges]:
     """What the factory gives to a device of 400 V and 15 kVA."""
-    return Gauge(name, 400.0, clock, s_max_kva), Exchanges(name, clock, timing)
+    return ReadingCheck(name, 400.0, clock, s_max_kva), Exchanges(name, clock, timing)
 
 
 def sunspec_converter(link: ModbusLink, clock: Hands) -> WiredConverter:

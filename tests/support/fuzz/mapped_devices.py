@@ -17,7 +17,7 @@ from drivers.converters.generic_modbus import GenericModbusWire
 from drivers.exchange import TIMING, Exchanges
 from drivers.meters.sicam import SicamMeter
 from drivers.modbus import ModbusLink, ModbusUnit
-from drivers.readings import Gauge
+from drivers.readings import ReadingCheck
 from drivers.registers import load_registers
 from tests.support.fuzz.findings import Findings
 from tests.support.fuzz.frames import READ, Request, sliced, spoilt
@@ -96,7 +96,7 @@ def fuzz_meter(seed: random.Random, readings: int) -> Findings:
         async with ModbusLink("meter", 1, clock) as link:
             unit = ModbusUnit(link, 1, load_registers(REGISTERS / "sicam_meter.yaml"))
             for _ in range(readings):
-                meter = SicamMeter(unit, Gauge("meter", 400.0, clock), Exchanges("meter", clock, TIMING))
+                meter = SicamMeter(unit, ReadingCheck("meter", 400.0, clock), Exchanges("meter", clock, TIMING))
                 await _read(device, meter, found, status=True)
 
     run_on(device.answer, main(), found.stray)
@@ -113,7 +113,7 @@ def fuzz_converter(seed: random.Random, exchanges: int) -> Findings:
         async with ModbusLink("converter", 1, clock) as link:
             unit = ModbusUnit(link, 1, load_registers(REGISTERS / "converter_generic.yaml"))
             for k in range(exchanges):
-                gauge, turns = Gauge("n4", 400.0, clock, RATING_KVA), Exchanges("n4", clock, TIMING)
+                gauge, turns = ReadingCheck("n4", 400.0, clock, RATING_KVA), Exchanges("n4", clock, TIMING)
                 converter = WiredConverter(GenericModbusWire(unit), gauge, turns, writer_epoch=7)
                 if k % 3:
                     await _read(device, converter, found)

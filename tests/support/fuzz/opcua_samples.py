@@ -21,7 +21,7 @@ from drivers.converter import WiredConverter
 from drivers.converters.opcua import OpcUaWire
 from drivers.exchange import TIMING, Exchanges
 from drivers.opcua import OpcUaSession
-from drivers.readings import Gauge
+from drivers.readings import ReadingCheck
 from tests.support.drivers import Hands
 from tests.support.fuzz.findings import Findings
 from tests.support.fuzz.register_oracle import believable, instant, same
@@ -40,7 +40,7 @@ _STATUS = (0x80000000, 0x80320000, 0x40000000, 0x408F0000, 0x00960000, 0x00A6000
 
 
 @dataclass
-class Said:
+class ServedValue:
     """What the server holds of one variable."""
 
     value: Any
@@ -49,12 +49,12 @@ class Said:
     age_s: float | None = 0.0
 
     @classmethod
-    def of(cls, name: str) -> "Said":
+    def of(cls, name: str) -> "ServedValue":
         """What a sane device says."""
         return cls(int(SAYS[name]), _V.UInt32) if name == "state" else cls(float(SAYS[name]), _V.Double)
 
     @classmethod
-    def by(cls, rng: random.Random, name: str) -> "Said":
+    def by(cls, rng: random.Random, name: str) -> "ServedValue":
         """The same, or something strange in its place."""
         said, chance = cls.of(name), rng.random()
         if chance < 0.06:
@@ -96,12 +96,12 @@ def fuzz_opcua(rng: random.Random, readings: int) -> Findings:
         async def main() -> None:
             async with OpcUaSession(fake.url, None, TIMING) as session:
                 clock = Hands()
-                said: dict[str, Said] = {}
+                said: dict[str, ServedValue] = {}
                 show(fake, said)
                 for _ in range(readings):
-                    gauge, turns = Gauge("n7", 400.0, clock, 15.0), Exchanges("n7", clock, TIMING)
+                    gauge, turns = ReadingCheck("n7", 400.0, clock, 15.0), Exchanges("n7", clock, TIMING)
                     converter = WiredConverter(OpcUaWire(session), gauge, turns, writer_epoch=7)
-                    said |= {name: Said.by(rng, name) for name in SAYS}
+                    said |= {name: ServedValue.by(rng, name) for name in SAYS}
                     found.tried += 1
                     try:
                         reading = await converter.read()
@@ -115,18 +115,18 @@ def fuzz_opcua(rng: random.Random, readings: int) -> Findings:
     return found
 
 
-def show(fake: FakeConverter, said: Mapping[str, Said]) -> None:
+def show(fake: FakeConverter, said: Mapping[str, ServedValue]) -> None:
     """Let the server answer with these, past its own check of types."""
     space = fake._server.iserver.aspace
     for name in SAYS:
         space.set_attribute_value_callback(fake._nodes[name].nodeid, ua.AttributeIds.Value, _answers(said, name))
 
 
-def _answers(said: Mapping[str, Said], name: str) -> Callable[..., ua.DataValue]:
+def _answers(said: Mapping[str, ServedValue], name: str) -> Callable[..., ua.DataValue]:
     return lambda *_: said[name].data
 
 
-def _judge(reading: Measurement, said: Mapping[str, Said], found: Findings) -> None:
+def _judge(reading: Measurement, said: Mapping[str, ServedValue], found: Findings) -> None:
     dated = ("p_kw", "q_kvar", "v_v")
     values = {name: None if name in dated and s.age_s is None else s.number for name, s in said.items()}
     usable = believable(values, ("p_kw", "q_kvar", "v_v", "clock_s"), 22.5)
@@ -147,5 +147,5 @@ def _judge(reading: Measurement, said: Mapping[str, Said], found: Findings) -> N
         found.falsehood(f"opcua: {reading}, expected {expected}, {_words(said)}")
 
 
-def _words(said: Mapping[str, Said]) -> str:
+def _words(said: Mapping[str, ServedValue]) -> str:
     return str({name: (s.value, s.type.name, hex(s.status), s.age_s) for name, s in said.items()})

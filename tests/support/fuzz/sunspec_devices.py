@@ -16,7 +16,7 @@ from drivers.converter import WiredConverter
 from drivers.converters.sunspec import SunspecWire
 from drivers.exchange import TIMING, Exchanges
 from drivers.modbus import ModbusLink
-from drivers.readings import Gauge
+from drivers.readings import ReadingCheck
 from tests.support.fuzz.findings import Findings
 from tests.support.fuzz.frames import Request, sliced, spoilt
 from tests.support.fuzz.mapped_devices import OVERLOAD_KVA, PAUSE_S, RATING_KVA
@@ -116,7 +116,7 @@ def fuzz_sunspec(seed: random.Random, devices: int) -> Findings:
         for _ in range(devices):
             device.renew()
             async with ModbusLink("sunspec", 1, clock) as link:
-                gauge, turns = Gauge("n5", 400.0, clock, RATING_KVA), Exchanges("n5", clock, TIMING)
+                gauge, turns = ReadingCheck("n5", 400.0, clock, RATING_KVA), Exchanges("n5", clock, TIMING)
                 converter = WiredConverter(SunspecWire(link, 1, turns), gauge, turns, writer_epoch=7)
                 for _ in range(3):
                     await _read(device, converter, found)
