@@ -56,7 +56,12 @@ class Configuration:
             with TemporaryDirectory(prefix="gridlab-") as folder:
                 yield self._write(Path(folder) / "configuration.yaml")
         else:
-            yield self._write(file)
+            written = self._write(file)
+            try:
+                yield written
+            except BaseException:
+                file.unlink()
+                raise
 
     def _write(self, file: Path) -> "Configuration":
         """Write the configuration as JSON, which is also YAML."""

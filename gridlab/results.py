@@ -1,13 +1,14 @@
 """Results of a run: its summary and its tables as data frames, just computed or read from its directory."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from controller.record.audit_lines import read_audit
+from controller.record.audit_lines import AuditNote, AuditWrite, read_audit
 from controller.record.measurements import MEASUREMENTS, columns
 from controller.record.reading import reading
 from controller.runs.directory import Run
@@ -133,13 +134,15 @@ def _csv(run: Run, file: str, zone: str) -> Load:
 
 
 def _audit(trail: Path, zone: str) -> Load:
-    return lambda: in_zone(pd.DataFrame([vars(record) for record in read_audit(trail)]), zone)
+    names = list(dict.fromkeys(field.name for kind in (AuditNote, AuditWrite) for field in fields(kind)))
+    return lambda: in_zone(pd.DataFrame([vars(record) for record in read_audit(trail)], columns=names), zone)
 
 
 def _telemetry(database: Path, name: str, zone: str) -> Load:
     def load() -> pd.DataFrame:
         with reading(database) as connection:
-            table = pd.read_sql_query(f"SELECT * FROM {name} ORDER BY time", connection)
+            rows = connection.execute(f"SELECT * FROM {name} ORDER BY time")
+            table = pd.DataFrame(rows.fetchall(), columns=[column for column, *_ in rows.description])
         numbers = [column for column, kind in columns(MEASUREMENTS[name]).items() if kind == "REAL"]
         table = table.astype(dict.fromkeys(numbers, float))
         return in_zone(table.assign(time=pd.to_datetime(table["time"], unit="ns", utc=True)), zone)

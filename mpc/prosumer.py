@@ -81,7 +81,7 @@ class ProsumerProgram:
         except SolverError as error:
             rating = "no converter" if self.site.rating_kva is None else f"{self.site.rating_kva:g} kVA of converters"
             resources = ", ".join(self.site.resources)
-            raise SolverError(f"prosumer {self.name}: no plan for {resources} within {rating}: {error}") from error
+            raise SolverError(f"prosumer {self.name} ({resources}; {rating}): {error}") from error
 
     def _demand(self, y: FloatArray) -> FloatArray:
         return np.asarray(self._x_fixed + y @ self._m.T)

@@ -32,7 +32,7 @@ def choose(out: Path | None, name: str, now: datetime) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError([Fault("--out", "", str(path), f"a folder that can be made ({error.strerror})")]) from error
+        raise _unwritable(path, error) from error
     return path
 
 
@@ -47,9 +47,13 @@ def run_folder(path: Path) -> Iterator[Path]:
     """A temporary folder to fill; it is renamed to ``path`` when the block ends, and deleted if the block fails.
 
     Raises:
-        InputError: another run has been written to ``path`` in the meantime; the temporary folder stays.
+        InputError: nothing can be written beside ``path``, or another run has been written to ``path`` in the meantime;
+            in the second case the temporary folder stays.
     """
-    draft = Path(mkdtemp(prefix=f".{path.name}.", suffix=PARTIAL, dir=path.parent))
+    try:
+        draft = Path(mkdtemp(prefix=f".{path.name}.", suffix=PARTIAL, dir=path.parent))
+    except OSError as error:
+        raise _unwritable(path, error) from error
     draft.chmod(0o755)
     try:
         yield draft
@@ -74,6 +78,10 @@ def publish(draft: Path, path: Path) -> None:
         raise InputError([Fault("--out", "", str(path), allowed)]) from error
 
 
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError([Fault("--out", "", str(path), f"a folder that can be made ({error.strerror})")])
+
+
 def write_table(path: Path, frame: pd.DataFrame) -> None:
     """Write a CSV file; its last column is the schema version."""
     frame.assign(schema_version=SCHEMA_VERSION).to_csv(path, index=False, float_format=DIGITS)
@@ -94,6 +102,9 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if not (path / "summary.json").exists() and (path / "audit.jsonl").exists():
+            allowed = "a finished run; `gridlab export` reads the telemetry of a service"
+            raise InputError([Fault(str(path), "summary.json", "none", allowed)])
         try:
             self.summary: dict[str, Any] = json.loads((path / "summary.json").read_text(encoding="utf-8"))
             version = self.summary["schema_version"]

@@ -71,6 +71,20 @@ def test_a_recorded_change_is_repeated_from_its_file(tmp_path: Path) -> None:
         gridlab.plan(config, out=tmp_path / "tight")
 
 
+def test_a_plan_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    config = gridlab.load(CONFIG).with_(horizon={"date": "2031-01-01"})
+    for _ in range(2):
+        with pytest.raises(gridlab.InputError, match=r"price_day_ahead_ch_2018-06\.csv"):
+            gridlab.plan(config, out=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_a_wrong_input(tmp_path: Path) -> None:
+    with pytest.raises(gridlab.InputError, match=r"--out: got .*x; allowed: a folder that can be made \(File name too"):
+        gridlab.plan(CONFIG, out=tmp_path / ("x" * 250), coordinate=False)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_table_that_is_not_there_is_named(day: gridlab.Results, tmp_path: Path) -> None:
     with pytest.raises(gridlab.InputError, match="gridlab9: realtime: got no such table; allowed: one of plan, prices"):
         _ = day.realtime
@@ -78,3 +92,20 @@ def test_a_table_that_is_not_there_is_named(day: gridlab.Results, tmp_path: Path
         day.tables["realtime"]
     with pytest.raises(gridlab.InputError, match=r"summary\.json: got no readable summary"):
         gridlab.open_run(tmp_path)
+
+
+def test_a_run_of_a_service_is_refused_with_the_way_to_its_telemetry(tmp_path: Path) -> None:
+    (tmp_path / "audit.jsonl").touch()
+    with pytest.raises(gridlab.InputError, match=r"summary\.json: got none; allowed: a finished run; `gridlab export`"):
+        gridlab.open_run(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no database" * 100])
+def test_damaged_telemetry_and_an_empty_trail(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "summary.json").write_text('{"schema_version": 1}')
+    (tmp_path / "telemetry.sqlite").write_bytes(content)
+    (tmp_path / "audit.jsonl").touch()
+    run = gridlab.open_run(tmp_path)
+    with pytest.raises(gridlab.InputError, match="no readable telemetry"):
+        run.tables["telemetry.node"]
+    assert (len(run.tables["audit"]), run.tables["audit"]["outcome"].value_counts().to_dict()) == (0, {})
