@@ -20,7 +20,6 @@ from controller.service.probe import DeviceReport, compared, probe
 from core.config import Config
 from core.devices import Outcome, Quality, Setpoint
 from drivers.factory import DriverSettings, connect
-from tests.support.asynchronous import run
 from tests.support.paths import CONFIG
 
 Capsys = pytest.CaptureFixture[str]
@@ -74,14 +73,14 @@ async def black_hole() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-def probed(config: Config, reads: int, clock: WallClock | None = None) -> dict[str, DeviceReport]:
-    reports = run(probe(config, CONFIG, clock or WallClock(), reads))
+async def probed(config: Config, reads: int, clock: WallClock | None = None) -> dict[str, DeviceReport]:
+    reports = await probe(config, CONFIG, clock or WallClock(), reads)
     assert [report.name for report in reports] == [device.name for device in config.devices]
     return {report.name: report for report in reports}
 
 
-def test_a_laboratory_in_order(plant: Plant, capsys: Capsys) -> None:
-    reports = probed(plant.config, reads=2)
+async def test_a_laboratory_in_order(plant: Plant, capsys: Capsys) -> None:
+    reports = await probed(plant.config, reads=2)
     assert {name: report.problems for name, report in reports.items()} == dict.fromkeys(reports, ())
     for report in reports.values():
         assert report.answered
@@ -112,7 +111,7 @@ TROUBLES = {
 """By device: a fault of the plant, its number, and what the probe says of it."""
 
 
-def test_every_trouble_has_its_words(plant: Plant, capsys: Capsys) -> None:
+async def test_every_trouble_has_its_words(plant: Plant, capsys: Capsys) -> None:
     async def test() -> tuple[Config, tuple[DeviceReport, ...]]:
         settings = DriverSettings(CONFIG.parent, plant.config.grid.voltage_v, WallClock())
         remote = [device for device in plant.config.devices if device.name == "n7_converter"]
@@ -131,7 +130,7 @@ def test_every_trouble_has_its_words(plant: Plant, capsys: Capsys) -> None:
             assert await devices.converters["n7_converter"].release() is Outcome.VERIFIED
         return config, reports
 
-    config, found = run(test())
+    config, found = await test()
     reports = {report.name: report for report in found}
     for name, (_, _, words) in TROUBLES.items():
         (problem,) = reports[name].problems
@@ -149,21 +148,21 @@ def test_every_trouble_has_its_words(plant: Plant, capsys: Capsys) -> None:
     assert "n6_meter: invalid: {'p_kw': 'not available'" in printed
 
 
-def test_a_clock_an_hour_off(plant: Plant) -> None:
+async def test_a_clock_an_hour_off(plant: Plant) -> None:
     class Late(WallClock):
         def now(self) -> datetime:
             return super().now() + timedelta(hours=1)
 
-    reports = probed(plant.config, reads=1, clock=Late())
+    reports = await probed(plant.config, reads=1, clock=Late())
     for report in reports.values():
         (problem,) = report.problems
         (behind_s,) = re.findall(r"its clock is ([\d.]+) s behind ours, allowed ±5 s", problem)
         assert float(behind_s) == pytest.approx(3600, abs=5)  # the reading's own age counts
 
 
-def test_no_devices_no_problem(gridlab9_config: Config, capsys: Capsys) -> None:
+async def test_no_devices_no_problem(gridlab9_config: Config, capsys: Capsys) -> None:
     config = gridlab9_config.model_copy(update={"devices": ()})
-    assert probed(config, reads=1) == {}
+    assert await probed(config, reads=1) == {}
     print_probe((), compared(config, ()))
     printed = capsys.readouterr().out
     assert "0 of 0 devices answered" in printed

@@ -12,7 +12,6 @@ from controller.process.clocks import WallClock
 from controller.process.modes import Mode
 from controller.service import schedule
 from controller.service.schedule import Schedule
-from tests.support.asynchronous import run
 
 PERIOD_S, POLL_S = 0.5, 0.05
 
@@ -48,21 +47,18 @@ class Diary:
         self.done.append((self.clock.now().timestamp() % (100 * PERIOD_S), what))
 
 
-def diary(mode: Mode, after_s: float, monkeypatch: pytest.MonkeyPatch) -> Diary:
+async def diary(mode: Mode, after_s: float, monkeypatch: pytest.MonkeyPatch) -> Diary:
     """Of a little more than one period and a half."""
     monkeypatch.setattr(schedule, "POLL_S", POLL_S)
     clock = Shifted(after_s)
     alarm_log = Diary(mode, clock)
 
-    async def test() -> None:
-        settings = cast("Any", SimpleNamespace(realtime_s=PERIOD_S))
-        loop = Schedule(cast("Any", alarm_log), settings, "Europe/Zurich", clock)
-        running = asyncio.create_task(loop.run())
-        await asyncio.sleep(2 * PERIOD_S - after_s + PERIOD_S / 2)
-        loop.stop.set()
-        await running
-
-    run(test())
+    settings = cast("Any", SimpleNamespace(realtime_s=PERIOD_S))
+    loop = Schedule(cast("Any", alarm_log), settings, "Europe/Zurich", clock)
+    running = asyncio.create_task(loop.run())
+    await asyncio.sleep(2 * PERIOD_S - after_s + PERIOD_S / 2)
+    loop.stop.set()
+    await running
     return alarm_log
 
 
@@ -70,8 +66,10 @@ def words(alarm_log: Diary, since_s: float, until_s: float) -> set[str]:
     return {what for at_s, what in alarm_log.done if since_s <= at_s < until_s}
 
 
-def test_a_resumed_service_does_a_cycle_at_once_and_in_place_of_each_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    alarm_log = diary(Mode.ACTIVE, 0.2, monkeypatch)
+async def test_a_resumed_service_does_a_cycle_at_once_and_in_place_of_each_poll(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alarm_log = await diary(Mode.ACTIVE, 0.2, monkeypatch)
     assert alarm_log.done[0] == (pytest.approx(0.2, abs=POLL_S), "cycle")
     assert words(alarm_log, 0.0, PERIOD_S) == {"cycle"}
     assert len([at_s for at_s, _ in alarm_log.done if at_s < PERIOD_S]) > 2
@@ -81,7 +79,9 @@ def test_a_resumed_service_does_a_cycle_at_once_and_in_place_of_each_poll(monkey
 @pytest.mark.parametrize(
     ("mode", "after_s"), [(Mode.MONITOR, 0.2), (Mode.ACTIVE, 0.45)], ids=["monitor", "one is about to come"]
 )
-def test_else_it_waits_for_the_next_half_minute(mode: Mode, after_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    alarm_log = diary(mode, after_s, monkeypatch)
+async def test_else_it_waits_for_the_next_half_minute(
+    mode: Mode, after_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alarm_log = await diary(mode, after_s, monkeypatch)
     assert "cycle" not in words(alarm_log, 0.0, PERIOD_S)
     assert "cycle" in words(alarm_log, PERIOD_S, PERIOD_S + POLL_S)

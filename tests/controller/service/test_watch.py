@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from core.devices import Quality
-from tests.support.asynchronous import run
 from tests.support.service_bench import Bench, bench, midsummer, selfish_plans
 
 ILL = "n4_meter"
@@ -33,15 +32,12 @@ async def cycles(lab: Bench, n: int) -> list[Quality]:
         ("clock_jumps", [INVALID, INVALID, GOOD, GOOD], [INVALID, INVALID, GOOD, GOOD]),
     ],
 )
-def test_fresh_is_what_was_measured_just_now(
+async def test_fresh_is_what_was_measured_just_now(
     fault: str, during: list[Quality], after: list[Quality], tmp_path: Path
 ) -> None:
-    async def test() -> None:
-        async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
-            assert await cycles(lab, 2) == [GOOD] * 2
-            await lab.plant.switch(fault, ILL, on=True)
-            assert await cycles(lab, len(during)) == during
-            await lab.plant.switch(fault, ILL, on=False)
-            assert await cycles(lab, len(after)) == after
-
-    run(test())
+    async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
+        assert await cycles(lab, 2) == [GOOD] * 2
+        await lab.plant.switch(fault, ILL, on=True)
+        assert await cycles(lab, len(during)) == during
+        await lab.plant.switch(fault, ILL, on=False)
+        assert await cycles(lab, len(after)) == after
