@@ -21,7 +21,7 @@ from controller.judge.histories import Histories, read_histories
 from controller.judge.invariants import violations
 from controller.process.answers import RefereeCounts, Truth
 from controller.process.modes import Mode
-from controller.simulation.master import Job
+from controller.simulation.master import SimulationJob
 from core.config import Config
 from core.load import load_config, load_scenario
 from realtime.timing import CYCLE_S, POLL_S
@@ -200,6 +200,6 @@ def _raised(histories: Histories) -> Mapping[str, int]:
     return raised
 
 
-def _job(config: Config, path: Path) -> Job:
+def _job(config: Config, path: Path) -> SimulationJob:
     start: datetime = day_axis(config).times[0]
-    return Job(config, path, start, start + timedelta(seconds=DAY_S))
+    return SimulationJob(config, path, start, start + timedelta(seconds=DAY_S))

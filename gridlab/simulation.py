@@ -14,7 +14,7 @@ from weakref import finalize
 from controller.process.clocks import WallClock
 from controller.process.talk import FollowerError
 from controller.runs.directory import choose
-from controller.simulation.master import Job, Moment
+from controller.simulation.master import RunProgress, SimulationJob
 from controller.simulation.options import SimulationRequest
 from controller.simulation.run import run_simulation
 from gridlab.configuration import Configuration, loaded
@@ -83,11 +83,11 @@ def _simulated(config: Configuration, out: Path, options: Mapping[str, Any]) -> 
     return open_run(run_path)
 
 
-def _run(job: Job, run_path: Path) -> None:
+def _run(job: SimulationJob, run_path: Path) -> None:
     """Simulate; below a running event loop, such as that of a notebook, in a thread of its own."""
     given_up = Event()
 
-    def observe(_: Moment) -> None:
+    def observe(_: RunProgress) -> None:
         if given_up.is_set():
             raise KeyboardInterrupt
 

@@ -21,10 +21,10 @@ from controller.simulation.master import (
     CONTROLLER,
     GUARDIAN,
     Addresses,
-    Job,
+    SimulationJob,
     controller_opening,
     guardian_opening,
-    started_plant,
+    running_plant,
 )
 from realtime.timing import POLL_S, REQUEST_TIMEOUT_S
 
@@ -64,7 +64,7 @@ class FaultedRun:
         cycles_s: real time that each cycle took, from request to answer.
     """
 
-    job: Job
+    job: SimulationJob
     folder: Path
     plant: LineClient
     addresses: Addresses
@@ -218,7 +218,9 @@ class FaultedRun:
 
 
 @asynccontextmanager
-async def open_faulted_run(job: Job, folder: Path, poll_s: float = POLL_S, **options: Any) -> AsyncIterator[FaultedRun]:
+async def open_faulted_run(
+    job: SimulationJob, folder: Path, poll_s: float = POLL_S, **options: Any
+) -> AsyncIterator[FaultedRun]:
     """A run at its start, ACTIVE, on the plan of the journal in ``folder``.
 
     Args:
@@ -230,7 +232,7 @@ async def open_faulted_run(job: Job, folder: Path, poll_s: float = POLL_S, **opt
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(running_module(CONTROLLER, (), folder / "controller.log"))
         guardian = await stack.enter_async_context(running_module(GUARDIAN, (), folder / "guardian.log"))
-        plant, addresses = await stack.enter_async_context(started_plant(job, folder))
+        plant, addresses = await stack.enter_async_context(running_plant(job, folder))
         all_options = {"patience_s": REQUEST_TIMEOUT_S, **options}
         faulted = FaultedRun(job, folder, plant, addresses, poll_s, all_options, controller=first, _guardian=guardian)
         stack.push_async_callback(faulted.close)

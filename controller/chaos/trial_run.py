@@ -25,7 +25,7 @@ from controller.judge.verdict import Verdict, judge
 from controller.process.clocks import SteppedClock, WallClock
 from controller.service.service import Service
 from controller.service.setup import Setup
-from controller.simulation.master import Job
+from controller.simulation.master import SimulationJob
 from core.config import Config
 from core.errors import GridlabError
 from core.load import load_config
@@ -165,13 +165,13 @@ def _result(
     )
 
 
-def _job(config: Config, path: Path, trial: Trial, seed: int, random: Random) -> Job:
+def _job(config: Config, path: Path, trial: Trial, seed: int, random: Random) -> SimulationJob:
     """A run whose end is not fixed: the injection decides how long it lasts."""
     first, last = trial.hours
     zone = ZoneInfo(config.horizon.timezone)
     starts = [at for at in (at.astimezone(zone) for at in day_axis(config).times) if first <= at.hour < last]
     start = random.choice(starts) - timedelta(seconds=trial.early_s)
-    return Job(config, path, start, start + timedelta(hours=1), seed)
+    return SimulationJob(config, path, start, start + timedelta(hours=1), seed)
 
 
 def day_axis(config: Config) -> TimeAxis:

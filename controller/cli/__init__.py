@@ -2,8 +2,8 @@
 
 Exit codes: 0 done; 1 failed while running; 2 bad input (one line per fault on stderr, nothing overwritten).
 
-Modules of commands import at their top only what describes options. What a command does is imported inside it, so that
-``gridlab --help``, shell completion and the commands of an operator load nothing that they do not need.
+Modules of commands import at their top only what describes options. What a command needs to run is imported inside it,
+so that ``gridlab --help``, shell completion and the commands of an operator load nothing else.
 """
 
 import sys
@@ -43,7 +43,7 @@ app.add_typer(planning.study_app, name="study")
 
 
 def print_version(wanted: bool) -> None:
-    """Print the version of the installed program and exit, if that is wanted."""
+    """Print the version of the installed program and exit, if ``wanted``."""
     if wanted:
         from importlib.metadata import version
 
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def fail(code: int, message: object) -> int:
-    """Say what is wrong, give back the exit code."""
+    """Print a message to stderr, and return the exit code."""
     if text := str(message):
         print(text, file=sys.stderr)  # noqa: T201
     return code

@@ -1,4 +1,4 @@
-"""Commands for whoever writes a configuration: examples to begin with, and the schema that an editor checks it by."""
+"""Commands for authors of configurations: examples to begin with, and the JSON schema for editors."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where they go.", metavar="DIR", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="Folder to write to.", metavar="DIR", show_default=False)],
     quiet: QuietOption = False,
 ) -> None:
     """Write the example configurations with their series and register maps; nothing is overwritten."""

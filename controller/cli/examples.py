@@ -1,4 +1,4 @@
-"""The example configurations that come with the program: where they are, and how they are copied.
+"""The example configurations that come with the program, and their copying.
 
 An installed wheel has them beside this module; in a checkout they are in ``configs``.
 """
@@ -15,14 +15,16 @@ SHIPPED = ("gridlab9.yaml", "gridlab9-household.yaml", "profiles", "registers")
 
 
 def write_examples(folder: Path) -> tuple[Path, ...]:
-    """Copy the examples into ``folder``, made if need be, and return the paths of the configurations.
+    """Copy the examples into ``folder``, which is created if necessary; return the paths of the configurations.
 
     Raises:
-        InputError: a file is there already, or the folder cannot be written; nothing was overwritten.
+        InputError: a file exists, or the folder cannot be written; nothing was overwritten.
     """
     copies = {folder / place: source for place, source in _examples()}
-    if there := [path for path in copies if path.exists() or path.is_symlink()]:
-        raise InputError([Fault("init", "", f"{there[0]}, which exists", "a folder without the files to be written")])
+    if existing := [path for path in copies if path.exists() or path.is_symlink()]:
+        raise InputError(
+            [Fault("init", "", f"{existing[0]}, which exists", "a folder without the files to be written")]
+        )
     try:
         for path, source in copies.items():
             path.parent.mkdir(parents=True, exist_ok=True)

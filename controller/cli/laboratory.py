@@ -1,4 +1,4 @@
-"""Commands around devices, simulated ones and real ones, besides the service itself."""
+"""Commands for simulated and real devices, besides the service itself."""
 
 import os
 import sys
@@ -23,14 +23,14 @@ def simulate(
     start: Annotated[str | None, typer.Option(help="Local time of the day.", metavar="HH:MM")] = None,
     end: Annotated[str | None, typer.Option(help="Local time of the day.", metavar="HH:MM")] = None,
     pace: Annotated[str, typer.Option(help="max, realtime, or a factor such as 60x.")] = "max",
-    uncoordinated: Annotated[bool, typer.Option("--uncoordinated", help="The selfish baseline.")] = False,
+    uncoordinated: Annotated[bool, typer.Option("--uncoordinated", help="The baseline without coordination.")] = False,
     margin: Annotated[
         str | None, typer.Option(help="auto, off, or p.u. to the voltage limits.", show_default="as in CONFIG")
     ] = None,
     faults: Annotated[Path | None, typer.Option(help="YAML list of faults of the plant's devices.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the meters' noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the meters' noise.")] = 0,
     server_key: ServerKeyOption = None,
-    live: Annotated[bool, typer.Option("--live", help="With a live page to watch it on.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Serve a live page.")] = False,
     live_port: LivePortOption = 8484,
     quiet: QuietOption = False,
 ) -> None:
@@ -46,8 +46,8 @@ def simulate(
 
     clock, settings = WallClock(), load_config(config)
     port = live_port if live else None
-    wanted = SimulationRequest(start, end, pace, not uncoordinated, margin, faults, seed, server_key, port)
-    job = wanted.job(settings, config)
+    request = SimulationRequest(start, end, pace, not uncoordinated, margin, faults, seed, server_key, port)
+    job = request.job(settings, config)
     run_path = run_directory.choose(out, settings.name, clock.now())
     with screen.progress(job, quiet) as observe:
         summary = run_simulation(job, run_path, clock, observe, partial(screen.print_live, quiet=quiet))
@@ -60,7 +60,7 @@ def plant(
     pace: Annotated[float, typer.Option(min=0.001, help="Simulated seconds per second.")] = 1.0,
     server_key: ServerKeyOption = None,
 ) -> None:
-    """Run the simulated laboratory at the addresses of its devices, until it is told to stop."""
+    """Run the simulated laboratory at the addresses of its devices, until SIGTERM or Ctrl-C."""
     from core.load import load_config
 
     load_config(config)

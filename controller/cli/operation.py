@@ -1,4 +1,4 @@
-"""Commands of a laboratory's computer: the service, its planner, its guardian."""
+"""Commands of the laboratory's computer: the service, its planner, its guardian."""
 
 import os
 import sys
@@ -76,7 +76,7 @@ def guardian(config: ConfigArgument, state: StateOption = Path("state")) -> None
 
 
 def log_to_stderr() -> None:
-    """As a service manager keeps it."""
+    """Log to stderr, which a service manager records."""
     import logging
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

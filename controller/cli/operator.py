@@ -10,19 +10,19 @@ from controller.process.modes import Mode
 
 
 def status(state: StateOption = Path("state"), quiet: QuietOption = False) -> None:
-    """Show what a running service does, and how its devices are."""
+    """Show the state of a running service and of its devices."""
     from controller.cli import requests
 
     requests.status(state, quiet)
 
 
 def mode(
-    wanted: Annotated[Mode | None, typer.Argument(help="off, monitor or active; without: what it is.")] = None,
+    wanted: Annotated[Mode | None, typer.Argument(help="off, monitor or active; omit it to show the mode.")] = None,
     state: StateOption = Path("state"),
     yes: Annotated[bool, typer.Option("--yes", help="Confirm ACTIVE without being asked.")] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Tell a running service what it may do: OFF, MONITOR (read and decide) or ACTIVE (write as well)."""
+    """Set what a running service may do: OFF, MONITOR (read and decide) or ACTIVE (write as well)."""
     from controller.cli import requests
 
     requests.mode(state, wanted, yes, quiet)
@@ -32,15 +32,15 @@ def override(
     device: Annotated[str, typer.Argument(help="A converter.", metavar="DEVICE", show_default=False)],
     p_kw: Annotated[float | None, typer.Option("--p", help="Net demand to aim at, kW.", show_default=False)] = None,
     q_kvar: Annotated[float, typer.Option("--q", help="Reactive power to aim at, kvar.")] = 0.0,
-    minutes: Annotated[float, typer.Option("--for", help="For so many minutes, 60 at most.")] = 15.0,
-    end: Annotated[bool, typer.Option("--end", help="Back to the plan.")] = False,
+    minutes: Annotated[float, typer.Option("--for", help="Duration in minutes, at most 60.")] = 15.0,
+    end: Annotated[bool, typer.Option("--end", help="End the override.")] = False,
     state: StateOption = Path("state"),
     quiet: QuietOption = False,
 ) -> None:
-    """Let a converter aim at a power of your own in place of its plan's, within all limits, for a while."""
+    """Let a converter aim at a power of your choice instead of its plan's, within all limits, for a limited time."""
     from controller.cli import requests
 
-    requests.override(state, device, requests.wish(p_kw, q_kvar, minutes, end), quiet)
+    requests.override(state, device, requests.override_target(p_kw, q_kvar, minutes, end), quiet)
 
 
 def stop(state: StateOption = Path("state"), quiet: QuietOption = False) -> None:

@@ -1,4 +1,4 @@
-"""Commands that compute without any device: prices and plans, studies, validation."""
+"""Commands that compute without any device: prices, plans, and studies."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,12 +19,14 @@ def plan(
     config: ConfigArgument,
     out: OutOption = None,
     splitting: Annotated[SplittingName | None, typer.Option(help="Algorithm.", show_default="as in CONFIG")] = None,
-    uncoordinated: Annotated[bool, typer.Option("--uncoordinated", help="The selfish baseline alone.")] = False,
+    uncoordinated: Annotated[
+        bool, typer.Option("--uncoordinated", help="Only the baseline without coordination.")
+    ] = False,
     max_iterations: Annotated[
-        int | None, typer.Option(min=1, help="Rounds at most.", show_default="as in CONFIG")
+        int | None, typer.Option(min=1, help="Limit of rounds.", show_default="as in CONFIG")
     ] = None,
     budget_s: Annotated[
-        float | None, typer.Option(min=0.001, help="Wall clock at most, s.", show_default="as in CONFIG")
+        float | None, typer.Option(min=0.001, help="Limit of wall time, s.", show_default="as in CONFIG")
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -54,14 +56,14 @@ def study_rho(config: ConfigArgument, out: OutOption = None, quiet: QuietOption 
 
 @study_app.command("price-response", epilog="Example: gridlab study price-response configs/gridlab9.yaml")
 def study_price_response(config: ConfigArgument, out: OutOption = None, quiet: QuietOption = False) -> None:
-    """Cost and violation when everybody minimises the advertised price, over the penalty in it (figure 7)."""
+    """Cost and violation of answers to the advertised price, over the penalty in it (figure 7 of the paper)."""
     from controller.studies.penalty import price_response
 
     run_study(price_response, "study-price-response", config, out, quiet)
 
 
 def run_study(kind: "Study", name: str, config: Path, out: Path | None, quiet: bool) -> None:
-    """Run a study into a folder of its own and say where it is."""
+    """Run a study into a folder of its own, and print its path."""
     from controller.cli.screens import plan as screen
     from controller.cli.screens.terminal import print_path
     from controller.process.clocks import WallClock
@@ -80,6 +82,6 @@ def run_study(kind: "Study", name: str, config: Path, out: Path | None, quiet: b
 
 
 def with_options(config: "Config", **options: Any) -> "Config":
-    """The configuration with command-line options in place of its coordination settings; None leaves one as it is."""
-    given = {key: value for key, value in options.items() if value is not None}
-    return config.model_copy(update={"coordination": config.coordination.model_copy(update=given)})
+    """The configuration with coordination settings replaced by command-line options; None keeps a setting."""
+    changes = {key: value for key, value in options.items() if value is not None}
+    return config.model_copy(update={"coordination": config.coordination.model_copy(update=changes)})

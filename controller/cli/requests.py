@@ -1,4 +1,4 @@
-"""What ``gridlab status|mode|override|stop`` do: ask the service, print its answer."""
+"""Implementation of ``gridlab status|mode|override|stop``: send requests to the service, and print its answers."""
 
 import sys
 import time
@@ -17,12 +17,12 @@ from core.devices import Outcome
 from core.errors import Fault, GridlabError, InputError
 
 STOP_TRIES_S, STOP_PAUSE_S = 10.0, 0.2
-"""How long an emergency stop is asked for again while the service does not take it, and the pause between."""
+"""How long an emergency stop is repeated while the service does not accept it, and the pause between two attempts."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """Net demand (positive: drawn) for so many minutes."""
+class OverrideTarget:
+    """Net demand (positive: drawn) for a duration."""
 
     p_kw: float
     q_kvar: float
@@ -30,7 +30,7 @@ class Wish:
 
 
 def status(state: Path, quiet: bool) -> None:
-    """Mode, plan, last cycle, alarms, devices and overrides."""
+    """Print mode, plan, last cycle, alarms, devices and overrides."""
     service, devices = ask(state, Status, "status"), ask(state, Devices, "devices")
     if not quiet:
         screen.print_status(service)
@@ -38,10 +38,10 @@ def status(state: Path, quiet: bool) -> None:
 
 
 def mode(state: Path, wanted: Mode | None, yes: bool, quiet: bool) -> None:
-    """Show the mode, or change it; ACTIVE has to be confirmed.
+    """Print the mode, or change it; ACTIVE has to be confirmed.
 
     Raises:
-        InputError: there is nobody to confirm it.
+        InputError: there is no terminal to confirm it on.
     """
     now = ask(state, Status, "status")
     released: Mapping[str, Outcome] = {}
@@ -54,19 +54,19 @@ def mode(state: Path, wanted: Mode | None, yes: bool, quiet: bool) -> None:
         screen.print_released(released)
 
 
-def wish(p_kw: float | None, q_kvar: float, minutes: float, end: bool) -> Wish | None:
-    """What the options of ``gridlab override`` say; None where they end it.
+def override_target(p_kw: float | None, q_kvar: float, minutes: float, end: bool) -> OverrideTarget | None:
+    """The target by the options of ``gridlab override``; None ends an override.
 
     Raises:
         InputError: neither a power nor the end, or both.
     """
     if end == (p_kw is not None):
         raise InputError([Fault("override", "", "both" if end else "neither", "--p KW or --end")])
-    return None if p_kw is None else Wish(p_kw, q_kvar, minutes)
+    return None if p_kw is None else OverrideTarget(p_kw, q_kvar, minutes)
 
 
-def override(state: Path, device: str, wanted: Wish | None, quiet: bool) -> None:
-    """Let a converter aim at what is wanted; None ends it."""
+def override(state: Path, device: str, wanted: OverrideTarget | None, quiet: bool) -> None:
+    """Set a converter's override; None ends it."""
     p_kw, q_kvar, for_s = (wanted.p_kw, wanted.q_kvar, 60.0 * wanted.minutes) if wanted else (0.0, 0.0, 0.0)
     try:
         order = OverrideOrder(device=device, p_kw=p_kw, q_kvar=q_kvar, for_s=for_s)
@@ -79,19 +79,19 @@ def override(state: Path, device: str, wanted: Wish | None, quiet: bool) -> None
 
 
 def stop(state: Path, quiet: bool) -> None:
-    """The emergency stop; tried again while the service is too busy to take it.
+    """Emergency stop, repeated while the service is too busy to accept it.
 
     Raises:
-        GridlabError: it did not take it, or a converter is not known to be safe.
+        GridlabError: the service did not accept it, or a converter is not known to be safe.
     """
-    changed = _stopped(state)
+    changed = _request_stop(state)
     if not quiet:
         screen.print_stopped(changed)
     if unsafe := sorted(name for name, outcome in changed.released.items() if outcome is not Outcome.VERIFIED):
         raise GridlabError(f"not known to be safe, their leases end within 75 s: {', '.join(unsafe)}")
 
 
-def _stopped(state: Path) -> Changed:
+def _request_stop(state: Path) -> Changed:
     give_up_s = time.monotonic() + STOP_TRIES_S
     while True:
         try:

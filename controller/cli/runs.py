@@ -12,7 +12,7 @@ from core.errors import Fault, GridlabError, InputError
 def report(
     run_dir: Annotated[Path, typer.Argument(help="A run directory.", metavar="RUN_DIR", show_default=False)],
     other: Annotated[
-        Path | None, typer.Argument(help="A second run of the same kind, to stand beside it.", metavar="RUN_DIR_2")
+        Path | None, typer.Argument(help="A second run of the same kind to compare with.", metavar="RUN_DIR_2")
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -30,7 +30,7 @@ def export(
     parquet: Annotated[
         bool, typer.Option("--parquet", help="One file per measurement; needs gridlab[parquet].")
     ] = False,
-    line_protocol: Annotated[bool, typer.Option("--line-protocol", help="One file, as InfluxDB takes it.")] = False,
+    line_protocol: Annotated[bool, typer.Option("--line-protocol", help="One file in InfluxDB line protocol.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the files.", show_default="RUN_DIR/export")] = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -49,11 +49,11 @@ def export(
 
 
 def import_influx(run_dir: RunArgument, config: ConfigArgument, quiet: QuietOption = False) -> None:
-    """Send the telemetry of a past run to the InfluxDB of CONFIG; doing it again does no harm."""
+    """Send the telemetry of a past run to the InfluxDB of CONFIG; repeating it is harmless."""
     from controller.cli.screens.plan import steps
     from controller.cli.screens.terminal import print_path
     from controller.record import export
-    from controller.record.influx import seen_from
+    from controller.record.influx import with_token_path
     from controller.record.outbox import DEAD_LETTERS
     from core.load import load_config
 
@@ -64,7 +64,9 @@ def import_influx(run_dir: RunArgument, config: ConfigArgument, quiet: QuietOpti
         )
     with steps("import", quiet) as advance:
         done = export.import_influx(
-            run_dir / telemetry.sqlite, seen_from(config, telemetry.influx), lambda n, total: advance(n / max(total, 1))
+            run_dir / telemetry.sqlite,
+            with_token_path(config, telemetry.influx),
+            lambda n, total: advance(n / max(total, 1)),
         )
     if done.dead_letters:
         raise GridlabError(

@@ -86,8 +86,10 @@ class Influx:
             raise InfluxError(f"{self._config.url}: {_shortened(error)}") from error
 
 
-def seen_from(path: Path, config: InfluxConfig) -> InfluxConfig:
-    """The section of the configuration file ``path`` with the token's path relative to the working directory."""
+def with_token_path(path: Path, config: InfluxConfig) -> InfluxConfig:
+    """The section with the path of its token file relative to the working directory; ``path`` is the configuration
+    file.
+    """
     return config.model_copy(update={"token_file": path.parent / config.token_file})
 
 

@@ -12,7 +12,7 @@ from typing import Self
 from controller.process.failures import RecordError
 from controller.record.audit import AuditTrail
 from controller.record.forwarder import Forwarder
-from controller.record.influx import seen_from
+from controller.record.influx import with_token_path
 from controller.record.journal import Journal
 from controller.record.recorder import Recorder
 from controller.record.records import Severity
@@ -62,7 +62,7 @@ class Stores:
                     tables=setup.tables,
                 )
             )
-            seen = seen_from(setup.path, telemetry.influx) if telemetry.influx else None
+            seen = with_token_path(setup.path, telemetry.influx) if telemetry.influx else None
             retention = Retention.of(telemetry)
             forwarder = Forwarder(setup.folder / telemetry.sqlite, seen, self._clock, retention)
             self.forwarder = await stack.enter_async_context(forwarder)

@@ -1,8 +1,7 @@
-"""The clock master of a simulated run: plant, controller and guardian are separate processes that follow it in lock
-step.
+"""The clock master of a simulated run: plant, controller and guardian are processes that follow it in lock step.
 
-Per 30 s of virtual time the plant advances, then the controller runs its cycle over the sockets. The result does not
-depend on how long either takes, so one seed gives one run.
+Per cycle (30 s of virtual time) the plant advances, then the controller runs its cycle over the sockets. The result
+does not depend on how long either takes, so one seed gives one run.
 """
 
 import asyncio
@@ -26,7 +25,7 @@ Addresses = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Job:
+class SimulationJob:
     """A run to simulate.
 
     Attributes:
@@ -36,7 +35,7 @@ class Job:
         margin: replaces that of the configuration; None keeps it.
         pace: simulated seconds per second of wall time; None: as fast as possible.
         server_key: private key of the plant's servers if the configuration asks for security or TLS.
-        live_port: of a live page on this machine; 0 selects a free one, None serves none.
+        live_port: port of a live page on this machine; 0 selects a free one, None serves none.
     """
 
     config: Config
@@ -63,7 +62,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Moment:
+class RunProgress:
     """Progress of a run after a cycle; voltages are the extremes of the cycle, the cost is since the start."""
 
     at: datetime
@@ -76,10 +75,11 @@ class Moment:
 
 @dataclass(frozen=True)
 class RunResult:
-    """The answers of the processes at the end.
+    """The answers of the processes at the end of a run.
 
-    ``truths``: true state of the plant at the start, at the last cycle, and at the end. ``interrupted``: a signal ended
-    the run early.
+    Attributes:
+        truths: true state of the plant at the start, at the last cycle, and at the end.
+        interrupted: a signal ended the run early.
     """
 
     end: datetime
@@ -92,16 +92,20 @@ class RunResult:
 
 
 async def simulate(
-    job: Job, folder: Path, clock: Clock, observe: Callable[[Moment], None], announce: Callable[[int], None]
+    job: SimulationJob,
+    folder: Path,
+    clock: Clock,
+    observe: Callable[[RunProgress], None],
+    announce: Callable[[int], None],
 ) -> RunResult:
-    """Run it; the controller's tables are then in ``folder``. ``announce`` gets the port of the live page.
+    """Run all cycles; the controller's tables are then in ``folder``. ``announce`` gets the port of the live page.
 
     Raises:
         FollowerError: a process failed.
     """
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(_Interrupt())
-        plant, addresses = await stack.enter_async_context(started_plant(job, folder))
+        plant, addresses = await stack.enter_async_context(running_plant(job, folder))
         controller = await stack.enter_async_context(running_module(CONTROLLER, (), folder / "controller.log"))
         guardian = await stack.enter_async_context(running_module(GUARDIAN, (), folder / "guardian.log"))
         opened = await controller.ask({"open": controller_opening(job, folder, addresses)})
@@ -116,7 +120,7 @@ async def simulate(
 class _Interrupt:
     """The first SIGINT or SIGTERM ends the run after the current cycle, with complete accounts.
 
-    Only the main thread of a process receives signals; in another one there are none to wait for.
+    Only the main thread of a process receives signals; in any other thread this does nothing.
     """
 
     def __init__(self) -> None:
@@ -149,12 +153,12 @@ class _Run:
 
     def __init__(
         self,
-        job: Job,
+        job: SimulationJob,
         plant: LineClient,
         controller: LineClient,
         guardian: LineClient,
         clock: Clock,
-        observe: Callable[[Moment], None],
+        observe: Callable[[RunProgress], None],
     ) -> None:
         self._job, self._plant, self._controller, self._guardian = job, plant, controller, guardian
         self._clock, self._observe = clock, observe
@@ -200,7 +204,7 @@ class _Run:
         await self._guardian.ask({"tick": t_s})
         self._cost += answer["cost_per_h"] * job.period_s / 3600
         at, share = job.start + timedelta(seconds=t_s), (k + 1) / job.cycles
-        self._observe(Moment(at, share, answer["v_min_pu"], answer["v_max_pu"], self._cost, answer["mpc"]))
+        self._observe(RunProgress(at, share, answer["v_min_pu"], answer["v_max_pu"], self._cost, answer["mpc"]))
 
     async def _keep_pace(self, k: int, start_s: float, stop: _Interrupt) -> None:
         if self._job.pace is not None:
@@ -209,15 +213,15 @@ class _Run:
 
 
 @asynccontextmanager
-async def started_plant(job: Job, folder: Path) -> AsyncIterator[tuple[LineClient, Addresses]]:
-    """The plant in lock step on free ports, and where its devices listen."""
+async def running_plant(job: SimulationJob, folder: Path) -> AsyncIterator[tuple[LineClient, Addresses]]:
+    """Run the plant in lock step on free ports; yields its client and the addresses of its devices."""
     async with running_module(PLANT, _plant_arguments(job, folder), folder / "plant.log") as process:
         ready = await process.receive()
         async with connection("plant", ready["control"]) as plant:
             yield plant, ready["devices"]
 
 
-def controller_opening(job: Job, folder: Path, addresses: Addresses) -> Mapping[str, Any]:
+def controller_opening(job: SimulationJob, folder: Path, addresses: Addresses) -> Mapping[str, Any]:
     """The first request to the controller, see :class:`controller.api.follow.ControllerOpening`."""
     return {
         "config": str(job.path),
@@ -230,12 +234,12 @@ def controller_opening(job: Job, folder: Path, addresses: Addresses) -> Mapping[
     }
 
 
-def guardian_opening(job: Job, folder: Path, addresses: Addresses) -> Mapping[str, Any]:
+def guardian_opening(job: SimulationJob, folder: Path, addresses: Addresses) -> Mapping[str, Any]:
     """The first request to the guardian, see :class:`controller.guardian.follow.GuardianOpening`."""
     return {"config": str(job.path), "state": str(folder), "start": job.start.isoformat(), "addresses": addresses}
 
 
-def _plant_arguments(job: Job, folder: Path) -> Sequence[str]:
+def _plant_arguments(job: SimulationJob, folder: Path) -> Sequence[str]:
     key = () if job.server_key is None else ("--server-key", str(job.server_key))
     start = ("--start", job.start.isoformat(), "--seed", str(job.seed))
     return (

@@ -5,7 +5,7 @@ from datetime import datetime, time
 from pathlib import Path
 
 from controller.simulation.faults import load_faults
-from controller.simulation.master import Job
+from controller.simulation.master import SimulationJob
 from core.config import Config
 from core.errors import Fault, InputError
 from core.load import load_scenario
@@ -16,17 +16,17 @@ PACES = {"max": None, "realtime": 1.0}
 
 @dataclass(frozen=True)
 class SimulationRequest:
-    """What a user asks of a simulated run.
+    """A user's options of a simulated run.
 
     Attributes:
         start, end: HH:MM, local time of the horizon's day; None is its begin and its end.
         pace: ``max``, ``realtime``, or a factor such as ``60x``.
-        coordinate: False for the selfish baseline.
-        margin: ``auto``, ``off``, or p.u. to the voltage limits; None leaves that of the configuration.
+        coordinate: False for the baseline without coordination.
+        margin: ``auto``, ``off``, or p.u. to the voltage limits; None keeps that of the configuration.
         faults: a file of faults of the plant's devices.
         seed: of the noise of the meters.
-        server_key: private key of the plant's servers where the configuration asks for security or TLS.
-        live_port: of a live page on this machine; 0 is a free one, None none at all.
+        server_key: private key of the plant's servers if the configuration asks for security or TLS.
+        live_port: port of a live page on this machine; 0 selects a free one, None serves none.
     """
 
     start: str | None = None
@@ -39,17 +39,17 @@ class SimulationRequest:
     server_key: Path | None = None
     live_port: int | None = None
 
-    def job(self, config: Config, path: Path) -> Job:
+    def job(self, config: Config, path: Path) -> SimulationJob:
         """The run to simulate; ``config`` was read from ``path``.
 
         Raises:
-            InputError: a word, a series, or a file of faults is faulty, or a prosumer has no converter.
+            InputError: an option, a series, or the file of faults is invalid, or a prosumer has no converter.
         """
         require_converters(config, path)
         for variant in ("forecast", "realised"):
             load_scenario(config, path, variant)
         start, end = span(config, self.start, self.end)
-        return Job(
+        return SimulationJob(
             config=config,
             path=path,
             start=start,
@@ -114,10 +114,10 @@ def span(config: Config, begin: str | None, end: str | None) -> tuple[datetime, 
 
 
 def require_converters(settings: Config, path: Path) -> None:
-    """A simulated run reproduces every prosumer by a converter.
+    """Check that every prosumer has a converter, which a simulated run needs.
 
     Raises:
-        InputError: somebody has none.
+        InputError: a prosumer has none.
     """
     allowed = "the name of a converter in `devices`"
     faults = [

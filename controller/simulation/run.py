@@ -12,14 +12,18 @@ from controller.process.talk import FollowerError
 from controller.report import write_report
 from controller.runs.directory import first_free, publish, run_folder, write_summary
 from controller.runs.summaries import config_summary
-from controller.simulation.master import Job, Moment, RunResult, simulate
+from controller.simulation.master import RunProgress, RunResult, SimulationJob, simulate
 from core.load import fingerprint
 from core.time import Clock
 from realtime.timing import CYCLE_DEADLINE_S
 
 
 def run_simulation(
-    job: Job, run_path: Path, clock: Clock, observe: Callable[[Moment], None], announce: Callable[[int], None]
+    job: SimulationJob,
+    run_path: Path,
+    clock: Clock,
+    observe: Callable[[RunProgress], None],
+    announce: Callable[[int], None],
 ) -> dict[str, Any]:
     """Simulate, write the run directory, and return the summary.
 
@@ -44,7 +48,7 @@ def run_simulation(
             "coordinated": job.coordinate,
             "margin": job.config.limits.margin if job.margin is None else job.margin,
             **finished.day_ahead,
-            **close_accounts(folder, _ended(job, finished)),
+            **close_accounts(folder, _finished_run(job, finished)),
             "safe": finished.controller["safe"],
             "model_check": finished.controller["check"],
             "wall_s": round(clock.monotonic_s() - began_s, 3),
@@ -56,7 +60,7 @@ def run_simulation(
 
 
 def _run_to_end(folder: Path, run_path: Path, run: Callable[[], Coroutine[Any, Any, RunResult]]) -> RunResult:
-    """Run it; if it fails, its logs and tables are kept in a folder named ``<run>-failed``."""
+    """Run the simulation; if it fails, keep its logs and tables in a folder named ``<run>-failed``."""
     try:
         return asyncio.run(run())
     except FollowerError as error:
@@ -65,7 +69,7 @@ def _run_to_end(folder: Path, run_path: Path, run: Callable[[], Coroutine[Any, A
         raise FollowerError(f"{error}; logs and tables are in {failed}") from error
 
 
-def _ended(job: Job, finished: RunResult) -> FinishedRun:
+def _finished_run(job: SimulationJob, finished: RunResult) -> FinishedRun:
     before, last, after = (Truth.model_validate(truth) for truth in finished.truths)
     batteries = finished.controller["books"]
     return FinishedRun(

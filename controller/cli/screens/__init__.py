@@ -1,1 +1,1 @@
-"""What the terminal shows: progress, tables, results."""
+"""Terminal output: progress, tables, results."""

@@ -1,4 +1,4 @@
-"""What the terminal shows of ``gridlab chaos``: a line for each trial, then a row for each fault."""
+"""Terminal output of ``gridlab chaos``: a line for each trial, then a row for each fault."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from controller.cli.screens.terminal import console
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Callable[[TrialResult, int], None]]:
-    """A bar over the trials; each that ends leaves a line, and what is wrong with it."""
+    """A progress bar over the trials; yields a callback that prints a line for each trial, and what failed in it."""
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
         task = bar.add_task("trials")
@@ -28,7 +28,7 @@ def progress(quiet: bool) -> Iterator[Callable[[TrialResult, int], None]]:
 
 
 def print_table(results: Sequence[TrialResult]) -> None:
-    """All faults."""
+    """Print one row per fault."""
     table = Table(*COLUMNS)
     for row in rows(results):
         table.add_row(*row.cells, style=None if row.passed == row.trials else "red")

@@ -1,4 +1,4 @@
-"""What the terminal shows of the closed loop: a simulated day and its result; a service that begins and ends."""
+"""Terminal output of the closed loop: a simulated day and its result, start and end of a service."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,13 +9,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from controller.cli.screens.terminal import console, print_path, prosumer_table
 from controller.process.modes import Mode
-from controller.simulation.master import Job, Moment
+from controller.simulation.master import RunProgress, SimulationJob
 from core.time import TimeAxis
 
 
 @contextmanager
-def progress(job: Job, quiet: bool) -> Iterator[Callable[[Moment], None]]:
-    """A bar over the simulated time with the voltages now, the worst so far, and the cost."""
+def progress(job: SimulationJob, quiet: bool) -> Iterator[Callable[[RunProgress], None]]:
+    """A progress bar over simulated time with the extreme voltages so far and the cost; yields its callback."""
     config = job.config
     zone = TimeAxis.day(config.horizon.date, config.horizon.timezone, config.horizon.step_min).times[0].tzinfo
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}")
@@ -24,17 +24,17 @@ def progress(job: Job, quiet: bool) -> Iterator[Callable[[Moment], None]]:
         task = bar.add_task("planning the day", total=1.0, state="")
         worst = [1.0, 1.0]
 
-        def observe(moment: Moment) -> None:
-            seen = [v for v in (moment.v_min_pu, moment.v_max_pu) if v is not None]
+        def observe(run: RunProgress) -> None:
+            seen = [v for v in (run.v_min_pu, run.v_max_pu) if v is not None]
             worst[:] = min([worst[0], *seen]), max([worst[1], *seen])
-            state = f"{worst[0]:.3f} … {worst[1]:.3f} p.u.  {moment.cost:+.2f} {config.currency}"
-            bar.update(task, completed=moment.share, description=f"{moment.at.astimezone(zone):%H:%M:%S}", state=state)
+            state = f"{worst[0]:.3f} … {worst[1]:.3f} p.u.  {run.cost:+.2f} {config.currency}"
+            bar.update(task, completed=run.share, description=f"{run.at.astimezone(zone):%H:%M:%S}", state=state)
 
         yield observe
 
 
 def print_result(summary: Mapping[str, Any], run_path: Path) -> None:
-    """Costs, and how well limits, clock and safety were kept."""
+    """Print costs, compliance with limits, timing and safety."""
     currency = summary["scenario"]["currency"]
     title = f"{summary['name']}, {summary['scenario']['date']}: real cost in {currency}"
     table = prosumer_table(title, "own optimum", "real", "compensation", "curtailed kWh")
@@ -48,14 +48,14 @@ def print_result(summary: Mapping[str, Any], run_path: Path) -> None:
 
 
 def print_serving(mode: Mode, port: int, run_path: Path, quiet: bool) -> None:
-    """Where it writes, what it may do, and where to watch it."""
+    """Print the mode, the run directory, and the address of the live page."""
     if not quiet:
         console.print(f"serving in {mode.upper()}; records in {run_path}; stop with SIGTERM or Ctrl-C")
         print_live(port, quiet)
 
 
 def print_live(port: int, quiet: bool) -> None:
-    """Where the live page is."""
+    """Print the address of the live page."""
     if not quiet:
         console.print(f"live page: http://127.0.0.1:{port}/")
 

@@ -1,4 +1,4 @@
-"""What the terminal shows: progress while a coordination runs, then the result."""
+"""Terminal output of planning: progress of a coordination or study, and the result."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from mpc.coordination.star.outcome import Iteration
 
 @contextmanager
 def progress(settings: CoordinationConfig, quiet: bool) -> Iterator[Callable[[Iteration], None]]:
-    """A bar over the rounds with residuals, gap and violation; yields what is to be called after each round."""
+    """A progress bar over the rounds with residuals, gap and violation; yields a callback for each round."""
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn()
     with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
         task = bar.add_task("coordinating", total=settings.max_iterations, state="")
@@ -34,7 +34,7 @@ def progress(settings: CoordinationConfig, quiet: bool) -> Iterator[Callable[[It
 
 @contextmanager
 def steps(name: str, quiet: bool) -> Iterator[Callable[[float], None]]:
-    """A bar that is told the share done, in [0, 1]."""
+    """A progress bar; yields a callback for the share done, in [0, 1]."""
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
         task = bar.add_task(name, total=1.0)
@@ -42,7 +42,7 @@ def steps(name: str, quiet: bool) -> Iterator[Callable[[float], None]]:
 
 
 def print_result(summary: dict[str, Any], run_path: Path) -> None:
-    """The counterpart of the paper's Table 3, the state of the grid, and where the files are."""
+    """Print the counterpart of the paper's Table 3, the state of the grid, and the path of the report."""
     currency = summary["scenario"]["currency"]
     title = f"{summary['name']}, {summary['scenario']['date']}: cost of the day in {currency}"
     table = prosumer_table(title, "without coord.", "with coord.", "difference", "curtailed kWh")
@@ -60,7 +60,7 @@ def print_result(summary: dict[str, Any], run_path: Path) -> None:
 
 
 def print_checked(config: Config, path: Path) -> None:
-    """What a valid scenario contains."""
+    """Print the content of a valid scenario."""
     nodes = {node for line in config.grid.lines for node in (line.from_node, line.to_node)}
     console.print(
         f"{path}: valid; {len(nodes)} nodes, {len(config.prosumers)} prosumers, {len(config.devices)} devices, "
@@ -69,13 +69,13 @@ def print_checked(config: Config, path: Path) -> None:
 
 
 def print_overloads(variant: Variant, scenario: Scenario) -> None:
-    """Prosumers whose load alone is more than their converters can pass, and when it is most."""
+    """Print the prosumers whose load alone exceeds the rating of their converters, and the time of the largest load."""
     for site in scenario.sites:
         load_kva = np.hypot(site.outlook.load_kw, site.outlook.load_kvar)
-        most = int(load_kva.argmax())
-        if site.rating_kva is not None and load_kva[most] > site.rating_kva:
+        largest = int(load_kva.argmax())
+        if site.rating_kva is not None and load_kva[largest] > site.rating_kva:
             console.print(
-                f"{site.name}: {variant} load of {load_kva[most]:.3g} kVA at {scenario.axis.times[most]:%H:%M}, "
+                f"{site.name}: {variant} load of {load_kva[largest]:.3g} kVA at {scenario.axis.times[largest]:%H:%M}, "
                 f"its converters pass {site.rating_kva:g} kVA; plans supply the load and add nothing to it"
             )
 

@@ -1,4 +1,4 @@
-"""What ``gridlab check --probe`` shows: devices as they answered, converters' own words, problems, the model check."""
+"""Terminal output of ``gridlab check --probe``: readings, states of converters, problems, and the model check."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,7 +15,7 @@ _STYLES = {Quality.GOOD: "green", Quality.STALE: "yellow", Quality.INVALID: "red
 
 
 def print_probe(reports: Sequence[DeviceReport], check: ModelCheck | None) -> None:
-    """Everything that was found; ``check`` of the same readings, None where they do not suffice for one."""
+    """Print all reports; ``check`` is None if the readings do not suffice for a comparison with the grid model."""
     console.print(_devices(reports))
     console.print(_measurements(reports))
     if any(report.last.status for report in reports):
@@ -41,14 +41,14 @@ def _measurements(reports: Sequence[DeviceReport]) -> Table:
     numbers = "P kW", "Q kvar", "V p.u.", "I A", "clock age"
     table = _table("last readings, demand positive", ("device", "quality"), numbers)
     for report in reports:
-        said = report.last.measurement
+        reading = report.last.measurement
         table.add_row(
             report.name,
-            f"[{_STYLES[said.quality]}]{said.quality}[/]",
-            _number(said.p_kw, 3),
-            _number(said.q_kvar, 3),
-            _number(said.v_pu, 4),
-            _number(said.i_a, 2),
+            f"[{_STYLES[reading.quality]}]{reading.quality}[/]",
+            _number(reading.p_kw, 3),
+            _number(reading.q_kvar, 3),
+            _number(reading.v_pu, 4),
+            _number(reading.i_a, 2),
             _age(report.last.clock_age_s),
         )
     return table
@@ -94,7 +94,7 @@ def _number(value: float | None, decimals: int) -> str:
 
 
 def _age(seconds: float | None) -> str:
-    """Seconds, or a span of time where a clock is off by more."""
+    """Seconds, or hours and days if a clock is wrong by more than 1000 s."""
     if seconds is None:
         return "–"
     if abs(seconds) < 1000:

@@ -1,4 +1,4 @@
-"""What the terminal shows of a running service."""
+"""Terminal output about a running service."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from core.devices import Outcome
 
 
 def print_status(status: Status) -> None:
-    """The service."""
+    """Print mode, plan, last cycle, alarms and the model check."""
     console.print(f"mode {status.mode}, plan {status.plan_id or 'none'}, {status.missed} cycles missed")
     if cycle := status.cycle:
         outside = "–" if cycle.violation_pu is None else f"{cycle.violation_pu:.4f}"
@@ -28,7 +28,7 @@ def print_status(status: Status) -> None:
 
 
 def print_devices(devices: Devices) -> None:
-    """One line each."""
+    """Print one line per device, and the overrides."""
     table = Table("device", "quality", "age s", "answers in ms", "state", "last write", "lease s", box=None)
     for name, device in devices.devices.items():
         numbers = [device.age_s, device.latency_ms, device.lease_s]
@@ -41,7 +41,7 @@ def print_devices(devices: Devices) -> None:
 
 
 def print_overrides(devices: Devices) -> None:
-    """Those that stand."""
+    """Print the active overrides."""
     for name, override in devices.overrides.items():
         console.print(f"{name}: override {override.p_kw:g} kW, {override.q_kvar:g} kvar, {override.left_s:.0f} s left")
     if not devices.overrides:
@@ -49,20 +49,20 @@ def print_overrides(devices: Devices) -> None:
 
 
 def print_armed(armed: Armed) -> None:
-    """What speaks against it."""
+    """Print warnings before ACTIVE is confirmed."""
     _print_check(armed.check)
     for warning in armed.warnings:
         console.print(f"[yellow]{escape(warning)}")
 
 
 def print_stopped(changed: Changed) -> None:
-    """What became of it."""
+    """Print the result of an emergency stop."""
     console.print(f"mode {changed.mode}")
     print_released(changed.released)
 
 
 def print_released(outcomes: Mapping[str, Outcome]) -> None:
-    """What became of each converter at the end."""
+    """Print the outcome of each converter's release."""
     for name, outcome in outcomes.items():
         console.print(f"{name}: {'safe, read back' if outcome is Outcome.VERIFIED else f'[red]{outcome}'}")
 

@@ -1,4 +1,4 @@
-"""The terminal itself, and what several screens print."""
+"""The terminal, and output common to several commands."""
 
 from pathlib import Path
 
@@ -18,5 +18,5 @@ def prosumer_table(title: str, *headings: str) -> Table:
 
 
 def print_path(what: str, path: Path) -> None:
-    """Where something was written, alone on its line so that it can be copied."""
+    """Print a path on a line of its own, so that it can be copied."""
     console.print(f"{what}: {path}", soft_wrap=True)

@@ -65,9 +65,9 @@ def test_alarms_are_shown_before_active(api: Running, capsys: Capsys) -> None:
 def test_an_override_and_its_end(api: Running, capsys: Capsys) -> None:
     commands.mode(api.folder, Mode.ACTIVE, yes=True, quiet=True)
     capsys.readouterr()
-    commands.override(api.folder, "n4_converter", commands.wish(1.5, -0.5, 10.0, end=False), quiet=False)
+    commands.override(api.folder, "n4_converter", commands.override_target(1.5, -0.5, 10.0, end=False), quiet=False)
     assert capsys.readouterr().out == "n4_converter: override 1.5 kW, -0.5 kvar, 600 s left\n"
-    commands.override(api.folder, "n4_converter", commands.wish(None, 0.0, 10.0, end=True), quiet=False)
+    commands.override(api.folder, "n4_converter", commands.override_target(None, 0.0, 10.0, end=True), quiet=False)
     assert capsys.readouterr().out == "no overrides\n"
 
 

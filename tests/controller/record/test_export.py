@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from controller.record.export import LINE_PROTOCOL, ImportCounts, export_line_protocol, export_parquet, import_influx
-from controller.record.influx import Influx, InfluxError, seen_from
+from controller.record.influx import Influx, InfluxError, with_token_path
 from controller.record.line_protocol import LineError
 from controller.record.measurements import MEASUREMENTS, columns
 from controller.record.telemetry import Telemetry
@@ -107,11 +107,11 @@ def test_a_live_run_can_be_exported(path: Path, tmp_path: Path) -> None:
 def test_a_token_lies_beside_the_configuration(tmp_path: Path) -> None:
     config = influx_config(tmp_path, free_port())
     beside = config.model_copy(update={"token_file": Path("token")})
-    with Influx(seen_from(tmp_path / "lab.yaml", beside)):
+    with Influx(with_token_path(tmp_path / "lab.yaml", beside)):
         pass
     with pytest.raises(InfluxError, match="no readable token"), Influx(beside):
         pass
-    assert seen_from(Path("elsewhere/lab.yaml"), config) == config
+    assert with_token_path(Path("elsewhere/lab.yaml"), config) == config
 
 
 def test_an_import_without_a_database_ends_with_one_line(path: Path, tmp_path: Path) -> None:
