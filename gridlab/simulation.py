@@ -17,6 +17,7 @@ from controller.runs.directory import choose
 from controller.simulation.master import RunProgress, SimulationJob
 from controller.simulation.options import SimulationRequest
 from controller.simulation.run import run_simulation
+from core.errors import SolverError
 from gridlab.configuration import Configuration, loaded
 from gridlab.results import Results, open_run
 
@@ -65,7 +66,7 @@ def simulate(
     folder = Path(mkdtemp(prefix="gridlab-"))
     try:
         results = _simulated(chosen, folder / chosen.values.name, options)
-    except FollowerError:
+    except (FollowerError, SolverError):
         raise  # its text says where in the folder the logs are
     except BaseException:
         rmtree(folder, ignore_errors=True)

@@ -1,7 +1,8 @@
 """``gridlab simulate``: a closed-loop run, from its processes to summary.json and the report."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from controller.report import write_report
 from controller.runs.directory import first_free, publish, run_folder, write_summary
 from controller.runs.summaries import config_summary
 from controller.simulation.master import RunProgress, RunResult, SimulationJob, simulate
+from core.errors import SolverError
 from core.load import fingerprint
 from core.time import Clock
 from realtime.timing import CYCLE_DEADLINE_S
@@ -30,10 +32,11 @@ def run_simulation(
     Raises:
         InputError: a series is invalid.
         FollowerError: plant, controller or guardian failed.
+        SolverError: a prosumer has no optimum in hindsight, so that the accounts cannot be closed.
     """
     began_s = clock.monotonic_s()
-    with run_folder(run_path) as folder:
-        finished = _run_to_end(folder, run_path, lambda: simulate(job, folder, clock, observe, announce))
+    with run_folder(run_path) as folder, _kept_if_it_fails(folder, run_path):
+        finished = asyncio.run(simulate(job, folder, clock, observe, announce))
         summary = {
             "command": "simulate",
             "name": job.config.name,
@@ -59,14 +62,15 @@ def run_simulation(
     return summary
 
 
-def _run_to_end(folder: Path, run_path: Path, run: Callable[[], Coroutine[Any, Any, RunResult]]) -> RunResult:
-    """Run the simulation; if it fails, keep its logs and tables in a folder named ``<run>-failed``."""
+@contextmanager
+def _kept_if_it_fails(folder: Path, run_path: Path) -> Iterator[None]:
+    """Keep logs and tables of a run that fails, or whose accounts cannot be closed, in ``<run>-failed``."""
     try:
-        return asyncio.run(run())
-    except FollowerError as error:
+        yield
+    except (FollowerError, SolverError) as error:
         failed = first_free(run_path.with_name(f"{run_path.name}-failed"))
         publish(folder, failed)
-        raise FollowerError(f"{error}; logs and tables are in {failed}") from error
+        raise type(error)(f"{error}; logs and tables are in {failed}") from error
 
 
 def _finished_run(job: SimulationJob, finished: RunResult) -> FinishedRun:

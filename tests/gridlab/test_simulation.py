@@ -4,6 +4,7 @@ import asyncio
 import gc
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import gridlab
@@ -60,3 +61,13 @@ def test_wrong_options_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(TypeError, match="strat"):
         gridlab.simulate(CONFIG, strat="12:00")  # type: ignore[call-arg]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_whose_accounts_cannot_be_closed_is_kept(tmp_path: Path) -> None:
+    """Half an hour is too short to charge the battery as its prosumer wants it at midnight."""
+    battery = {"soc_initial": 0.2, "soc_final_min": 0.9}
+    config = gridlab.load(CONFIG).with_(prosumers={"N3": {"battery": battery}})
+    with pytest.raises(gridlab.GridlabError, match=r"prosumer N3 .*; logs and tables are in .*run-failed$"):
+        gridlab.simulate(config, out=tmp_path / "run", start="23:30", end="23:40")
+    assert [path.name for path in tmp_path.iterdir()] == ["run-failed"]
+    assert len(pd.read_csv(tmp_path / "run-failed" / "realtime.csv")) == 20 * 5
