@@ -30,6 +30,7 @@ def gridlab(capsys: pytest.CaptureFixture[str], *words: object) -> Ended:
     capsys.readouterr()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["gridlab", *map(str, words)])
+        patch.setattr(sys.modules["__main__"], "__package__", None)  # not called by its name as `python -m pytest` is
         with pytest.raises(SystemExit) as exited:
             cli.main()
     printed = capsys.readouterr()

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -284,9 +284,17 @@ async def test_a_full_disk_keeps_nobody_from_the_safe_state(tmp_path: Path, room
         assert (room.modes, room.epochs) == ({ControlState.SAFE}, {OLD + 1})
 
 
-async def test_a_disk_that_hangs_keeps_nobody_from_the_safe_state(tmp_path: Path) -> None:
+@pytest.fixture
+def held_open() -> Iterator[list[int]]:
+    """Descriptors that are closed when the event loop of the test, and with it its threads, have ended."""
+    descriptors: list[int] = []
+    yield descriptors
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+async def test_a_disk_that_hangs_keeps_nobody_from_the_safe_state(tmp_path: Path, held_open: list[int]) -> None:
     """A pipe that nobody reads: whoever opens it waits, until somebody holds it open at the end of the test."""
-    held_open: list[int] = []
     async with watchroom(tmp_path) as room:
         os.mkfifo(room.state / TRAIL)
         try:
@@ -297,7 +305,6 @@ async def test_a_disk_that_hangs_keeps_nobody_from_the_safe_state(tmp_path: Path
             held_open.append(os.open(room.state / TRAIL, os.O_RDWR))
         assert set(outcomes.values()) == {Outcome.VERIFIED}
         assert room.modes == {ControlState.SAFE}
-    os.close(held_open.pop())
 
 
 async def test_a_state_folder_that_is_gone(tmp_path: Path) -> None:
