@@ -79,7 +79,7 @@ def check(
     from controller.cli.screens import plan as screen
     from controller.cli.screens.probe import print_probe
     from controller.process.clocks import WallClock
-    from controller.service.probe import compared
+    from controller.service.probe import model_check
     from controller.service.probe import probe as read_devices
     from core.config_fields import Variant
     from core.load import load_config, load_scenario
@@ -93,7 +93,7 @@ def check(
     if probe:
         reports = asyncio.run(read_devices(checked, config, WallClock()))
         if not quiet:
-            print_probe(reports, compared(checked, reports))
+            print_probe(reports, model_check(checked, reports))
         if silent := [report.name for report in reports if not report.answered]:
             raise GridlabError(f"no answer: {', '.join(silent)}")
 

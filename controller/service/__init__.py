@@ -1,1 +1,1 @@
-"""The control service: devices, plans and the 30 s loop, alive for as long as a ``with`` block."""
+"""The control service: devices, plans and the real-time loop, alive for the duration of a ``with`` block."""

@@ -1,7 +1,7 @@
-"""What an operator has to know at once: limits that are left, rungs below USE, devices and plans that are not good.
+"""Alarms for the operator: violated limits, rungs below USE, devices and plans with problems.
 
-A limit counts as left when two cycles in a row are beyond it by more than the tolerance of
-:class:`~controller.live.site.Site`; the voltage of the slack is given.
+A limit counts as violated if two cycles in a row are beyond it by more than the tolerance of
+:class:`~controller.live.site.PageSite`. The voltage of the slack raises no alarm, since nobody here controls it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,12 +16,12 @@ from realtime.reasons import Reason
 
 CONVERGED = "converged"
 PLANS_MISSED = 1.2
-"""Intervals of the MPC without a run, after which that is an alarm: 12 min with the usual ones."""
+"""Periods of the MPC without a run after which there is an alarm: 12 min with the usual period."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to be known now; kind and place make the alarm. With ``confirm`` it takes two cycles in a row."""
+    """A present condition; kind and place identify its alarm. With ``confirm`` it must hold in two cycles in a row."""
 
     kind: str
     severity: Severity
@@ -31,7 +31,7 @@ class Finding:
 
 
 class AlarmLog:
-    """Alarms that stand."""
+    """Alarms that are standing, from cycle to cycle."""
 
     def __init__(self, site: PageSite) -> None:
         self._site = site
@@ -42,12 +42,13 @@ class AlarmLog:
     def after(
         self, record: CycleRecord, mpc: MpcRecord | None, notices: Iterable[Finding] = ()
     ) -> tuple[tuple[Alarm, ...], tuple[Alarm, ...]]:
-        """What stands after a cycle, alarms before warnings and the oldest first of each; and what ended with it, with
-        the text that it had last.
+        """Update with a cycle, and return standing and ended alarms.
+
+        Standing ones are ordered: alarms before warnings, then by age. Ended ones keep their last text.
 
         Args:
-            mpc: the last run; None before the first one.
-            notices: what else is to be known, that the record does not show.
+            mpc: the last MPC run; None before the first one.
+            notices: conditions that are not in the record.
         """
         before, self._standing = self._standing, {}
         seen, self._seen = self._seen, set()
@@ -65,7 +66,7 @@ class AlarmLog:
 
 
 def _findings(site: PageSite, record: CycleRecord, mpc: MpcRecord | None, planned: datetime) -> Iterator[Finding]:
-    """``planned``: since when no MPC has run, or there is a service."""
+    """Conditions in a record; ``planned`` is the time of the last MPC run, or of the first cycle."""
     yield from _grid(site, record)
     yield from _prosumers(record)
     yield from _devices(site, record)

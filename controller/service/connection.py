@@ -1,4 +1,4 @@
-"""The devices of a laboratory while the service is connected to them, and the 30 s loop over them."""
+"""The connection of the service to its devices, and the real-time loop over them."""
 
 import asyncio
 import logging
@@ -26,11 +26,11 @@ RETRY_S = 1.1
 
 
 class DeviceConnection:
-    """Not connected at first.
+    """Starts unconnected.
 
     Attributes:
-        watch, loop: of the present connection; None without.
-        states: what prosumers remember, by name, across connections.
+        watch, loop: of the present connection; None without one.
+        states: states of prosumers, by name, kept across connections.
     """
 
     def __init__(self, setup: Setup, audit: AuditTrail, clock: Clock, stopwatch: Clock) -> None:
@@ -42,7 +42,7 @@ class DeviceConnection:
         self._stack = AsyncExitStack()
 
     async def connect(self, epoch: int | None) -> ControlLoop:
-        """Connect to all devices; with an ``epoch`` as their writer.
+        """Connect to all devices; with an ``epoch``, as their writer.
 
         Raises:
             InputError: a register map, certificate or key cannot be used.
@@ -58,21 +58,21 @@ class DeviceConnection:
         return self.loop
 
     async def disconnect(self) -> None:
-        """Let go of all devices, as they are."""
+        """Close all connections; devices stay as they are."""
         if self.loop:
             self.states = dict(self.loop.state)
         self.watch = self.loop = None
         await self._stack.aclose()
 
     def _released(self) -> Mapping[str, SafeSince]:
-        """By the guardian, on the clock of this boot."""
+        """Converters that the guardian has released, if its times are on the clock of this boot."""
         takeover = read_takeover(self._setup.state)
         if takeover is None or takeover.boot != self._setup.boot:
             return {}
         return {name: SafeSince(found.monotonic_s, found.epoch) for name, found in takeover.released.items()}
 
     async def highest_epoch(self) -> int:
-        """Of a writer that any converter knows; they are read for it."""
+        """The highest writer's epoch that any converter reports, read from all of them."""
         if self.watch is None:
             await self.connect(None)
         assert self.watch is not None
@@ -80,7 +80,7 @@ class DeviceConnection:
         return max((status.writer_epoch or 0 for status in self.watch.statuses.values()), default=0)
 
     async def release(self, within_s: float) -> Mapping[str, Outcome]:
-        """Release all converters, again and again those of which it is not known that they are safe."""
+        """Release all converters, and repeat it for those not known to be safe, for at most ``within_s``."""
         if self.loop is None:
             return {}
         last_round_s = self._stopwatch.monotonic_s() + within_s - WRITE_S

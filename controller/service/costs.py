@@ -1,4 +1,4 @@
-"""What the energy of a day has cost so far, by prosumer: measured power at the retail tariff, from midnight on."""
+"""Cost of a day's energy so far, by prosumer: measured power at the retail tariff, from midnight on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from controller.service.prices import Price
 from realtime.timing import CYCLE_S, S_PER_H
 
 LONGEST = timedelta(seconds=2 * CYCLE_S)
-"""A longer gap between two cycles is not filled: what was drawn in it is not known."""
+"""A longer gap between two cycles is not filled, since the energy in it is unknown."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """``day`` is an ISO date, ``at`` the last cycle, ``chf`` the net cost by prosumer."""
+    """Net cost ``chf`` by prosumer; ``day`` is an ISO date, ``at`` the time of the last cycle."""
 
     day: str
     at: datetime
@@ -21,11 +21,11 @@ class Costs:
 
     @classmethod
     def none(cls, at: datetime) -> "Costs":
-        """Nothing yet. ``at`` is local time."""
+        """No cost yet; ``at`` is local time."""
         return cls(at.date().isoformat(), at, {})
 
     def after(self, at: datetime, p_kw: Mapping[str, float | None], prices: Mapping[str, Price]) -> "Costs":
-        """With what was drawn since the last cycle; a power or price that is unknown costs nothing."""
+        """Add the energy since the last cycle; a power or price that is unknown costs nothing."""
         if at.date() != date.fromisoformat(self.day):
             return Costs.none(at)
         hours = min(max(at - self.at, timedelta()), LONGEST).total_seconds() / S_PER_H

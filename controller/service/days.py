@@ -1,9 +1,9 @@
-"""The series of a local date: forecasts by step, and what is realised at any instant of it.
+"""The series of a local date: forecasts by step, and realised values at any instant of it.
 
 A service that crosses midnight needs the next date's series, reads their files again at every day-ahead run, and must
-not stop where a file is missing. Then every series without a ``date`` of its own is read at the last valid date, as if
-the configuration said so: wall time stays wall time, on days of 23 and 25 hours too. Where those files are gone as
-well, the series of the last day loaded serve from memory, if the clock of both days runs alike.
+not stop if a file is missing. Then every series without a ``date`` of its own is read at the last valid date, as if the
+configuration said so: wall time stays wall time, also on days of 23 and 25 hours. If those files are missing as well,
+the series of the last loaded day are used again from memory, provided the clock of both days runs alike.
 """
 
 from collections.abc import Mapping
@@ -26,14 +26,16 @@ from core.time import TimeAxis
 from realtime.tracker import Amounts
 
 LocalDate = date
-OVERTAKEN = timedelta(seconds=45)
-"""How far a cycle may lie beyond its day: longer data are not held anywhere."""
+CYCLE_BEYOND_DAY = timedelta(seconds=45)
+"""How far a cycle may lie beyond its day; older data are not used anywhere either."""
 S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True)
 class Day:
-    """A local date. ``realised`` holds means of its minutes, by prosumer; ``data_of`` is the date they are read at."""
+    """A local date. ``realised`` are means of its minutes, by prosumer; ``data_of`` is the date of the series that were
+    read.
+    """
 
     date: LocalDate
     data_of: LocalDate
@@ -41,11 +43,11 @@ class Day:
     realised: Mapping[str, Outlook]
 
     def covers(self, instant: datetime) -> bool:
-        """Whether the (aware) instant lies within the date; its end is the next one's."""
+        """Whether the (aware) instant lies within the date; the end belongs to the next date."""
         return self.forecast.axis.start <= instant < self.forecast.axis.end
 
     def step_of(self, instant: datetime) -> int:
-        """The step of ``forecast`` that the instant lies in.
+        """The step of ``forecast`` that contains the instant.
 
         Raises:
             ValueError: the day does not cover it.
@@ -57,12 +59,12 @@ class Day:
         return (instant - axis.start) // timedelta(minutes=axis.step_min)
 
     def amounts(self, instant: datetime) -> Mapping[str, Amounts]:
-        """Realised load and PV of every prosumer: linear between the middles of minutes, level beyond the outermost.
+        """Realised load and PV of every prosumer: linear between the middles of minutes, constant outside of them.
 
-        So a cycle that midnight overtakes still has its amounts; beyond :data:`OVERTAKEN` nothing is known.
+        So a cycle that midnight overtakes still has its amounts; further than :data:`CYCLE_BEYOND_DAY` there are none.
         """
         axis = self.forecast.axis
-        if not axis.start - OVERTAKEN <= instant <= axis.end + OVERTAKEN:
+        if not axis.start - CYCLE_BEYOND_DAY <= instant <= axis.end + CYCLE_BEYOND_DAY:
             return {}
         minutes = (instant - axis.start) / timedelta(minutes=1)
         return {name: _at(minutes, outlook) for name, outlook in self.realised.items()}
@@ -70,14 +72,14 @@ class Day:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A day as it was read, and one line for every date whose data could not be had."""
+    """A loaded day, and one line for every date whose data could not be read."""
 
     day: Day
     alarms: tuple[str, ...]
 
 
 class DayLoader:
-    """Reads days; remembers the last valid date (at first that of the configuration) and the last day loaded."""
+    """Loads days; remembers the last valid date (at first that of the configuration) and the last loaded day."""
 
     def __init__(self, config: Config, path: Path) -> None:
         self._config, self._path = config, path
@@ -85,17 +87,17 @@ class DayLoader:
         self._kept: Day | None = None
 
     def load(self, day: LocalDate) -> Loaded:
-        """The series of a date; every call reads the files anew, in about 0.2 s for the default scenario.
+        """Load the series of a date; every call reads the files again, in about 0.2 s for the default scenario.
 
         Raises:
-            InputError: the steps of the configuration do not divide the date, or nothing can serve in its place.
+            InputError: the steps of the configuration do not divide the date, or there are no substitute data.
         """
         self._require_steps(day)
         try:
             loaded = Loaded(self._read(day, day), ())
             self._valid = day
         except InputError as error:
-            loaded = self._instead(day, error)
+            loaded = self._substitute(day, error)
         self._kept = loaded.day
         return loaded
 
@@ -112,8 +114,8 @@ class DayLoader:
         realised = load_scenario(_on(config, day, step_min=1), self._path, "realised")
         return Day(day, data_of, forecast, {site.name: site.outlook for site in realised.sites})
 
-    def _instead(self, day: LocalDate, error: InputError) -> Loaded:
-        """Another day's data for ``day``, whose own have the faults of ``error``."""
+    def _substitute(self, day: LocalDate, error: InputError) -> Loaded:
+        """Another day's data for ``day``, whose own data have the faults of ``error``."""
         faults = error.faults
         if self._valid != day:
             try:
@@ -147,7 +149,7 @@ def _dated_value(value: object, day: LocalDate) -> object:
 
 
 def _moved(kept: Day, day: LocalDate) -> Day | None:
-    """The same series on another date; None where one of the two has an hour more or less, or has it elsewhere."""
+    """The same series on another date; None if the two dates differ in their hours or in the change of the clock."""
     old = kept.forecast.axis
     new = TimeAxis.day(day, old.timezone, old.step_min)
     if wall_passes(new) != wall_passes(old):

@@ -1,4 +1,4 @@
-"""A cycle as its record: what prosumers, nodes, lines and devices were doing, in the words of the run's files."""
+"""Records of a cycle: prosumers, nodes, lines and devices, with the names of the run's files."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,9 @@ from realtime.node import NodeResult
 
 @dataclass(frozen=True)
 class ServiceState:
-    """How the service stands at the end of a cycle: ``missed`` cycles so far, and what its ``telemetry`` counts."""
+    """State of the service at the end of a cycle: number of ``missed`` cycles so far, and counts of its
+    ``telemetry``.
+    """
 
     mode: Mode
     cycle_ms: float
@@ -26,8 +28,8 @@ class ServiceState:
 
 
 @dataclass(frozen=True)
-class Around:
-    """What a cycle is recorded with: the plan in force (``prices``), the day's ``costs_chf``, the service's state."""
+class RecordContext:
+    """What a cycle's record contains besides the cycle: prices of the plan in force, the day's costs, the service."""
 
     prices: Mapping[str, Price]
     costs_chf: Mapping[str, float]
@@ -37,7 +39,7 @@ class Around:
 
 @dataclass(frozen=True)
 class Places:
-    """Where the meters are: node → meter, and the line that feeds each node besides the slack."""
+    """Where meters are: node → meter, the line that feeds each node besides the slack; and converters by prosumer."""
 
     meters: Mapping[str, str]
     feeds: Mapping[str, str]
@@ -47,7 +49,7 @@ class Places:
 
     @classmethod
     def of(cls, config: Config, network: Network) -> "Places":
-        """The meters of ``config`` and the lines of its grid ``network``."""
+        """Extract the places from ``config`` and the lines of its grid ``network``."""
         return cls(
             meters=config.meter_at,
             feeds=network.feeds,
@@ -58,7 +60,7 @@ class Places:
 
 
 def limits_record(config: Config, network: Network) -> LimitsRecord:
-    """Of a configuration."""
+    """The limits of a configuration as telemetry records them."""
     limits = config.limits.limits()
     return LimitsRecord(
         limits.v_min_pu,
@@ -69,8 +71,8 @@ def limits_record(config: Config, network: Network) -> LimitsRecord:
     )
 
 
-def cycle_record(cycle: Cycle, places: Places, limits: LimitsRecord, around: Around) -> CycleRecord:
-    """The record of a cycle, before anybody looked for alarms in it."""
+def cycle_record(cycle: Cycle, places: Places, limits: LimitsRecord, around: RecordContext) -> CycleRecord:
+    """The record of a cycle, without alarms."""
     image, counts = cycle.image, around.service.telemetry
     slack = image.fresh(places.meters.get(places.slack))
     at_nodes = {node: image.fresh(places.meters.get(node)) for node in (places.slack, *places.feeds)}
@@ -118,7 +120,7 @@ def _violation_pu(voltages_pu: Iterable[float | None], limits: LimitsRecord) -> 
 
 
 def _voltage(prosumer: str, image: Image, places: Places) -> float | None:
-    """From the meter at its node, else from the first of its converters that is known."""
+    """Voltage (p.u.) from the meter at the prosumer's node, else from its first converter with a fresh reading."""
     meter = places.meters.get(places.nodes[prosumer])
     readings = (image.fresh(device) for device in (meter, *places.converters[prosumer]))
     return next((reading.v_pu for reading in readings if reading), None)
@@ -127,7 +129,7 @@ def _voltage(prosumer: str, image: Image, places: Places) -> float | None:
 def prosumer_record(
     result: NodeResult, v_pu: float | None, price: Price | None, cost_chf: float | None
 ) -> ProsumerRecord:
-    """A decision with the voltage at its node, the price of the plan in force, and what the day has cost so far."""
+    """The record of a decision, with the voltage at its node, the price of the plan in force, and the day's cost."""
     target, setpoint, measured, emulated = result.target, result.setpoint, result.measured, result.in_force
     return ProsumerRecord(
         p_target_kw=target.p_kw if target else None,

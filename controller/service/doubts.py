@@ -1,12 +1,12 @@
-"""Converters that are not to be believed: another writer commands them, or the meter at their node contradicts them.
+"""Converters in doubt: another writer commands them, or the meter at their node contradicts them.
 
-| kind | sign | what is done |
+| kind | sign | consequence |
 |---|---|---|
 | overtaken | the device reports a higher fencing epoch than ours | nothing is written any more; the service yields |
-| foreign | it holds a setpoint that we have not sent | it is released and left alone for :data:`HOLD_OFF_S` |
-| contradicted | two cycles in a row its power is not that of the meter at its node | the same |
+| foreign | it holds a setpoint that we have not sent | it is released, and not written for :data:`HOLD_OFF_S` |
+| contradicted | in two cycles in a row its power differs from that of the meter at its node | the same |
 
-A write that timed out may be executed later, so what we sent without an answer is ours too.
+A write that timed out may be executed later, so setpoints that we sent without an answer count as ours.
 """
 
 from collections import Counter
@@ -19,19 +19,21 @@ from core.devices import ConverterStatus, OperatingState, Outcome, Quality, Setp
 from realtime.doubt import Doubt, DoubtKind
 
 HOLD_OFF_S = 45.0
-"""Since the last sign; three fresh readings bring the converter back then."""
+"""Time since the last sign; then three fresh readings bring the converter back."""
 HELD_TOLERANCE_KVA = 0.02
-"""Between what was written and what is held: the resolution of a coarse register map."""
+"""Difference between a written and a held setpoint that a coarse register map may cause."""
 UNKNOWN_MAX = 10
-"""Setpoints of unknown fate that are remembered, of each converter: those of five minutes."""
+"""Setpoints of unknown outcome that are remembered per converter: those of five minutes."""
 SIGNS = 2
 METER_TOLERANCE_KW, METER_TOLERANCE_REL = 0.5, 0.05
-"""Between converter and meter; the share is of the ratings at the node: they are not read at the same instant."""
+"""Difference between converter and meter, which are read at different times; the share is of the ratings at the
+node.
+"""
 
 
 @dataclass(frozen=True)
 class _Node:
-    """A metered node at which nothing but these converters is connected."""
+    """A metered node with nothing connected but these converters."""
 
     meter: str
     converters: tuple[str, ...]
@@ -39,10 +41,10 @@ class _Node:
 
 
 @dataclass(frozen=True)
-class _Sent:
-    """Of ours: the last setpoint that was read back, and those after it of unknown fate.
+class _SentSetpoints:
+    """Our setpoints of a converter: the last one that was read back, and later ones of unknown outcome.
 
-    ``released``: the device was safe since, and holds nothing of before.
+    ``released``: the device has been safe since, and holds no older setpoint.
     """
 
     verified: Setpoint | None = None
@@ -50,7 +52,7 @@ class _Sent:
     released: bool = False
 
     def explains(self, p_kw: float, q_kvar: float) -> bool:
-        """Whether a device that holds this has it from us."""
+        """Whether a device that holds this setpoint has it from us."""
         ours = ((sent.p_kw - p_kw, sent.q_kvar - q_kvar) for sent in (self.verified, *self.unknown) if sent)
         return any(max(abs(dp), abs(dq)) <= HELD_TOLERANCE_KVA for dp, dq in ours)
 
@@ -60,20 +62,20 @@ class _Sent:
 
 
 class Doubts:
-    """Judges every image.
+    """Checks every process image.
 
     Args:
-        epoch: our fencing epoch; None where nothing is written.
+        epoch: our fencing epoch; None if nothing is written.
     """
 
     def __init__(self, config: Config, epoch: int | None) -> None:
         self._nodes, self._epoch = _nodes(config), epoch
-        self._sent: dict[str, _Sent] = {}
+        self._sent: dict[str, _SentSetpoints] = {}
         self._signs: Counter[str] = Counter()
         self._standing: dict[str, tuple[float, Doubt]] = {}
 
     def after(self, image: Image) -> Mapping[str, Doubt]:
-        """By converter, what stands after a new image."""
+        """Doubts that stand after a new image, by converter."""
         now_s = image.snapshot.monotonic_s
         seen = {**self._contradicted(image), **self._commanded(image)}
         self._standing.update({name: (now_s + HOLD_OFF_S, doubt) for name, doubt in seen.items()})
@@ -81,19 +83,19 @@ class Doubts:
         return {name: doubt for name, (_, doubt) in self._standing.items()}
 
     def wrote(self, setpoints: Mapping[str, Setpoint], outcomes: Mapping[str, Outcome]) -> None:
-        """Remember what was sent; after a verified release nothing of it may come back."""
+        """Remember setpoints that were sent; after a verified release no older one may reappear."""
         for name, outcome in outcomes.items():
-            setpoint, sent = setpoints.get(name), self._sent.get(name, _Sent())
+            setpoint, sent = setpoints.get(name), self._sent.get(name, _SentSetpoints())
             if setpoint is None:
                 if outcome is Outcome.VERIFIED:
                     self._became_safe(name)
             elif outcome is Outcome.VERIFIED:
-                self._sent[name] = _Sent(setpoint)
+                self._sent[name] = _SentSetpoints(setpoint)
             else:  # also of what was answered: the device may show it only a moment later
                 self._sent[name] = replace(sent, unknown=(*sent.unknown, setpoint)[-UNKNOWN_MAX:])
 
     def _commanded(self, image: Image) -> dict[str, Doubt]:
-        """Of converters that somebody else commands."""
+        """Converters that another writer commands."""
         found = {}
         for name, status in image.snapshot.statuses.items():
             if image.quality.get(name) is not Quality.GOOD:
@@ -111,20 +113,20 @@ class Doubts:
         sent, p_kw, q_kvar = self._sent.get(name), status.p_setpoint_kw, status.q_setpoint_kvar
         if self._epoch is None or sent is None or p_kw is None or q_kvar is None or sent.explains(p_kw, q_kvar):
             return None
-        if sent.verified is None and not (status.state is OperatingState.REMOTE and self._knows(sent, status)):
+        if sent.verified is None and not (status.state is OperatingState.REMOTE and self._only_ours(sent, status)):
             return None
         return Doubt(DoubtKind.FOREIGN, f"holds {p_kw:.3f} kW, {q_kvar:.3f} kvar, {sent}")
 
-    def _knows(self, sent: _Sent, status: ConverterStatus) -> bool:
-        """Whether all that it may hold has been sent by us; else it may be our predecessor's."""
+    def _only_ours(self, sent: _SentSetpoints, status: ConverterStatus) -> bool:
+        """Whether only we can have sent what it holds; otherwise our predecessor may have."""
         return sent.released or status.writer_epoch == self._epoch
 
     def _became_safe(self, name: str) -> None:
-        """What it holds from now on is ours only if it is sent from now on, or was and nothing was heard of it."""
-        self._sent[name] = _Sent(unknown=self._sent.get(name, _Sent()).unknown, released=True)
+        """From now on only setpoints sent later, or sent before without an answer, are ours."""
+        self._sent[name] = _SentSetpoints(unknown=self._sent.get(name, _SentSetpoints()).unknown, released=True)
 
     def _contradicted(self, image: Image) -> dict[str, Doubt]:
-        """Of converters whose meter measures something else."""
+        """Converters whose meter measures a different power."""
         found = {}
         for node in self._nodes:
             meter, readings = image.fresh(node.meter), [image.fresh(name) for name in node.converters]
@@ -140,7 +142,7 @@ class Doubts:
 
 
 def _nodes(config: Config) -> Sequence[_Node]:
-    """Nodes of which all prosumers have a converter."""
+    """Metered nodes at which all prosumers have a converter."""
     converters, found = config.converters, []
     for meter in config.meters.values():
         there = [p.converters for p in config.prosumers if p.node == meter.node]

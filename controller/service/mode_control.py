@@ -14,11 +14,11 @@ from core.time import Clock
 
 
 class ModeControl:
-    """Changes the mode, puts that on record, and tells the guardian what the service may do.
+    """Changes the mode, records it, and informs the guardian.
 
     Attributes:
         mode: OFF at first.
-        closing: once it is set, nothing but OFF is allowed.
+        closing: once set, only OFF is allowed.
     """
 
     def __init__(self, setup: Setup, stores: Stores, connection: DeviceConnection, clock: Clock) -> None:
@@ -27,16 +27,16 @@ class ModeControl:
         self._epoch = 0
 
     async def change(self, mode: Mode, within_s: float) -> Mapping[str, Outcome]:
-        """Go to another mode; on leaving ACTIVE every converter is released and read back.
+        """Change the mode; on leaving ACTIVE every converter is released and read back.
 
         Args:
-            within_s: how long the releases are tried, at least once.
+            within_s: how long releases are repeated, at least once.
 
         Returns:
             Outcomes of the releases, by device; empty if nothing was commanded.
 
         Raises:
-            RecordError: ACTIVE was asked for and cannot be put on record; the mode stays.
+            RecordError: ACTIVE was requested and cannot be recorded; the mode is unchanged.
             InputError: a register map, certificate or key cannot be used; the mode is OFF.
             GridlabError: the service is stopping.
         """
@@ -63,12 +63,12 @@ class ModeControl:
         return outcomes
 
     def beat(self) -> None:
-        """Tell the guardian that this service is alive, and what it may do."""
+        """Write the heartbeat, which tells the guardian that this service is alive, and its mode."""
         now, setup = self._clock.now(), self._setup
         beat = Heartbeat(self._epoch, self.mode, now, self._clock.monotonic_s(), setup.boot)
         self._stores.keep("heartbeat", partial(beat.write, setup.state))
 
     async def _highest_epoch(self) -> int:
-        """The highest epoch of any writer before, the guardian included."""
+        """The highest epoch of any earlier writer, the guardian included."""
         takeover = read_takeover(self._setup.state)
         return max(await self._connection.highest_epoch(), takeover.epoch if takeover else 0)

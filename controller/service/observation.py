@@ -1,7 +1,7 @@
-"""What the 30 s cycles of an interval saw, for the price computation at its end.
+"""Observations by the cycles of an interval, for the price computation at its end.
 
-The cycle at the end of an interval belongs to it: it reads the grid as the old setpoints left it. How the next 10 min
-are predicted was chosen by the error (root mean square) of the prediction of their mean, realised series of gridlab9:
+The cycle at the end of an interval belongs to it: it reads the grid under the old setpoints. The prediction of the next
+10 min was chosen by its root mean square error against their mean, with the realised series of gridlab9:
 
 | prediction | load kW | load kvar | PV kW | supply p.u., next 10 min | 2nd | 6th | 18th |
 |---|---|---|---|---|---|---|---|
@@ -47,13 +47,13 @@ class Sight:
 
 @dataclass(frozen=True)
 class IntervalMeans:
-    """An interval that is over.
+    """A closed interval.
 
     Attributes:
-        observed: prosumers of whom anything was seen; load and PV as last seen, and the state of charge now.
-        slack_voltage_pu: mean at the slack node, None where nobody measured it.
-        v_pu: means at the other nodes, in the order of ``network.nodes``; None where nobody measured.
-        cycles: how many cycles the interval had.
+        observed: prosumers that were observed; load and PV as last observed, and the present state of charge.
+        slack_voltage_pu: mean at the slack node, None if it was not measured.
+        v_pu: means at the other nodes, in the order of ``network.nodes``; None if not measured.
+        cycles: number of cycles in the interval.
     """
 
     observed: Mapping[str, Observed]
@@ -79,7 +79,7 @@ class ObservedInterval:
     cycles: int = 0
 
     def after(self, sight: Sight) -> "ObservedInterval":
-        """One cycle later. What a cycle does not know of load, PV and charge stays as an earlier one saw it."""
+        """Add one cycle. Load, PV and charge that it does not know stay as an earlier cycle observed them."""
         amounts = {name: seen for name, seen in sight.amounts.items() if seen is not None}
         soc = {name: seen for name, seen in sight.soc.items() if seen is not None}
         voltages = {node: self._added(node, v_pu) for node, v_pu in sight.v_pu.items() if v_pu is not None}
@@ -92,7 +92,7 @@ class ObservedInterval:
         )
 
     def closed(self, network: Network) -> IntervalMeans | None:
-        """The interval as it ends; None without a single cycle."""
+        """The means of the interval at its end; None without a single cycle."""
         if not self.cycles:
             return None
         slack, *others = (self._mean_pu(node) for node in network.nodes)
@@ -113,17 +113,18 @@ class ObservedInterval:
 
 @dataclass(frozen=True)
 class Observation:
-    """Intervals one after the other: the running one, and the last one that is over.
+    """The running interval, and the last closed one.
 
-    An interval is as long as a step of the day and ends with one. The first cycle of all is an interval of its own.
+    An interval is as long as a step of the day and ends with one. The very first cycle is an interval of its own.
 
     Attributes:
         step: length of an interval.
-        period: between two cycles; a later one does not begin an interval in time, nor end it.
-        ends: when the running interval ends.
+        period: time between two cycles; a cycle that is later than this neither begins nor ends an interval on time.
+        ends: end of the running interval.
         last: the interval that was closed last; without a cycle if none was.
-        teaches: when ``last`` began, if the last cycle has closed it, it is a whole interval, and everybody followed
-            the plan all the time; else None. In MONITOR, or of a part, a deviation from the plan says nothing.
+        teaches: begin of ``last`` if the latest cycle has closed it, it is a complete interval, and all followed the
+            plan
+            throughout; else None. In MONITOR, or in a partial interval, a deviation from the plan means nothing.
     """
 
     step: timedelta
@@ -135,12 +136,12 @@ class Observation:
 
     @classmethod
     def beginning(cls, config: Config, at: datetime) -> "Observation":
-        """Nothing is observed yet."""
+        """Nothing observed yet."""
         period = timedelta(seconds=config.schedule.realtime_s)
         return cls(timedelta(minutes=config.horizon.step_min), period, at)
 
     def after(self, sight: Sight, at: datetime, midnight: datetime) -> "Observation":
-        """One cycle later; ``midnight`` begins the day of ``at``. A wall clock that is set back closes the interval."""
+        """Add one cycle; ``midnight`` begins the day of ``at``. A wall clock that is set back closes the interval."""
         running, late = self.running.after(sight), at - self.ends
         if -self.step <= late < timedelta(0):
             return replace(self, running=running, teaches=None)

@@ -1,4 +1,4 @@
-"""Which overrides of an operator (:mod:`realtime.override`) are allowed, and how the audit trail calls them."""
+"""Limits of an operator's overrides (:mod:`realtime.override`), and their name in the audit trail."""
 
 from collections.abc import Mapping
 from math import hypot
@@ -10,10 +10,10 @@ PLAN_ID = "override"
 
 
 def checked(device: str, p_kw: float, q_kvar: float, for_s: float, rated_kva: Mapping[str, float]) -> None:
-    """Refuse what no converter of ``rated_kva`` (by name) may be told.
+    """Refuse an override that no converter of ``rated_kva`` (by name) may be given.
 
     Raises:
-        InputError: all that is wrong with it.
+        InputError: with all faults.
     """
     faults = []
     if device not in rated_kva:

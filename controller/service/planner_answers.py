@@ -1,4 +1,4 @@
-"""What a planner gave: whether its plan may be used, and the record of an MPC run."""
+"""Checks of a planner's answer, and the record of an MPC run."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,33 +15,33 @@ from mpc.intra_day import RunningPlan
 
 FAILED = "failed"
 ABSURD = 2.0
-"""No plan may ask a converter for more than so many times its rating."""
+"""Largest power that a plan may ask of a converter, as a multiple of its rating."""
 
 
 def check_ratings(running: RunningPlan, rated_kva: Mapping[str, float]) -> None:
-    """Refuse a plan that no converter could come near, however it came about.
+    """Refuse a plan that no converter could come near.
 
     Args:
-        rated_kva: by prosumer; who has no entry has no converter and no rating.
+        rated_kva: by prosumer; a prosumer without an entry has no converter and no rating.
 
     Raises:
         PlannerError: a prosumer's plan lies beyond :data:`ABSURD` times its rating, or is not a number.
     """
     for name, plan in running.plan.prosumers.items():
-        most_kva = float(np.max(np.hypot(plan.p_kw, plan.q_kvar)))
+        largest_kva = float(np.max(np.hypot(plan.p_kw, plan.q_kvar)))
         allowed_kva = rated_kva.get(name, float("inf"))
-        if not most_kva <= ABSURD * allowed_kva:
-            raise PlannerError(f"planner: {name}: {most_kva:g} kVA, its converter has {allowed_kva:g} kVA")
+        if not largest_kva <= ABSURD * allowed_kva:
+            raise PlannerError(f"planner: {name}: {largest_kva:g} kVA, its converter has {allowed_kva:g} kVA")
 
 
 def plan_id(kind: str, at: datetime, day: Day) -> str:
-    """The name of a plan: its kind and the local time at which it was asked for."""
+    """The name of a plan: its kind, and the local time at which it was requested."""
     zone = ZoneInfo(day.forecast.axis.timezone)
     return f"{kind} {at.astimezone(zone).isoformat(timespec='seconds')}"
 
 
 def record(at: datetime, answer: Answer, wall_ms: float, budget_ms: float) -> MpcRecord:
-    """The record of an MPC run that gave a plan."""
+    """The record of an MPC run that returned a plan."""
     report = answer.report
     return MpcRecord(
         time=at,
@@ -58,5 +58,5 @@ def record(at: datetime, answer: Answer, wall_ms: float, budget_ms: float) -> Mp
 
 
 def failed(at: datetime, wall_ms: float, budget_ms: float) -> MpcRecord:
-    """The record of an MPC run that gave none."""
+    """The record of an MPC run that returned none."""
     return MpcRecord(at, FAILED, 0, wall_ms, None, None, None, None, budget_ms, adopted=False)

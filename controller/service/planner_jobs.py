@@ -1,4 +1,4 @@
-"""The jobs of a planner: the scenario, the observations and the settings that it plans with."""
+"""Jobs of a planner, from scenario, observations and settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -36,19 +36,19 @@ class Known:
 
 @dataclass(frozen=True)
 class PlannerJobs:
-    """Makes jobs. ``coordinate`` is False for the selfish baseline."""
+    """Makes jobs; ``coordinate`` is False for the baseline without coordination."""
 
     config: Config
     coordinate: bool
 
     def day_ahead(self, day: Day, soc: Mapping[str, float], margin: Margin) -> DayAheadJob:
-        """Plan a whole day from ``soc``, by prosumer; who has no entry starts as the configuration says."""
+        """A job to plan a whole day from ``soc``, by prosumer; without an entry a battery starts as configured."""
         sites = tuple(site.starting_at(soc.get(site.name)) for site in day.forecast.sites)
         scenario = self._narrowed(replace(day.forecast, sites=sites), margin)
         return DayAheadJob(scenario, self.config.coordination, self.config.solver.prosumer, self.coordinate)
 
     def replan(self, known: Known, margin: Margin) -> ReplanJob:
-        """Plan the rest of a day; who was not seen yet is expected to be as forecast."""
+        """A job to plan the rest of a day; prosumers that were not observed yet are expected to be as forecast."""
         day, means, ruling, step = known.day, known.means, known.ruling, known.day.step_of(known.at)
         seen, slack_v_pu = (means.observed, means.slack_voltage_pu) if means else ({}, None)
         sites = {site.name: site for site in day.forecast.sites}
@@ -65,13 +65,15 @@ class PlannerJobs:
         )
 
     def _narrowed(self, scenario: Scenario, margin: Margin) -> Scenario:
-        """The scenario within the margin to the voltage limits, and without the reserves that the 30 s layer keeps."""
+        """The scenario with the margin to the voltage limits, and without the charge reserved by the real-time
+        layer.
+        """
         sites = tuple(map(_without_reserve, scenario.sites))
         return replace(scenario, sites=sites, margin_pu=margin_pu(self.config.limits, margin))
 
 
 def _without_reserve(site: Site) -> Site:
-    """What the 30 s layer keeps free of a battery must not be planned with."""
+    """The site with its battery's band narrowed by the reserve of the real-time layer, which plans must not use."""
     battery = site.battery
     return site if battery is None else site.with_battery(battery.within(*usable_band(battery, SOC_RESERVE)))
 

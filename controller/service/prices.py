@@ -1,4 +1,4 @@
-"""The prices that hold for each prosumer at an instant, read from the plan in force."""
+"""Prices of each prosumer at an instant, from the plan in force."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ class Price:
     compensation_chf: float
 
     def rate_chf_per_h(self, p_kw: float) -> float:
-        """What a demand costs by the tariff; feed-in (negative) earns."""
+        """Cost rate of a demand by the tariff; feed-in (negative demand) is remunerated."""
         return p_kw * (self.tariff_chf_per_kwh if p_kw > 0 else self.feed_in_chf_per_kwh)
 
 
 def prices_at(plans: Plans, at: datetime) -> Mapping[str, Price]:
-    """Prices by prosumer; empty where no plan reaches ``at``."""
+    """Prices by prosumer; empty if no plan reaches ``at``."""
     ruling = plans.ruling(at)
     if ruling is None:
         return {}

@@ -1,7 +1,6 @@
-"""``gridlab check --probe``: reads every device a few times, and says what is wrong with it. It cannot write.
+"""``gridlab check --probe``: reads every device a few times and lists its problems. It cannot write.
 
-Devices behind one address take turns, as they do on its line, so that a latency is the device's own; addresses are
-read side by side.
+Devices behind one address are read in sequence, so that a latency is the device's own; addresses are read concurrently.
 """
 
 import asyncio
@@ -23,11 +22,11 @@ from drivers import exchange
 from drivers.factory import ConnectedDevices, DriverSettings, connect
 
 PAUSE_S = 1.1
-"""Between two readings: the clock of a device must have moved, and a device that failed may be asked again."""
+"""Pause between two readings: the clock of a device must have advanced, and the pause after a failure must be over."""
 CLOCK_OFF_S = 5.0
-"""A device's clock further from ours is worth a word; control itself does not use it."""
+"""A larger difference between a device's clock and ours is reported; control itself does not use the device's clock."""
 DERATED = 0.99
-"""Below this share of its configured rating a converter counts as derated."""
+"""A converter below this share of its configured rating counts as derated."""
 
 _SITUATIONS = {
     OperatingState.OFF: "is off",
@@ -38,7 +37,7 @@ _SITUATIONS = {
 
 @dataclass(frozen=True)
 class ProbeReading:
-    """One reading of a device. ``clock_age_s``: our clock minus the device's; None where it tells no time."""
+    """One reading of a device. ``clock_age_s``: our clock minus the device's; None if it has no clock."""
 
     measurement: Measurement
     status: ConverterStatus | None
@@ -47,14 +46,16 @@ class ProbeReading:
 
     @property
     def answered(self) -> bool:
-        """Whether anything came back, right or wrong."""
-        said = self.measurement
-        return any(value is not None for value in (said.p_kw, said.q_kvar, said.v_pu, said.taken_at, self.status))
+        """Whether any value was returned, valid or not."""
+        reading = self.measurement
+        return any(
+            value is not None for value in (reading.p_kw, reading.q_kvar, reading.v_pu, reading.taken_at, self.status)
+        )
 
 
 @dataclass(frozen=True)
 class DeviceReport:
-    """A device as it was found; ``problems`` are whole phrases, none where all is well."""
+    """Readings of a device; ``problems`` are complete phrases, none if all is well."""
 
     device: Device
     readings: tuple[ProbeReading, ...]
@@ -62,12 +63,12 @@ class DeviceReport:
 
     @property
     def name(self) -> str:
-        """As configured."""
+        """Name in the configuration."""
         return self.device.name
 
     @property
     def address(self) -> str:
-        """Where it is, with its Modbus unit."""
+        """Address with the Modbus unit."""
         device = self.device
         if isinstance(device, OpcUaConverter):
             return device.url
@@ -75,7 +76,7 @@ class DeviceReport:
 
     @property
     def answered(self) -> bool:
-        """Whether it ever answered."""
+        """Whether any reading was answered."""
         return any(reading.answered for reading in self.readings)
 
     @property
@@ -85,7 +86,7 @@ class DeviceReport:
 
     @property
     def latency_ms(self) -> float | None:
-        """Median of the readings that were answered."""
+        """Median over the readings that were answered."""
         times = [reading.latency_ms for reading in self.readings if reading.answered]
         return median(times) if times else None
 
@@ -97,17 +98,17 @@ async def probe(config: Config, config_path: Path, clock: Clock, reads: int = 3)
         InputError: a register map, certificate or key cannot be used.
     """
     settings = DriverSettings(config_path.parent, config.grid.voltage_v, clock)
-    with _heard() as heard:
+    with _losses() as losses:
         async with connect(config.devices, settings, writer_epoch=None) as devices:
             rounds = [await _round(config.devices, devices, clock)]
             for _ in range(reads - 1):
                 await asyncio.sleep(PAUSE_S)
                 rounds.append(await _round(config.devices, devices, clock))
-    return tuple(_report(device, [one[device.name] for one in rounds], heard) for device in config.devices)
+    return tuple(_report(device, [one[device.name] for one in rounds], losses) for device in config.devices)
 
 
-def compared(config: Config, reports: Sequence[DeviceReport]) -> ModelCheck | None:
-    """The grid model against the voltages that were read; None where too few meters answered."""
+def model_check(config: Config, reports: Sequence[DeviceReport]) -> ModelCheck | None:
+    """Compare the grid model with the voltages that were read; None if too few meters answered."""
     grid, check = GridCheck(config), None
     for readings in zip(*(report.readings for report in reports), strict=True):
         check = grid.after(check, {r.measurement.device: r.measurement for r in readings})
@@ -115,16 +116,18 @@ def compared(config: Config, reports: Sequence[DeviceReport]) -> ModelCheck | No
 
 
 async def _round(configured: Sequence[Device], devices: ConnectedDevices, clock: Clock) -> Mapping[str, ProbeReading]:
-    """Every device once."""
+    """Read every device once."""
     places: dict[str, list[str]] = {}
     for device in configured:
         places.setdefault(_place(device), []).append(device.name)
     async with asyncio.TaskGroup() as tasks:
-        reading = [tasks.create_task(_in_turn(names, devices, clock)) for names in places.values()]
+        reading = [tasks.create_task(_read_in_sequence(names, devices, clock)) for names in places.values()]
     return {name: one for task in reading for name, one in task.result().items()}
 
 
-async def _in_turn(names: Sequence[str], devices: ConnectedDevices, clock: Clock) -> Mapping[str, ProbeReading]:
+async def _read_in_sequence(
+    names: Sequence[str], devices: ConnectedDevices, clock: Clock
+) -> Mapping[str, ProbeReading]:
     return {name: await _read(name, devices, clock) for name in names}
 
 
@@ -141,19 +144,19 @@ def _place(device: Device) -> str:
     return urlsplit(device.url).netloc if isinstance(device, OpcUaConverter) else f"{device.host}:{device.port}"
 
 
-def _report(device: Device, readings: Sequence[ProbeReading], heard: Mapping[str, str]) -> DeviceReport:
-    return DeviceReport(device, tuple(readings), tuple(_problems(device, readings, heard.get(device.name, ""))))
+def _report(device: Device, readings: Sequence[ProbeReading], losses: Mapping[str, str]) -> DeviceReport:
+    return DeviceReport(device, tuple(readings), tuple(_problems(device, readings, losses.get(device.name, ""))))
 
 
-def _problems(device: Device, readings: Sequence[ProbeReading], heard: str) -> Iterator[str]:
+def _problems(device: Device, readings: Sequence[ProbeReading], losses: str) -> Iterator[str]:
     answered = [reading for reading in readings if reading.answered]
     if not answered:
-        yield f"no answer: {heard}"
+        yield f"no answer: {losses}"
         return
     if len(answered) < len(readings):
-        yield f"answered {len(answered)} of {len(readings)} readings: {heard}"
+        yield f"answered {len(answered)} of {len(readings)} readings: {losses}"
     elif worst := next((r.measurement.quality for r in answered if r.measurement.quality is not Quality.GOOD), None):
-        yield f"{worst}: {heard}"
+        yield f"{worst}: {losses}"
     yield from _clock_problems(answered)
     status = answered[-1].status
     if status is not None and not isinstance(device, ModbusMeter):
@@ -180,23 +183,23 @@ def _converter_problems(status: ConverterStatus, s_max_kva: float) -> Iterator[s
         yield f"offers {status.s_max_kva:g} kVA, configured {s_max_kva:g} kVA"
 
 
-class _Ear(logging.Handler):
+class _LossHandler(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.heard: dict[str, str] = {}
+        self.losses: dict[str, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         match record.args:
             case (str(device), str(trouble)):
-                self.heard.setdefault(device, trouble)
+                self.losses.setdefault(device, trouble)
 
 
 @contextmanager
-def _heard() -> Iterator[Mapping[str, str]]:
-    """The first thing that the drivers say of each device that is lost; they say it in the log, and here it goes."""
-    log, ear = logging.getLogger(exchange.__name__), _Ear()
-    log.addHandler(ear)
+def _losses() -> Iterator[Mapping[str, str]]:
+    """Collect the first message of the drivers about each lost device, from their log."""
+    log, handler = logging.getLogger(exchange.__name__), _LossHandler()
+    log.addHandler(handler)
     try:
-        yield ear.heard
+        yield handler.losses
     finally:
-        log.removeHandler(ear)
+        log.removeHandler(handler)

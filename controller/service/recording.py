@@ -1,4 +1,4 @@
-"""Makes the record of a cycle: what was measured and done, what the day has cost so far, which alarms stand."""
+"""Makes the record of a cycle: measurements and actions, the day's cost so far, and standing alarms."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -9,7 +9,7 @@ from controller.record.records import CycleRecord, DevicesRecord, MpcRecord, Sev
 from controller.service.alarms import AlarmLog, Finding
 from controller.service.costs import Costs
 from controller.service.cycle import Cycle
-from controller.service.describe import Around, Places, ServiceState, cycle_record, limits_record
+from controller.service.describe import Places, RecordContext, ServiceState, cycle_record, limits_record
 from controller.service.plans import Plans
 from controller.service.prices import prices_at
 from controller.service.watch import Watch
@@ -21,10 +21,10 @@ JUMP_S = 1.0
 
 
 class CycleRecorder:
-    """Remembers from cycle to cycle what a record needs of the past.
+    """Keeps what a record needs of earlier cycles.
 
     Attributes:
-        costs: of the day so far; those of an earlier service may be put in their place.
+        costs: of the day so far; may be replaced by those of an earlier service.
     """
 
     def __init__(self, config: Config, clock: Clock) -> None:
@@ -38,30 +38,30 @@ class CycleRecorder:
         self.costs = Costs.none(clock.now().astimezone(self._zone))
 
     def saw_mpc(self, record: MpcRecord) -> None:
-        """Take note of an MPC run."""
+        """Remember the last MPC run."""
         self._mpc = record
 
     def changed(self, watch: Watch) -> DevicesRecord | None:
-        """What a poll found of devices whose quality is not that of the last record; None if there are none."""
+        """Records of devices whose quality at a poll differs from the last record; None if there are none."""
         seen = {name: record for name, record in watch.devices().items() if self._quality.get(name) != record.quality}
         self._quality.update({name: record.quality for name, record in seen.items()})
         return DevicesRecord(self._clock.now(), seen) if seen else None
 
     def record(self, cycle: Cycle, plans: Plans, service: ServiceState, notices: Iterable[Finding]) -> CycleRecord:
-        """Of a cycle that has just ended; ``notices`` are alarms besides those that the record itself gives."""
+        """The record of a cycle that has just ended; ``notices`` are conditions besides those in the record."""
         now, now_s = self._clock.now(), self._clock.monotonic_s()
         prices = prices_at(plans, now)
         measured = {name: node.measured.p_kw if node.measured else None for name, node in cycle.result.nodes.items()}
         self.costs = self.costs.after(cycle.at.astimezone(self._zone), measured, prices)
-        around = Around(prices, self.costs.chf, plans.age_s(now, now_s), service)
-        record = cycle_record(cycle, self._places, self._limits, around)
+        context = RecordContext(prices, self.costs.chf, plans.age_s(now, now_s), service)
+        record = cycle_record(cycle, self._places, self._limits, context)
         jumped, self._last = tuple(_jumped(self._last, cycle.image.snapshot)), cycle.image.snapshot
         self._quality = {name: device.quality for name, device in record.devices.items()}
-        standing, ended = self._alarms.after(record, self._mpc, (*_of_cycle(cycle), *jumped, *notices))
+        standing, ended = self._alarms.after(record, self._mpc, (*_cycle_findings(cycle), *jumped, *notices))
         return replace(record, alarms=standing, ended=ended)
 
 
-def _of_cycle(cycle: Cycle) -> Iterator[Finding]:
+def _cycle_findings(cycle: Cycle) -> Iterator[Finding]:
     for name, doubt in cycle.doubts.items():
         yield Finding(doubt.kind, Severity.ALARM, name, doubt.text)
     for name, override in cycle.overrides.items():
@@ -71,7 +71,7 @@ def _of_cycle(cycle: Cycle) -> Iterator[Finding]:
 
 
 def _jumped(last: Snapshot | None, now: Snapshot) -> Iterator[Finding]:
-    """Whether wall clock and monotonic clock disagree on how long the last cycle took."""
+    """A finding if wall clock and monotonic clock disagree about the time since the last cycle."""
     if last is None:
         return
     jump_s = (now.at - last.at).total_seconds() - (now.monotonic_s - last.monotonic_s)

@@ -1,9 +1,10 @@
-"""The clocks of real life: what drives a service on a laboratory's computer.
+"""Drives a service by real time: timed jobs, and the real-time loop.
 
-Prices are jobs of APScheduler: once a minute it is asked whether an MPC run or tomorrow's plan is due, so that daylight
-saving needs no care and a day-ahead plan that failed is tried again. The 30 s loop is no such job: it runs on the
-monotonic clock, begins with a round half minute of the wall clock, and skips what it has missed. It also looks after
-the jobs: where none has ended for 12 min, the scheduler and whatever hangs in it are thrown away and built anew.
+Prices are jobs of APScheduler: once a minute a job checks whether an MPC run or tomorrow's plan is due, so that
+daylight
+saving needs no care and a failed day-ahead plan is tried again. The real-time loop is no such job: it runs on the
+monotonic clock, begins with a round half minute of the wall clock, and skips cycles that it has missed. It also watches
+the jobs: if none has ended for 12 min, the scheduler is discarded with all hanging jobs and built again.
 """
 
 import asyncio
@@ -28,12 +29,12 @@ from realtime.timing import CYCLE_DEADLINE_S, POLL_S, SOON
 _log = logging.getLogger(__name__)
 
 MPC_SECOND, DAY_AHEAD_SECOND = 3, 33
-"""Of the minute: shortly after a cycle of the 30 s loop, whose observations the MPC takes."""
+"""Second of the minute: shortly after a cycle, whose observations the MPC uses."""
 GRACE_S, DAY_AHEAD_GRACE_S = 120, 3600
-"""How late a job may still begin."""
+"""Delay with which a job may still begin."""
 JOBS_SILENT_S = 12 * 60.0
 LAG_EVERY_S, LAG_S = 0.25, 0.25
-"""How often the event loop is asked to be on time, and how late it may be."""
+"""How often the event loop's punctuality is measured, and the delay that it may have."""
 
 
 class Schedule:
@@ -47,8 +48,8 @@ class Schedule:
         self._lag_s = 0.0
 
     async def run(self) -> None:
-        """Return when stopped, the cycle in progress finished."""
-        self._scheduler = self._started()
+        """Run until stopped; the cycle in progress is finished."""
+        self._scheduler = self._start_scheduler()
         lag = asyncio.create_task(self._measure_lag())
         try:
             await self._cycles()
@@ -56,7 +57,7 @@ class Schedule:
             lag.cancel()
             self._scheduler.shutdown(wait=False)
 
-    def _started(self) -> AsyncIOScheduler:
+    def _start_scheduler(self) -> AsyncIOScheduler:
         scheduler = AsyncIOScheduler(timezone=UTC)
         common = {"coalesce": True, "max_instances": 1}
         minutely = (
@@ -73,7 +74,8 @@ class Schedule:
         """Cycles at t0 + k · 30 s of the monotonic clock, and polls between them.
 
         A service that is ACTIVE from its start has leases of its predecessor to renew, or converters to bring back from
-        their safe state: it does not wait for the first, but does a cycle at once and then in place of every poll.
+        their
+        safe state: it does not wait for t0, but runs a cycle at once and then in place of every poll.
         """
         period_s = self._settings.realtime_s
         ahead_s = period_s - self._clock.now().timestamp() % period_s
@@ -85,7 +87,7 @@ class Schedule:
             await self._until(begin_s, self._poll)
         while not self.stop.is_set():
             await self._cycle()
-            self._look_after_jobs()
+            self._check_jobs()
             now_s = self._clock.monotonic_s()
             passed = int((now_s - begin_s) // period_s)
             self._service.missed += max(passed, 0)
@@ -101,7 +103,7 @@ class Schedule:
             self._service.missed += 1
             _log.exception("cycle failed")
 
-    def _look_after_jobs(self) -> None:
+    def _check_jobs(self) -> None:
         silent_s = self._clock.monotonic_s() - self._job_ended_s
         hung, rebuilt = silent_s > JOBS_SILENT_S, f"no job ended for {silent_s:.0f} s; built anew"
         self._notice("scheduler", Severity.ALARM, hung, rebuilt)
@@ -110,11 +112,11 @@ class Schedule:
         if hung:
             _log.error("scheduler: %s", rebuilt)
             self._scheduler.shutdown(wait=False)
-            self._scheduler, self._job_ended_s = self._started(), self._clock.monotonic_s()
+            self._scheduler, self._job_ended_s = self._start_scheduler(), self._clock.monotonic_s()
 
-    def _notice(self, kind: str, severity: Severity, stands: bool, text: str) -> None:
-        """For the next record."""
-        if stands:
+    def _notice(self, kind: str, severity: Severity, present: bool, text: str) -> None:
+        """Set or clear a notice for the next record."""
+        if present:
             self._service.notices[kind] = Finding(kind, severity, "service", text)
         else:
             self._service.notices.pop(kind, None)
@@ -125,8 +127,8 @@ class Schedule:
             await asyncio.sleep(LAG_EVERY_S)
             self._lag_s = max(self._lag_s, self._clock.monotonic_s() - due_s)
 
-    async def _until(self, next_s: float, look: Callable[[], Awaitable[None]]) -> None:
-        """Sleep until the next cycle, but look every 5 s."""
+    async def _until(self, next_s: float, between: Callable[[], Awaitable[None]]) -> None:
+        """Wait for the time of the next cycle; call ``between`` every 5 s."""
         while not self.stop.is_set():
             left_s = next_s - self._clock.monotonic_s()
             if left_s <= 0:
@@ -137,7 +139,7 @@ class Schedule:
                     await self.stop.wait()
             except TimeoutError:
                 if pause_s < left_s:
-                    await look()
+                    await between()
 
     async def _poll(self) -> None:
         try:

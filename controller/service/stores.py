@@ -1,6 +1,6 @@
-"""Everything that a service writes down, open for as long as it lives; and which of it is lost at present.
+"""All records that a service keeps, open for as long as it lives, and which of them are lost at present.
 
-Control goes on without telemetry, journal or heartbeat; without the audit trail nothing is written to a device.
+Control continues without telemetry, journal or heartbeat; without the audit trail nothing is written to a device.
 """
 
 import logging
@@ -31,10 +31,10 @@ SEND_S = 10.0
 
 
 class Stores:
-    """See the module.
+    """Opens and closes all records of a service.
 
     Attributes:
-        audit, memory, recorder, forwarder: while the block lasts.
+        audit, memory, recorder, forwarder: present while the block lasts.
     """
 
     def __init__(self, setup: Setup, clock: Clock) -> None:
@@ -43,10 +43,10 @@ class Stores:
         self._lost: dict[str, str] = {}
 
     async def __aenter__(self) -> Self:
-        """Open them all.
+        """Open all records.
 
         Raises:
-            RecordError: the disk does not let us.
+            RecordError: a file cannot be opened.
         """
         setup, telemetry = self._setup, self._setup.config.telemetry
         async with AsyncExitStack() as stack:
@@ -76,12 +76,12 @@ class Stores:
 
     @property
     def damaged(self) -> tuple[str, ...]:
-        """One line for everything of an earlier run that was found damaged and set aside."""
+        """One line for every record of an earlier run that was damaged and set aside."""
         telemetry = self.recorder.damaged
         return (*self.memory.damaged, *((telemetry,) if telemetry else ()))
 
     def keep(self, what: str, write: Callable[[], None]) -> None:
-        """Write what control does not depend on; that it is lost is said once, and once that it is back."""
+        """Write a record that control does not depend on; log once that it is lost, and once that it is back."""
         try:
             write()
         except RecordError as error:
@@ -93,13 +93,13 @@ class Stores:
             _log.info("%s back", what)
 
     async def sent(self) -> None:
-        """Give the database, if it takes anything, a moment to take what waits."""
+        """Wait a moment for the database, if it accepts anything, to receive what is queued."""
         if self._setup.config.telemetry.influx and self.forwarder.failure is None:
             await self.forwarder.drain(SEND_S)
 
     def lost(self) -> Iterator[Finding]:
-        """What cannot be written down at present."""
-        for what, why in self._lost.items():
-            yield Finding("lost", Severity.ALARM, what, why)
+        """Findings about records that cannot be written at present."""
+        for what, reason in self._lost.items():
+            yield Finding("lost", Severity.ALARM, what, reason)
         if failure := self.forwarder.failure:
             yield Finding("forwarding", Severity.WARNING, "telemetry", failure)

@@ -1,4 +1,4 @@
-"""The turn of the day: the local date that the clock shows, its series, and the plans that are left after midnight."""
+"""The change of day: the current local date, its series, and the plans that are left after midnight."""
 
 import logging
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from core.errors import InputError
 _log = logging.getLogger(__name__)
 
 RETRY = timedelta(minutes=10)
-"""Between two attempts to read the series of a day that cannot be had."""
+"""Pause between two attempts to read the series of a day that cannot be read."""
 
 
 class Today:
@@ -26,15 +26,15 @@ class Today:
         """Read the series of the local date of ``at``.
 
         Raises:
-            InputError: they cannot be had.
+            InputError: they cannot be read.
         """
         self.day = self.load(at)
 
     def load(self, at: datetime) -> Day:
-        """Read the series of the local date of ``at`` and log what stands in for missing ones.
+        """Read the series of the local date of ``at``; log which data replace missing ones.
 
         Raises:
-            InputError: they cannot be had.
+            InputError: they cannot be read.
         """
         loaded = self._loader.load(at.astimezone(self._zone).date())
         for alarm in loaded.alarms:
@@ -42,10 +42,11 @@ class Today:
         return loaded.day
 
     def turned(self, plans: Plans, at: datetime) -> Plans:
-        """Go to the date of ``at`` if it has changed, and return the plans that are left then.
+        """Move to the date of ``at`` if it has changed, and return the plans that are left then.
 
-        Where the series of the new date cannot be had, no plan reaches ``at`` and the nodes go to their safe state; the
-        series are asked for again after :data:`RETRY`.
+        If the series of the new date cannot be read, no plan reaches ``at`` and prosumers go to their safe state;
+        reading is
+        tried again after :data:`RETRY`.
         """
         if self.day.covers(at) or (self._retry_at is not None and at < self._retry_at):
             return plans

@@ -1,4 +1,4 @@
-"""The margin to the voltage limits: what the service learns for it, and what a plan is made with."""
+"""The margin to the voltage limits: how the service learns it, and which one a plan uses."""
 
 from datetime import datetime
 
@@ -12,10 +12,11 @@ from mpc.margin import Margin
 
 
 def learned(margin: Margin, begin: datetime, means: IntervalMeans, plans: Plans) -> Margin:
-    """The margin after the interval from ``begin`` on, from how far its voltages lay from the planned ones.
+    """The margin after the interval from ``begin`` on, from the deviations of its voltages from the planned ones.
 
-    A node that nobody measured takes the worst deviation of the others. Nothing is learned where no plan reaches
-    ``begin`` or no voltage was measured.
+    A node that was not measured gets the worst deviation of the others. Nothing is learned if no plan reaches ``begin``
+    or
+    no voltage was measured.
     """
     ruling = plans.ruling(begin)
     if ruling is None or all(v is None for v in means.v_pu):
@@ -27,7 +28,7 @@ def learned(margin: Margin, begin: datetime, means: IntervalMeans, plans: Plans)
 
 
 def margin_pu(limits: LimitsConfig, margin: Margin) -> float | FloatArray:
-    """The margin to plan with (p.u.): the learned one of each node besides the slack, or that of the configuration."""
+    """The margin to plan with (p.u.): the learned one of each node besides the slack, or the configured one."""
     if limits.margin == "auto":
         return margin.margin_pu
     return 0.0 if limits.margin == "off" else limits.margin

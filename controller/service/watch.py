@@ -1,4 +1,6 @@
-"""The process image: every device is read at once, and the newest good reading of each is kept with its age."""
+"""The process image: all devices are read at the same time, and the newest good reading of each is kept with its
+age.
+"""
 
 import asyncio
 import logging
@@ -17,10 +19,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Image:
-    """What is known of all devices, by name, before anything is decided.
+    """Knowledge about all devices, by name, before any decision.
 
-    ``snapshot`` is what decisions are made on; the rest is for records: how the last exchange went, and the age of the
-    newest good reading.
+    Decisions use ``snapshot``; the rest is for records: the result of the last exchange, and the age of the newest good
+    reading.
     """
 
     snapshot: Snapshot
@@ -29,7 +31,7 @@ class Image:
     age_s: Mapping[str, float | None]
 
     def fresh(self, device: str | None) -> Measurement | None:
-        """The good reading of a device that is young enough to be used."""
+        """The good reading of a device that is young enough to be used; None without one."""
         reading = self.snapshot.measurements.get(device) if device else None
         if reading is None or reading.quality is not Quality.GOOD:
             return None
@@ -42,7 +44,7 @@ class Watch:
     Args:
         clock: the loop's time.
         stopwatch: real time, for latencies.
-        patience_s: how long a poll waits; a device that takes longer delays nobody, and counts when it has answered.
+        patience_s: time that a poll waits; a slower device delays no other, and its reading counts once it arrives.
     """
 
     def __init__(self, devices: ConnectedDevices, clock: Clock, stopwatch: Clock, patience_s: float) -> None:
@@ -55,7 +57,7 @@ class Watch:
         self._polls: Counter[str] = Counter()
 
     async def poll(self) -> None:
-        """Read every device that is not still busy with the last time."""
+        """Read every device that is not still busy with an earlier reading."""
         self._collect()
         for name, device in self._devices.readers.items():
             if name not in self._running:
@@ -68,12 +70,12 @@ class Watch:
 
     @property
     def statuses(self) -> Mapping[str, ConverterStatus]:
-        """Of converters that have answered the last time."""
+        """Statuses of converters whose last reading was answered."""
         known = {name: converter.status for name, converter in self._devices.watched.items()}
         return {name: status for name, status in known.items() if status is not None and name not in self._running}
 
     def devices(self) -> Mapping[str, DeviceRecord]:
-        """How devices answered the last time."""
+        """Records of the last reading of each device."""
         now_s = self._clock.monotonic_s()
         ages_s = {name: now_s - reading.received_s for name, reading in self._good.items()}
         return {
@@ -82,14 +84,14 @@ class Watch:
         }
 
     async def close(self) -> None:
-        """Give up what is still under way."""
+        """Cancel readings in progress."""
         for task in self._running.values():
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
         self._running.clear()
 
     def image(self) -> Image:
-        """What is known now; the count of polls begins anew."""
+        """The present process image; the count of polls starts again."""
         now_s, polls = self._clock.monotonic_s(), dict(self._polls)
         self._polls.clear()
         ages = {name: now_s - self._good[name].received_s if name in self._good else None for name in self._last}
@@ -116,7 +118,7 @@ class Watch:
             self._keep(self._silent(name) if task.cancelled() else task.result())
 
     def _keep(self, reading: Measurement) -> None:
-        """A device whose own clock stands repeats itself: its reading is as old as the first of its kind."""
+        """Keep a reading; it is STALE if the device's clock stands still, since the device then repeats itself."""
         name, before = reading.device, self._good.get(reading.device)
         if reading.quality is Quality.GOOD:
             if before is not None and reading.taken_at is not None and reading.taken_at == before.taken_at:

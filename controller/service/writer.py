@@ -1,4 +1,4 @@
-"""The writing half of a cycle: what is on record is sent to all devices at once and read back."""
+"""The writing part of a cycle: setpoints are recorded, sent to all devices at the same time, and read back."""
 
 import asyncio
 import logging
@@ -20,10 +20,10 @@ class Writer:
     """Writes ``converters``, those that may be written: none in MONITOR.
 
     Args:
-        doubts: is told of every write, so that it knows what is ours.
+        doubts: is informed of every write, so that it can recognise our setpoints.
 
     Attributes:
-        accepted_s: when converters last accepted something, by name; monotonic.
+        accepted_s: when converters last accepted a write, by name; monotonic.
     """
 
     def __init__(self, converters: Mapping[str, Converter], audit: AuditTrail, clock: Clock, doubts: Doubts) -> None:
@@ -35,11 +35,11 @@ class Writer:
 
     @property
     def devices(self) -> Collection[str]:
-        """What may be written, by name."""
+        """Names of the devices that may be written."""
         return self._converters.keys()
 
     def halt(self) -> None:
-        """No setpoint leaves any more, not even one that is under way: all that is left to do is to release."""
+        """Stop sending setpoints, also those in progress; only releases are possible from now on."""
         self._halted = True
         for task in self._sending:
             task.cancel()
@@ -47,7 +47,7 @@ class Writer:
     async def write(
         self, at: datetime, attempts: Mapping[str, Attempt], setpoints: Mapping[str, Setpoint], by_s: float
     ) -> Mapping[str, Outcome]:
-        """Nothing is sent before it is on record; a device without a setpoint is released.
+        """Record the attempts, then send them; a device without a setpoint is released.
 
         Args:
             by_s: monotonic; no setpoint is sent later.
@@ -62,13 +62,13 @@ class Writer:
         try:
             self._audit.complete(at, dict(zip(numbers, outcomes.values(), strict=True)))
         except RecordError as error:
-            _log.error("written, but what became of it is not on record: %s", error)
+            _log.error("written, but the outcome is not recorded: %s", error)
         return outcomes
 
     async def release(self, reason: str, names: Collection[str]) -> Mapping[str, Outcome]:
         """Put converters into their own safe state and read it back.
 
-        This is done even where it cannot be audited: it is what nobody must be kept from.
+        This is done even if it cannot be recorded, since nothing may prevent it.
         """
         attempts = {name: Attempt(name, None, None, reason, "") for name in names}
         try:
@@ -78,14 +78,14 @@ class Writer:
             return await self._send_all(names, {}, by_s=inf)
 
     def leases_s(self) -> Mapping[str, float]:
-        """What is left of the leases that devices are known to hold, by name."""
+        """Remaining time of the leases that devices are known to hold, by name, s."""
         now_s = self._clock.monotonic_s()
         return {name: end_s - now_s for name, end_s in self._lease_ends_s.items() if end_s > now_s}
 
     async def _send_all(
         self, names: Collection[str], setpoints: Mapping[str, Setpoint], by_s: float
     ) -> dict[str, Outcome]:
-        """All at once; a device that takes too long delays no other."""
+        """Write to all devices at the same time; a device that takes too long delays no other."""
         tasks = {name: asyncio.create_task(self._send(name, setpoints.get(name), by_s)) for name in names}
         self._sending.update(task for name, task in tasks.items() if name in setpoints)
         try:

@@ -16,7 +16,7 @@ import pytest
 
 from controller.cli.screens.probe import print_probe
 from controller.process.clocks import WallClock
-from controller.service.probe import DeviceReport, compared, probe
+from controller.service.probe import DeviceReport, model_check, probe
 from core.config import Config
 from core.devices import Outcome, Quality, Setpoint
 from drivers.factory import DriverSettings, connect
@@ -90,7 +90,7 @@ async def test_a_laboratory_in_order(plant: Plant, capsys: Capsys) -> None:
         assert (report.last.status is None) == report.name.endswith("meter")
     assert reports["n4_meter"].address.endswith(" unit 4")
     assert reports["n7_converter"].address.startswith("opc.tcp://127.0.0.1:")
-    check = compared(plant.config, list(reports.values()))
+    check = model_check(plant.config, list(reports.values()))
     assert check is not None
     assert check.samples == 16
     assert check.worst_pu < 0.002
@@ -142,7 +142,7 @@ async def test_every_trouble_has_its_words(plant: Plant, capsys: Capsys) -> None
         (problem,) = reports[name].problems
         assert words in problem
     assert reports["n1_meter"].problems == reports["n5_converter"].problems == ()
-    print_probe(found, compared(config, found))
+    print_probe(found, model_check(config, found))
     printed = capsys.readouterr().out
     assert "12 of 14 devices answered" in printed
     assert "n6_meter: invalid: {'p_kw': 'not available'" in printed
@@ -163,7 +163,7 @@ async def test_a_clock_an_hour_off(plant: Plant) -> None:
 async def test_no_devices_no_problem(gridlab9_config: Config, capsys: Capsys) -> None:
     config = gridlab9_config.model_copy(update={"devices": ()})
     assert await probed(config, reads=1) == {}
-    print_probe((), compared(config, ()))
+    print_probe((), model_check(config, ()))
     printed = capsys.readouterr().out
     assert "0 of 0 devices answered" in printed
     assert "grid model: not compared" in printed
