@@ -117,13 +117,17 @@ class Run:
         """A CSV file of the run by name, ``time`` as UTC.
 
         Raises:
-            InputError: the file is missing or unreadable.
+            InputError: the file is missing or unreadable, or a row is incomplete or of another version.
         """
         names = {"prosumer": str, "node": str, "line": str}
         try:
             frame = pd.read_csv(self.path / name, dtype=names, keep_default_na=False, na_values=[""])
             if "time" in frame:
-                frame["time"] = pd.to_datetime(frame["time"], utc=True)
-        except (OSError, ValueError) as error:
+                frame["time"] = pd.to_datetime(frame["time"], utc=True, format="ISO8601")
+            complete = bool((frame["schema_version"] == SCHEMA_VERSION).all())
+        except (OSError, ValueError, KeyError) as error:
             raise InputError([Fault(str(self.path), name, "no readable table", "a complete run")]) from error
+        if not complete:
+            allowed = f"rows that end with schema_version {SCHEMA_VERSION}"
+            raise InputError([Fault(str(self.path), name, "an incomplete row, or one of another version", allowed)])
         return frame

@@ -109,3 +109,20 @@ def test_damaged_telemetry_and_an_empty_trail(tmp_path: Path, content: bytes) ->
     with pytest.raises(gridlab.InputError, match="no readable telemetry"):
         run.tables["telemetry.node"]
     assert (len(run.tables["audit"]), run.tables["audit"]["outcome"].value_counts().to_dict()) == (0, {})
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "no readable table"),
+        ("p_kw\n1.0\n", "no readable table"),
+        ("p_kw,schema_version\n1.0,1\n1.", "an incomplete row, or one of another version"),
+        ("p_kw,schema_version\n1.0,1\n1.0,2\n", "an incomplete row, or one of another version"),
+    ],
+)
+def test_a_damaged_table_is_refused_when_it_is_used(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "summary.json").write_text('{"schema_version": 1}')
+    (tmp_path / "plan.csv").write_text(content)
+    run = gridlab.open_run(tmp_path)
+    with pytest.raises(gridlab.InputError, match=rf"plan\.csv: got {said}; allowed: "):
+        _ = run.plan

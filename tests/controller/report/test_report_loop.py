@@ -23,7 +23,7 @@ from controller.report.loop.violations import event_table, quantity_table
 from controller.report.primitives import svg
 from controller.report.primitives.amounts import number
 from controller.report.primitives.style import COLOURS
-from controller.runs.directory import Run
+from controller.runs.directory import Run, write_table
 from tests.support.loops import looped
 from tests.support.paths import CONFIGS
 from tests.support.reports import Page, drawings, panels, report, rewrite, strokes, summary, texts, with_table
@@ -163,10 +163,10 @@ def test_two_runs_side_by_side(run: Path, copy: Path, tmp_path: Path) -> None:
 def test_the_day_ahead_plan_with_all_that_its_run_may_have_of_it(copy: Path, selfish: Path) -> None:
     """Rounds and expected voltages, and the plan of the other run on the same scale."""
     rounds = {"iteration": [1, 2], "primal": 1.0, "dual": 1.0, "rho": 1.0, "gap_rel": [np.nan, 0.01]}
-    pd.DataFrame(rounds | {"violation_pu": 0.001, "linearisation_pu": 0.0}).to_csv(copy / "iterations.csv")
+    write_table(copy / "iterations.csv", pd.DataFrame(rounds | {"violation_pu": 0.001, "linearisation_pu": 0.0}))
     times = pd.read_csv(copy / "plan.csv")["time"].unique()
     nodes = pd.MultiIndex.from_product([times, [f"N{k}" for k in range(1, 10)]], names=["time", "node"])
-    pd.DataFrame({"v_pu": 1.02}, nodes).reset_index().to_csv(copy / "plan_nodes.csv", index=False)
+    write_table(copy / "plan_nodes.csv", pd.DataFrame({"v_pu": 1.02}, nodes).reset_index())
     page = Page(html := write_report(copy, selfish).read_text(encoding="utf-8"))
     found = drawings(html)
     assert tuple(found)[-3:] == ("day-ahead", "day-ahead-convergence", "other-day-ahead")

@@ -12,6 +12,7 @@ from controller.report import write_report
 from controller.report.primitives.amounts import magnitude
 from controller.report.study.figures import LOOKS
 from controller.report.study.page import KINDS
+from controller.runs.directory import write_table
 from core.errors import InputError
 from tests.support.commands import gridlab
 from tests.support.reports import Page, drawings, panels, strokes, with_table
@@ -29,7 +30,7 @@ def study(folder: Path, command: str, **more: Any) -> Path:
         )
         for name in LOOKS
     ]
-    pd.concat(frames).to_csv(folder / kind.file, index=False)
+    write_table(folder / kind.file, pd.concat(frames))
     summary = {
         "schema_version": 1,
         "command": command,
