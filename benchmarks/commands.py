@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.cases import ROOT
 from benchmarks.tables import ResultTable, Targets, milliseconds
 from controller.process.modes import Mode
-from tests.support.api import Running, running
+from tests.support.api import ServiceUnderTest, running
 from tests.support.footprint import footprint
 
 REPEATS = 7
@@ -63,7 +63,7 @@ def _wall_s(*arguments: str) -> float:
     return time.perf_counter() - began_s
 
 
-def _stop_s(api: Running) -> float:
+def _stop_s(api: ServiceUnderTest) -> float:
     """From the start of the program to the line in the audit trail; the service runs in this process."""
     api.set_mode(Mode.ACTIVE)
     api.cycle()

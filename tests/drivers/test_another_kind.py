@@ -15,7 +15,7 @@ from drivers.registers import load_registers
 from tests.drivers import locked_converter
 from tests.drivers.devices import FakeDevice, Words, served
 from tests.drivers.locked_converter import UNLOCK, LockedWire
-from tests.support.drivers import QUICK, Hands, parts
+from tests.support.drivers import QUICK, ManualClock, parts
 
 LINES = 60
 REGISTERS = load_registers(Path(__file__).parents[1] / "cases" / "registers" / "locked_converter.yaml")
@@ -53,7 +53,7 @@ class Bench:
 
 @asynccontextmanager
 async def bench() -> AsyncIterator[Bench]:
-    clock, device = Hands(), LockedDevice()
+    clock, device = ManualClock(), LockedDevice()
     async with served({1: device}) as port, ModbusLink("127.0.0.1", port, clock, QUICK) as link:
         gauge, exchanges = parts("n6", clock)
         wire = LockedWire(ModbusUnit(link, 1, REGISTERS), gauge.s_max_kva)
@@ -103,7 +103,7 @@ async def test_what_is_out_of_range_is_never_sent(setpoint: Setpoint) -> None:
 
 
 async def test_without_an_answer_nothing_is_known() -> None:
-    clock, device = Hands(), LockedDevice()
+    clock, device = ManualClock(), LockedDevice()
     async with served({1: device}) as port:
         pass
     async with ModbusLink("127.0.0.1", port, clock, QUICK) as link:

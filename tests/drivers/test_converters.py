@@ -17,9 +17,9 @@ from drivers.meters.sicam import SicamMeter
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
 from tests.drivers.devices import FakeDevice, Words, ignore, obey, refuse, served
-from tests.support.drivers import QUICK, Hands, parts
+from tests.support.drivers import QUICK, ManualClock, parts
 from tests.support.paths import REGISTERS
-from tests.support.scripted import Event, Line, scripted
+from tests.support.scripted import Event, Exchange, scripted
 
 CONVERTER = load_registers(REGISTERS / "converter_generic.yaml")
 METER = load_registers(REGISTERS / "sicam_meter.yaml")
@@ -32,12 +32,12 @@ SETPOINT = Setpoint(6.0, -8.0, 75.0)
 class Bench:
     device: FakeDevice
     converter: WiredConverter
-    clock: Hands
+    clock: ManualClock
 
 
 @asynccontextmanager
 async def bench(says: dict[str, float | None] | None = None) -> AsyncIterator[Bench]:
-    clock, device = Hands(), FakeDevice(CONVERTER, {**SAYS, **(says or {})})
+    clock, device = ManualClock(), FakeDevice(CONVERTER, {**SAYS, **(says or {})})
     async with served({1: device}) as port, ModbusLink("127.0.0.1", port, clock, QUICK) as link:
         unit = ModbusUnit(link, 1, CONVERTER)
         yield Bench(device, WiredConverter(GenericModbusWire(unit), *parts("n3", clock), writer_epoch=7), clock)
@@ -122,9 +122,9 @@ HELD = "03 10 40c00000 c1000000 {} 0007 0001 0002"
         ([(WRITE, "10 0000 0007"), ("03 0000 0008", "03 02 0000")], Outcome.UNKNOWN),
     ],
 )
-async def test_write_without_answer_is_decided_by_reading_back(lines: list[Line], outcome: Outcome) -> None:
+async def test_write_without_answer_is_decided_by_reading_back(lines: list[Exchange], outcome: Outcome) -> None:
     async def test() -> Outcome:
-        clock = Hands()
+        clock = ManualClock()
         async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, clock, QUICK) as link:
             unit = ModbusUnit(link, 1, CONVERTER)
             return await WiredConverter(GenericModbusWire(unit), *parts("n3", clock), writer_epoch=7).write(SETPOINT)
@@ -182,7 +182,7 @@ async def test_true_zero_is_a_value() -> None:
 
 
 async def test_dead_device_is_invalid_without_values_and_comes_back() -> None:
-    clock, device = Hands(), FakeDevice(CONVERTER, SAYS)
+    clock, device = ManualClock(), FakeDevice(CONVERTER, SAYS)
     async with served({1: device}) as port:
         pass
     async with ModbusLink("127.0.0.1", port, clock, QUICK) as link:
@@ -208,7 +208,7 @@ async def test_meters_of_one_gateway() -> None:
     devices = {unit: FakeDevice(METER, {**says, "p_kw": float(unit)}) for unit in (1, 2, 3)}
     devices[2].say({"i_a": None})
     devices[3].say({"status": 4})
-    clock = Hands()
+    clock = ManualClock()
     async with served(devices) as port, ModbusLink("127.0.0.1", port, clock, QUICK) as link:
         meters = [SicamMeter(ModbusUnit(link, u, METER), *parts(f"m{u}", clock, s_max_kva=inf)) for u in devices]
         readings = await asyncio.gather(*(meter.read() for meter in meters))

@@ -12,7 +12,7 @@ from core.devices import Measurement, Outcome, Quality, Setpoint
 from drivers.device_clock import READINGS, TOLERANCE_S
 from drivers.factory import ConnectedDevices, DriverSettings, connect
 from sim_plant.plant import Plant, open_plant
-from tests.support.drivers import QUICK, Hands, run
+from tests.support.drivers import QUICK, ManualClock, run
 from tests.support.paths import CONFIGS
 from tests.support.plant_benches import GENERIC, METER, START, SUNSPEC, device, opcua_device, plant_of
 
@@ -28,7 +28,7 @@ class Lab:
 
     plant: Plant
     devices: ConnectedDevices
-    clock: Hands
+    clock: ManualClock
 
     async def go_on(self, by_s: float = POLL_S) -> None:
         self.clock.move(by_s)
@@ -45,7 +45,7 @@ class Lab:
 
 @asynccontextmanager
 async def lab(*devices: Device) -> AsyncIterator[Lab]:
-    clock, config = Hands(), plant_of(*devices, seed=3)
+    clock, config = ManualClock(), plant_of(*devices, seed=3)
     async with open_plant(config) as plant:
         settings = DriverSettings(CONFIGS, config.network.voltage_v, clock, QUICK)
         async with connect(plant.devices, settings, writer_epoch=3) as connected:

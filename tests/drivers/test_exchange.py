@@ -17,11 +17,11 @@ from drivers.exchange import (
     RefusedError,
     Timing,
 )
-from tests.support.drivers import Hands
+from tests.support.drivers import ManualClock
 
 
 def test_breaker_opens_on_failure_and_lets_one_attempt_decide() -> None:
-    clock = Hands()
+    clock = ManualClock()
     breaker = Breaker(clock, pause_s=1.0)
     assert breaker.admits()
     assert breaker.admits(), "closed: whoever wants"
@@ -38,7 +38,7 @@ def test_breaker_opens_on_failure_and_lets_one_attempt_decide() -> None:
 
 async def test_device_is_reported_once_when_lost_and_once_when_back(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
-        clock = Hands()
+        clock = ManualClock()
         exchanges = Exchanges("n4", clock, Timing())
         for _ in range(3):
             with pytest.raises(BadAnswerError):
@@ -58,7 +58,7 @@ async def test_device_is_reported_once_when_lost_and_once_when_back(caplog: pyte
 
 
 async def test_exchange_ends_at_its_deadline() -> None:
-    exchanges = Exchanges("n4", Hands(), Timing(exchange_s=0.01))
+    exchanges = Exchanges("n4", ManualClock(), Timing(exchange_s=0.01))
     with pytest.raises(NoAnswerError, match=r"n4: no answer within 0\.01 s"):
         async with exchanges.attempt():
             await asyncio.Event().wait()
@@ -66,7 +66,7 @@ async def test_exchange_ends_at_its_deadline() -> None:
 
 
 async def test_cancelled_exchange_says_nothing_of_the_device() -> None:
-    exchanges = Exchanges("n4", Hands(), Timing())
+    exchanges = Exchanges("n4", ManualClock(), Timing())
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await exchanges.write_and_verify(asyncio.Event().wait, lambda: done(True)())  # type: ignore[arg-type]
@@ -104,6 +104,6 @@ async def test_what_is_known_after_a_write(
         async def sent() -> None:
             await done(send)()
 
-        return await Exchanges("n4", Hands(), Timing()).write_and_verify(sent, done(holds))
+        return await Exchanges("n4", ManualClock(), Timing()).write_and_verify(sent, done(holds))
 
     assert (await test()) is outcome

@@ -14,7 +14,7 @@ from core.errors import InputError
 from drivers.factory import DriverSettings, connect
 from drivers.registers import load_registers
 from tests.drivers.devices import FakeDevice, served
-from tests.support.drivers import QUICK, Hands
+from tests.support.drivers import QUICK, ManualClock
 from tests.support.paths import REGISTERS
 
 CONVERTER = load_registers(REGISTERS / "converter_generic.yaml")
@@ -39,7 +39,7 @@ def sections(port: int) -> list[Device]:
 
 
 def settings() -> DriverSettings:
-    return DriverSettings(REGISTERS, 400.0, Hands(), QUICK)
+    return DriverSettings(REGISTERS, 400.0, ManualClock(), QUICK)
 
 
 async def test_devices_of_every_kind_read_at_once_whatever_some_of_them_do() -> None:
@@ -102,7 +102,7 @@ async def test_maps_that_lack_something_are_bad_input(tmp_path: Path) -> None:
     shutil.copy(REGISTERS / "sicam_meter.yaml", tmp_path / "converter_generic.yaml")
 
     async def test() -> None:
-        async with connect(sections(1)[:1], DriverSettings(tmp_path, 400.0, Hands()), writer_epoch=7):
+        async with connect(sections(1)[:1], DriverSettings(tmp_path, 400.0, ManualClock()), writer_epoch=7):
             raise AssertionError("not reached")
 
     with pytest.raises(InputError, match="no register p_setpoint_kw"):

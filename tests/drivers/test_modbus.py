@@ -11,9 +11,9 @@ from drivers.exchange import BreakerState, NoAnswerError, Timing
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import RegisterRangeError, load_registers
 from tests.drivers.devices import FakeDevice, served
-from tests.support.drivers import QUICK, Hands, parts
+from tests.support.drivers import QUICK, ManualClock, parts
 from tests.support.paths import REGISTERS
-from tests.support.scripted import READ, WRITE, Event, Line, linked
+from tests.support.scripted import READ, WRITE, Event, Exchange, linked
 
 MAP = load_registers(REGISTERS / "converter_generic.yaml")
 
@@ -33,7 +33,7 @@ async def test_words_and_acknowledgements() -> None:
 
 async def test_reading_is_tried_again_once_where_the_connection_had_served_and_was_lost() -> None:
     lost = (READ[0], Event.CLOSE)
-    lines: list[Line] = [READ, lost, READ, lost, lost]
+    lines: list[Exchange] = [READ, lost, READ, lost, lost]
     async with linked(lines) as link:
         assert await link.read(1, 0, 2) == (1, 2)
         assert await link.read(1, 0, 2) == (1, 2), "second attempt"
@@ -84,7 +84,7 @@ async def test_after_a_deadline_the_connection_is_reset_with_what_it_carries() -
         writer.close()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    async with server, ModbusLink("127.0.0.1", server.sockets[0].getsockname()[1], Hands(), QUICK) as link:
+    async with server, ModbusLink("127.0.0.1", server.sockets[0].getsockname()[1], ManualClock(), QUICK) as link:
         with pytest.raises(NoAnswerError):
             await link.write(1, 4, [75])
         assert isinstance(await ended, ConnectionResetError)
@@ -99,7 +99,7 @@ async def test_cancelled_request_ends_its_connection() -> None:
 
 
 async def test_unreachable_device_is_asked_once_a_second_and_comes_back() -> None:
-    clock, port = Hands(), free_port()
+    clock, port = ManualClock(), free_port()
     async with ModbusLink("127.0.0.1", port, clock, QUICK) as link:
         with pytest.raises(NoAnswerError, match="not reachable$"):
             await link.read(1, 0, 2)
@@ -118,7 +118,7 @@ async def test_unreachable_device_is_asked_once_a_second_and_comes_back() -> Non
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 70 + ".invalid"])
 async def test_host_without_address(host: str) -> None:
-    async with ModbusLink(host, 502, Hands(), QUICK) as link:
+    async with ModbusLink(host, 502, ManualClock(), QUICK) as link:
         with pytest.raises(NoAnswerError):
             await link.read(1, 0, 2)
 
@@ -150,30 +150,30 @@ async def test_units_share_a_link_and_a_silent_one_holds_up_the_others_for_a_sec
         return first, time.monotonic() - began
 
     server = await asyncio.start_server(gateway, "127.0.0.1", 0)
-    async with server, ModbusLink("127.0.0.1", server.sockets[0].getsockname()[1], Hands()) as link:
+    async with server, ModbusLink("127.0.0.1", server.sockets[0].getsockname()[1], ManualClock()) as link:
         answers = await asyncio.gather(*(asked(link, unit) for unit in (1, 2, silent, 4, 5)))
         assert [first for first, _ in answers] == [1, 2, 0, 4, 5]
         assert max(took for _, took in answers) < 1.0
 
 
 async def test_only_registers_of_the_whitelist_are_written() -> None:
-    async with ModbusLink("127.0.0.1", 9, Hands()) as link:
+    async with ModbusLink("127.0.0.1", 9, ManualClock()) as link:
         unit = ModbusUnit(link, 1, MAP)
         with pytest.raises(RegisterRangeError, match="n3 p_kw: asked to write"):
             unit.plan({"p_setpoint_kw": 0.0, "p_kw": 1.0}, "n3")
 
 
 async def test_command_is_written_last() -> None:
-    async with ModbusLink("127.0.0.1", 9, Hands()) as link:
+    async with ModbusLink("127.0.0.1", 9, ManualClock()) as link:
         unit = ModbusUnit(link, 1, MAP)
         plan = unit.plan({"p_setpoint_kw": 1.5, "lease_s": 75, "enable": 1}, "n3", last="p_setpoint_kw")
         assert [(block.address, words) for block, words in plan] == [(4, [75]), (6, [1]), (0, [0x3FC0, 0])]
 
 
 async def test_breaker_leaves_a_silent_device_alone() -> None:
-    clock = Hands()
+    clock = ManualClock()
     _, exchanges = parts("n3", clock)
-    lines: list[Line] = [(READ[0], Event.SILENCE), (READ[0], Event.SILENCE), READ]
+    lines: list[Exchange] = [(READ[0], Event.SILENCE), (READ[0], Event.SILENCE), READ]
     async with linked(lines, clock) as link:
         for second in range(3):
             for attempt in range(4):
@@ -189,7 +189,7 @@ async def test_breaker_leaves_a_silent_device_alone() -> None:
 
 
 async def test_many_failures_leave_no_task_and_no_socket() -> None:
-    clock = Hands()
+    clock = ManualClock()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):

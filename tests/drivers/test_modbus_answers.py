@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from drivers.exchange import BadAnswerError, ExchangeError, NoAnswerError, RefusedError, Timing
 from drivers.modbus import ModbusLink
-from tests.support.drivers import Hands, run
-from tests.support.scripted import READ, WRITE, Event, Line, linked
+from tests.support.drivers import ManualClock, run
+from tests.support.scripted import READ, WRITE, Event, Exchange, linked
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ async def test_answers_to_a_write_that_are_none(answer: str | bytes, error: type
 
 async def test_late_answer_is_not_claimed_for_the_next() -> None:
     late = bytes.fromhex("0001 0000 0007 01 03 04 0001 0002")  # transaction 1, when 2 is asked for
-    lines: list[Line] = [READ, ("03 0008 0002", late), ("03 0008 0002", "03 04 3fa0 0000")]
+    lines: list[Exchange] = [READ, ("03 0008 0002", late), ("03 0008 0002", "03 04 3fa0 0000")]
     async with linked(lines) as link:
         await link.read(1, 0, 2)
         with pytest.raises(NoAnswerError):
@@ -69,7 +69,7 @@ async def test_late_answer_is_not_claimed_for_the_next() -> None:
 async def test_late_answer_is_not_claimed_for_the_next_on_another_connection() -> None:
     """Of the first connection's request, in place of the second's."""
     late = bytes.fromhex("0001 0000 0007 01 03 04 0001 0002")
-    lines: list[Line] = [(READ[0], Event.SILENCE), (READ[0], late), READ]
+    lines: list[Exchange] = [(READ[0], Event.SILENCE), (READ[0], late), READ]
     async with linked(lines) as link:
         for _ in range(2):
             with pytest.raises(NoAnswerError):
@@ -105,7 +105,7 @@ async def test_garbage_is_an_exchange_error(garbage: bytes, framed: bool) -> Non
 
     async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with ModbusLink("127.0.0.1", port, Hands(), Timing(0.02, 1.0)) as link:
+        async with ModbusLink("127.0.0.1", port, ManualClock(), Timing(0.02, 1.0)) as link:
             with suppress(ExchangeError):
                 assert len(await link.read(1, 0, 2)) == 2
         while len(asyncio.all_tasks()) > 1:

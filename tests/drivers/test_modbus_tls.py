@@ -29,9 +29,9 @@ from drivers.modbus_tls import load_tls
 from drivers.registers import load_registers
 from tests.drivers.certificates import issue
 from tests.drivers.devices import FakeDevice, served
-from tests.support.drivers import QUICK, Hands
+from tests.support.drivers import QUICK, ManualClock
 from tests.support.paths import REGISTERS
-from tests.support.scripted import READ, WRITE, Event, Line, Play, scripted
+from tests.support.scripted import READ, WRITE, Event, Exchange, ScriptedServer, scripted
 
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 CLIENT_HELLO = b"\x16\x03"
@@ -69,12 +69,12 @@ def context(
 
 @asynccontextmanager
 async def linked(
-    folder: Path, lines: Sequence[Line], version: ssl.TLSVersion = TLS_1_3, timing: Timing = QUICK
-) -> AsyncIterator[tuple[ModbusLink, Play]]:
+    folder: Path, lines: Sequence[Exchange], version: ssl.TLSVersion = TLS_1_3, timing: Timing = QUICK
+) -> AsyncIterator[tuple[ModbusLink, ScriptedServer]]:
     tls = load_tls(section(), folder)
     async with (
         scripted(lines, tls=context(folder, version=version)) as (port, play),
-        ModbusLink("127.0.0.1", port, Hands(), timing, tls) as link,
+        ModbusLink("127.0.0.1", port, ManualClock(), timing, tls) as link,
     ):
         yield link, play
 
@@ -93,7 +93,7 @@ def converter(port: int, tls: ModbusTls) -> ModbusConverter:
 
 async def lost_with(folder: Path, port: int, tls: ModbusTls, log: pytest.LogCaptureFixture) -> str:
     """What the log says of a device that cannot be had, and that it is said once."""
-    clock = Hands()
+    clock = ManualClock()
     log.clear()
     async with connect([converter(port, tls)], DriverSettings(folder, 400.0, clock, QUICK), writer_epoch=1) as devices:
         device = devices.converters["n3"]
@@ -130,11 +130,13 @@ async def test_it_is_reopened_and_tried_again_as_without_tls(folder: Path, versi
 
 
 async def test_devices_of_one_address_share_a_connection_unless_one_is_without_tls(folder: Path) -> None:
-    nothing: Line = ("03 0000 0014", "03 28" + 40 * "00")
+    nothing: Exchange = ("03 0000 0014", "03 28" + 40 * "00")
     async with scripted([nothing, nothing], tls=context(folder)) as (port, play):
         first = converter(port, section())
         second, plain = (first.model_copy(update=new) for new in ({"name": "n4"}, {"name": "n5", "tls": None}))
-        async with connect([first, second, plain], DriverSettings(folder, 400.0, Hands(), QUICK), None) as devices:
+        async with connect(
+            [first, second, plain], DriverSettings(folder, 400.0, ManualClock(), QUICK), None
+        ) as devices:
             for device in devices.readers.values():
                 await device.read()
         assert play.connections == 1
@@ -241,7 +243,7 @@ async def test_a_handshake_that_nobody_answers_takes_one_deadline_and_leaves_not
         writer.close()
 
     async def test() -> None:
-        clock = Hands()
+        clock = ManualClock()
         async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             async with ModbusLink(

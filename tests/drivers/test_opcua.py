@@ -17,7 +17,7 @@ from drivers.converter import WiredConverter
 from drivers.converters.opcua import OpcUaWire
 from drivers.exchange import NoAnswerError, RefusedError, Timing
 from drivers.opcua import OpcUaSession
-from tests.support.drivers import Hands, parts
+from tests.support.drivers import ManualClock, parts
 from tests.support.opcua_server import SAMPLED_AT, FakeConverter
 
 TIMING = Timing(request_s=2.0, exchange_s=6.0)
@@ -37,9 +37,11 @@ def device(shared: FakeConverter) -> FakeConverter:
 
 
 @asynccontextmanager
-async def connected(url: str, clock: Hands | None = None, timing: Timing = TIMING) -> AsyncIterator[WiredConverter]:
+async def connected(
+    url: str, clock: ManualClock | None = None, timing: Timing = TIMING
+) -> AsyncIterator[WiredConverter]:
     async with OpcUaSession(url, None, timing) as session:
-        yield WiredConverter(OpcUaWire(session), *parts("n7", clock or Hands(), timing), writer_epoch=7)
+        yield WiredConverter(OpcUaWire(session), *parts("n7", clock or ManualClock(), timing), writer_epoch=7)
 
 
 async def test_reading(device: FakeConverter) -> None:
@@ -115,7 +117,7 @@ async def test_only_variables_of_the_whitelist_are_written() -> None:
 
 
 async def test_server_that_goes_and_comes_back(device: FakeConverter) -> None:
-    clock = Hands()
+    clock = ManualClock()
     async with connected(device.url, clock) as converter:
         assert (await converter.read()).quality is Quality.GOOD
         with device.away():

@@ -26,7 +26,7 @@ from drivers.exchange import Timing
 from drivers.factory import DriverSettings, connect
 from drivers.opcua_security import load_credentials
 from tests.drivers.certificates import issue
-from tests.support.drivers import Hands
+from tests.support.drivers import ManualClock
 from tests.support.opcua_server import FakeConverter
 
 PASSWORD = "kept-in-a-file"
@@ -102,7 +102,7 @@ async def test_sessions(
     device: FakeConverter, folder: Path, changed: dict[str, str], quality: Quality, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test() -> None:
-        settings = DriverSettings(folder, 400.0, Hands(), Timing(session_s=1.0))
+        settings = DriverSettings(folder, 400.0, ManualClock(), Timing(session_s=1.0))
         async with connect([section(device.url, changed)], settings, writer_epoch=1) as devices:
             assert (await devices.readers["n7"].read()).quality is quality
             if quality is Quality.GOOD:
@@ -115,7 +115,7 @@ async def test_sessions(
 
 async def test_without_security_there_is_no_session(device: FakeConverter, folder: Path) -> None:
     plain = section(device.url, {}).model_copy(update={"security": None})
-    async with connect([plain], DriverSettings(folder, 400.0, Hands(), Timing(session_s=1.0)), None) as devices:
+    async with connect([plain], DriverSettings(folder, 400.0, ManualClock(), Timing(session_s=1.0)), None) as devices:
         assert (await devices.readers["n7"].read()).quality is Quality.INVALID
 
 

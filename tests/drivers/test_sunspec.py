@@ -11,8 +11,8 @@ import sunspec2  # type: ignore[import-untyped]
 from core.devices import Outcome, Quality, Setpoint
 from drivers.modbus import ModbusLink
 from drivers.sunspec_points import MODELS, POINTS, SENTINELS, SunspecPoint
-from tests.support.drivers import QUICK, Hands, sunspec_converter
-from tests.support.scripted import Event, Line, scripted
+from tests.support.drivers import QUICK, ManualClock, sunspec_converter
+from tests.support.scripted import Event, Exchange, scripted
 
 SIZES = {"int16": 1, "uint16": 1, "enum16": 1, "int32": 2, "uint32": 2}
 SYMBOLS = {
@@ -63,9 +63,9 @@ def test_sentinels() -> None:
     assert SENTINELS == {"int16": -0x8000, "uint16": 0xFFFF, "int32": -0x80000000, "uint32": 0xFFFFFFFF}
 
 
-MARK: Line = ("03 9c40 0002", "03 04 53756e53")
-COMMON: Line = ("03 9c42 0002", "03 04 0001 0042")
-MODEL_701: Line = ("03 9c86 0002", "03 04 02bd 0099")
+MARK: Exchange = ("03 9c40 0002", "03 04 53756e53")
+COMMON: Exchange = ("03 9c42 0002", "03 04 0001 0042")
+MODEL_701: Exchange = ("03 9c86 0002", "03 04 02bd 0099")
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ MODEL_701: Line = ("03 9c86 0002", "03 04 02bd 0099")
         ([MARK, ("03 9c42 0002", Event.CLOSE), ("03 9c42 0002", Event.CLOSE)], "no answer"),
     ],
 )
-async def test_devices_that_are_none(lines: list[Line], trouble: str, caplog: pytest.LogCaptureFixture) -> None:
-    clock = Hands()
+async def test_devices_that_are_none(lines: list[Exchange], trouble: str, caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
     async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, clock, QUICK) as link:
         converter = sunspec_converter(link, clock)
         assert (await converter.read()).quality is Quality.INVALID
@@ -102,6 +102,6 @@ async def test_devices_that_are_none(lines: list[Line], trouble: str, caplog: py
 
 
 async def test_setpoint_out_of_range_is_never_sent() -> None:
-    async with scripted([]) as (port, _), ModbusLink("127.0.0.1", port, Hands(), QUICK) as link:
-        converter = sunspec_converter(link, Hands())
+    async with scripted([]) as (port, _), ModbusLink("127.0.0.1", port, ManualClock(), QUICK) as link:
+        converter = sunspec_converter(link, ManualClock())
         assert await converter.write(Setpoint(15.0, 15.0, 75.0)) is Outcome.REJECTED

@@ -22,13 +22,13 @@ from pymodbus.exceptions import ConnectionException, ModbusIOException
 from pymodbus.framer import FramerSocket
 
 from tests.support.opcua_server import FakeConverter
-from tests.support.scripted import Event, Line, scripted
+from tests.support.scripted import Event, Exchange, scripted
 
 READ = "03 0000 0002"
 
 
 @asynccontextmanager
-async def pymodbus(lines: Sequence[Line], **options: Any) -> AsyncIterator[AsyncModbusTcpClient]:
+async def pymodbus(lines: Sequence[Exchange], **options: Any) -> AsyncIterator[AsyncModbusTcpClient]:
     settings = {"timeout": 0.1, "retries": 0, "reconnect_delay": 0, **options}
     async with scripted(lines) as (port, _), AsyncModbusTcpClient("127.0.0.1", port=port, **settings) as client:
         yield client

@@ -16,7 +16,7 @@ from drivers.exchange import BadAnswerError, Exchanges
 from drivers.modbus import ModbusLink
 from drivers.opcua import OpcUaSession
 from drivers.readings import ReadingCheck
-from tests.support.drivers import QUICK, Hands, parts
+from tests.support.drivers import QUICK, ManualClock, parts
 from tests.support.fuzz.findings import dice
 from tests.support.fuzz.memory_wire import LoopClock, run_on
 from tests.support.fuzz.opcua_samples import ServedValue, show
@@ -37,7 +37,7 @@ READ = "03 0000 0002"
 )
 async def test_frames_that_are_not_by_the_account_are_no_answers(answer: str | bytes) -> None:
     lines = [(READ, answer), (READ, "03 04 0001 0002")]
-    async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, Hands(), QUICK) as link:
+    async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, ManualClock(), QUICK) as link:
         with pytest.raises(BadAnswerError):
             await link.read(1, 0, 2)
         assert await link.read(1, 0, 2) == (1, 2)
@@ -88,14 +88,14 @@ async def test_true_and_false_are_no_powers() -> None:
     with FakeConverter().served() as fake:
 
         async def test() -> None:
-            clock = Hands()
+            clock = ManualClock()
             async with OpcUaSession(fake.url, None) as session:
                 converter = WiredConverter(OpcUaWire(session), *parts("n7", clock), writer_epoch=7)
                 said = {name: ServedValue.of(name) for name in SAYS}
                 show(fake, said)
                 assert (await converter.read()).quality is Quality.GOOD
                 for lie in (True, False):
-                    said["q_kvar"].become(lie)
+                    said["q_kvar"].set_boolean(lie)
                     reading = await converter.read()
                     assert (reading.quality, reading.q_kvar) == (Quality.INVALID, None)
 

@@ -11,7 +11,7 @@ from core.scenario import Scenario
 from mpc.grid.rows import GridModel
 from mpc.prosumer import participants
 from mpc.reference import AcOptimum, CentralisedProblem
-from tests.support.independent_flow import judged_flow
+from tests.support.independent_flow import reference_flow
 from tests.support.synthetic import Sizes, scenario, with_slack_voltage
 
 PRICE_CAP = 2.0
@@ -69,7 +69,7 @@ def test_what_cannot_be_held_is_priced() -> None:
 def test_ac_optimum_holds_the_ac_grid(
     gridlab9: Scenario, centralised: CentralisedProblem, ac_optimum: AcOptimum
 ) -> None:
-    flow, limits = judged_flow(gridlab9, ac_optimum.x), gridlab9.limits
+    flow, limits = reference_flow(gridlab9, ac_optimum.x), gridlab9.limits
     v = np.abs(flow.v)
     assert v.max() < limits.v_max_pu + 2e-5
     assert v.min() > limits.v_min_pu - 2e-5

@@ -1,4 +1,4 @@
-"""A real service on a real plant behind the real server, in a thread of its own, for tests that speak HTTP to it."""
+"""A real service on a real plant behind the real server, in a thread of its own, for tests by HTTP."""
 
 import asyncio
 import json
@@ -48,8 +48,8 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Running:
-    """A service and how to reach it; all but HTTP goes through :meth:`do`, in the thread of its loop."""
+class ServiceUnderTest:
+    """A running service; everything but HTTP goes through :meth:`do`, which runs in the thread of its event loop."""
 
     folder: Path
     port: int
@@ -60,16 +60,16 @@ class Running:
     loop: asyncio.AbstractEventLoop
 
     def do(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run it in the loop of the service."""
+        """Run a coroutine in the event loop of the service."""
         done: Future[T] = asyncio.run_coroutine_threadsafe(work(), self.loop)
         return done.result(60)
 
     def set_mode(self, mode: Mode) -> None:
-        """By the service itself."""
+        """Set the mode directly, without HTTP."""
         self.do(lambda: self.service.set_mode(mode))
 
     def cycle(self, count: int = 1) -> None:
-        """So many, 30 s of virtual time apart."""
+        """Run ``count`` cycles, 30 s of virtual time apart."""
 
         async def cycles() -> None:
             for _ in range(count):
@@ -82,7 +82,7 @@ class Running:
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """A cycle that lasts as long as the block."""
+        """Keep a cycle in progress while the block lasts."""
 
         async def begin() -> None:
             await self.service._turn.acquire()
@@ -98,11 +98,11 @@ class Running:
 
     @property
     def waiting(self) -> int:
-        """Orders that wait for the end of a cycle."""
+        """Number of orders that wait for the end of a cycle."""
         return len(self.service._turn._waiters or ())  # type: ignore[attr-defined]
 
     def wait(self, seconds: float) -> None:
-        """Let virtual time pass, for the service alone."""
+        """Advance the service's virtual time."""
 
         async def advance() -> None:
             self.clock.advance_to(self.clock.monotonic_s() + seconds)
@@ -111,24 +111,24 @@ class Running:
 
     @property
     def armed(self) -> str | None:
-        """The nonce that stands."""
+        """The valid nonce, None without one."""
         given = self.api._operations._arming._nonce if self.api._operations else None
         return given.text if given else None
 
     @property
     def frames(self) -> int:
-        """That any converter was sent so far."""
+        """Number of frames that converters have received so far."""
         return self.plant.laboratory.recorder.tally.frames.total()
 
     def notes(self, event: str) -> list[str]:
-        """Of the audit trail."""
+        """Details of the audit trail's notes of this event."""
         records = read_audit(self.folder / "audit.jsonl")
         return [record.detail for record in records if isinstance(record, AuditNote) and record.event == event]
 
     def ask(
         self, method: str, path: str, body: object = None, role: Role | None = Role.OPERATOR, **headers: str
     ) -> Answer:
-        """One request; a body that is no text is sent as JSON."""
+        """One request; a body that is not text is sent as JSON."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if role:
             given.setdefault("Authorization", f"Bearer {token_of(self.folder, role)}")
@@ -147,9 +147,9 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, rates: Rates = UNLIMITED) -> Iterator[Running]:
-    """A service in OFF at noon, with a selfish plan, which is quick to make."""
-    ready: Future[tuple[Running, asyncio.Event]] = Future()
+def running(folder: Path, rates: Rates = UNLIMITED) -> Iterator[ServiceUnderTest]:
+    """A service in OFF at noon, with an uncoordinated plan, which is quick to compute."""
+    ready: Future[tuple[ServiceUnderTest, asyncio.Event]] = Future()
     thread = Thread(target=lambda: asyncio.run(_serve(folder, rates, ready)))
     thread.start()
     try:
@@ -162,7 +162,7 @@ def running(folder: Path, rates: Rates = UNLIMITED) -> Iterator[Running]:
         thread.join(START_S)
 
 
-async def _serve(folder: Path, rates: Rates, ready: Future[tuple[Running, asyncio.Event]]) -> None:
+async def _serve(folder: Path, rates: Rates, ready: Future[tuple[ServiceUnderTest, asyncio.Event]]) -> None:
     try:
         config, stop = load_config(CONFIG), asyncio.Event()
         async with open_plant(replace(plant_config(config, CONFIG, NOON), free_ports=True)) as plant:
@@ -178,7 +178,10 @@ async def _serve(folder: Path, rates: Rates, ready: Future[tuple[Running, asynci
                 ):
                     with api.operating(service):
                         ready.set_result(
-                            (Running(folder, port, service, api, clock, plant, asyncio.get_running_loop()), stop)
+                            (
+                                ServiceUnderTest(folder, port, service, api, clock, plant, asyncio.get_running_loop()),
+                                stop,
+                            )
                         )
                         await stop.wait()
     except BaseException as error:

@@ -29,7 +29,9 @@ def run(test: Coroutine[Any, Any, T]) -> T:
 
 
 def synchronous(test: Callable[..., Any]) -> Callable[..., Any]:
-    """What pytest calls in place of an ``async def test_…``: see :func:`run`. Hypothesis calls it for each example."""
+    """The function that pytest calls in place of an ``async def test_…``, see :func:`run`; Hypothesis calls it per
+    example.
+    """
     if hypothesis := getattr(test, "hypothesis", None):
         hypothesis.inner_test = synchronous(hypothesis.inner_test)
         return test

@@ -36,7 +36,7 @@ class Page:
         self._sent = 0
 
     async def attach(self) -> None:
-        """Take the tab that is open, and listen to its console."""
+        """Attach to the open tab, and listen to its console."""
         targets = (await self.call("Target.getTargets"))["targetInfos"]
         target = next(t["targetId"] for t in targets if t["type"] == "page")
         answer = await self.call("Target.attachToTarget", targetId=target, flatten=True)
@@ -74,7 +74,7 @@ class Page:
         await self.until("document.readyState == 'complete'")
 
     async def value(self, expression: str) -> Any:
-        """Of a JavaScript expression."""
+        """Value of a JavaScript expression."""
         answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
@@ -90,7 +90,7 @@ class Page:
             raise AssertionError(f"not within {within_s} s: {expression}\n{self.faults}\n{text}") from None
 
     async def picture(self, path: Path, *, whole: bool = True) -> None:
-        """A WebP of the page, or of what the window shows of it."""
+        """Save a WebP of the whole page, or of the visible part."""
         options = {"format": "webp", "quality": 90, "captureBeyondViewport": whole}
         answer = await self.call("Page.captureScreenshot", **options)
         path.write_bytes(base64.b64decode(answer["data"]))

@@ -1,4 +1,4 @@
-"""A second opinion on a coordinated day: nothing of it comes from the coordination but profiles, prices and rows."""
+"""An independent check of a coordinated day, which uses nothing of the coordination but profiles, prices and rows."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from core.scenario import Scenario
 from mpc.day_ahead import CoordinatedDay
 from mpc.grid.rows import Rows
 from mpc.reference import CentralisedProblem
-from tests.support.independent_flow import judged_flow
+from tests.support.independent_flow import reference_flow
 from tests.support.independent_prosumer import least_cost
 
 
@@ -39,8 +39,10 @@ def bound_of_prices_chf(scenario: Scenario, rows: Rows, row_prices: FloatArray) 
 
 
 def violation_pu(scenario: Scenario, x: FloatArray) -> float:
-    """By power-grid-model, on the comparable scale: a power or current as a tenth of its share of the rating."""
-    flow, limits = judged_flow(scenario, x), scenario.limits
+    """Worst violation by power-grid-model on the comparable scale: a power or current counts a tenth of its share of
+    the rating.
+    """
+    flow, limits = reference_flow(scenario, x), scenario.limits
     v, slack = np.abs(flow.v), flow.s_slack
     rated = np.array([line.i_max_a or np.inf for line in scenario.network.lines])
     return max(
@@ -55,7 +57,7 @@ def violation_pu(scenario: Scenario, x: FloatArray) -> float:
 
 @dataclass(frozen=True)
 class Certificate:
-    """``priced_chf`` is the price of what the profiles themselves leave beyond the rows."""
+    """Results of the check; ``priced_chf`` is the price of the profiles' violations of the rows."""
 
     cost_chf: float
     gap_rel: float
@@ -64,10 +66,11 @@ class Certificate:
 
 
 def certify(scenario: Scenario, day: CoordinatedDay) -> Certificate:
-    """Cost, gap and AC violation of the profiles; asserts that the bound is one.
+    """Compute cost, gap and AC violation of the profiles; asserts that the bound is one.
 
-    No bound may exceed the centralised optimum of the same rows: neither the one that was reported (the best of
-    several rounds) nor that of the final row prices.
+    No bound may exceed the centralised optimum of the same rows: neither the reported one (the best of several rounds)
+    nor
+    that of the final row prices.
     """
     outcome, x = day.outcome, profiles(day)
     rows, reported = outcome.splitting.rows, outcome.lower_bound_chf

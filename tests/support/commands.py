@@ -1,4 +1,4 @@
-"""Running the console program as a user would call it, inside the test or as a process of its own."""
+"""Runs the console program as a user would, inside the test or as a process of its own."""
 
 import socket
 import subprocess
@@ -17,16 +17,16 @@ FILES = (("file", "profiles"), ("registers", "registers"))
 
 
 @dataclass(frozen=True)
-class Ended:
-    """Exit code and what was printed."""
+class CommandResult:
+    """Exit code and output."""
 
     code: int
     out: str
     err: str
 
 
-def gridlab(capsys: pytest.CaptureFixture[str], *words: object) -> Ended:
-    """``gridlab WORDS`` → how it ended."""
+def gridlab(capsys: pytest.CaptureFixture[str], *words: object) -> CommandResult:
+    """Run ``gridlab WORDS`` in this process."""
     capsys.readouterr()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["gridlab", *map(str, words)])
@@ -34,11 +34,11 @@ def gridlab(capsys: pytest.CaptureFixture[str], *words: object) -> Ended:
         with pytest.raises(SystemExit) as exited:
             cli.main()
     printed = capsys.readouterr()
-    return Ended(int(exited.value.code or 0), printed.out, printed.err)
+    return CommandResult(int(exited.value.code or 0), printed.out, printed.err)
 
 
 def gridlab_process(*words: object) -> subprocess.CompletedProcess[str]:
-    """``gridlab WORDS`` as a process of its own."""
+    """Run ``gridlab WORDS`` as a process of its own."""
     command = [*GRIDLAB, *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
@@ -56,7 +56,7 @@ def scenario_file(folder: Path, *replacements: tuple[str, str]) -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on."""
+    """Free ports of 127.0.0.1."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for listener in sockets:

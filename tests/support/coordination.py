@@ -1,4 +1,4 @@
-"""Coordination of a scenario by those who own all of it: its problem with its own prosumers."""
+"""Coordination of a scenario, its problem and its own prosumers together."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Records as the loop hands them over, for the default number of nodes and devices."""
+"""Records as the loop produces them, for the default number of nodes and devices."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""A disk that is full, a process that is killed, a power loss: what the recorders must survive."""
+"""A full disk, a killed process, a power loss: what the recorders must survive."""
 
 import resource
 import shutil
@@ -13,7 +13,7 @@ from tests.support.paths import ROOT
 
 @contextmanager
 def full_disk(size: int) -> Iterator[None]:
-    """No file of this process grows beyond ``size`` bytes: a write stops there, in the middle of whatever it is."""
+    """Limit files of this process to ``size`` bytes; a write stops there, wherever that is."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -34,7 +34,7 @@ def child(program: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def as_after_power_loss(database: Path, folder: Path) -> Path:
-    """The files of an open database as a crash leaves them: nobody closed it."""
+    """Copy the files of an open database, as a crash would leave them."""
     folder.mkdir()
     for suffix in ("", "-wal"):
         source = database.with_name(database.name + suffix)

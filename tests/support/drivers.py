@@ -1,4 +1,4 @@
-"""What every test of a driver needs: a clock in its hand, and an event loop that is left clean."""
+"""Common parts of driver tests: a clock moved by the test, deadlines, devices."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,11 +10,11 @@ from drivers.readings import ReadingCheck
 from tests.support.asynchronous import run as run
 
 QUICK = Timing(request_s=0.3, exchange_s=2.0, pause_s=1.0)
-"""Deadlines that a test can wait for; the pause is in the time of :class:`Hands`."""
+"""Deadlines short enough for a test; the pause is in the time of :class:`ManualClock`."""
 
 
-class Hands:
-    """A :class:`core.time.Clock` that stands until somebody moves its hands."""
+class ManualClock:
+    """A :class:`core.time.Clock` that stands still until it is moved."""
 
     def __init__(self) -> None:
         self.elapsed_s = 0.0
@@ -29,12 +29,14 @@ class Hands:
         self.elapsed_s += by_s
 
 
-def parts(name: str, clock: Hands, timing: Timing = QUICK, s_max_kva: float = 15.0) -> tuple[ReadingCheck, Exchanges]:
-    """What the factory gives to a device of 400 V and 15 kVA."""
+def parts(
+    name: str, clock: ManualClock, timing: Timing = QUICK, s_max_kva: float = 15.0
+) -> tuple[ReadingCheck, Exchanges]:
+    """The check and the exchanges that the factory gives to a device of 400 V and 15 kVA."""
     return ReadingCheck(name, 400.0, clock, s_max_kva), Exchanges(name, clock, timing)
 
 
-def sunspec_converter(link: ModbusLink, clock: Hands) -> WiredConverter:
-    """Unit 1 of the link as n5, by the writer of epoch 7."""
+def sunspec_converter(link: ModbusLink, clock: ManualClock) -> WiredConverter:
+    """Unit 1 of the link as converter n5, written by epoch 7."""
     gauge, exchanges = parts("n5", clock)
     return WiredConverter(SunspecWire(link, 1, exchanges), gauge, exchanges, writer_epoch=7)

@@ -1,4 +1,4 @@
-"""What a command of the program loads, and what memory it needs, in a process of its own."""
+"""Modules and memory that a command of the program needs, measured in a process of its own."""
 
 import json
 import os
@@ -28,7 +28,7 @@ main()
 
 @dataclass(frozen=True)
 class Footprint:
-    """How a command ended: exit code, what it printed, the modules it had loaded, and its peak memory in MiB."""
+    """Result of a command: exit code, output, loaded modules, and peak memory in MiB."""
 
     code: int
     out: str
@@ -37,14 +37,14 @@ class Footprint:
 
     @property
     def foreign(self) -> set[str]:
-        """Packages that are neither of Python nor of the project."""
+        """Loaded packages that belong neither to Python nor to the project."""
         own = {"controller", "core", "drivers", "gridlab", "mpc", "realtime", "sim_plant"}
         top = {name.partition(".")[0] for name in self.modules if not name.startswith("_")}
         return top - sys.stdlib_module_names - own
 
 
 def footprint(folder: Path, *words: object, **environment: str) -> Footprint:
-    """``gridlab WORDS``; ``folder`` takes a file."""
+    """Run ``gridlab WORDS``; a file of the measurement is written to ``folder``."""
     report = folder / "footprint.json"
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, *map(str, words)],

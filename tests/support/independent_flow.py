@@ -1,4 +1,4 @@
-"""Power flow by two libraries that share no code with :mod:`mpc.grid.power_flow`: the judges of its results."""
+"""Power flow by two libraries that share no code with :mod:`mpc.grid.power_flow`, as references for its results."""
 
 from dataclasses import dataclass
 from math import pi
@@ -17,7 +17,7 @@ STIFF_VA = 1e14
 
 @dataclass(frozen=True)
 class IndependentFlow:
-    """As :class:`mpc.grid.power_flow.Flow`."""
+    """Results with the meaning of :class:`mpc.grid.power_flow.Flow`."""
 
     v: ComplexArray
     i: ComplexArray
@@ -64,7 +64,7 @@ def power_grid_model_flow(
 
 
 def pandapower_flow(network: Network, p_kw: FloatArray, q_kvar: FloatArray, v_slack_pu: FloatArray) -> IndependentFlow:
-    """The same, one step after the other."""
+    """The same by pandapower, step by step."""
     import pandapower as pp
 
     net = pp.create_empty_network(f_hz=FREQUENCY_HZ, sn_mva=1e-3)
@@ -101,6 +101,6 @@ def nodal_demand(scenario: Scenario, x: FloatArray) -> tuple[FloatArray, FloatAr
     return demand[0], demand[1]
 
 
-def judged_flow(scenario: Scenario, x: FloatArray) -> IndependentFlow:
-    """What power-grid-model says of the profiles x [N, T, 2]."""
+def reference_flow(scenario: Scenario, x: FloatArray) -> IndependentFlow:
+    """Power flow of the profiles x [N, T, 2] by power-grid-model."""
     return power_grid_model_flow(scenario.network, *nodal_demand(scenario, x), scenario.slack_voltage_pu)

@@ -1,4 +1,4 @@
-"""The prosumer's problem written a second time, in cvxpy and from method.md: the judge of :mod:`mpc.prosumer`."""
+"""The prosumer's problem written a second time, in cvxpy and from method.md, as a reference for :mod:`mpc.prosumer`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -80,7 +80,9 @@ def _capability(
 
 
 def _beyond_edges(s_max_kva: float, p: Any, q: Any, corners: int = 32) -> list[Any]:
-    """Positive beyond an edge of the polygon whose corners are on the circle, half an edge away from the axes."""
+    """Expressions that are positive beyond an edge of the polygon with its corners on the circle, half an edge off the
+    axes.
+    """
     angle = 2 * np.pi * (np.arange(corners + 1) + 0.5) / corners
     x, y = s_max_kva * np.cos(angle), s_max_kva * np.sin(angle)
     edges: Sequence[int] = range(corners)

@@ -1,4 +1,4 @@
-"""A plant in real time and a configuration that finds it: what two terminals of a user would be."""
+"""A plant in real time and a configuration with its ports, as in two terminals of a user."""
 
 import json
 import socket
@@ -50,10 +50,10 @@ def laboratory(folder: Path, realtime_s: float) -> Iterator[Laboratory]:
 
 
 def wait_for(what: Callable[[], bool], seconds: float) -> None:
-    """Until it is so.
+    """Wait until the condition holds.
 
     Raises:
-        AssertionError: it is not so in time.
+        AssertionError: it does not hold in time.
     """
     end = time.monotonic() + seconds
     while not what():

@@ -1,6 +1,6 @@
-"""A closed loop within the test: the 30 s layer and the MPC on the plant's physics, recorded as the service records it.
+"""A closed loop within the test: real-time layer and MPC on the plant's physics, recorded as the service records it.
 
-It is what ``gridlab simulate`` does without its processes and sockets, so that an hour of it takes two seconds.
+It does what ``gridlab simulate`` does, without processes and sockets, so that an hour takes two seconds.
 """
 
 from collections.abc import Callable, Mapping

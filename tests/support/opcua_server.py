@@ -1,4 +1,4 @@
-"""A converter on a real asyncua server in a thread of the test's process, its values in the test's hand."""
+"""A converter on a real asyncua server in a thread of the test's process, with values set by the test."""
 
 # asyncua re-exports without saying so, and its NewTypes of numbers and times take plain ones.
 # mypy: disable-error-code="attr-defined, arg-type"
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class FakeConverter:
-    """The object n7, in namespace 5 of its server. Variables in ``refused`` take nothing from clients."""
+    """The object n7, in namespace 5 of its server. Clients cannot write variables in ``refused``."""
 
     def __init__(self) -> None:
         self.refused: set[str] = set()
@@ -52,7 +52,7 @@ class FakeConverter:
         return f"opc.tcp://127.0.0.1:{self.port}/lab/n7"
 
     def say(self, name: str, value: float | None, age_s: float | None = 0.0, status: int = ua.StatusCodes.Good) -> None:
-        """A sample of that age by the device's clock; without age it has no time."""
+        """Set a sample of that age by the device's clock; without an age it has no source time."""
         typed = None if value is None else _PYTHON[_TYPES[name]](value)
         kind = ua.VariantType.Null if value is None else ua.VariantType[_TYPES[name]]
         at = None if age_s is None else SAMPLED_AT - timedelta(seconds=age_s)
@@ -60,7 +60,7 @@ class FakeConverter:
         self.call(self._nodes[name].write_value(data))
 
     def reset(self) -> None:
-        """As at first."""
+        """Restore the initial values."""
         self.refused.clear()
         for variable in VARIABLES:
             self.say(variable.name, SAYS.get(variable.name, 0))
@@ -70,7 +70,7 @@ class FakeConverter:
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Nobody listens meanwhile, and connections are gone."""
+        """Stop listening and close all connections while the block lasts."""
         assert self._server.bserver
         self.call(self._server.bserver.stop())
         yield
@@ -123,7 +123,7 @@ class _Writes(AttributeService):
         self._fake = fake
 
     async def write(self, params: ua.WriteParameters, user: User = User(UserRole.Admin)) -> list[ua.StatusCode]:  # noqa: B008
-        """Refuse what the test wants refused."""
+        """Refuse the variables that the test wants refused."""
         codes = await super().write(params, user)
         refused = {node.nodeid for name, node in self._fake._nodes.items() if name in self._fake.refused}
         no = ua.StatusCode(ua.StatusCodes.BadOutOfRange)

@@ -1,4 +1,4 @@
-"""Small plants for tests, clients that know nothing of the plant, and an event loop that is left clean."""
+"""Small plants for tests, and clients that share no code with the plant."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ def device(name: str, kind: Mapping[str, object], **keys: object) -> Device:
 
 
 def plant_of(*devices: Device, **options: Any) -> PlantConfig:
-    """A plant of three nodes beside the slack: meters as told, converters at N3; free ports, no noise, lock step."""
+    """A plant of three nodes besides the slack: given meters, converters at N3; free ports, no noise, lock step."""
     nodes = {d.name: "N3" for d in devices if d.kind != "modbus_meter"}
     return PlantConfig(
         **{
@@ -101,7 +101,7 @@ async def master(port: int) -> AsyncIterator[Master]:
 
 
 def floats(words: Sequence[int]) -> list[float]:
-    """Pairs of registers as big-endian IEEE 754, worked out without the register maps."""
+    """Pairs of registers as big-endian IEEE 754, decoded without the register maps."""
     return list(struct.unpack(f">{len(words) // 2}f", struct.pack(f">{len(words)}H", *words)))
 
 
@@ -116,7 +116,7 @@ def setpoint_words(p_kw: float, q_kvar: float, lease_s: int = 75, epoch: int = 1
 
 
 def listening() -> list[tuple[str, int]]:
-    """(address, port) of the listening TCP sockets of this process, as the kernel writes them."""
+    """(address, port) of the listening TCP sockets of this process, from the kernel."""
     inodes = {str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()}
     rows = [line.split() for family in ("tcp", "tcp6") for line in Path(f"/proc/net/{family}").read_text().splitlines()]
     mine = [row[1].split(":") for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes]
@@ -124,7 +124,9 @@ def listening() -> list[tuple[str, int]]:
 
 
 async def obey(plant: Plant, devices: ConnectedDevices) -> None:
-    """Three converters at a node follow writer 3, the meter there sees their sum, and a release ends it."""
+    """Assert that three converters at a node follow writer 3, that the meter there sees their sum, and that a release
+    ends it.
+    """
     for k in range(1, 4):
         told = [await c.write(Setpoint(1.5 * k, -k, lease_s=75)) for c in devices.converters.values()]
         assert told == [Outcome.VERIFIED] * 3

@@ -1,4 +1,4 @@
-"""Runs to report on, and reading the reports: HTML and SVG as data."""
+"""Runs to report on, and parsed reports: HTML and SVG as data."""
 
 import json
 import re
@@ -22,7 +22,7 @@ VOID = {"meta", "br"}
 
 
 class Clock:
-    """Time stands still: two runs are the same to the last byte."""
+    """A clock that stands still, so that two runs are the same to the last byte."""
 
     def now(self) -> Any:
         return pd.Timestamp("2018-06-20T21:00:00Z").to_pydatetime()
@@ -32,7 +32,7 @@ class Clock:
 
 
 class Page(HTMLParser):
-    """Elements, ids and visible text; fails on tags that do not match."""
+    """Elements, ids and visible text of a page; fails on tags that do not match."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Programs that a test runs and that Python's packages do not bring."""
+"""Programs that tests run and that Python packages do not provide."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import pytest
 
 
 def tool(name: str, package: str) -> str:
-    """Path of a program. Where it is missing the test is skipped; under CI, which has to install it, the test fails."""
+    """Path of a program. If it is missing the test is skipped; under CI, which has to install it, the test fails."""
     path = shutil.which(name)
     if path is None:
         give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip

@@ -1,4 +1,4 @@
-"""A Modbus TCP server that knows its lines: it expects requests in order and answers what the script says."""
+"""A Modbus TCP server that follows a script: it expects requests in order, and answers each as the script says."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -8,7 +8,7 @@ from ssl import SSLContext
 
 from drivers.exchange import Timing
 from drivers.modbus import ModbusLink
-from tests.support.drivers import QUICK, Hands
+from tests.support.drivers import QUICK, ManualClock
 
 READ = ("03 0000 0002", "03 04 0001 0002")
 WRITE = ("10 0004 0001 02 004b", "10 0004 0001")
@@ -16,28 +16,30 @@ WRITE = ("10 0004 0001 02 004b", "10 0004 0001")
 
 
 class Event(Enum):
-    """Directions in place of an answer."""
+    """An event in place of an answer."""
 
-    SILENCE = "no answer, ever"
+    SILENCE = "no answer"
     CLOSE = "the connection ends"
 
 
-Line = tuple[str, str | bytes | Event]
-"""Request and answer: PDUs as hexadecimal bytes, blanks between them as one likes; bytes go out as they are."""
+Exchange = tuple[str, str | bytes | Event]
+"""Request and answer: PDUs as hexadecimal bytes with optional blanks; an answer as bytes is sent unchanged."""
 
 
-class Play:
-    """What has been played so far. ``unit`` is the only one addressed."""
+class ScriptedServer:
+    """State of the script: exchanges that are left, number of connections, and unexpected requests; only ``unit``
+    answers.
+    """
 
-    def __init__(self, lines: Sequence[Line], unit: int) -> None:
-        self.left = [(bytes.fromhex(request), answer) for request, answer in lines]
+    def __init__(self, exchanges: Sequence[Exchange], unit: int) -> None:
+        self.left = [(bytes.fromhex(request), answer) for request, answer in exchanges]
         self.unit = unit
         self.connections = 0
         self.unexpected: list[str] = []
         self._open: set[asyncio.StreamWriter] = set()
 
-    async def perform(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
         self.connections += 1
         self._open.add(writer)
         try:
@@ -61,29 +63,29 @@ class Play:
         if isinstance(answer, bytes):
             writer.write(answer)
             return True
-        said = bytes.fromhex(answer)
-        writer.write(header[:4] + (len(said) + 1).to_bytes(2, "big") + header[6:] + said)
+        content = bytes.fromhex(answer)
+        writer.write(header[:4] + (len(content) + 1).to_bytes(2, "big") + header[6:] + content)
         return True
 
-    def end(self) -> None:
-        """Close what is still open."""
+    def close_all(self) -> None:
+        """Close connections that are still open."""
         for writer in self._open:
             writer.close()
 
 
 @asynccontextmanager
 async def scripted(
-    lines: Sequence[Line], unit: int = 1, tls: SSLContext | None = None
-) -> AsyncIterator[tuple[int, Play]]:
-    """The port of the server, and its play; lines that nobody asked for are a failure."""
-    play = Play(lines, unit)
-    server = await asyncio.start_server(play.perform, "127.0.0.1", 0, ssl=tls)
+    exchanges: Sequence[Exchange], unit: int = 1, tls: SSLContext | None = None
+) -> AsyncIterator[tuple[int, ScriptedServer]]:
+    """Yields the port of the server and its state; exchanges left over at the end are a failure."""
+    script = ScriptedServer(exchanges, unit)
+    server = await asyncio.start_server(script.serve, "127.0.0.1", 0, ssl=tls)
     try:
-        yield server.sockets[0].getsockname()[1], play
-        assert not play.unexpected, play.unexpected
-        assert not play.left, [request.hex(" ") for request, _ in play.left]
+        yield server.sockets[0].getsockname()[1], script
+        assert not script.unexpected, script.unexpected
+        assert not script.left, [request.hex(" ") for request, _ in script.left]
     finally:
-        play.end()
+        script.close_all()
         server.close()
         await server.wait_closed()
         await asyncio.sleep(0.01)
@@ -91,8 +93,8 @@ async def scripted(
 
 @asynccontextmanager
 async def linked(
-    lines: Sequence[Line], clock: Hands | None = None, timing: Timing = QUICK
+    exchanges: Sequence[Exchange], clock: ManualClock | None = None, timing: Timing = QUICK
 ) -> AsyncIterator[ModbusLink]:
-    """A connection to the server with these lines."""
-    async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, clock or Hands(), timing) as link:
+    """A connection to a server with this script."""
+    async with scripted(exchanges) as (port, _), ModbusLink("127.0.0.1", port, clock or ManualClock(), timing) as link:
         yield link

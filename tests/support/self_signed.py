@@ -1,4 +1,4 @@
-"""Self-signed certificates as OPC UA wants them, made on the spot."""
+"""Self-signed certificates for OPC UA."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 def write_certificate(folder: Path, name: str) -> None:
-    """``name.pem`` and ``name.key.pem``."""
+    """Write ``name.pem`` and ``name.key.pem``."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     names = [x509.UniformResourceIdentifier(f"urn:test:{name}"), x509.IPAddress(ip_address("127.0.0.1"))]

@@ -1,4 +1,4 @@
-"""The 30 s loop over real sockets, on a plant of three converters in the same process."""
+"""The real-time loop over real sockets, on a plant of three converters in the same process."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -66,7 +66,7 @@ class Bench:
     at_s: float = -30.0
 
     async def cycle(self, after_s: float = 30.0) -> Cycle:
-        """That much later."""
+        """Advance the plant by ``after_s`` and run a cycle."""
         self.at_s += after_s
         await self.plant.advance(self.at_s)
         self.clock.advance_to(self.at_s)

@@ -29,7 +29,7 @@ def scenario_with(folder: Path, influx: InfluxConfig) -> Path:
 
 
 def import_run(run: Run, scenario: Path) -> None:
-    """What a user does after a run: all points are sent, those that had no time to arrive and the others again."""
+    """Import the telemetry after a run: all points are sent, those already forwarded included."""
     ended = gridlab_process("import-influx", run.path, scenario, "--quiet")
     assert (ended.returncode, ended.stderr) == (0, "")
 
@@ -42,19 +42,19 @@ class SimulatedDay:
     out: Path
 
     def until(self, time_ns: int) -> int:
-        """Wait for the loop to come there; the instant of its latest cycle."""
+        """Wait until the loop has reached a time; returns the time of its latest cycle, ns."""
         wait_for(lambda: self.process.poll() is not None or self._latest_ns() >= time_ns, DAY_S)
         assert self.process.poll() is None, self.process.communicate()
         return self._latest_ns()
 
     def ended(self) -> Run:
-        """The whole run."""
+        """Wait for the end of the run."""
         said, _ = self.process.communicate(timeout=DAY_S)
         assert (self.process.returncode, said) == (0, "")
         return Run(self.out)
 
     def _latest_ns(self) -> int:
-        """0 before the first cycle, and while the file is being made."""
+        """Time of the latest cycle, ns; 0 before the first cycle, and while the file is being created."""
         for draft in self.out.parent.glob(f".{self.out.name}.*{PARTIAL}/telemetry.sqlite"):
             address = f"{draft.as_uri()}?mode=ro"
             with suppress(sqlite3.OperationalError), closing(sqlite3.connect(address, uri=True)) as connection:

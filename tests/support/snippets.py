@@ -1,4 +1,4 @@
-"""Python code in pages: what stands between its fences. As a program it prints the code of a page."""
+"""Python code in pages, between its fences. As a program it prints the code of a page."""
 
 import re
 import sys
@@ -8,7 +8,7 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def python_blocks(page: Path) -> list[str]:
-    """In the order of the page."""
+    """Blocks of code in the order of the page."""
     return _BLOCK.findall(page.read_text(encoding="utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""The source tree as data: modules, imports, names and lengths. Nothing is imported, everything is parsed."""
+"""The source tree as data: modules, imports, names and lengths. Files are parsed, not imported."""
 
 import ast
 import re
@@ -25,7 +25,7 @@ class Name:
 
     @property
     def words(self) -> frozenset[str]:
-        """In lower case: ``p_kw`` has two, ``ReadBack`` has two."""
+        """Words of the identifier in lower case: ``p_kw`` has two, ``ReadBack`` has two."""
         return frozenset(word.lower() for word in _WORDS.findall(self.text))
 
     def __str__(self) -> str:
@@ -34,7 +34,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Module:
-    """A file of Python: its dotted name without ``__init__``, and what it says."""
+    """A Python file: its dotted name without ``__init__``, and its source."""
 
     name: str
     file: str
@@ -42,12 +42,12 @@ class Module:
 
     @cached_property
     def tree(self) -> ast.Module:
-        """As parsed."""
+        """The parsed source."""
         return ast.parse(self.source, self.file)
 
     @property
     def lines(self) -> int:
-        """Of the file."""
+        """Number of lines."""
         return self.source.count("\n")
 
     @property
@@ -74,7 +74,7 @@ class Module:
 
     @property
     def names(self) -> Iterator[Name]:
-        """Its own name, and those of classes, functions and parameters."""
+        """The module's own name, and those of its classes, functions and parameters."""
         yield Name("module", self.name.rpartition(".")[2], self.file)
         for node in ast.walk(self.tree):
             if isinstance(node, ast.ClassDef):

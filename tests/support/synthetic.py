@@ -1,4 +1,4 @@
-"""Random but plausible scenarios for tests and benchmarks: radial feeders of any size, seeded."""
+"""Random but plausible scenarios for tests and benchmarks: radial feeders of any size, from a seed."""
 
 from dataclasses import dataclass, replace
 from datetime import date
@@ -17,12 +17,12 @@ BATTERY = Battery(5.0, 10.0)
 
 @dataclass(frozen=True)
 class Sizes:
-    """Limits of a feeder, and what its prosumers have.
+    """Limits of a feeder, and resources of its prosumers.
 
     Attributes:
         band_pu: half of the allowed voltage band.
-        i_max_a: of every line; None without a limit.
-        battery: of each of five prosumers; of more or fewer in proportion. None without batteries.
+        i_max_a: limit of every line; None without one.
+        battery: of each of five prosumers, scaled for other numbers of them. None without batteries.
         total_pv_kw: peak power of all PV plants together.
     """
 
@@ -95,7 +95,7 @@ def scenario(
 
 
 def turned_lines(network: Network) -> Network:
-    """The same grid with every other line given from its far end: directions of lines must not matter."""
+    """The same grid with every other line given from its far end."""
     lines = tuple(
         replace(line, from_node=line.to_node, to_node=line.from_node) if k % 2 else line
         for k, line in enumerate(network.lines)
@@ -111,12 +111,12 @@ def random_demand(scenario: Scenario, seed: int, p_kw: float, q_kvar: float) -> 
 
 
 def with_slack_voltage(scenario: Scenario, v_pu: float) -> Scenario:
-    """The same scenario under another supply voltage."""
+    """The scenario with another supply voltage."""
     return replace(scenario, slack_voltage_pu=np.full(scenario.axis.n_steps, v_pu))
 
 
 def with_load_factor(scenario: Scenario, factor: float) -> Scenario:
-    """The same scenario with all loads multiplied."""
+    """The scenario with all loads multiplied."""
 
     def scaled(resource: Resource) -> Resource:
         if isinstance(resource, Load):

@@ -54,7 +54,7 @@ def request(port: int, method: str, target: str, body: bytes = b"") -> tuple[int
 
 @contextmanager
 def program(command: list[str], port: int, health: str) -> Iterator[None]:
-    """Runs while the block lasts, which begins when it answers; then it is killed."""
+    """Run a program while the block lasts, which begins when the program answers."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             end_s = time.monotonic() + START_S
@@ -76,9 +76,9 @@ def _answers(port: int, health: str) -> bool:
 
 @dataclass
 class Influxd:
-    """InfluxDB 1.6 behind a proxy that turns the requests of InfluxDB 2 into its own, and that can play a sick server.
+    """InfluxDB 1.6 behind a proxy that translates requests of InfluxDB 2, and that can simulate a failing server.
 
-    The proxy stays when the database is down, and answers 503 then. ``sick`` is an answer for every write instead.
+    While the database is down the proxy answers 503. ``sick`` replaces the answer to every write.
     """
 
     folder: Path
@@ -90,7 +90,7 @@ class Influxd:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The database, from the data of its last run on."""
+        """Run the database on the data of its last run."""
         path = self.folder / "influxd.conf"
         path.write_text(INFLUXD.format(rpc=free_port(), http=self.port, data=self.folder), encoding="utf-8")
         with program([tool("influxd", "influxdb"), "run", "-config", str(path)], self.port, "/ping"):
@@ -99,7 +99,7 @@ class Influxd:
 
     @contextmanager
     def proxy(self) -> Iterator[None]:
-        """Answers at ``proxy_port``."""
+        """Serve at ``proxy_port``."""
         influxd = self
 
         class Proxy(BaseHTTPRequestHandler):
@@ -144,7 +144,7 @@ class Influxd:
         self.query(f"CREATE DATABASE {bucket}", bucket, "POST")
 
     def rows(self, bucket: str = BUCKET) -> dict[str, set[Row]]:
-        """All points, as :func:`stored` has them."""
+        """All points, in the form of :func:`stored`."""
         found: dict[str, set[Row]] = {}
         for name, measurement in MEASUREMENTS.items():
             names = ("time", *columns(measurement))
@@ -165,7 +165,7 @@ class Influxd:
 
 @contextmanager
 def victoria_metrics(folder: Path) -> Iterator[int]:
-    """VictoriaMetrics, which takes the requests of InfluxDB 2 as they are; the block gets its port."""
+    """Run VictoriaMetrics, which accepts the requests of InfluxDB 2; yields its port."""
     port = free_port()
     options = {
         "storageDataPath": folder / "victoria",
@@ -179,7 +179,7 @@ def victoria_metrics(folder: Path) -> Iterator[int]:
 
 
 def stored(database: Path) -> dict[str, set[Row]]:
-    """All points of the telemetry of which anything is known."""
+    """All points of the telemetry with at least one known value."""
     found: dict[str, set[Row]] = {}
     with closing(sqlite3.connect(database)) as connection:
         for name, measurement in MEASUREMENTS.items():
@@ -196,7 +196,7 @@ def number(rows: dict[str, set[Row]]) -> int:
 
 
 def influx_config(folder: Path, port: int, bucket: str = BUCKET, token: str = TOKEN) -> InfluxConfig:
-    """As a configuration file would have it; the token lies in ``folder``."""
+    """The section of a configuration; the token is written to ``folder``."""
     path = folder / "token"
     path.write_text(f"{token}\n", encoding="utf-8")
     return InfluxConfig(url=f"http://127.0.0.1:{port}", org="lab", bucket=bucket, token_file=path)

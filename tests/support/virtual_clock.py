@@ -1,10 +1,10 @@
-"""Time that passes only when somebody looks at it."""
+"""A clock for tests that advances when it is read."""
 
 from datetime import UTC, datetime, timedelta
 
 
 class VirtualClock:
-    """A :class:`core.time.Clock` that moves on by ``step_s`` at every look; by default it stands still."""
+    """A :class:`core.time.Clock` that advances by ``step_s`` at every reading; by default it stands still."""
 
     def __init__(self, step_s: float = 0.0) -> None:
         self.step_s = step_s

@@ -16,9 +16,9 @@ from drivers.converters.generic_modbus import GenericModbusWire
 from drivers.meters.sicam import SicamMeter
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
-from tests.support.drivers import Hands, parts, sunspec_converter
+from tests.support.drivers import ManualClock, parts, sunspec_converter
 from tests.support.paths import REGISTERS
-from tests.support.scripted import Line, scripted
+from tests.support.scripted import Exchange, scripted
 
 TEN = datetime(2018, 6, 21, 10, tzinfo=UTC)
 """2018-06-21 10:00:00 UTC is 1 529 575 200 s = 5b2b7720, or 1 529 575 200 000 ms = 0164 21c9 5500, after 1970 began."""
@@ -39,11 +39,11 @@ CONVERTER_SAYS = (
 
 
 @asynccontextmanager
-async def generic(lines: list[Line]) -> AsyncIterator[WiredConverter]:
-    async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, Hands()) as link:
+async def generic(lines: list[Exchange]) -> AsyncIterator[WiredConverter]:
+    async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, ManualClock()) as link:
         registers = load_registers(REGISTERS / "converter_generic.yaml")
         wire = GenericModbusWire(ModbusUnit(link, 1, registers))
-        yield WiredConverter(wire, *parts("n3", Hands()), writer_epoch=7)
+        yield WiredConverter(wire, *parts("n3", ManualClock()), writer_epoch=7)
 
 
 async def seen(device: AbstractAsyncContextManager[Any]) -> tuple[Measurement, ConverterStatus]:
@@ -83,19 +83,19 @@ async def test_generic_converter_is_read_by_one_request() -> None:
 )
 async def test_generic_converter_is_said_by_one_request_and_read_back(held: str, outcome: Outcome) -> None:
     write = ("10 0000 0007 0e 3fc00000 c0000000 004b 0007 0001", "10 0000 0007")
-    lines: list[Line] = [write, ("03 0000 0008", f"03 10 {held}")]
+    lines: list[Exchange] = [write, ("03 0000 0008", f"03 10 {held}")]
     assert (await commanded(generic(lines), Setpoint(1.5, -2.0, 75.0))) is outcome
 
 
 async def test_generic_converter_never_rounds_a_setpoint_up() -> None:
     # 0.1 lies between the floats 3dcccccc (0.0999999940) and 3dcccccd (0.1000000015)
     write = ("10 0000 0007 0e 3dcccccc bdcccccc 004b 0007 0001", "10 0000 0007")
-    lines: list[Line] = [write, ("03 0000 0008", "03 10 3dcccccc bdcccccc 004b 0007 0001 0002")]
+    lines: list[Exchange] = [write, ("03 0000 0008", "03 10 3dcccccc bdcccccc 004b 0007 0001 0002")]
     assert (await commanded(generic(lines), Setpoint(0.1, -0.1, 75.9))) is Outcome.VERIFIED
 
 
 async def test_generic_converter_refuses() -> None:
-    lines: list[Line] = [
+    lines: list[Exchange] = [
         ("10 0000 0007 0e 3fc00000 c0000000 004b 0007 0001", "90 03"),
         ("03 0000 0008", "03 10 00000000 00000000 0000 0008 0000 0001"),
     ]
@@ -106,7 +106,7 @@ async def test_generic_converter_refuses() -> None:
     ("held", "outcome"), [("0007 0000 0001", Outcome.VERIFIED), ("0007 0000 0002", Outcome.REJECTED)]
 )
 async def test_generic_converter_is_released(held: str, outcome: Outcome) -> None:
-    lines: list[Line] = [("10 0005 0002 04 0007 0000", "10 0005 0002"), ("03 0005 0003", f"03 06 {held}")]
+    lines: list[Exchange] = [("10 0005 0002 04 0007 0000", "10 0005 0002"), ("03 0005 0003", f"03 06 {held}")]
     assert (await released(generic(lines))) is outcome
 
 
@@ -123,15 +123,15 @@ METER_SAYS = (
 @pytest.mark.parametrize(("status", "quality"), [("0000", Quality.GOOD), ("0002", Quality.INVALID)])
 async def test_meter(status: str, quality: Quality) -> None:
     async def read() -> Measurement:
-        lines: list[Line] = [("03 00c8 000d", f"03 1a {METER_SAYS.format(status)}")]
-        async with scripted(lines, unit=5) as (port, _), ModbusLink("127.0.0.1", port, Hands()) as link:
+        lines: list[Exchange] = [("03 00c8 000d", f"03 1a {METER_SAYS.format(status)}")]
+        async with scripted(lines, unit=5) as (port, _), ModbusLink("127.0.0.1", port, ManualClock()) as link:
             registers = load_registers(REGISTERS / "sicam_meter.yaml")
-            return await SicamMeter(ModbusUnit(link, 5, registers), *parts("n1", Hands())).read()
+            return await SicamMeter(ModbusUnit(link, 5, registers), *parts("n1", ManualClock())).read()
 
     assert (await read()) == Measurement("n1", -1.5, 0.25, 398.5 / 400, 12.25, TEN, 0.0, quality)
 
 
-DISCOVERY: list[Line] = [
+DISCOVERY: list[Exchange] = [
     ("03 9c40 0002", "03 04 53756e53"),  # 40000: SunS
     ("03 9c42 0002", "03 04 0001 0042"),  # 40002: model 1, 66 words
     ("03 9c86 0002", "03 04 02bd 0099"),  # 40070: model 701, 153 words
@@ -169,13 +169,13 @@ def sunspec_controls(rest: str, enabled: str = "0001") -> str:
 
 
 @asynccontextmanager
-async def sunspec(lines: list[Line]) -> AsyncIterator[WiredConverter]:
-    async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, Hands()) as link:
-        yield sunspec_converter(link, Hands())
+async def sunspec(lines: list[Exchange]) -> AsyncIterator[WiredConverter]:
+    async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, ManualClock()) as link:
+        yield sunspec_converter(link, ManualClock())
 
 
 async def test_sunspec_converter_is_discovered_and_read() -> None:
-    lines: list[Line] = [
+    lines: list[Exchange] = [
         *DISCOVERY,
         ("03 9c89 000d", f"03 1a {SUNSPEC_MEASURES}"),
         ("03 9d37 001b", f"03 36 {sunspec_controls('00000032')}"),
@@ -188,7 +188,7 @@ async def test_sunspec_converter_is_discovered_and_read() -> None:
 
 
 async def test_sunspec_converter_that_has_only_what_it_must() -> None:
-    lines: list[Line] = [
+    lines: list[Exchange] = [
         *DISCOVERY[:-2],
         ("03 9cf7 0007", "03 0e 8000 8000 8000 0001 8000 8000 0001"),  # neither A_SF nor V_SF
         DISCOVERY[-1],
@@ -207,7 +207,7 @@ async def test_sunspec_converter_that_has_only_what_it_must() -> None:
 )
 async def test_sunspec_converter_is_said_what_shrinks_first(left: str, outcome: Outcome) -> None:
     # before: 1 kW and −3 kvar; so Q, which shrinks to −2 kvar, is written before P, which grows to 1.5 kW
-    lines: list[Line] = [
+    lines: list[Exchange] = [
         *DISCOVERY,
         ("03 9d39 0010", BEFORE),
         ("10 9d69 0002 04 00070001", "10 9d69 0002"),  # 40297 ControllerHb
@@ -223,7 +223,7 @@ async def test_sunspec_converter_is_said_what_shrinks_first(left: str, outcome: 
 
 
 async def test_sunspec_converter_is_released() -> None:
-    lines: list[Line] = [
+    lines: list[Exchange] = [
         *DISCOVERY,
         ("03 9d39 0010", BEFORE),
         ("10 9d69 0002 04 00070001", "10 9d69 0002"),

@@ -13,26 +13,26 @@ import pytest
 from controller.api.tokens import Role
 from controller.process.modes import Mode
 from tests.controller.api.orders import ARM, GETS, MODE, ORDERS, OVERRIDE, STOP
-from tests.support.api import Running, running
+from tests.support.api import ServiceUnderTest, running
 from tests.support.laboratory import wait_for
 
 CONVERTERS = {f"n{k}_converter" for k in (3, 4, 5, 7, 9)}
 
 
-def activate(api: Running) -> None:
+def activate(api: ServiceUnderTest) -> None:
     nonce = api.ask("POST", ARM).body["nonce"]
     assert api.ask("POST", MODE, {"mode": "active", "nonce": nonce}).status == 200
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Running]:
+def fresh(tmp_path: Path) -> Iterator[ServiceUnderTest]:
     """A service that nobody spoke to: its plan is new."""
     with running(tmp_path) as here:
         here.set_mode(Mode.MONITOR)
         yield here
 
 
-def test_what_a_viewer_reads(fresh: Running) -> None:
+def test_what_a_viewer_reads(fresh: ServiceUnderTest) -> None:
     fresh.cycle(4)
     status, devices, plan = (fresh.ask("GET", path, role=Role.VIEWER).body for path in GETS)
     assert status["mode"] == "monitor"
@@ -49,13 +49,13 @@ def test_what_a_viewer_reads(fresh: Running) -> None:
 
 
 @pytest.mark.parametrize("path", ORDERS)
-def test_a_viewer_commands_nothing(api: Running, path: str) -> None:
+def test_a_viewer_commands_nothing(api: ServiceUnderTest, path: str) -> None:
     answer = api.ask("POST", path, ORDERS[path], role=Role.VIEWER)
     assert (answer.status, answer.body) == (403, {"error": f"{path}: asked by viewer, allowed for operator"})
     assert api.service.mode is Mode.MONITOR
 
 
-def test_active_is_armed_and_confirmed(api: Running) -> None:
+def test_active_is_armed_and_confirmed(api: ServiceUnderTest) -> None:
     before = api.frames
     armed = api.ask("POST", ARM).body
     assert armed["expires_s"] == 30.0
@@ -75,7 +75,7 @@ def test_active_is_armed_and_confirmed(api: Running) -> None:
     assert api.service.mode is Mode.MONITOR
 
 
-def test_an_arming_expires(api: Running) -> None:
+def test_an_arming_expires(api: ServiceUnderTest) -> None:
     nonce = api.ask("POST", ARM).body["nonce"]
     api.wait(30.0)
     assert api.ask("POST", MODE, {"mode": "active", "nonce": nonce}).status == 409
@@ -83,21 +83,21 @@ def test_an_arming_expires(api: Running) -> None:
 
 
 @pytest.mark.parametrize(("path", "order"), [(MODE, {"mode": "off"}), (STOP, {}), (ARM, {})])
-def test_whatever_comes_between_takes_an_arming_back(api: Running, path: str, order: object) -> None:
+def test_whatever_comes_between_takes_an_arming_back(api: ServiceUnderTest, path: str, order: object) -> None:
     nonce = api.ask("POST", ARM).body["nonce"]
     assert api.ask("POST", path, order).status == 200
     assert api.ask("POST", MODE, {"mode": "active", "nonce": nonce}).status == 409
     assert api.service.mode is not Mode.ACTIVE
 
 
-def test_an_arming_is_good_in_its_mode_only(api: Running) -> None:
+def test_an_arming_is_good_in_its_mode_only(api: ServiceUnderTest) -> None:
     nonce = api.ask("POST", ARM).body["nonce"]
     api.set_mode(Mode.OFF)
     assert api.ask("POST", MODE, {"mode": "active", "nonce": nonce}).status == 409
     assert api.service.mode is Mode.OFF
 
 
-def test_an_override_moves_a_converter_and_ends(api: Running) -> None:
+def test_an_override_moves_a_converter_and_ends(api: ServiceUnderTest) -> None:
     assert api.ask("POST", OVERRIDE, ORDERS[OVERRIDE]).status == 409, "not ACTIVE"
     activate(api)
     api.cycle(3)
@@ -111,7 +111,7 @@ def test_an_override_moves_a_converter_and_ends(api: Running) -> None:
     assert any("n4_converter: -1.5 kW" in note and "operator over HTTP" in note for note in api.notes("override"))
 
 
-def test_a_stop_needs_no_body(api: Running) -> None:
+def test_a_stop_needs_no_body(api: ServiceUnderTest) -> None:
     activate(api)
     api.cycle(3)
     stopped = api.ask("POST", STOP)
@@ -120,7 +120,7 @@ def test_a_stop_needs_no_body(api: Running) -> None:
     assert api.notes("emergency stop")[-2:] == ["operator over HTTP"] * 2
 
 
-def test_a_stop_does_not_wait_for_the_cycle_under_way(api: Running) -> None:
+def test_a_stop_does_not_wait_for_the_cycle_under_way(api: ServiceUnderTest) -> None:
     activate(api)
     api.cycle(3)
     with ThreadPoolExecutor() as pool:
@@ -130,7 +130,7 @@ def test_a_stop_does_not_wait_for_the_cycle_under_way(api: Running) -> None:
         assert stopping.result(30).body["mode"] == "monitor"
 
 
-def test_a_stop_during_an_activation_wins(api: Running) -> None:
+def test_a_stop_during_an_activation_wins(api: ServiceUnderTest) -> None:
     nonce = api.ask("POST", ARM).body["nonce"]
     with ThreadPoolExecutor() as pool:
         with api.under_way():
@@ -142,7 +142,9 @@ def test_a_stop_during_an_activation_wins(api: Running) -> None:
     assert api.service.mode is Mode.MONITOR
 
 
-def test_without_an_audit_trail_nothing_but_what_is_safe(api: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_audit_trail_nothing_but_what_is_safe(
+    api: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     activate(api)
     api.cycle(3)
 
@@ -163,9 +165,9 @@ def test_without_an_audit_trail_nothing_but_what_is_safe(api: Running, monkeypat
     assert "503" in api.notes("api")[before]
 
 
-def test_the_address_of_the_service_is_in_its_folder(api: Running) -> None:
+def test_the_address_of_the_service_is_in_its_folder(api: ServiceUnderTest) -> None:
     assert json.loads((api.folder / "api.json").read_text()) == {"port": api.port, "pid": os.getpid()}
 
 
-def modes(api: Running) -> set[str]:
+def modes(api: ServiceUnderTest) -> set[str]:
     return {converter.state.mode.name for converter in api.plant.laboratory.converters.values()}

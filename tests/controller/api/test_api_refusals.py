@@ -9,7 +9,7 @@ import pytest
 from controller.api.tokens import Role, token_of
 from controller.process.modes import Mode
 from tests.controller.api.orders import GETS, MODE, ORDERS, OVERRIDE, STOP, V1
-from tests.support.api import Running
+from tests.support.api import ServiceUnderTest
 
 
 @pytest.mark.parametrize("path", [*GETS, *ORDERS])
@@ -17,7 +17,7 @@ from tests.support.api import Running
     "authorization",
     ["", "Bearer", "Bearer ", "Bearer wrong", "Basic {}", "{}", "Bearer {}x", "Bearer x{}", "Bearer é"],
 )
-def test_without_a_token_nothing(api: Running, path: str, authorization: str) -> None:
+def test_without_a_token_nothing(api: ServiceUnderTest, path: str, authorization: str) -> None:
     shown = authorization.format(token_of(api.folder, Role.OPERATOR))
     method = "GET" if path in GETS else "POST"
     answer = api.ask(method, path, ORDERS.get(path), role=None, **({"Authorization": shown} if shown else {}))
@@ -26,7 +26,7 @@ def test_without_a_token_nothing(api: Running, path: str, authorization: str) ->
     assert api.service.mode is Mode.MONITOR
 
 
-def test_a_token_in_the_address_is_none(api: Running) -> None:
+def test_a_token_in_the_address_is_none(api: ServiceUnderTest) -> None:
     token = token_of(api.folder, Role.OPERATOR)
     assert api.ask("POST", f"{STOP}?token={token}", {}, role=None).status == 401
     assert api.ask("POST", f"{STOP}?token={token}", {}).status == 400
@@ -61,7 +61,7 @@ def test_a_token_in_the_address_is_none(api: Running) -> None:
         (STOP, "x" * 5000, 413, "4096"),
     ],
 )  # fmt: skip
-def test_bad_orders_change_nothing(api: Running, path: str, body: object, status: int, says: str) -> None:
+def test_bad_orders_change_nothing(api: ServiceUnderTest, path: str, body: object, status: int, says: str) -> None:
     frames = api.frames
     headers = {} if body != "" else {"Content-Type": "text/plain"}
     answer = api.ask("POST", path, body, **headers)
@@ -91,7 +91,7 @@ def test_bad_orders_change_nothing(api: Running, path: str, body: object, status
     ],
 )
 def test_bad_requests_change_nothing(
-    api: Running, method: str, path: str, headers: dict[str, str], status: int
+    api: ServiceUnderTest, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     body = {"mode": "off"} if path == MODE and method == "POST" else None
     answer = api.ask(method, path, body, **headers)
@@ -100,7 +100,7 @@ def test_bad_requests_change_nothing(
     assert api.service.mode is Mode.MONITOR
 
 
-def test_every_attempt_is_on_record(api: Running) -> None:
+def test_every_attempt_is_on_record(api: ServiceUnderTest) -> None:
     before = len(api.notes("api"))
     api.ask("POST", MODE, {"mode": "off"})
     api.ask("POST", MODE, {"mode": "active", "nonce": "guess"})
@@ -117,7 +117,7 @@ def test_every_attempt_is_on_record(api: Running) -> None:
     assert f"POST {STOP} by operator: 200" in notes
 
 
-def test_what_is_read_leaves_no_line(api: Running) -> None:
+def test_what_is_read_leaves_no_line(api: ServiceUnderTest) -> None:
     api.ask("POST", STOP, {})
     before = len(api.notes("api"))
     for path in GETS:
@@ -125,7 +125,7 @@ def test_what_is_read_leaves_no_line(api: Running) -> None:
     assert len(api.notes("api")) == before
 
 
-def test_a_connection_that_says_nothing_is_closed(api: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_says_nothing_is_closed(api: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.live.server.BEGIN_S", 0.2)
     for half in (b"", b"POST /api/v1/stop HTTP/1.1\r\nHost: 127"):
         with closing(socket.create_connection(("127.0.0.1", api.port), timeout=5)) as silent:
@@ -133,7 +133,7 @@ def test_a_connection_that_says_nothing_is_closed(api: Running, monkeypatch: pyt
             assert silent.recv(100) == b""
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(api: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_does_not_come_is_not_waited_for(api: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.api.app.BODY_S", 0.2)
     token = token_of(api.folder, Role.OPERATOR)
     head = f"POST {MODE} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Length: 20\r\n\r\n{{"
@@ -142,7 +142,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(api: Running, monkeypatch: 
         assert slow.recv(12) == b"HTTP/1.1 408"
 
 
-def test_no_token_is_written_anywhere_but_in_its_file(api: Running, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_token_is_written_anywhere_but_in_its_file(api: ServiceUnderTest, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     tokens = [token_of(api.folder, role) for role in Role]
     for token in tokens:

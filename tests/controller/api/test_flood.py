@@ -17,7 +17,7 @@ from controller.live.server import CONNECTIONS_MAX
 from controller.process.modes import Mode
 from realtime.timing import CYCLE_DEADLINE_S
 from tests.controller.api.orders import MODE
-from tests.support.api import Running, running
+from tests.support.api import ServiceUnderTest, running
 
 REQUESTS = 2000
 JITTER_S = 1.0
@@ -34,7 +34,7 @@ async def late_s(seconds: float) -> float:
     return worst_s
 
 
-def cycle_s(here: Running) -> float:
+def cycle_s(here: ServiceUnderTest) -> float:
     began_s = time.monotonic()
     here.cycle()
     return time.monotonic() - began_s
@@ -77,7 +77,7 @@ def test_an_operator_who_asks_too_often_fills_no_disk(tmp_path: Path) -> None:
     assert sum(int(note.rpartition("× ")[2]) if "×" in note else 1 for note in too_often) == refused
 
 
-def test_connections_that_say_nothing_keep_no_stop_out(api: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_that_say_nothing_keep_no_stop_out(api: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.live.server.BEGIN_S", 1.0)
     api.set_mode(Mode.ACTIVE)
     with ExitStack() as stack:

@@ -8,7 +8,7 @@ from openapi_spec_validator import validate
 
 from controller.api.endpoints import ENDPOINTS, SCHEMA, openapi
 from controller.api.tokens import Role
-from tests.support.api import Running
+from tests.support.api import ServiceUnderTest
 
 
 def test_it_is_valid() -> None:
@@ -25,13 +25,13 @@ def test_every_endpoint_is_in_it_with_who_may() -> None:
     assert len(paths) == len(ENDPOINTS)
 
 
-def test_anybody_may_read_it(api: Running) -> None:
+def test_anybody_may_read_it(api: ServiceUnderTest) -> None:
     answer = api.ask("GET", SCHEMA, role=None)
     assert (answer.status, answer.body) == (200, json.loads(json.dumps(openapi())))
 
 
 @pytest.mark.parametrize("endpoint", [e for e in ENDPOINTS if e.method == "GET"], ids=lambda e: e.path)
-def test_answers_are_as_described(api: Running, endpoint: object) -> None:
+def test_answers_are_as_described(api: ServiceUnderTest, endpoint: object) -> None:
     api.cycle()
     schema = openapi()
     content = schema["paths"][endpoint.path]["get"]["responses"]["200"]["content"]["application/json"]

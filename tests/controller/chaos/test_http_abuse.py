@@ -13,27 +13,27 @@ from controller.chaos.injections.http_abuse import WatchedState, changed, jitter
 from controller.chaos.invalid_requests import HUGE, KINDS, MODE, OVERRIDE, InvalidRequests, bearer, json_request
 from controller.chaos.raw_http import CUT_OFF, HttpAnswer, HttpRequest, concurrently, leave_unfinished, send_request
 from controller.process.modes import Mode
-from tests.support.api import Running, running
+from tests.support.api import ServiceUnderTest, running
 
 CONVERTERS = ("n3_converter", "n4_converter")
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
     with running(tmp_path_factory.mktemp("service")) as service:
         yield service
 
 
-def invalid(here: Running, seed: int = 0) -> InvalidRequests:
+def invalid(here: ServiceUnderTest, seed: int = 0) -> InvalidRequests:
     return InvalidRequests(Random(seed), {role: token_of(here.folder, role) for role in Role}, CONVERTERS)
 
 
-async def asked(here: Running, attempts: list[HttpRequest]) -> list[HttpAnswer]:
+async def asked(here: ServiceUnderTest, attempts: list[HttpRequest]) -> list[HttpAnswer]:
     return [await send_request(here.port, request) for request in attempts]
 
 
 @pytest.mark.parametrize("mode", [Mode.MONITOR, Mode.ACTIVE])
-async def test_every_forgery_is_refused_on_record_and_without_effect(here: Running, mode: Mode) -> None:
+async def test_every_forgery_is_refused_on_record_and_without_effect(here: ServiceUnderTest, mode: Mode) -> None:
     here.set_mode(mode)
     made = invalid(here)
     attempts = [*made.replayed("once"), *made.unauthorised(), *made.meaningless(mode)]
@@ -48,12 +48,12 @@ async def test_every_forgery_is_refused_on_record_and_without_effect(here: Runni
     assert unrecorded(seen, here.folder / "audit.jsonl") == []
 
 
-def test_forgeries_come_from_the_seed(here: Running) -> None:
+def test_forgeries_come_from_the_seed(here: ServiceUnderTest) -> None:
     assert invalid(here, 1).unauthorised() == invalid(here, 1).unauthorised()
     assert invalid(here, 1).unauthorised() != invalid(here, 2).unauthorised()
 
 
-async def test_what_is_good_but_for_its_sender_is_done_for_an_operator(here: Running) -> None:
+async def test_what_is_good_but_for_its_sender_is_done_for_an_operator(here: ServiceUnderTest) -> None:
     here.set_mode(Mode.ACTIVE)
     operator = bearer(token_of(here.folder, Role.OPERATOR))
     for end in (300.0, 0.0):
@@ -62,7 +62,7 @@ async def test_what_is_good_but_for_its_sender_is_done_for_an_operator(here: Run
         assert (answer.status, answer.refused) == (200, False)
 
 
-async def test_an_unfinished_request_is_given_up(here: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unfinished_request_is_given_up(here: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.live.server.BEGIN_S", 0.5)
     monkeypatch.setattr("controller.api.app.BODY_S", 0.2)
 

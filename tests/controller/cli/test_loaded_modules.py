@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from controller.process.modes import Mode
-from tests.support.api import Running
+from tests.support.api import ServiceUnderTest
 from tests.support.footprint import footprint
 
 TERMINAL = {
@@ -48,7 +48,7 @@ def test_completion_loads_options_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("status",), ("mode",), ("mode", "active", "--yes"), ("stop",)])
-def test_an_operator_loads_a_client_alone(api: Running, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_an_operator_loads_a_client_alone(api: ServiceUnderTest, tmp_path: Path, words: tuple[str, ...]) -> None:
     api.set_mode(Mode.ACTIVE if words == ("stop",) else Mode.MONITOR)
     used = footprint(tmp_path, *words, "--state", api.folder)
     assert used.code == 0, used.out

@@ -14,14 +14,14 @@ from controller.process.modes import Mode
 from controller.record.records import Severity
 from controller.service.alarms import Finding
 from core.errors import GridlabError, InputError
-from tests.support.api import Running
+from tests.support.api import ServiceUnderTest
 from tests.support.commands import gridlab
 
 Capsys = pytest.CaptureFixture[str]
 NO_SERVICE = r"--state: got \S+; allowed: the state folder of a running `gridlab serve`"
 
 
-def test_the_mode_is_shown_and_changed(api: Running, capsys: Capsys) -> None:
+def test_the_mode_is_shown_and_changed(api: ServiceUnderTest, capsys: Capsys) -> None:
     commands.mode(api.folder, None, yes=False, quiet=False)
     assert capsys.readouterr().out.startswith("mode monitor, plan ")
     commands.mode(api.folder, Mode.ACTIVE, yes=True, quiet=False)
@@ -44,7 +44,7 @@ def test_the_mode_is_shown_and_changed(api: Running, capsys: Capsys) -> None:
     assert api.service.mode is Mode.MONITOR
 
 
-def test_active_needs_somebody_who_confirms_it(api: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_active_needs_somebody_who_confirms_it(api: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="mode active: got no terminal to confirm it on; allowed: --yes"):
         commands.mode(api.folder, Mode.ACTIVE, yes=False, quiet=True)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
@@ -53,7 +53,7 @@ def test_active_needs_somebody_who_confirms_it(api: Running, monkeypatch: pytest
     assert api.service.mode is Mode.ACTIVE
 
 
-def test_alarms_are_shown_before_active(api: Running, capsys: Capsys) -> None:
+def test_alarms_are_shown_before_active(api: ServiceUnderTest, capsys: Capsys) -> None:
     api.service.notices["crash loop"] = Finding("crash loop", Severity.ALARM, "service", "an operator has to look")
     api.cycle()
     commands.status(api.folder, quiet=False)
@@ -62,7 +62,7 @@ def test_alarms_are_shown_before_active(api: Running, capsys: Capsys) -> None:
     assert "crash loop service: an operator has to look" in capsys.readouterr().out
 
 
-def test_an_override_and_its_end(api: Running, capsys: Capsys) -> None:
+def test_an_override_and_its_end(api: ServiceUnderTest, capsys: Capsys) -> None:
     commands.mode(api.folder, Mode.ACTIVE, yes=True, quiet=True)
     capsys.readouterr()
     commands.override(api.folder, "n4_converter", commands.override_target(1.5, -0.5, 10.0, end=False), quiet=False)
@@ -82,13 +82,13 @@ def test_an_override_and_its_end(api: Running, capsys: Capsys) -> None:
         (("n3_converter", "--p", "1", "--end"), "--p KW or --end"),
     ],
 )
-def test_bad_overrides_are_one_line(api: Running, capsys: Capsys, words: tuple[str, ...], says: str) -> None:
+def test_bad_overrides_are_one_line(api: ServiceUnderTest, capsys: Capsys, words: tuple[str, ...], says: str) -> None:
     ended = gridlab(capsys, "override", *words, "--state", api.folder)
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
     assert says in ended.err
 
 
-def test_the_program_says_what_it_did(api: Running, capsys: Capsys) -> None:
+def test_the_program_says_what_it_did(api: ServiceUnderTest, capsys: Capsys) -> None:
     assert gridlab(capsys, "mode", "active", "--yes", "--state", api.folder).code == 0
     api.cycle(3)
     assert gridlab(capsys, "status", "--state", api.folder).out.count("remote") == 5
@@ -98,7 +98,7 @@ def test_the_program_says_what_it_did(api: Running, capsys: Capsys) -> None:
     assert (ended.code, ended.err) == (1, "service: asked an override in monitor, allowed in active\n")
 
 
-def test_bad_input_and_bad_moments_differ(api: Running) -> None:
+def test_bad_input_and_bad_moments_differ(api: ServiceUnderTest) -> None:
     order = OverrideOrder(device="elsewhere", p_kw=1.0, q_kvar=0.0, for_s=60.0)
     with pytest.raises(InputError, match=r'override: device: got "elsewhere"; allowed: one of n3_converter'):
         ask(api.folder, Devices, "override", order)
@@ -107,7 +107,7 @@ def test_bad_input_and_bad_moments_differ(api: Running) -> None:
     assert not isinstance(error.value, InputError)
 
 
-def test_an_emergency_stop(api: Running, capsys: Capsys) -> None:
+def test_an_emergency_stop(api: ServiceUnderTest, capsys: Capsys) -> None:
     commands.mode(api.folder, Mode.ACTIVE, yes=True, quiet=True)
     api.cycle(3)
     capsys.readouterr()
@@ -116,7 +116,7 @@ def test_an_emergency_stop(api: Running, capsys: Capsys) -> None:
     assert said.startswith("mode monitor")
 
 
-def test_an_emergency_stop_does_not_give_up_at_once(api: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_emergency_stop_does_not_give_up_at_once(api: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [(429, b'{"error": "operator: asked too often"}'), (503, b"Service Unavailable")]
     exchange = client._exchange
     monkeypatch.setattr(client, "_exchange", lambda *given: answers.pop() if answers else exchange(*given))
@@ -124,7 +124,9 @@ def test_an_emergency_stop_does_not_give_up_at_once(api: Running, monkeypatch: p
     assert answers == []
 
 
-def test_an_emergency_stop_that_is_not_claimed_says_what_to_do(api: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_emergency_stop_that_is_not_claimed_says_what_to_do(
+    api: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(commands, "STOP_TRIES_S", 0.0)
     monkeypatch.setattr(client, "_exchange", lambda *_: (503, b"Service Unavailable"))
     with pytest.raises(GridlabError, match="refused, HTTP 503; use the switches of the devices"):
@@ -136,7 +138,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
         ask(tmp_path, Status, "status")
 
 
-def test_whoever_has_the_port_of_a_dead_service_sees_no_token(api: Running, tmp_path: Path) -> None:
+def test_whoever_has_the_port_of_a_dead_service_sees_no_token(api: ServiceUnderTest, tmp_path: Path) -> None:
     (tmp_path / "api.json").write_text(json.dumps({"port": api.port, "pid": 1}))
     (tmp_path / "lock").touch()
     with pytest.raises(InputError, match=NO_SERVICE):

@@ -9,7 +9,7 @@ from core.network import Line, Network
 from core.resources import Outlook
 from core.scenario import Scenario, Site
 from mpc.grid.rows import GridModel, by_prosumer, by_step
-from tests.support.independent_flow import judged_flow
+from tests.support.independent_flow import reference_flow
 from tests.support.synthetic import Sizes, random_demand, scenario, site_with, with_slack_voltage
 
 PRICE_CAP = 2.0
@@ -46,7 +46,7 @@ def test_rows_are_equilibrated(grid: Scenario) -> None:
 def test_rows_equal_the_ac_flow_where_they_were_claimed(grid: Scenario) -> None:
     """Voltages in p.u., slack power in tenths of its rating, both by power-grid-model."""
     x = random_demand(grid, 2, 4, 2)
-    rows, ac = model(grid).linearise(x), judged_flow(grid, x)
+    rows, ac = model(grid).linearise(x), reference_flow(grid, x)
     n, rating = len(grid.network.nodes) - 1, grid.limits.slack_s_max_kva
     linear = (rows.value(x) - rows.offset) * rows.norm
     np.testing.assert_allclose(linear[:, :n], np.abs(ac.v), atol=1e-9)
@@ -79,7 +79,7 @@ def test_margin_narrows_the_voltage_band(margin_pu: float | np.ndarray) -> None:
     np.testing.assert_allclose(((after.lower - before.lower) * after.norm)[:, :n], margins, atol=1e-12)
     np.testing.assert_array_equal(after.upper[:, n:], before.upper[:, n:])
     np.testing.assert_array_equal(after.lower[:, n:], before.lower[:, n:])
-    v, limits = np.abs(judged_flow(grid, x).v), grid.limits
+    v, limits = np.abs(reference_flow(grid, x).v), grid.limits
     expected = np.maximum(v - limits.v_max_pu, limits.v_min_pu - v) + margin_pu
     assert narrow.violation(narrow.flow(x)).v_pu == pytest.approx(expected.max(), abs=1e-9)
     assert expected.max() > 0.01
@@ -119,7 +119,7 @@ def test_prices_of_profiles_are_the_adjoint(grid: Scenario) -> None:
 @each_grid
 def test_violations_by_another_library(grid: Scenario, p_kw: float) -> None:
     x = random_demand(grid, 8, p_kw, p_kw)
-    model_, ac, limits = model(grid), judged_flow(grid, x), grid.limits
+    model_, ac, limits = model(grid), reference_flow(grid, x), grid.limits
     found = model_.violation(model_.flow(x))
     v = np.abs(ac.v)
     rated = np.array([line.i_max_a or np.inf for line in grid.network.lines])
@@ -144,7 +144,7 @@ def test_current_polygon_is_inside_the_disc_by_two_percent() -> None:
     for kva in np.linspace(12, 15.5, 30):
         angle = np.linspace(0, 2 * np.pi, steps)
         x = kva * np.column_stack([np.cos(angle), np.sin(angle)])[None]
-        rows, current = model(one).linearise(x), np.abs(judged_flow(one, x).i[:, 0])
+        rows, current = model(one).linearise(x), np.abs(reference_flow(one, x).i[:, 0])
         inside = (rows.excess(rows.value(x))[:, 3:] == 0).all(axis=1)
         assert current[inside].max(initial=0) <= 20.0 + 1e-9
         assert current[~inside].min(initial=np.inf) >= 0.98 * 20.0

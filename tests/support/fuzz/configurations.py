@@ -1,4 +1,4 @@
-"""Configurations, register maps and series after an accident: they load and make sense, or every fault has its line."""
+"""Damaged configurations, register maps and series: they load and make sense, or every fault has its line."""
 
 import csv
 import random
@@ -24,11 +24,11 @@ from tests.support.paths import BAD_INPUT, CONFIGS
 SOURCES = (BAD_INPUT / "good.yaml", CONFIGS / "gridlab9.yaml", CONFIGS / "gridlab9-household.yaml")
 MAPS = tuple(sorted((CONFIGS / "registers").glob("*.yaml")))
 COLUMNS = {"p": 2.5, "q": 2.5, "pv": 5.0, "price": 1.0, "v_pu": 1.0}
-"""Column of day.csv → by what the largest value that good.yaml makes of it is larger."""
+"""Column of day.csv → factor by which good.yaml's largest value is above the largest number of the file."""
 
 
 def fuzz_configs(rng: random.Random, mutants: int, folder: Path) -> Findings:
-    """Configurations of the repository, one of three torn as text, the others changed in their structure."""
+    """Configurations of the repository, one of three damaged as text, the others in their structure."""
     found = Findings()
     for name in ("profiles", "registers"):
         (folder / name).symlink_to(CONFIGS / name)
@@ -46,14 +46,14 @@ def fuzz_configs(rng: random.Random, mutants: int, folder: Path) -> Findings:
 
 
 def fuzz_hostile(folder: Path) -> Findings:
-    """The documents that somebody made to hurt, as configuration and as register map."""
+    """Documents made to do harm, as configuration and as register map."""
     found = Findings()
     for name, text in HOSTILE.items():
         path = folder / "hostile.yaml"
         path.write_text(text, encoding="utf-8")
         for load in (partial(load_config, path), partial(load_registers, path)):
             if _loaded(load, path, found, name) is not None:
-                found.falsehood(f"{name}: loaded")
+                found.wrong_value(f"{name}: loaded")
     return found
 
 
@@ -70,12 +70,12 @@ def fuzz_registers(rng: random.Random, mutants: int, folder: Path) -> Findings:
         registers = _loaded(lambda: load_registers(path), path, found, content)
         if registers is not None:
             for doubt in (*doubts_about_registers(registers), *(kept(data, registers) if data is not None else ())):
-                found.falsehood(f"{doubt}: {content!r}")
+                found.wrong_value(f"{doubt}: {content!r}")
     return found
 
 
 def fuzz_series(rng: random.Random, mutants: int, folder: Path) -> Findings:
-    """The series of good.yaml; what is accepted lies between the least and the largest number of its column."""
+    """The series of good.yaml; an accepted series lies between the least and the largest number of its column."""
     found = Findings()
     path = folder / "good.yaml"
     path.write_bytes((BAD_INPUT / "good.yaml").read_bytes())
@@ -91,12 +91,12 @@ def fuzz_series(rng: random.Random, mutants: int, folder: Path) -> Findings:
         series = {"p": outlook.load_kw, "price": scenario.tariff.buy_chf_per_kwh, "v_pu": scenario.slack_voltage_pu}
         for column, values in series.items():
             if not _within(values, _numbers(content, column)):
-                found.falsehood(f"{column}: {values.tolist()} from {content!r}")
+                found.wrong_value(f"{column}: {values.tolist()} from {content!r}")
     return found
 
 
 def load_config_in(folder: Path, path: Path) -> Config:
-    """good.yaml, its table in place."""
+    """Load good.yaml with its table in ``folder``."""
     (folder / "day.csv").write_bytes((BAD_INPUT / "day.csv").read_bytes())
     return load_config(path)
 
@@ -106,26 +106,26 @@ def _judge_config(path: Path, data: Any, found: Findings, content: bytes) -> Non
     if config is None:
         return
     for doubt in (*doubts_about_config(config), *(kept(data, config) if data is not None else ())):
-        found.falsehood(f"{doubt}: {content!r}")
+        found.wrong_value(f"{doubt}: {content!r}")
     if config_of(config.document(), path) != config:
-        found.falsehood(f"a document of another configuration: {content!r}")
+        found.wrong_value(f"a document of another configuration: {content!r}")
     if found.accepted % 3 == 0:
         found.tried -= 1
         found.accepted -= 1
         scenario = _loaded(lambda: load_scenario(config, path), path, found, content)
         found.accepted += scenario is None
         if scenario is not None and not all(np.isfinite(site.outlook.load_kw).all() for site in scenario.sites):
-            found.falsehood(f"series that are not finite: {content!r}")
+            found.wrong_value(f"series that are not finite: {content!r}")
 
 
 def _loaded(load: Callable[[], Any], path: Path, found: Findings, content: object) -> Any:
-    """What was loaded, None where it was refused by the book."""
+    """The loaded object, None if it was refused with a proper error."""
     found.tried += 1
     try:
         loaded = load()
     except InputError as error:
-        for problem in _bad_words(error, path):
-            found.falsehood(f"{problem}: {error}: {content!r}")
+        for problem in _improper_faults(error, path):
+            found.wrong_value(f"{problem}: {error}: {content!r}")
         return None
     except Exception as error:
         found.crash(f"{error!r}: {content!r}")
@@ -134,7 +134,7 @@ def _loaded(load: Callable[[], Any], path: Path, found: Findings, content: objec
     return loaded
 
 
-def _bad_words(error: InputError, path: Path) -> Iterator[str]:
+def _improper_faults(error: InputError, path: Path) -> Iterator[str]:
     lines = str(error).split("\n")
     if len(lines) != len(error.faults) or not error.faults:
         yield "not one line per fault"

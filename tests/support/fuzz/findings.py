@@ -1,4 +1,4 @@
-"""What a fuzzing campaign counts, and the limit it must not reach: one crash, one wrong value."""
+"""Counts of a fuzzing campaign; neither a crash nor a wrong value is allowed."""
 
 import random
 from collections.abc import Iterable
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pymodbus.exceptions import ModbusIOException
 
 SHOWN = 10
-"""Findings of a kind that are kept in words."""
+"""Number of findings of a kind whose text is kept."""
 
 
 @dataclass
 class Findings:
-    """Inputs tried, those that were accepted, and what should not have happened."""
+    """Numbers of inputs tried, inputs accepted, crashes and wrong values."""
 
     tried: int = 0
     accepted: int = 0
@@ -21,17 +21,17 @@ class Findings:
     examples: list[str] = field(default_factory=list)
 
     def crash(self, text: str) -> None:
-        """Something other than the promised error came out."""
+        """Count an error other than the promised one."""
         self.crashes += 1
         self._keep(f"crash: {text}")
 
     def stray(self, error: BaseException) -> None:
-        """An error that nobody awaited; pymodbus says so of a frame, and loses the connection for it."""
+        """Count an error that nothing awaited; pymodbus raises one for a malformed frame, and closes the connection."""
         if not isinstance(error, ModbusIOException):
             self.crash(repr(error))
 
-    def falsehood(self, text: str) -> None:
-        """A value was accepted that is not there, or one refused that is."""
+    def wrong_value(self, text: str) -> None:
+        """Count a value that was accepted though it is not there, or refused though it is."""
         self.wrong += 1
         self._keep(f"wrong: {text}")
 
@@ -57,5 +57,5 @@ def total(parts: Iterable[Findings]) -> Findings:
 
 
 def dice(seed: int, *names: object) -> random.Random:
-    """A source of chance of its own for each campaign."""
+    """A random generator of its own for each campaign."""
     return random.Random(f"{seed} {names}")

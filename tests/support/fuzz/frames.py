@@ -1,7 +1,7 @@
-"""Modbus TCP frames: what counts as an answer by the book, and the ways of not being one.
+"""Modbus TCP frames: which of them are valid answers, and damages that make them invalid.
 
-By the book (Modbus Messaging on TCP/IP 1.0b; Application Protocol 1.1b3): the transaction of the request, protocol 0,
-the length of what follows, the unit, the function, and for a reading twice the number of registers as byte count.
+A valid answer (Modbus Messaging on TCP/IP 1.0b; Application Protocol 1.1b3) has the transaction of the request,
+protocol 0, the length of what follows, the unit, the function, and for a reading twice the registers as byte count.
 """
 
 import random
@@ -24,7 +24,7 @@ class Request:
 
     @classmethod
     def of(cls, adu: bytes) -> "Request":
-        """What the bytes say; ``written`` is empty for a reading."""
+        """Parse the bytes of a request; ``written`` is empty for a reading."""
         function, address, count = struct.unpack_from(">BHH", adu, 7)
         return cls(adu[:7], function, address, count, adu[13:] if function == WRITE else b"")
 
@@ -41,7 +41,7 @@ class Request:
         return self.adu(struct.pack(">BHH", WRITE, self.address, self.count))
 
     def answers_in(self, stream: bytes) -> list[bytes]:
-        """The registers, or b"" for a confirmed write, of every frame in ``stream`` that answers by the book."""
+        """The registers, or b"" for a confirmed write, of every valid answer in ``stream``."""
         start = self.reading(bytes(2 * self.count))[:9] if self.function == READ else self.acknowledgement()
         size = 2 * self.count if self.function == READ else 0
         found, at = [], stream.find(start)
@@ -54,8 +54,8 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Accident:
-    """What may happen to ``adu``, the answer to ``request``; ``stale`` is what was answered before."""
+class FrameDamage:
+    """Damages of ``adu``, the answer to ``request``; ``stale`` is an earlier answer."""
 
     rng: random.Random
     request: Request
@@ -64,51 +64,51 @@ class Accident:
 
     @property
     def at(self) -> int:
-        """Some place of the frame."""
+        """A random position in the frame."""
         return self.rng.randrange(len(self.adu))
 
     def junk(self, least: int, most: int) -> bytes:
-        """Some bytes."""
+        """Random bytes."""
         return self.rng.randbytes(self.rng.randint(least, most))
 
     def any_of(self, *bytes_: int) -> bytes:
-        """One of these bytes, or any."""
+        """One of these bytes, or any byte."""
         return bytes([self.rng.choice((*bytes_, self.rng.getrandbits(8))) % 256])
 
     def flipped(self) -> bytes:
-        """Some bits changed."""
+        """Flip some bits."""
         data = bytearray(self.adu)
         for _ in range(self.rng.choice((1, 1, 2, 8))):
             data[self.rng.randrange(len(data))] ^= 1 << self.rng.randrange(8)
         return bytes(data)
 
     def inserted(self) -> bytes:
-        """Bytes put in."""
+        """Insert bytes."""
         at = self.at
         return self.adu[:at] + self.junk(1, 8) + self.adu[at:]
 
     def mislengthed(self) -> bytes:
-        """A header that promises more or less."""
+        """Change the length in the header."""
         size = len(self.adu) - 7
         promised = self.rng.choice((0, 1, 2, 3, size, size + 2, self.rng.getrandbits(16)))
         return self.adu[:4] + struct.pack(">H", promised) + self.adu[6:]
 
     def miscounted(self) -> bytes:
-        """Another number of registers than was asked for."""
+        """Answer with another number of registers than requested."""
         count = self.rng.randint(0, 125)
         return self.request.adu(struct.pack(">BB", READ, 2 * count) + self.rng.randbytes(2 * count))
 
     def refused(self) -> bytes:
-        """An exception response."""
+        """Answer with an exception response."""
         return self.request.adu(bytes([self.request.function | 0x80]) + self.any_of(*range(12)))
 
 
-ACCIDENTS: tuple[Callable[[Accident], bytes], ...] = (
-    Accident.flipped,
-    Accident.inserted,
-    Accident.mislengthed,
-    Accident.miscounted,
-    Accident.refused,
+ACCIDENTS: tuple[Callable[[FrameDamage], bytes], ...] = (
+    FrameDamage.flipped,
+    FrameDamage.inserted,
+    FrameDamage.mislengthed,
+    FrameDamage.miscounted,
+    FrameDamage.refused,
     lambda x: x.adu[: x.at],
     lambda x: x.adu + x.junk(1, 30),
     lambda x: x.junk(1, 300),
@@ -123,9 +123,9 @@ ACCIDENTS: tuple[Callable[[Accident], bytes], ...] = (
 )
 
 
-def spoilt(rng: random.Random, request: Request, adu: bytes, stale: bytes) -> bytes:
-    """The frame ``adu`` after an accident; some leave it as it is."""
-    return rng.choice(ACCIDENTS)(Accident(rng, request, adu, stale))
+def damaged(rng: random.Random, request: Request, adu: bytes, stale: bytes) -> bytes:
+    """The frame ``adu`` after a random damage; some leave it unchanged."""
+    return rng.choice(ACCIDENTS)(FrameDamage(rng, request, adu, stale))
 
 
 def sliced(rng: random.Random, stream: bytes) -> list[bytes]:

@@ -1,8 +1,7 @@
-"""A meter and a converter with mapped registers, read and told through a network that does what it likes to frames.
+"""A meter and a converter with mapped registers, read and written through a network that damages frames.
 
-The claim: a reading is GOOD only with the values that an answer by the book carries and that can be believed; whatever
-else it holds is none of our invention; a setpoint is VERIFIED only if such an answer shows it. And the other way round:
-what arrived unharmed is used.
+The claim: a reading is GOOD only with values that a valid answer carries and that are plausible; its other values are
+never invented; a setpoint is VERIFIED only if a valid answer shows it. Conversely, undamaged answers are used.
 """
 
 import asyncio
@@ -20,16 +19,16 @@ from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.readings import ReadingCheck
 from drivers.registers import load_registers
 from tests.support.fuzz.findings import Findings
-from tests.support.fuzz.frames import READ, Request, sliced, spoilt
+from tests.support.fuzz.frames import READ, Request, damaged, sliced
 from tests.support.fuzz.memory_wire import LoopClock, run_on
 from tests.support.fuzz.register_oracle import Layout, believable, instant, same
 from tests.support.paths import REGISTERS
 
 UNHARMED = 0.4
-"""Share of answers that arrive as they were sent."""
+"""Share of answers that arrive undamaged."""
 RATING_KVA, OVERLOAD_KVA = 15.0, 22.5
 PAUSE_S = 1.1
-"""Longer than a device is left alone after a failure."""
+"""Longer than the pause after a failure."""
 SANE = {
     "v_v": 400.0, "i_a": 8.0, "p_kw": 4.0, "q_kvar": -2.0, "clock_s": 1529575200.0, "state": 2.0, "s_max_kva": 15.0,
     "p_setpoint_kw": 4.0, "q_setpoint_kvar": -2.0, "lease_s": 75.0, "writer_epoch": 7.0, "enable": 1.0,
@@ -41,12 +40,12 @@ HELD = Layout.of(
     ("p_setpoint_kw", "q_setpoint_kvar", "lease_s", "writer_epoch", "enable", "state"),
 )
 _STATE, _SAFE, _REMOTE = 2 * 7, b"\0\1", b"\0\2"
-"""Where the converter's state stands among the bytes of its block."""
+"""Position and values of the converter's state in the bytes of its block."""
 
 
 @dataclass
 class Device:
-    """A block of registers and the network before it. ``heard`` are the answers by the book since ``forget``."""
+    """A block of registers and the network before it. ``heard`` are the valid answers since ``forget``."""
 
     rng: random.Random
     layout: Layout
@@ -58,11 +57,11 @@ class Device:
     _stale: bytes = b""
 
     def forget(self) -> None:
-        """Before the next exchange."""
+        """Clear the answers, before the next exchange."""
         self.heard, self.unharmed = [], True
 
     def answer(self, adu: bytes) -> list[bytes] | None:
-        """What arrives after this request; None: the connection ends."""
+        """Data that arrive after this request; None closes the connection."""
         self.frames += 1
         request = Request.of(adu)
         at = 2 * (request.address - self.layout.address)
@@ -72,7 +71,7 @@ class Device:
             frame = request.acknowledgement()
             self._written(at, request.written)
         chance = self.rng.random()
-        stream = frame if chance < UNHARMED else spoilt(self.rng, request, frame, self._stale)
+        stream = frame if chance < UNHARMED else damaged(self.rng, request, frame, self._stale)
         self._stale = frame
         if chance > 0.96:
             stream = b""
@@ -88,7 +87,7 @@ class Device:
 
 
 def fuzz_meter(seed: random.Random, readings: int) -> Findings:
-    """Readings of a SICAM-like meter, each by a driver that has no earlier clock to compare with."""
+    """Readings of a SICAM-like meter, each by a new driver, without an earlier clock to compare with."""
     device, found = Device(seed, METER), Findings()
 
     async def main() -> None:
@@ -105,7 +104,7 @@ def fuzz_meter(seed: random.Random, readings: int) -> Findings:
 
 
 def fuzz_converter(seed: random.Random, exchanges: int) -> Findings:
-    """Readings and setpoints of a converter by its register map, each by a driver that knows of none before."""
+    """Readings and setpoints of a converter with its register map, each by a new driver."""
     device, found = Device(seed, CONVERTER), Findings()
 
     async def main() -> None:
@@ -139,9 +138,9 @@ async def _read(device: Device, driver: SicamMeter | WiredConverter, found: Find
     good = [o for o in options if _usable(o, device.layout, limit_kva) and (not status or o["status"] == 0)]
     found.accepted += reading.quality is Quality.GOOD
     for problem in _misreadings(reading, options, good, device.unharmed):
-        found.falsehood(f"{driver.name}: {problem}: {reading}, answers {[h.hex() for h in device.heard]}")
+        found.wrong_value(f"{driver.name}: {problem}: {reading}, answers {[h.hex() for h in device.heard]}")
     if isinstance(driver, WiredConverter) and not _status_said(driver, options):
-        found.falsehood(f"{driver.name}: {driver.status}, answers {[h.hex() for h in device.heard]}")
+        found.wrong_value(f"{driver.name}: {driver.status}, answers {[h.hex() for h in device.heard]}")
     if reading.quality is not Quality.GOOD:
         await asyncio.sleep(PAUSE_S)
 
@@ -160,9 +159,9 @@ async def _write(device: Device, converter: WiredConverter, found: Findings) -> 
     shown = any(_holds(HELD.values(data), p_kw, q_kvar) for data in device.heard)
     found.accepted += outcome is Outcome.VERIFIED
     if outcome is Outcome.VERIFIED and not shown:
-        found.falsehood(f"verified {p_kw} kW, {q_kvar} kvar, answers {[h.hex() for h in device.heard]}")
+        found.wrong_value(f"verified {p_kw} kW, {q_kvar} kvar, answers {[h.hex() for h in device.heard]}")
     if device.unharmed and device.obedient and outcome is not Outcome.VERIFIED:
-        found.falsehood(f"{outcome}: {p_kw} kW, {q_kvar} kvar were taken and shown")
+        found.wrong_value(f"{outcome}: {p_kw} kW, {q_kvar} kvar were taken and shown")
     if outcome is not Outcome.VERIFIED:
         await asyncio.sleep(PAUSE_S)
 

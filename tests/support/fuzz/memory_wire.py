@@ -1,7 +1,7 @@
-"""An event loop whose TCP connections end in this process and whose time passes at once: a million frames in minutes.
+"""An event loop with TCP connections inside the process and no waiting: a million frames in minutes.
 
-Drivers and pymodbus run on it as they are. Only the kernel is left out: what a client sends goes to a function, and
-what that answers comes back slice by slice. Where everybody waits, the clock jumps to the next deadline.
+Drivers and pymodbus run on it unchanged. Only the kernel is left out: data of a client go to a function, and its answer
+returns slice by slice. If all tasks wait, the clock jumps to the next deadline.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 Answer = Callable[[bytes], Iterable[bytes] | None]
-"""What a device says to what it was sent, in slices; None closes the connection."""
+"""Answer of a device to received data, in slices; None closes the connection."""
 
 
 class _NoWaiting(selectors.DefaultSelector):
-    """Nothing to wait for but time, and that passes at once."""
+    """A selector without anything to wait for but time, which passes immediately."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class _NoWaiting(selectors.DefaultSelector):
 
 
 class MemoryLoop(asyncio.SelectorEventLoop):
-    """``answer`` is the only device there is, whatever the address."""
+    """``answer`` is the only device, whatever the address."""
 
     def __init__(self, answer: Answer) -> None:
         self._no_waiting = _NoWaiting()
@@ -54,7 +54,7 @@ class MemoryLoop(asyncio.SelectorEventLoop):
 
 
 class _Wire(asyncio.Transport):
-    """One end of a connection, with asyncio's rule that a protocol which raises loses it."""
+    """One end of a connection; as in asyncio, a protocol that raises loses it."""
 
     def __init__(self, loop: MemoryLoop, protocol: asyncio.Protocol) -> None:
         super().__init__({"socket": loop.socket})
@@ -99,7 +99,7 @@ class LoopClock:
 
 
 def run_on(answer: Answer, main: Coroutine[Any, Any, T], complain: Callable[[BaseException], None]) -> T:
-    """Run ``main`` with that device; ``complain`` hears of errors that nobody awaits."""
+    """Run ``main`` with that device; ``complain`` is called with errors that nothing awaits."""
 
     def unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         complain(context.get("exception") or RuntimeError(context["message"]))

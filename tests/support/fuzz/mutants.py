@@ -1,4 +1,4 @@
-"""Damaged documents: YAML by structure and by text, CSV by text. All of it by chance, from a seed."""
+"""Damaged documents: YAML by structure and by text, CSV by text; at random, from a seed."""
 
 import random
 from copy import deepcopy
@@ -46,7 +46,7 @@ HOSTILE = {
         ["a0: &a0 {x: 1}", *(f"a{k}: &a{k} {{!!merge <<: [{', '.join(10 * [f'*a{k - 1}'])}]}}" for k in range(1, 12))]
     ),
 }
-"""Documents that somebody made to hurt."""
+"""Documents made to do harm."""
 
 
 def altered(rng: random.Random, document: Any) -> Any:
@@ -64,7 +64,7 @@ def as_yaml(data: Any) -> str:
 
 
 def torn(rng: random.Random, text: str) -> bytes:
-    """The text with bytes flipped, pieces cut, doubled, moved or put in."""
+    """The text with bytes flipped, or pieces cut, doubled, moved or inserted."""
     data = bytearray(text.encode())
     for _ in range(rng.choice((1, 1, 2, 4))):
         at = rng.randrange(len(data) or 1)
@@ -87,7 +87,7 @@ def torn(rng: random.Random, text: str) -> bytes:
 
 
 def torn_table(rng: random.Random, text: str) -> bytes:
-    """A table with cells replaced, rows lost, doubled, moved or cut; sometimes torn like any text."""
+    """A table with cells replaced, or rows lost, doubled, moved or cut; sometimes damaged like any text."""
     if rng.random() < 0.2:
         return torn(rng, text)
     rows = [line.split(",") for line in text.splitlines()]
@@ -115,7 +115,7 @@ class _Plain(yaml.SafeDumper):
 
 
 def _places(data: Any) -> list[tuple[Any, Any]]:
-    """(holder, key) of everything in the document."""
+    """(container, key) of everything in the document."""
     found: list[tuple[Any, Any]] = []
     items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     for key, value in items:

@@ -22,7 +22,7 @@ from drivers.converters.opcua import OpcUaWire
 from drivers.exchange import TIMING, Exchanges
 from drivers.opcua import OpcUaSession
 from drivers.readings import ReadingCheck
-from tests.support.drivers import Hands
+from tests.support.drivers import ManualClock
 from tests.support.fuzz.findings import Findings
 from tests.support.fuzz.register_oracle import believable, instant, same
 from tests.support.opcua_server import SAMPLED_AT, SAYS, FakeConverter
@@ -41,7 +41,7 @@ _STATUS = (0x80000000, 0x80320000, 0x40000000, 0x408F0000, 0x00960000, 0x00A6000
 
 @dataclass
 class ServedValue:
-    """What the server holds of one variable."""
+    """Value of one variable on the server, with type, status and age."""
 
     value: Any
     type: ua.VariantType
@@ -50,25 +50,25 @@ class ServedValue:
 
     @classmethod
     def of(cls, name: str) -> "ServedValue":
-        """What a sane device says."""
+        """A plausible value."""
         return cls(int(SAYS[name]), _V.UInt32) if name == "state" else cls(float(SAYS[name]), _V.Double)
 
     @classmethod
     def by(cls, rng: random.Random, name: str) -> "ServedValue":
-        """The same, or something strange in its place."""
-        said, chance = cls.of(name), rng.random()
+        """A plausible value, or something strange in its place."""
+        served, chance = cls.of(name), rng.random()
         if chance < 0.06:
-            said.value, said.type = rng.choice(_STRANGE)
+            served.value, served.type = rng.choice(_STRANGE)
         elif chance < 0.09:
-            said.status = rng.choice(_STATUS)
+            served.status = rng.choice(_STATUS)
         elif chance < 0.12:
-            said.age_s = rng.choice((None, 11.0, 13.0, 3600.0, -3600.0, 1e9))
+            served.age_s = rng.choice((None, 11.0, 13.0, 3600.0, -3600.0, 1e9))
         elif chance < 0.15 and name != "state":
-            said.value *= rng.choice((-1.0, 1000.0, 0.001, 1e30))
-        return said
+            served.value *= rng.choice((-1.0, 1000.0, 0.001, 1e30))
+        return served
 
-    def become(self, value: bool) -> None:
-        """A Boolean."""
+    def set_boolean(self, value: bool) -> None:
+        """Replace it by a Boolean."""
         self.value, self.type = value, _V.Boolean
 
     @property
@@ -82,58 +82,58 @@ class ServedValue:
 
     @property
     def number(self) -> float | None:
-        """Its meaning as a number, None where it has none: a bool, a text, a list or a date is no power."""
+        """The value as a number, None if it is none: a bool, a text, a list or a date is no power."""
         good = self.status >> 30 == 0
         is_number = isinstance(self.value, int | float) and not isinstance(self.value, bool)
         return float(self.value) if good and is_number and isfinite(self.value) else None
 
 
 def fuzz_opcua(rng: random.Random, readings: int) -> Findings:
-    """Readings of a converter whose server says strange things, each by a driver with no earlier clock."""
+    """Readings of a converter whose server returns strange values, each by a driver with no earlier clock."""
     found = Findings()
     with FakeConverter().served() as fake:
 
         async def main() -> None:
             async with OpcUaSession(fake.url, None, TIMING) as session:
-                clock = Hands()
-                said: dict[str, ServedValue] = {}
-                show(fake, said)
+                clock = ManualClock()
+                served: dict[str, ServedValue] = {}
+                show(fake, served)
                 for _ in range(readings):
                     gauge, turns = ReadingCheck("n7", 400.0, clock, 15.0), Exchanges("n7", clock, TIMING)
                     converter = WiredConverter(OpcUaWire(session), gauge, turns, writer_epoch=7)
-                    said |= {name: ServedValue.by(rng, name) for name in SAYS}
+                    served |= {name: ServedValue.by(rng, name) for name in SAYS}
                     found.tried += 1
                     try:
                         reading = await converter.read()
                     except Exception as error:
-                        found.crash(f"opcua: {error!r}, {_words(said)}")
+                        found.crash(f"opcua: {error!r}, {_words(served)}")
                     else:
-                        _judge(reading, said, found)
+                        _judge(reading, served, found)
                     clock.move(2.0)
 
         asyncio.run(main())
     return found
 
 
-def show(fake: FakeConverter, said: Mapping[str, ServedValue]) -> None:
-    """Let the server answer with these, past its own check of types."""
+def show(fake: FakeConverter, served: Mapping[str, ServedValue]) -> None:
+    """Let the server answer with these values, bypassing its own check of types."""
     space = fake._server.iserver.aspace
     for name in SAYS:
-        space.set_attribute_value_callback(fake._nodes[name].nodeid, ua.AttributeIds.Value, _answers(said, name))
+        space.set_attribute_value_callback(fake._nodes[name].nodeid, ua.AttributeIds.Value, _answers(served, name))
 
 
-def _answers(said: Mapping[str, ServedValue], name: str) -> Callable[..., ua.DataValue]:
-    return lambda *_: said[name].data
+def _answers(served: Mapping[str, ServedValue], name: str) -> Callable[..., ua.DataValue]:
+    return lambda *_: served[name].data
 
 
-def _judge(reading: Measurement, said: Mapping[str, ServedValue], found: Findings) -> None:
+def _judge(reading: Measurement, served: Mapping[str, ServedValue], found: Findings) -> None:
     dated = ("p_kw", "q_kvar", "v_v")
-    values = {name: None if name in dated and s.age_s is None else s.number for name, s in said.items()}
+    values = {name: None if name in dated and s.age_s is None else s.number for name, s in served.items()}
     usable = believable(values, ("p_kw", "q_kvar", "v_v", "clock_s"), 22.5)
     expected = Quality.INVALID
     if usable:
         now_s = values["clock_s"] or 0.0
-        ages_s = [now_s - at.timestamp() for name in dated if (at := said[name].source_at)]
+        ages_s = [now_s - at.timestamp() for name in dated if (at := served[name].source_at)]
         expected = Quality.STALE if max(ages_s) > MAX_AGE_S else Quality.GOOD
     found.accepted += reading.quality is Quality.GOOD
     clock_s, v_v = values["clock_s"], values["v_v"]
@@ -144,8 +144,8 @@ def _judge(reading: Measurement, said: Mapping[str, ServedValue], found: Finding
         and reading.taken_at == (None if clock_s is None else instant(clock_s))
     )
     if reading.quality is not expected or not agrees:
-        found.falsehood(f"opcua: {reading}, expected {expected}, {_words(said)}")
+        found.wrong_value(f"opcua: {reading}, expected {expected}, {_words(served)}")
 
 
-def _words(said: Mapping[str, ServedValue]) -> str:
-    return str({name: (s.value, s.type.name, hex(s.status), s.age_s) for name, s in said.items()})
+def _words(served: Mapping[str, ServedValue]) -> str:
+    return str({name: (s.value, s.type.name, hex(s.status), s.age_s) for name, s in served.items()})

@@ -1,4 +1,4 @@
-"""Journals and audit trails after an accident: a record that was written comes back, or none; never a damaged one."""
+"""Damaged journals and audit trails: a record is read back as written, or not at all; never damaged."""
 
 import json
 import random
@@ -39,7 +39,7 @@ Value = object
 
 @dataclass(frozen=True)
 class Kept:
-    """The files of a journal, and what was put under each key, oldest first."""
+    """The files of a journal, and the values written under each key, oldest first."""
 
     files: dict[str, bytes]
     history: dict[str, list[Value]]
@@ -50,7 +50,7 @@ class Kept:
 
 
 def written_journal(folder: Path, *, in_log: bool) -> Kept:
-    """A journal as the service writes it; ``in_log``: the last rounds are still in the write-ahead log."""
+    """Write a journal as the service does; ``in_log``: the last rounds are still in the write-ahead log."""
     path, history = folder / "journal.sqlite", dict[str, list[Value]]()
     with Journal(path) as journal:
         for k in range(ROUNDS):
@@ -65,7 +65,7 @@ def written_journal(folder: Path, *, in_log: bool) -> Kept:
 
 
 def fuzz_journals(rng: random.Random, mutants: int, folder: Path) -> Findings:
-    """One of four: bytes of the database, bytes of the log, rows, a record of an older generation."""
+    """Damage one of four: bytes of the database, bytes of the log, rows, a record of an older generation."""
     found = Findings()
     closed = written_journal(_new(folder, "closed"), in_log=False)
     crashed = written_journal(_new(folder, "crashed"), in_log=True)
@@ -88,7 +88,7 @@ def fuzz_journals(rng: random.Random, mutants: int, folder: Path) -> Findings:
 
 
 def _judge_journal(path: Path, kept: Kept, found: Findings, what: str, *, commanded: bool) -> None:
-    """``commanded``: whatever is not the newest has to be said to be damaged."""
+    """``commanded``: every value that is not the newest must be reported as damaged."""
     found.tried += 1
     try:
         with Journal(path) as journal:
@@ -103,17 +103,17 @@ def _judge_journal(path: Path, kept: Kept, found: Findings, what: str, *, comman
     found.accepted += values == kept.newest
     for key, value in values.items():
         if value is not None and value not in kept.history[key]:
-            found.falsehood(f"journal, {what}: {key} = {str(value)[:200]}")
+            found.wrong_value(f"journal, {what}: {key} = {str(value)[:200]}")
     if commanded and values != kept.newest and not damaged:
-        found.falsehood(
+        found.wrong_value(
             f"journal, {what}: {[key for key in values if values[key] != kept.newest[key]]} lost in silence"
         )
     if again != "monitor" or (nodes is None) != (values["nodes"] is None):
-        found.falsehood(f"journal, {what}: does not go on")
+        found.wrong_value(f"journal, {what}: does not go on")
 
 
 def _spoil(rng: random.Random, path: Path) -> None:
-    """Bits flipped, the end lost, a block overwritten or two pages exchanged."""
+    """Flip bits, cut the end, overwrite a block or exchange two pages."""
     data = bytearray(path.read_bytes())
     at = rng.randrange(len(data))
     match rng.randrange(6):
@@ -150,7 +150,7 @@ _TAMPERINGS = (
 
 
 def _tampered(rng: random.Random, path: Path) -> str:
-    """What was done to the rows."""
+    """Damage rows; describes the damage."""
     a, b = rng.sample(("mode", "epoch", "nodes", "plan"), 2)
     name, statement = rng.choice(_TAMPERINGS)
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -159,7 +159,7 @@ def _tampered(rng: random.Random, path: Path) -> str:
 
 
 def fuzz_codec(rng: random.Random, mutants: int) -> Findings:
-    """JSON of records with changes of its structure: a record that says the same, or an error that names the place."""
+    """JSON of records with changes of its structure: the same record results, or an error that names the place."""
     found = Findings()
     documents = [(kind, json.loads(json.dumps(encode(value)))) for kind, value in _RECORDS]
     for _ in range(mutants):
@@ -170,19 +170,19 @@ def fuzz_codec(rng: random.Random, mutants: int) -> Findings:
             record: object = decode(kind, data)
         except CodecError as error:
             if "\n" in str(error) or "got" not in str(error):
-                found.falsehood(f"codec: {error}")
+                found.wrong_value(f"codec: {error}")
             continue
         except Exception as error:
             found.crash(f"codec: {error!r}: {data}")
             continue
         found.accepted += 1
         for difference in differences(kind.__name__, data, encode(record)):
-            found.falsehood(f"codec: {difference}: {data}")
+            found.wrong_value(f"codec: {difference}: {data}")
     return found
 
 
 def written_audit(path: Path) -> list[AuditWrite | AuditNote]:
-    """An audit trail as the service writes it, and its records."""
+    """Write an audit trail as the service does; returns its records."""
     with AuditTrail(path) as trail:
         for k in range(12):
             at = AT + timedelta(seconds=30 * k)
@@ -194,7 +194,9 @@ def written_audit(path: Path) -> list[AuditWrite | AuditNote]:
 
 
 def fuzz_audits(rng: random.Random, mutants: int, folder: Path) -> Findings:
-    """Lines lost, doubled, exchanged and cut: only what was written comes back. Bytes flipped: at least its form."""
+    """Lost, doubled, exchanged and cut lines: only written records are read. Flipped bytes: at least the form is
+    right.
+    """
     found, path = Findings(), folder / "audit.jsonl"
     written = written_audit(path)
     content = path.read_bytes()
@@ -208,7 +210,7 @@ def fuzz_audits(rng: random.Random, mutants: int, folder: Path) -> Findings:
             unfinished(path)
         except DamagedError as error:
             if f"{path}: line " not in str(error) or "\n" in str(error):
-                found.falsehood(f"audit: {error}")
+                found.wrong_value(f"audit: {error}")
             continue
         except Exception as error:
             found.crash(f"audit: {error!r}")
@@ -216,20 +218,20 @@ def fuzz_audits(rng: random.Random, mutants: int, folder: Path) -> Findings:
         found.accepted += 1
         strange = [record for record in records if record not in known]
         if not flipped and strange:
-            found.falsehood(f"audit: {strange}")
+            found.wrong_value(f"audit: {strange}")
         if any(not _well_formed(record) for record in strange):
-            found.falsehood(f"audit, of no form: {strange}")
-        _judge_going_on(path, records, found)
+            found.wrong_value(f"audit, of no form: {strange}")
+        _judge_continuation(path, records, found)
     return found
 
 
-def _judge_going_on(path: Path, records: list[AuditWrite | AuditNote], found: Findings) -> None:
-    """A service that goes on with this file uses no number twice."""
+def _judge_continuation(path: Path, records: list[AuditWrite | AuditNote], found: Findings) -> None:
+    """Check that a service that continues this file uses no number twice."""
     with AuditTrail(path) as trail:
         trail.note(AT, "mode", "back")
     last = path.read_bytes().splitlines()[-1]
     if json.loads(last)["seq"] <= max((record.seq for record in records), default=0):
-        found.falsehood("audit: a number twice")
+        found.wrong_value("audit: a number twice")
 
 
 def _well_formed(record: AuditWrite | AuditNote) -> bool:

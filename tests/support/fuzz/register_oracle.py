@@ -1,4 +1,4 @@
-"""What registers mean, worked out a second time: from the map's YAML and ``struct``, without a line of the driver."""
+"""Meaning of registers, implemented a second time from the map's YAML and ``struct``, without code of the driver."""
 
 import random
 import struct
@@ -14,12 +14,12 @@ import yaml
 
 FORMATS = {"int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "uint64": ">Q", "float32": ">f"}
 EXACT = 1e-12
-"""Relative: what one multiplication may round."""
+"""Relative rounding of one multiplication."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One register, by what its manual says."""
+    """One register by its manual."""
 
     name: str
     address: int
@@ -36,7 +36,7 @@ class Entry:
         return struct.calcsize(FORMATS[self.type])
 
     def value(self, data: bytes) -> float | None:
-        """What the bytes say, None where it is nothing or not believable."""
+        """Value of the bytes, None if it is unavailable or implausible."""
         if self.word_order == "little":
             data = b"".join(data[k : k + 2] for k in range(len(data) - 2, -2, -2))
         (raw,) = struct.unpack(FORMATS[self.type], data)
@@ -57,7 +57,7 @@ class Entry:
 
 
 class Layout:
-    """The registers of one block, and the values that its bytes mean."""
+    """The registers of one block, and the values of its bytes."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.entries = tuple(sorted(entries, key=lambda entry: entry.address))
@@ -67,7 +67,7 @@ class Layout:
 
     @classmethod
     def of(cls, path: Path, names: Iterable[str] | None = None) -> "Layout":
-        """Those of a map, or all."""
+        """The named registers of a map, or all."""
         registers: list[dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))["registers"]
         known = Entry.__dataclass_fields__.keys()
         entries = [Entry(**{key: value for key, value in r.items() if key in known}) for r in registers]
@@ -79,7 +79,7 @@ class Layout:
         return {entry.name: entry.value(data[at : at + entry.n_bytes]) for entry, at in starts.items()}
 
     def junk(self, rng: random.Random, sane: Mapping[str, float]) -> bytes:
-        """Bytes of the block: mostly sane values, here and there a strange one."""
+        """Bytes of the block: mostly plausible values, with a few strange ones."""
         data = bytearray(rng.randbytes(self.n_bytes))
         for entry in self.entries:
             at = 2 * (entry.address - self.address)
@@ -88,7 +88,7 @@ class Layout:
 
 
 def strange(rng: random.Random, entry: Entry, sane: float) -> bytes:
-    """One register's bytes: in nine of ten cases something near ``sane``."""
+    """Bytes of one register: in nine of ten cases near ``sane``."""
     usual = sane * rng.uniform(0.99, 1.01) if entry.type == "float32" else sane
     plain = _packed(entry, (usual - entry.offset) / entry.scale)
     if rng.random() < 0.9:
@@ -121,7 +121,7 @@ def _packed(entry: Entry, raw: float) -> bytes:
 
 
 def believable(values: Mapping[str, float | None], needed: Iterable[str], limit_kva: float | None) -> bool:
-    """Whether a reading of 400 V may be used: nothing missing, voltage from half to one and a half, no overload."""
+    """Whether a reading at 400 V may be used: nothing missing, voltage from half to one and a half, no overload."""
     if any(values.get(name) is None for name in needed):
         return False
     p_kw, q_kvar, v_v, clock_s = (values.get(name) for name in ("p_kw", "q_kvar", "v_v", "clock_s"))
@@ -141,7 +141,7 @@ def instant(clock_s: float) -> datetime | None:
 
 
 def same(got: float | None, said: float | None) -> bool:
-    """Whether two values are one but for rounding; NaN equals nothing."""
+    """Whether two values are equal except for rounding; NaN equals nothing."""
     if got is None or said is None:
         return got is said
     return not isnan(got) and isclose(got, said, rel_tol=EXACT)

@@ -33,13 +33,13 @@ def _compare(register: Register, entry: Entry, data: bytes, found: Findings) -> 
     words = struct.unpack(f">{len(data) // 2}H", data)
     got, said = register.decode(words), entry.value(data)
     if not same(got, said) or (got is not None and not isfinite(got)):
-        found.falsehood(f"{register}: {data.hex()} is {got}, not {said}")
+        found.wrong_value(f"{register}: {data.hex()} is {got}, not {said}")
     if got is None:
         return
     found.accepted += 1
     exact = entry.type not in ("uint64", "float32") and abs(entry.offset / entry.scale) < 1e6
     if exact and register.encode(got) != words:
-        found.falsehood(f"{register}: {data.hex()} is {got}, which is {register.encode(got)}")
+        found.wrong_value(f"{register}: {data.hex()} is {got}, which is {register.encode(got)}")
 
 
 def _keys(rng: random.Random) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Requests made up from the description of the API, and bytes that are no requests, against the running service.
+"""Requests generated from the description of the API, and bytes that are no requests, against the running service.
 
-The service stands in MONITOR. Whoever asks, no converter may be sent a frame, for the nonce of an arming that ACTIVE
-needs is nobody's guess; without the operator's token nothing at all may change.
+The service is in MONITOR. No request may send a frame to a converter, since the nonce that ACTIVE needs cannot be
+guessed; without the operator's token nothing at all may change.
 """
 
 import random
@@ -17,11 +17,11 @@ from schemathesis.specs.openapi.checks import response_schema_conformance, statu
 
 from controller.api.endpoints import ENDPOINTS, Endpoint, openapi
 from controller.api.tokens import Role, token_of
-from tests.support.api import Running
+from tests.support.api import ServiceUnderTest
 
 SCHEMA = schemathesis.openapi.from_dict(dict(openapi()))
 NOBODY, GARBAGE = "nobody", "garbage"
-"""Who asks, besides the roles."""
+"""Clients besides the roles."""
 RAW = "bytes"
 VISIBLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60)
 GUESSES = st.one_of(VISIBLE, VISIBLE.map("Bearer {}".format), VISIBLE.map("Basic {}".format))
@@ -30,13 +30,13 @@ QUERIES = st.one_of(st.none(), st.none(), st.none(), st.dictionaries(VISIBLE, VI
 
 @dataclass(frozen=True)
 class Client:
-    """Who asks, and the credentials of those who have no role."""
+    """A client, with its credentials if it has no role."""
 
     who: str
     guess: str
 
-    def headers(self, api: Running) -> dict[str, str]:
-        """As they are sent."""
+    def headers(self, api: ServiceUnderTest) -> dict[str, str]:
+        """Headers of its requests."""
         if self.who in tuple(Role):
             return {"Authorization": f"Bearer {token_of(api.folder, Role(self.who))}"}
         return {} if self.who == NOBODY else {"Authorization": self.guess}
@@ -44,28 +44,28 @@ class Client:
 
 @dataclass
 class Tally:
-    """Of one endpoint: cases by (who, class of the status), and what must not be."""
+    """Results of one endpoint: number of cases by (client, class of the status), and violations."""
 
     cases: Counter[tuple[str, int]] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> int:
-        """Cases."""
+        """Number of cases."""
         return self.cases.total()
 
     def of(self, status_class: int) -> int:
-        """Cases with such an answer, 4 for 4xx."""
+        """Number of cases with such an answer, 4 for 4xx."""
         return sum(count for (_, answered), count in self.cases.items() if answered == status_class)
 
 
-def state_of(api: Running) -> tuple[object, ...]:
-    """Whatever an order could change."""
+def state_of(api: ServiceUnderTest) -> tuple[object, ...]:
+    """Everything that an order could change."""
     return api.service.mode, dict(api.service.overrides), api.armed, api.frames
 
 
-def fuzz(api: Running, endpoint: Endpoint, cases: int, number: int) -> Tally:
-    """So many made-up requests to an endpoint; ``number`` is the seed."""
+def fuzz(api: ServiceUnderTest, endpoint: Endpoint, cases: int, number: int) -> Tally:
+    """Send ``cases`` generated requests to an endpoint; ``number`` is the seed."""
     tally = Tally()
     operation = SCHEMA[endpoint.path][endpoint.method]
     good, bad = (operation.as_strategy(mode) for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE))
@@ -89,7 +89,7 @@ def fuzz(api: Running, endpoint: Endpoint, cases: int, number: int) -> Tally:
 
 
 def _ask(
-    api: Running, endpoint: Endpoint, case: Case, client: Client, query: dict[str, str] | None, tally: Tally
+    api: ServiceUnderTest, endpoint: Endpoint, case: Case, client: Client, query: dict[str, str] | None, tally: Tally
 ) -> None:
     before = state_of(api)
     response = case.call(f"http://127.0.0.1:{api.port}", headers=client.headers(api), params=query)
@@ -107,8 +107,8 @@ def _ask(
     case.validate_response(response, checks=[status_code_conformance, response_schema_conformance])
 
 
-def fuzz_bytes(api: Running, cases: int, number: int) -> Tally:
-    """So many damaged requests, as bytes."""
+def fuzz_bytes(api: ServiceUnderTest, cases: int, number: int) -> Tally:
+    """Send ``cases`` damaged requests as bytes; ``number`` is the seed."""
     tally, dice = Tally(), random.Random(number)
     for _ in range(cases):
         data = bytearray(_request(dice, "x" * 43))
@@ -136,8 +136,8 @@ def _request(dice: random.Random, token: str) -> bytes:
     return "\r\n".join((*lines, "", body)).encode()
 
 
-def _send(api: Running, data: bytes) -> int:
-    """Status of the answer; 0 where the connection ends without one."""
+def _send(api: ServiceUnderTest, data: bytes) -> int:
+    """Status of the answer; 0 if the connection ends without one."""
     with socket.create_connection(("127.0.0.1", api.port), timeout=20) as connection:
         try:
             connection.sendall(data)

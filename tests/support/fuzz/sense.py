@@ -1,4 +1,4 @@
-"""Whether what was loaded makes sense, judged a second time: by hand, without the loader's types and rules."""
+"""Checks that loaded data make sense, implemented a second time, without the loader's types and rules."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ _BITS = {"int16": 16, "uint16": 16, "int32": 32, "uint32": 32, "uint64": 64, "fl
 
 
 def doubts_about_config(config: Config) -> Iterator[str]:
-    """What is wrong with an accepted configuration."""
+    """Faults of an accepted configuration."""
     yield from (f"{path} is {number}" for path, number in _numbers("", config.model_dump()) if not isfinite(number))
     limits, schedule, horizon = config.limits, config.schedule, config.horizon
     if not 0.5 <= limits.v_min_pu < limits.v_max_pu <= 1.5 or not 0 <= limits.slack_pf_min <= 1:
@@ -38,7 +38,7 @@ def doubts_about_config(config: Config) -> Iterator[str]:
 
 
 def doubts_about_registers(registers: RegisterMap) -> Iterator[str]:
-    """What is wrong with an accepted register map."""
+    """Faults of an accepted register map."""
     taken: dict[int, str] = {}
     if len({r.name for r in registers.registers}) != len(registers.registers) or not registers.registers:
         yield "names"
@@ -58,12 +58,12 @@ def doubts_about_registers(registers: RegisterMap) -> Iterator[str]:
 
 
 def kept(data: Any, loaded: BaseModel) -> Iterator[str]:
-    """Values of the document that are not what was loaded."""
+    """Values of the document that differ from the loaded ones."""
     yield from differences("", data, loaded.model_dump(mode="json", by_alias=True))
 
 
 def differences(path: str, data: Any, loaded: Any) -> Iterator[str]:
-    """Values of one JSON document that are not those of the other; the other may have more."""
+    """Values of one JSON document that differ from those of the other, which may have more."""
     if isinstance(data, dict) and isinstance(loaded, dict):
         for key, value in data.items():
             if key in loaded:
@@ -78,7 +78,7 @@ def differences(path: str, data: Any, loaded: Any) -> Iterator[str]:
 
 
 def _same(data: Any, loaded: Any) -> bool:
-    """Text may lose its case (solvers), gain seconds (times), be a path; a number stays one, NaN as text or not."""
+    """Equality up to case (solvers), seconds (times), and the form of paths; a number stays one, NaN as text or not."""
     if isinstance(data, float) and not isfinite(data):
         return str(data) == str(loaded)
     if isinstance(data, str) and isinstance(loaded, str):
@@ -102,7 +102,7 @@ def _numbers(path: str, value: Any) -> Iterator[tuple[str, float]]:
 
 
 def _places(config: Config) -> Iterator[str]:
-    """The lines are a tree from the slack node, and prosumers stand on it."""
+    """Faults of the tree of lines, and of the prosumers' nodes."""
     lines = [(line.from_node, line.to_node) for line in config.grid.lines]
     reached, waiting = {config.grid.slack}, list(lines)
     while step := [line for line in waiting if (line[0] in reached) != (line[1] in reached)]:

@@ -1,8 +1,7 @@
-"""SunSpec devices whose models, lengths, scale factors and values are anything, behind a network that spoils frames.
+"""SunSpec devices with arbitrary models, lengths, scale factors and values, behind a network that damages frames.
 
-Offsets and meanings are those of the SunSpec model definitions (tests/drivers/test_sunspec.py holds them against
-SunSpec's own files). What is damaged on its way is never again an answer by the book, so that the registers tell what
-is true.
+Offsets and meanings are those of the SunSpec model definitions (tests/drivers/test_sunspec.py compares them with
+SunSpec's own files). A damaged frame is never a valid answer, so the registers are the truth.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ from drivers.exchange import TIMING, Exchanges
 from drivers.modbus import ModbusLink
 from drivers.readings import ReadingCheck
 from tests.support.fuzz.findings import Findings
-from tests.support.fuzz.frames import Request, sliced, spoilt
+from tests.support.fuzz.frames import Request, damaged, sliced
 from tests.support.fuzz.mapped_devices import OVERLOAD_KVA, PAUSE_S, RATING_KVA
 from tests.support.fuzz.memory_wire import LoopClock, run_on
 from tests.support.fuzz.register_oracle import Entry, believable, instant, same
@@ -26,7 +25,7 @@ from tests.support.fuzz.register_oracle import Entry, believable, instant, same
 BASE = 40000
 LENGTHS = {1: 66, 701: 153, 704: 65, 715: 7}
 NEEDED = {701: 118, 704: 56, 715: 5}
-"""Words behind its ID and length that a model has at least: up to the last scale factor or value that is used."""
+"""Least length of a model in words after its ID and length: up to the last scale factor or value in use."""
 VALUES = {
     "p_kw": (701, 10, "int16", 116, -0.001),
     "q_kvar": (701, 12, "int16", 119, -0.001),
@@ -45,7 +44,7 @@ SANE = {
 
 @dataclass
 class Device:
-    """Registers from 40000 on; others do not exist. ``unharmed``: every answer so far arrived as it was sent."""
+    """Registers from 40000 on; others do not exist. ``unharmed``: every answer so far arrived undamaged."""
 
     rng: random.Random
     data: bytes = b""
@@ -55,7 +54,7 @@ class Device:
     _stale: bytes = b""
 
     def renew(self) -> None:
-        """Another device."""
+        """Become another device."""
         self.harm = self.rng.choice((0.0, 0.0, 0.1, 0.4))
         self.data = _strange_bank(self.rng)
 
@@ -65,7 +64,7 @@ class Device:
         return _models(self.data)
 
     def answer(self, adu: bytes) -> list[bytes] | None:
-        """What arrives after this request; None: the connection ends."""
+        """Data that arrive after this request; None closes the connection."""
         self.frames += 1
         request = Request.of(adu)
         at = 2 * (request.address - BASE)
@@ -74,7 +73,7 @@ class Device:
         frame = request.reading(there) if known else request.adu(b"\x83\x02")
         stream = frame
         if self.rng.random() < self.harm:
-            spoilt_frame = spoilt(self.rng, request, frame, self._stale)
+            spoilt_frame = damaged(self.rng, request, frame, self._stale)
             misleading = any(data != there for data in request.answers_in(spoilt_frame))
             stream = frame if misleading else spoilt_frame
         self._stale = frame
@@ -82,7 +81,7 @@ class Device:
         return None if stream != frame and self.rng.random() < 0.1 else sliced(self.rng, stream)
 
     def value(self, name: str) -> float | None:
-        """What its registers mean."""
+        """Value of a point by its registers."""
         model, offset, kind, sf_offset, factor = VALUES[name]
         exponent = 0 if sf_offset is None else self.exponent(model, sf_offset)
         if exponent is None:
@@ -92,13 +91,13 @@ class Device:
         return entry.value(self.data[at : at + entry.n_bytes])
 
     def exponent(self, model: int, offset: int) -> int | None:
-        """A scale factor, None where it is none that a quantity here could have."""
+        """A scale factor, None if it is out of the supported range."""
         at = 2 * (self.models[model] + offset)
         (exponent,) = struct.unpack_from(">h", self.data, at)
         return exponent if -10 <= exponent <= 9 else None
 
     def says(self) -> dict[str, float | None] | None:
-        """All values; None where it is no device that could be used."""
+        """All values; None if the device cannot be used."""
         if not NEEDED.keys() <= self.models.keys() or 1 not in self.models:
             return None
         scales = [*SETPOINT_SCALES, *((VALUES[name][0], VALUES[name][3] or 0) for name in ("p_kw", "q_kvar"))]
@@ -139,9 +138,9 @@ async def _read(device: Device, converter: WiredConverter, found: Findings) -> N
         good = reading.quality is Quality.GOOD
         found.accepted += good
         if good and (said is None or not usable or not _agrees(reading, said)):
-            found.falsehood(f"sunspec: accepted {reading}, said {said}")
+            found.wrong_value(f"sunspec: accepted {reading}, said {said}")
         if usable and device.unharmed and not good:
-            found.falsehood(f"sunspec: refused {said}")
+            found.wrong_value(f"sunspec: refused {said}")
     if reading is None or reading.quality is not Quality.GOOD:
         await asyncio.sleep(PAUSE_S)
 
@@ -164,7 +163,7 @@ def bank(lengths: Mapping[int, int], words: Mapping[tuple[int, int], int]) -> by
 
 
 def _strange_bank(rng: random.Random) -> bytes:
-    """Sane registers, but for a few words in most of them."""
+    """Plausible registers, with a few strange words in most of them."""
     order = list(LENGTHS)
     if rng.random() < 0.2:
         rng.shuffle(order)
@@ -190,7 +189,7 @@ def _strange_length(rng: random.Random, model: int) -> int:
 
 
 def _models(data: bytes) -> dict[int, int]:
-    """Model → where it begins, in words; {} where the list is broken or a model too short for its points."""
+    """Model → begin, in words; {} if the list is broken, or a model too short for its points."""
     if data[:4] != b"SunS":
         return {}
     found: dict[int, tuple[int, int]] = {}

@@ -15,7 +15,7 @@ from mpc.prosumer import ProsumerProgram
 from mpc.reference import AcOptimum, CentralisedProblem
 from tests.support.certificate import certify, profiles, retail_cost_chf, violation_pu
 from tests.support.coordination import coordinate
-from tests.support.independent_flow import judged_flow
+from tests.support.independent_flow import reference_flow
 from tests.support.independent_prosumer import least_cost
 from tests.support.virtual_clock import VirtualClock
 
@@ -39,7 +39,7 @@ def test_profile_splitting_converges(gridlab9: Scenario, profile_day: Coordinate
 
 
 def test_slack_limit_is_held(profile_day: CoordinatedDay, gridlab9: Scenario) -> None:
-    flow, limits = judged_flow(gridlab9, profiles(profile_day)), gridlab9.limits
+    flow, limits = reference_flow(gridlab9, profiles(profile_day)), gridlab9.limits
     assert np.abs(flow.s_slack.imag).max() <= limits.slack_q_max_kvar + 0.05
     assert np.abs(flow.s_slack.real).max() <= limits.slack_p_max_kw + 0.05
     assert np.abs(flow.v).max() <= limits.v_max_pu + 2e-4
@@ -49,7 +49,7 @@ def test_slack_limit_is_held(profile_day: CoordinatedDay, gridlab9: Scenario) ->
 def test_both_limits_matter(gridlab9: Scenario, profile_day: CoordinatedDay) -> None:
     """Without coordination they are left by far; with it they are reached."""
     x = np.stack([answer.x for answer in profile_day.outcome.uncoordinated.values()])
-    before, after = (judged_flow(gridlab9, each) for each in (x, profiles(profile_day)))
+    before, after = (reference_flow(gridlab9, each) for each in (x, profiles(profile_day)))
     assert np.abs(before.v).max() > 1.10
     assert np.abs(before.v).min() < 0.94
     assert np.abs(before.s_slack.imag).max() > 3.5 + 1
@@ -150,7 +150,7 @@ def test_price_following(day: CoordinatedDay, gridlab9: Scenario) -> None:
         following.append(fresh.respond(agreement.signal).x)
         np.testing.assert_allclose(following[-1], agreement.profile.x, rtol=0, atol=0.05)
         assert fresh.respond(agreement.signal).cost_chf == pytest.approx(agreement.profile.cost_chf, abs=1e-6)
-    v, limits = np.abs(judged_flow(gridlab9, np.stack(following)).v), gridlab9.limits
+    v, limits = np.abs(reference_flow(gridlab9, np.stack(following)).v), gridlab9.limits
     assert v.max() <= limits.v_max_pu + 1e-3
     assert v.min() >= limits.v_min_pu - 1e-3
 
@@ -182,5 +182,5 @@ def test_plans_belong_to_their_agreements(day: CoordinatedDay, gridlab9: Scenari
         np.testing.assert_allclose(plan.soc, stored, atol=1e-6)
         assert battery.soc_min - 1e-6 < plan.soc.min()
         assert plan.soc.max() < battery.soc_max + 1e-6
-    np.testing.assert_allclose(day.flow.v, judged_flow(gridlab9, profiles(day)).v, atol=1e-9)
+    np.testing.assert_allclose(day.flow.v, reference_flow(gridlab9, profiles(day)).v, atol=1e-9)
     assert day.violation.worst_pu == pytest.approx(violation_pu(gridlab9, profiles(day)), abs=1e-8)

@@ -20,7 +20,7 @@ from tests.mpc.coordination.star.by_hand import rounds_of
 from tests.mpc.coordination.star.recording import overhear
 from tests.support.certificate import profiles, retail_cost_chf
 from tests.support.coordination import coordinate
-from tests.support.independent_flow import judged_flow, nodal_demand
+from tests.support.independent_flow import nodal_demand, reference_flow
 from tests.support.synthetic import Sizes, scenario, turned_lines, with_slack_voltage
 from tests.support.virtual_clock import VirtualClock
 
@@ -76,7 +76,7 @@ def test_power_balance_and_limits_of_the_prosumers(splitting: SplittingName, gri
     """Whatever the grid needs, nobody is planned beyond his assets, and the slack covers demand and losses."""
     day = coordinate(grid, some_rounds(splitting), VirtualClock())
     x = profiles(day)
-    judge = judged_flow(grid, x)
+    judge = reference_flow(grid, x)
     np.testing.assert_allclose(day.flow.v, judge.v, atol=1e-8)
     np.testing.assert_allclose(day.flow.s_slack, judge.s_slack, atol=1e-6)
     losses = day.flow.s_slack.real - nodal_demand(grid, x)[0].sum(axis=1)

@@ -15,7 +15,7 @@ from core.scenario import Scenario
 from mpc.coordination.outcome import CoordinationStatus
 from tests.support.certificate import certify, profiles, violation_pu
 from tests.support.coordination import coordinate
-from tests.support.independent_flow import judged_flow
+from tests.support.independent_flow import reference_flow
 from tests.support.synthetic import Sizes, scenario, turned_lines, with_load_factor, with_slack_voltage
 from tests.support.virtual_clock import VirtualClock
 
@@ -114,7 +114,7 @@ def test_limits_just_out_of_reach(splitting: SplittingName, missing_pu: float) -
     """Constant loads that leave the band by a little, and nobody who could do anything about it."""
     grid = scenario(n_prosumers=2, step_min=120, sizes=Sizes(battery=None, total_pv_kw=0.0))
     x = np.stack([np.column_stack([site.outlook.load_kw, site.outlook.load_kvar]) for site in grid.sites])
-    lowest = float(np.abs(judged_flow(grid, x).v).min())
+    lowest = float(np.abs(reference_flow(grid, x).v).min())
     grid = replace(grid, limits=replace(grid.limits, v_min_pu=lowest + missing_pu))
     settings = CoordinationConfig.model_validate({"splitting": splitting})
     day = coordinate(grid, settings, VirtualClock())
