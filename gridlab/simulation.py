@@ -8,6 +8,7 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 from threading import Event
+from types import UnionType
 from typing import Any, TypedDict, Unpack
 from weakref import finalize
 
@@ -17,7 +18,7 @@ from controller.runs.directory import choose
 from controller.simulation.master import RunProgress, SimulationJob
 from controller.simulation.options import SimulationRequest
 from controller.simulation.run import run_simulation
-from core.errors import SolverError
+from core.errors import Fault, InputError, SolverError, shown
 from gridlab.configuration import Configuration, loaded
 from gridlab.results import Results, open_run
 
@@ -41,6 +42,18 @@ class SimulationOptions(TypedDict, total=False):
     faults: str | Path
     pace: str
     server_key: str | Path
+
+
+_KINDS: Mapping[str, tuple[type | UnionType, str]] = {
+    "start": (str, "a text HH:MM"),
+    "end": (str, "a text HH:MM"),
+    "seed": (int, "a whole number ≥ 0"),
+    "coordinate": (bool, "True or False"),
+    "faults": (str | Path, "a path"),
+    "pace": (str, "max, realtime, or a factor such as 60x"),
+    "server_key": (str | Path, "a path"),
+}
+"""Kind of each of :class:`SimulationOptions`, and how a fault names it."""
 
 
 def simulate(
@@ -76,12 +89,35 @@ def simulate(
 
 
 def _simulated(config: Configuration, out: Path, options: Mapping[str, Any]) -> Results:
-    files = {name: Path(options[name]) for name in ("faults", "server_key") if options.get(name) is not None}
-    job = SimulationRequest(**{**options, **files}).job(config.values, config.path)
+    given = {name: value for name, value in options.items() if value is not None}
+    _check_kinds(given)
+    files = {name: Path(given[name]) for name in ("faults", "server_key") if name in given}
+    job = SimulationRequest(**{**given, **files}).job(config.values, config.path)
     run_path = choose(out, config.values.name, WallClock().now())
     with config.written(run_path.with_name(f"{run_path.name}.yaml")) as written:
         _run(replace(job, config=written.values, path=written.path), run_path)
     return open_run(run_path)
+
+
+def _check_kinds(options: Mapping[str, Any]) -> None:
+    """Refuse options that only a type checker would have found.
+
+    Raises:
+        InputError: values of another kind than :class:`SimulationOptions` says, or a negative seed.
+        TypeError: an unknown option.
+    """
+    if unknown := [name for name in options if name not in _KINDS]:
+        raise TypeError(f"simulate() got an unexpected keyword argument {unknown[0]!r}")
+    faults = [
+        Fault("simulate", name, shown(value), _KINDS[name][1])
+        for name, value in options.items()
+        if not isinstance(value, _KINDS[name][0])
+    ]
+    seed = options.get("seed")
+    if not faults and seed is not None and (isinstance(seed, bool) or seed < 0):
+        faults = [Fault("simulate", "seed", shown(seed), _KINDS["seed"][1])]
+    if faults:
+        raise InputError(faults)
 
 
 def _run(job: SimulationJob, run_path: Path) -> None:

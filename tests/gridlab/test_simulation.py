@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -52,6 +53,22 @@ def test_below_an_event_loop_with_a_changed_configuration_and_gone_with_its_resu
     del results
     gc.collect()
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"coordinate": "no"}, 'coordinate: got "no"; allowed: True or False'),
+        ({"start": 11}, "start: got 11; allowed: a text HH:MM"),
+        ({"seed": "a"}, 'seed: got "a"; allowed: a whole number ≥ 0'),
+        ({"seed": -1}, "seed: got -1; allowed: a whole number ≥ 0"),
+        ({"seed": True}, "seed: got true; allowed: a whole number ≥ 0"),
+        ({"pace": 60}, "pace: got 60; allowed: max, realtime"),
+    ],
+)
+def test_an_option_of_a_wrong_kind_is_named(options: Any, said: str) -> None:
+    with pytest.raises(gridlab.InputError, match=f"^simulate: {said}"):
+        gridlab.simulate(CONFIG, **options)
 
 
 def test_wrong_options_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
