@@ -89,9 +89,9 @@ def simulate(
 
 
 def _simulated(config: Configuration, out: Path, options: Mapping[str, Any]) -> Results:
-    given = {name: value for name, value in options.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     _check_kinds(given)
-    files = {name: Path(given[name]) for name in ("faults", "server_key") if name in given}
+    files: dict[str, Path] = {name: Path(given[name]) for name in ("faults", "server_key") if name in given}
     job = SimulationRequest(**{**given, **files}).job(config.values, config.path)
     run_path = choose(out, config.values.name, WallClock().now())
     with config.written(run_path.with_name(f"{run_path.name}.yaml")) as written:
