@@ -129,19 +129,27 @@ class ConstantTariff(Constant):
 
 
 class ProsumerConfig(Section):
-    """Who is connected where; ``converter`` names the device that reproduces it in the laboratory."""
+    """Who is connected where; ``converter`` names the devices that reproduce it in the laboratory, each a share of it.
+
+    Without one it is a passive house: it is measured by the meter at its node or assumed as forecast, not controlled.
+    """
 
     name: Name
     node: Name
     battery: BatteryConfig | None = None
     pv: PvConfig | None = None
     load: Expected[LoadFile]
-    converter: Name | None = None
+    converter: Annotated[
+        Name | Annotated[tuple[Name, ...], Field(min_length=1)] | None,
+        Field(description="the name of a converter, or a list of names"),
+    ] = None
 
     @property
     def converters(self) -> tuple[str, ...]:
         """Names of its converters, none for a passive house."""
-        return () if self.converter is None else (self.converter,)
+        if self.converter is None:
+            return ()
+        return (self.converter,) if isinstance(self.converter, str) else self.converter
 
     def resources(self, means: Means, variant: Variant) -> dict[str, Resource]:
         """What stands behind its meter, by the key of its section."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from core.config import Config, GridConfig, HorizonConfig, LimitsConfig, ScheduleConfig
+from core.config import Config, GridConfig, HorizonConfig, LimitsConfig, ProsumerConfig, ScheduleConfig
 from core.config_devices import (
     Converter,
     MappedModbus,
@@ -185,15 +185,32 @@ def _converters(config: Config) -> Iterator[BrokenRule]:
     prosumers, devices = getattr(config, "prosumers", ()), getattr(config, "devices", ())
     yield from _twice("prosumers", "name", prosumers)
     yield from _twice("devices", "name", devices)
-    yield from _twice("prosumers", "converter", prosumers)
+    owned = [(key, name) for k, prosumer in enumerate(prosumers) for key, name in _owned(k, prosumer)]
+    yield from _owned_twice(owned)
     if not known(config, "devices") or not all(known(device, "name") for device in devices):
         return
     names = [device.name for device in devices if isinstance(device, Converter)]
-    for k, prosumer in enumerate(prosumers):
-        name = getattr(prosumer, "converter", None)
-        if name is not None and name not in names:
+    for key, name in owned:
+        if name not in names:
             allowed = f"a converter among the devices: {', '.join(names) or 'there is none'}"
-            yield BrokenRule(f"prosumers[{k}].converter", shown(name), allowed)
+            yield BrokenRule(key, shown(name), allowed)
+
+
+def _owned(k: int, prosumer: ProsumerConfig) -> Iterator[tuple[str, str]]:
+    """The converters of a prosumer by the key at which each stands."""
+    if not known(prosumer, "converter"):
+        return
+    key = f"prosumers[{k}].converter"
+    for i, name in enumerate(prosumer.converters):
+        yield (key if isinstance(prosumer.converter, str) else f"{key}[{i}]"), name
+
+
+def _owned_twice(owned: Iterable[tuple[str, str]]) -> Iterator[BrokenRule]:
+    first: dict[str, str] = {}
+    for key, name in owned:
+        if first.setdefault(name, key) != key:
+            owner = first[name].partition(".")[0]
+            yield BrokenRule(key, shown(name), f"a converter that {owner} does not have")
 
 
 def _twice(path: str, key: str, sections: Iterable[Section]) -> Iterator[BrokenRule]:

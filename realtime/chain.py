@@ -1,4 +1,6 @@
-"""One prosumer's cycle: what was read of its node and what is planned for it become its setpoint.
+"""One converter's cycle: what was read of it and what is planned for its prosumer become its setpoint.
+
+Its node is what it reproduces: the whole prosumer, or its share (:mod:`realtime.shares`).
 
     books ← measured power over the real time                        :mod:`realtime.emulation`
     rung  ← ages of data and plans                                   :mod:`realtime.fallback`
@@ -28,7 +30,7 @@ STANDSTILL = Interval(0.0, 0.0)
 
 @dataclass(frozen=True)
 class _Seen:
-    """The part of a cycle's input that concerns one prosumer."""
+    """The part of a cycle's input that concerns one converter."""
 
     at_s: float
     measured: Power | None
@@ -56,7 +58,7 @@ def step_node(
     state: NodeState,
     node: NodeLimits,
 ) -> tuple[NodeResult, NodeState]:
-    """The chain of one prosumer at the monotonic time ``at_s``."""
+    """The chain of one converter at the monotonic time ``at_s``."""
     seen, state = _perceive(at_s, reading, now, state, node)
     booked, booking_reasons = _account(seen, state, node)
     state = replace(state, battery=booked)

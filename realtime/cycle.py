@@ -1,7 +1,8 @@
 """One 30 s cycle between its reading and its writing: the decision, as one pure function.
 
     read      outside: one :class:`core.devices.Snapshot` of all devices
-    decide    what is known of every node → its chain (:mod:`realtime.chain`) → which devices are written or released
+    decide    each converter's share (:mod:`realtime.shares`) → its chain (:mod:`realtime.chain`)
+              → which are written or released
     write     outside
     settled   what is remembered once it is known what became of the writes
 
@@ -20,6 +21,7 @@ from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState, Plan
 from realtime.override import Override
 from realtime.plane import ZERO, Power
 from realtime.reasons import Reason
+from realtime.shares import by_prosumer, result_of
 from realtime.tracker import Amounts
 
 AT_THE_PANEL = (OperatingState.OFF, OperatingState.LOCAL, OperatingState.FAULT)
@@ -57,12 +59,12 @@ class SafeSince:
 
 @dataclass(frozen=True)
 class Remembered:
-    """What goes from one cycle to the next; times are monotonic.
+    """What goes from one cycle to the next, by converter; times are monotonic.
 
     Attributes:
-        states: by prosumer; who is missing begins.
-        accepted_s: when converters last accepted something of ours, by name.
-        released: converters that the guardian has released, by name.
+        states: who is missing begins.
+        accepted_s: when converters last accepted something of ours.
+        released: converters that the guardian has released.
     """
 
     states: Mapping[str, NodeState] = field(default_factory=dict)
@@ -76,7 +78,7 @@ class Decided:
 
     Attributes:
         nodes: by prosumer.
-        states: what they remember if every device does as it is told, by prosumer.
+        states: what is remembered if every device does as it is told, by converter.
         writes: converters to be written, by name; one whose setpoint is None is to be released.
         releases: converters to be released because they are doubted, by name.
         withheld: converters for which all is decided, but which nobody writes as another writer is at work.
@@ -90,56 +92,57 @@ class Decided:
 
 
 def decide(snapshot: Snapshot, wanted: Wanted, before: Remembered, limits: Mapping[str, NodeLimits]) -> Decided:
-    """Decide for every prosumer of ``limits``; whatever is missing from the other mappings is unknown."""
+    """Decide for every converter of ``limits``, by name; whatever is missing from the other mappings is unknown."""
     results, states, stopped = {}, {}, set()
     for name, node in limits.items():
-        now = _now(snapshot, wanted.amounts.get(name), node.converter, wanted, before)
-        override = wanted.overrides.get(node.converter)
-        targets = override.targets if override else wanted.targets.get(name, PlanTargets())
+        now = _now(name, node, snapshot, wanted, before)
         state = before.states.get(name) or NodeState.start(node.battery)
-        reading = snapshot.measurements.get(node.converter)
+        reading, targets = snapshot.measurements.get(name), _targets(name, node, wanted)
         try:
             results[name], states[name] = step_node(snapshot.monotonic_s, reading, now, targets, state, node)
         except Exception as error:  # a fault in one chain must not reach the others
             results[name], states[name] = _failed(error), replace(state, ladder=START)
         stopped |= {name} if now.stop else set()
+    nodes = {prosumer: result_of(names, results, limits) for prosumer, names in by_prosumer(limits).items()}
     if not wanted.write:
-        return Decided(results, {name: replace(state, in_force=None, sent=None) for name, state in states.items()})
-    writes = {node.converter: results[name] for name, node in limits.items() if name not in stopped}
+        return Decided(nodes, {name: replace(state, in_force=None, sent=None) for name, state in states.items()})
+    writes = {name: result for name, result in results.items() if name not in stopped}
     releases = _to_release(snapshot, wanted.doubts)
     if any(doubt.kind is DoubtKind.OVERTAKEN for doubt in wanted.doubts.values()):
-        return Decided(results, states, releases=releases, withheld=frozenset(writes))
-    return Decided(results, states, writes, releases)
+        return Decided(nodes, states, releases=releases, withheld=frozenset(writes))
+    return Decided(nodes, states, writes, releases)
 
 
-def settled(
-    decided: Decided,
-    before: Mapping[str, NodeState],
-    outcomes: Mapping[str, Outcome],
-    limits: Mapping[str, NodeLimits],
-) -> dict[str, NodeState]:
-    """What prosumers remember once the outcomes of the writes are known, by converter.
+def settled(decided: Decided, before: Mapping[str, NodeState], outcomes: Mapping[str, Outcome]) -> dict[str, NodeState]:
+    """What is remembered once the outcomes of the writes are known, by converter.
 
-    What a device refused, or nobody sent, is not in force: its node goes on as ``before``.
+    What a device refused, or nobody sent, is not in force: it goes on as ``before``.
     """
     refused = {name for name, outcome in outcomes.items() if outcome is Outcome.REJECTED} | decided.withheld
     return {
         name: replace(state, in_force=was.in_force, sent=was.sent)
-        if limits[name].converter in refused and (was := before.get(name))
+        if name in refused and (was := before.get(name))
         else state
         for name, state in decided.states.items()
     }
 
 
-def _now(snapshot: Snapshot, amounts: Amounts | None, converter: str, wanted: Wanted, before: Remembered) -> NodeNow:
-    """What is known of a node beside its reading."""
-    status, polls = snapshot.statuses.get(converter), snapshot.polls.get(converter, 0)
-    doubted = converter in wanted.doubts
+def _targets(name: str, node: NodeLimits, wanted: Wanted) -> PlanTargets:
+    """What an operator wants of this very converter, else its share of what the plans want."""
+    override = wanted.overrides.get(name)
+    return override.targets if override else wanted.targets.get(node.prosumer, PlanTargets()).scaled(node.share)
+
+
+def _now(name: str, node: NodeLimits, snapshot: Snapshot, wanted: Wanted, before: Remembered) -> NodeNow:
+    """What is known of a converter beside its reading."""
+    status, polls = snapshot.statuses.get(name), snapshot.polls.get(name, 0)
+    amounts, doubted = wanted.amounts.get(node.prosumer), name in wanted.doubts
+    amounts = amounts.scaled(node.share) if amounts else None
     if status is None:
         return NodeNow(amounts, polls=polls, stop=doubted)
     return NodeNow(
         amounts,
-        held=_held(status, _since_s(converter, status, before)),
+        held=_held(status, _since_s(name, status, before)),
         s_max_kva=status.s_max_kva,
         operated=status.state in FOLLOWING,
         polls=polls,

@@ -51,7 +51,7 @@ class LadderInputs:
 class LadderState:
     """Where the node stands, and the fresh readings so far on the way out of the safe state."""
 
-    mode: Rung = Rung.SAFE
+    rung: Rung = Rung.SAFE
     fresh_polls: int = 0
 
 
@@ -74,7 +74,7 @@ def step(inputs: LadderInputs, state: LadderState) -> tuple[Decision, LadderStat
     source = _source(inputs)
     reasons = _reasons(inputs, source, fresh, known)
     may_act = known and source is not Source.NONE and not inputs.stop
-    if state.mode is not Rung.SAFE:
+    if state.rung is not Rung.SAFE:
         rung = Rung.SAFE if not may_act else Rung.USE if fresh else Rung.HOLD
         return Decision(rung, source, reasons), LadderState(rung)
     fresh_polls = min(state.fresh_polls + inputs.new_polls, FRESH_POLLS) if fresh else 0

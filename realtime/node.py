@@ -1,4 +1,4 @@
-"""What goes into and comes out of one prosumer's chain, and what it remembers. Powers are net demand of its node."""
+"""What goes into and comes out of a converter's chain, and what it remembers. Powers are its net demand."""
 
 from dataclasses import dataclass, replace
 
@@ -17,12 +17,20 @@ SOC_RESERVE = 0.002
 
 @dataclass(frozen=True)
 class NodeLimits:
-    """What does not change: the prosumer's battery (None without), its converter's name in the snapshot and rating."""
+    """What does not change of a converter and of what it reproduces.
 
-    converter: str
+    Attributes:
+        prosumer: whose it is.
+        battery: the part of the prosumer's battery that it reproduces; None without.
+        s_max_kva, ramp_kva_per_s: its rating.
+        share: how much of the prosumer's load, PV, battery and target it reproduces, in (0, 1].
+    """
+
+    prosumer: str
     battery: Battery | None
     s_max_kva: float
     ramp_kva_per_s: float
+    share: float = 1.0
     resolution_kw: float = 1e-3
     lease_s: float = LEASE_S
     cycle_s: float = CYCLE_S
@@ -60,6 +68,10 @@ class Offer:
     target: Target
     age_s: float
 
+    def scaled(self, share: float) -> "Offer":
+        """The part of one of several converters."""
+        return replace(self, target=self.target.scaled(share))
+
 
 @dataclass(frozen=True)
 class PlanTargets:
@@ -72,6 +84,10 @@ class PlanTargets:
         """The target of the plan that the ladder chose."""
         offer = {Source.INTRADAY: self.intraday, Source.DAY_AHEAD: self.day_ahead}.get(source)
         return offer.target if offer else None
+
+    def scaled(self, share: float) -> "PlanTargets":
+        """The part of one of several converters."""
+        return PlanTargets(*(offer.scaled(share) if offer else None for offer in (self.intraday, self.day_ahead)))
 
 
 @dataclass(frozen=True)
@@ -121,7 +137,7 @@ class NodeState:
         if self.cycle_s is None:
             return self
         alive = 0 <= away_s <= LEASE_S
-        ladder, sent = (LadderState(self.ladder.mode), self.sent) if alive else (START, None)
+        ladder, sent = (LadderState(self.ladder.rung), self.sent) if alive else (START, None)
         fresh = replace(self, received_s=None, amounts=None, amounts_s=None, sent=sent)
         return replace(fresh, ladder=ladder, cycle_s=at_s - max(away_s, 0.0))
 

@@ -54,6 +54,10 @@ class Target:
         """Finite, and a share."""
         return isfinite(self.p_kw) and isfinite(self.q_kvar) and 0 <= self.pv_share <= 1
 
+    def scaled(self, share: float) -> "Target":
+        """The part of one of several converters."""
+        return Target(share * self.p_kw, share * self.q_kvar, self.pv_share)
+
 
 @dataclass(frozen=True)
 class Amounts:
@@ -67,6 +71,10 @@ class Amounts:
     def valid(self) -> bool:
         """Finite, and PV not negative."""
         return isfinite(self.load_kw) and isfinite(self.load_kvar) and 0 <= self.pv_available_kw < float("inf")
+
+    def scaled(self, share: float) -> "Amounts":
+        """The part of one of several converters."""
+        return Amounts(share * self.load_kw, share * self.load_kvar, share * self.pv_available_kw)
 
 
 @dataclass(frozen=True)

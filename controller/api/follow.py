@@ -213,7 +213,7 @@ class ControllerSession:
         self._clock.advance_to(t_s)
         await self._adopt()
         check = self._service.check
-        books = {name: encode(state.battery) for name, state in self._service.states.items()}
+        books = {name: encode(battery) for name, battery in self._service.batteries.items()}
         outcomes = await self.release()
         await self._service.sent()
         return {

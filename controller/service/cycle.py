@@ -17,6 +17,7 @@ from realtime.cycle import Decided, Remembered, SafeSince, Wanted, decide, settl
 from realtime.doubt import Doubt
 from realtime.node import NodeLimits, NodeState
 from realtime.override import Override, standing
+from realtime.shares import by_prosumer
 from realtime.timing import CYCLE_DEADLINE_S
 from realtime.tracker import Amounts
 
@@ -41,7 +42,7 @@ class Cycle:
 
 @dataclass(frozen=True)
 class Start:
-    """What a loop begins with: what prosumers remember, by name, and converters that the guardian has released."""
+    """What a loop begins with, by converter: what is remembered, and who was released by the guardian."""
 
     states: Mapping[str, NodeState]
     released: Mapping[str, SafeSince]
@@ -51,11 +52,11 @@ class ControlLoop:
     """Memory of the 30 s layer between cycles.
 
     Args:
-        limits: of every prosumer with a converter, by name.
+        limits: of every converter, by name.
         writer: with nothing that may be written (MONITOR) everything is decided and nothing done.
 
     Attributes:
-        state: what prosumers remember, by name.
+        state: what is remembered, by converter.
         overrides: what an operator wants of converters, by name, while it lasts.
     """
 
@@ -80,7 +81,7 @@ class ControlLoop:
         self.overrides = standing(self.overrides, at_s)
         wanted = Wanted(
             amounts=day.amounts(at),
-            targets={name: plans.targets(name, at, at_s) for name in self._limits},
+            targets={name: plans.targets(name, at, at_s) for name in by_prosumer(self._limits)},
             overrides=self.overrides,
             doubts=self._doubts.after(image),
             write=bool(self._writer.devices),
@@ -88,7 +89,7 @@ class ControlLoop:
         before = Remembered(self.state, self._writer.accepted_s, self._released)
         decided = decide(image.snapshot, wanted, before, self._limits)
         outcomes = await self._write(at, decided, plans, at_s + CYCLE_DEADLINE_S)
-        self.state = settled(decided, self.state, outcomes, self._limits)
+        self.state = settled(decided, self.state, outcomes)
         in_force = self.overrides if wanted.write else {}
         leases_s = self._writer.leases_s()
         return Cycle(at, image, wanted.amounts, decided, outcomes, leases_s, wanted.doubts, in_force)
@@ -100,10 +101,7 @@ class ControlLoop:
     async def release(self, reason: str, only: Collection[str] | None = None) -> Mapping[str, Outcome]:
         """Put converters (all, or those of ``only``) into their own safe state and read it back, on record or not."""
         names = self._writer.devices if only is None else only
-        self.state = {
-            name: replace(state, sent=None) if self._limits[name].converter in names else state
-            for name, state in self.state.items()
-        }
+        self.state = {n: replace(state, sent=None) if n in names else state for n, state in self.state.items()}
         return await self._writer.release(reason, names)
 
     async def _write(self, at: datetime, decided: Decided, plans: Plans, by_s: float) -> Mapping[str, Outcome]:

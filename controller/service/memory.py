@@ -14,7 +14,7 @@ from controller.process.modes import Mode
 from controller.record.journal import Journal
 from controller.service.costs import Costs
 from controller.service.days import Day, DayLoader
-from controller.service.older_journal import plans_of_today
+from controller.service.older_journal import cycle_of_today, plans_of_today
 from controller.service.plans import Dated, Plans
 from core.config import Config
 from core.resources import Battery
@@ -23,6 +23,7 @@ from mpc.intra_day import RunningPlan
 from mpc.margin import Margin
 from realtime.node import NodeLimits, NodeState
 from realtime.plane import Power
+from realtime.shares import by_prosumer
 from realtime.timing import LEASE_S
 
 RESUME_WITHIN = timedelta(minutes=15)
@@ -62,7 +63,7 @@ class KeptPlans:
 
 @dataclass(frozen=True)
 class KeptCycle:
-    """The end of the last cycle."""
+    """The end of the last cycle; ``states`` by converter."""
 
     at: datetime
     states: Mapping[str, NodeState]
@@ -96,7 +97,7 @@ class Memory:
 
     def was_active(self) -> bool:
         """Whether a service ended in ACTIVE without being told to, and so lately that it may go on there."""
-        kept = self._journal.load("cycle", KeptCycle)
+        kept = self._cycle()
         if kept is None or self._journal.load("mode", str) != Mode.ACTIVE:
             return False
         return abs(self._clock.now() - kept.at) <= RESUME_WITHIN
@@ -145,23 +146,23 @@ class Memory:
         return self._journal.load("margin", Margin)
 
     def states(self, limits: Mapping[str, NodeLimits], released: Mapping[str, Released]) -> Mapping[str, NodeState]:
-        """What prosumers remember, seen from now; empty at first.
+        """What is remembered of converters, by name, seen from now; empty at first.
 
         Args:
             released: converters that the guardian has put into their safe state since.
         """
-        kept = self._journal.load("cycle", KeptCycle)
+        kept = self._cycle({prosumer: names[0] for prosumer, names in by_prosumer(limits).items() if len(names) == 1})
         if kept is None:
             return {}
         return {
-            name: self._resumed(kept, state, limits[name].battery, released.get(limits[name].converter))
+            name: self._resumed(kept, state, limits[name].battery, released.get(name))
             for name, state in kept.states.items()
             if name in limits
         }
 
     def costs(self) -> Costs | None:
         """Of the day of the last cycle; None at first."""
-        kept = self._journal.load("cycle", KeptCycle)
+        kept = self._cycle()
         return kept.costs if kept else None
 
     def keep_cycle(self, cycle: KeptCycle, margin: Margin) -> None:
@@ -180,6 +181,10 @@ class Memory:
             seen = Power(released.p_kw, released.q_kvar)
             state, away_s = state.released(battery, seen, after_s), away_s - after_s
         return state.resumed(self._clock.monotonic_s(), away_s)
+
+    def _cycle(self, converter_of: Mapping[str, str] | None = None) -> KeptCycle | None:
+        """The end of the last cycle; with the only converter of each prosumer its states are by converter."""
+        return self._journal.load("cycle", KeptCycle, lambda kept: cycle_of_today(kept, converter_of or {}))
 
     def _plan_kept(self, plan: Dated | None) -> KeptPlan | None:
         if plan is None:

@@ -1,9 +1,11 @@
 """What a journal of an older version holds, in the form of today.
 
 Version 1 of the records knew a prosumer's plan as flat arrays of its battery, PV plant and load, and it knew a
-configuration by the way pydantic shows its sections.
+configuration by the way pydantic shows its sections. What the 30 s layer remembers it kept by prosumer, as each had
+one converter, with the rung of its ladder as ``mode``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -55,6 +57,34 @@ def plans_of_today(kept: object) -> object:
     if not isinstance(kept, dict):
         return kept
     return {name: _plan_of_today(plan) for name, plan in kept.items()}
+
+
+def cycle_of_today(kept: object, converter_of: Mapping[str, str]) -> object:
+    """The JSON of :class:`controller.service.memory.KeptCycle`, whose states may be those of version 1.
+
+    Anything else comes back as it is.
+
+    Args:
+        converter_of: prosumer → its only converter, by which its state is kept today.
+    """
+    match kept:
+        case {"states": dict(states), **rest} if any(map(_is_of_version_1, states.values())):
+            return {**rest, "states": {converter_of.get(name, name): _state_of_today(s) for name, s in states.items()}}
+    return kept
+
+
+def _is_of_version_1(state: object) -> bool:
+    match state:
+        case {"ladder": {"mode": _}}:
+            return True
+    return False
+
+
+def _state_of_today(state: object) -> object:
+    match state:
+        case {"ladder": {"mode": rung, **ladder}, **rest}:
+            return {**rest, "ladder": {**ladder, "rung": rung}}
+    return state
 
 
 def _plan_of_today(kept: object) -> object:

@@ -21,7 +21,7 @@ from controller.service.observation import Observation, Sight
 from controller.service.planner_answers import check_ratings, failed, plan_id, record
 from controller.service.planner_jobs import Known, PlannerJobs
 from controller.service.plans import Dated, Plans
-from controller.service.setup import node_limits
+from controller.service.setup import rated_kva
 from controller.service.today import Today
 from controller.service.voltage_margin import learned
 from core.config import Config
@@ -75,7 +75,7 @@ class Planning:
         self._jobs, self._planner = PlannerJobs(config, coordinate), planner
         self._observation = Observation.beginning(config, clock.now())
         self._clock, self._stopwatch = clock, stopwatch
-        self._rated_kva = {name: node.s_max_kva for name, node in node_limits(config).items()}
+        self._rated_kva = rated_kva(config)
         self._budget_ms = 1e3 * config.schedule.mpc_budget_s
         self._period = timedelta(minutes=config.mpc_period_min)
         self._planned: tuple[date, int] | None = None

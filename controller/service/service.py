@@ -36,8 +36,10 @@ from core.devices import Outcome
 from core.errors import GridlabError
 from core.time import Clock
 from realtime.doubt import DoubtKind
+from realtime.emulation import BatteryState
 from realtime.node import NodeState
 from realtime.override import Override
+from realtime.shares import batteries_of
 from realtime.timing import MPC_BEST_S
 
 _log = logging.getLogger(__name__)
@@ -117,8 +119,13 @@ class Service:
 
     @property
     def states(self) -> Mapping[str, NodeState]:
-        """What prosumers remember, by name."""
+        """What is remembered of every converter, by name."""
         return self._connection.loop.state if self._connection.loop else self._connection.states
+
+    @property
+    def batteries(self) -> Mapping[str, BatteryState | None]:
+        """The accounts of the emulated batteries, by prosumer; None without one."""
+        return batteries_of(self.states, self._limits)
 
     @property
     def overrides(self) -> Mapping[str, Override]:
@@ -183,8 +190,7 @@ class Service:
             GridlabError: the service is not ACTIVE.
             RecordError: it cannot be put on record.
         """
-        limits = {node.converter: node for node in self._limits.values()}
-        checked(device, p_kw, q_kvar, for_s, {name: node.s_max_kva for name, node in limits.items()})
+        checked(device, p_kw, q_kvar, for_s, {name: node.s_max_kva for name, node in self._limits.items()})
         async with self._turn:
             if self._connection.loop is None or self.mode is not Mode.ACTIVE:
                 raise GridlabError(f"service: asked an override in {self.mode}, allowed in active")
@@ -238,7 +244,7 @@ class Service:
         """Compute a new plan for the rest of the day; :meth:`adopt` puts it in force."""
         async with self._turn:
             self.planning.turn()
-            soc = {name: state.battery.soc if state.battery else None for name, state in self.states.items()}
+            soc = {name: battery.soc if battery else None for name, battery in self.batteries.items()}
             request = self.planning.request(soc)
         return await self.planning.replan(request)
 
@@ -291,7 +297,7 @@ class Service:
         kept = self.memory.states(self._limits, takeover.released if takeover else {})
         planned = self.planning.plans.soc_at(self._clock.now())
         return {
-            name: kept.get(name) or NodeState.start(limits.battery, planned.get(name))
+            name: kept.get(name) or NodeState.start(limits.battery, planned.get(limits.prosumer))
             for name, limits in self._limits.items()
         }
 

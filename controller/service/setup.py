@@ -1,11 +1,13 @@
 """What a service is made of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from controller.live.state import LiveState
 from core.config import Config
 from realtime.node import NodeLimits
+from realtime.shares import by_rating, share_of
 from realtime.timing import REQUEST_TIMEOUT_S
 
 
@@ -39,16 +41,26 @@ class Setup:
 
 
 def node_limits(config: Config) -> dict[str, NodeLimits]:
-    """What does not change, of every prosumer with a converter."""
+    """What does not change, of every converter that a prosumer has, by name."""
+    converters, limits = config.converters, dict[str, NodeLimits]()
+    for prosumer in config.prosumers:
+        battery = prosumer.battery.battery() if prosumer.battery else None
+        shares = by_rating({name: converters[name].s_max_kva for name in prosumer.converters})
+        limits |= {
+            name: NodeLimits(
+                prosumer=prosumer.name,
+                battery=share_of(battery, share) if battery else None,
+                s_max_kva=converters[name].s_max_kva,
+                ramp_kva_per_s=converters[name].ramp_kva_per_s,
+                share=share,
+                cycle_s=config.schedule.realtime_s,
+            )
+            for name, share in shares.items()
+        }
+    return limits
+
+
+def rated_kva(config: Config) -> Mapping[str, float]:
+    """What the converters of each prosumer can do together, by prosumer; a passive house has no entry."""
     converters = config.converters
-    return {
-        p.name: NodeLimits(
-            converter=name,
-            battery=p.battery.battery() if p.battery else None,
-            s_max_kva=converters[name].s_max_kva,
-            ramp_kva_per_s=converters[name].ramp_kva_per_s,
-            cycle_s=config.schedule.realtime_s,
-        )
-        for p in config.prosumers
-        for name in p.converters
-    }
+    return {p.name: sum(converters[name].s_max_kva for name in p.converters) for p in config.prosumers if p.converters}

@@ -45,10 +45,20 @@ def test_look_ups() -> None:
     assert list(config.meters.values()) == [config.devices[3]]
     assert config.meter_at == {"N1": "meter"}
     assert config.converters_of == {"first": ("first_converter",), "second": ("second_converter",)}
+    both = config.prosumers[1].model_copy(update={"converter": ("second_converter", "third_converter")})
+    passive = config.prosumers[0].model_copy(update={"converter": None})
+    other = config.model_copy(update={"prosumers": (passive, both)})
+    assert other.converters_of == {"first": (), "second": ("second_converter", "third_converter")}
     second = config.meters["meter"].model_copy(update={"name": "another"})
     more = config.model_copy(update={"devices": (*config.devices, second)})
     assert list(more.meters) == ["meter", "another"]
     assert more.meter_at["N1"] == "meter", "the first one counts"
+
+
+def test_a_prosumer_with_two_converters(write: Write) -> None:
+    config = load_config(write({"set": {"prosumers[1].converter": ["second_converter", "third_converter"]}}))
+    assert config.prosumers[1].converters == ("second_converter", "third_converter")
+    assert config.prosumers[0].converters == ("first_converter",)
 
 
 def test_defaults(write: Write) -> None:

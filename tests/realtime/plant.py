@@ -72,7 +72,7 @@ def play(
 
     ``noise_kw`` is added to what the layer sees of it.
     """
-    states = {"P": NodeState.start(limits.battery, soc)}
+    states = {"c": NodeState.start(limits.battery, soc)}
     held, accepted_s, records = ZERO, dict[str, float](), []
     for k, moment in enumerate(moments):
         at_s = CYCLE_S * k
@@ -80,10 +80,10 @@ def play(
         said = {"c": status(held if moment.seen else None, moment.s_max_kva)}
         image = snapshot(at_s, *((reading("c", noisy, at_s),) if moment.seen else ()), statuses=said)
         wanted = Wanted({"P": moment.amounts} if moment.amounts else {}, {"P": offers(moment.target)})
-        decided = decide(image, wanted, Remembered(states, accepted_s), {"P": limits})
+        decided = decide(image, wanted, Remembered(states, accepted_s), {"c": limits})
         result = decided.writes["c"]
         assert result.setpoint is not None, result.error
-        states = settled(decided, states, {"c": Outcome.VERIFIED}, {"P": limits})
+        states = settled(decided, states, {"c": Outcome.VERIFIED})
         before, held = held, Power(result.setpoint.p_kw, result.setpoint.q_kvar)
         accepted_s["c"] = at_s
         in_force = result.in_force
@@ -91,4 +91,4 @@ def play(
             battery_kw = in_force.load_kw - in_force.pv_kw - held.p_kw
             soc += energy_into(limits.battery, battery_kw, CYCLE_S) / limits.battery.energy_kwh
         records.append(Record(before, held, soc, result))
-    return records, states["P"]
+    return records, states["c"]

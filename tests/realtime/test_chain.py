@@ -17,7 +17,7 @@ from realtime.tracker import Amounts, Target
 from tests.realtime.plant import offers, reading
 
 BATTERY = Battery(2.5, 2.5)
-LIMITS = NodeLimits("c", BATTERY, 15.0, 0.25)
+LIMITS = NodeLimits("P", BATTERY, 15.0, 0.25)
 NOON = Amounts(1.0, 0.2, 4.0)
 TARGET = Target(-2.0, 0.0, 1.0)
 BEFORE = Power(-2.0, 0.1)

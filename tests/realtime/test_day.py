@@ -43,7 +43,7 @@ def random_day(seed: int, missing: float = 0.0, pv_kw: float = 5.0, load_kw: flo
 
 
 def limits_of(battery: Battery | None, ramp_kva_per_s: float = 0.25) -> NodeLimits:
-    return NodeLimits("c", battery, 15.0, ramp_kva_per_s)
+    return NodeLimits("P", battery, 15.0, ramp_kva_per_s)
 
 
 def assert_setpoints_within_limits(records: list[Record], limits: NodeLimits) -> None:

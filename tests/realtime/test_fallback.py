@@ -63,7 +63,7 @@ def test_moves(
 ) -> None:
     decision, after = step(given_inputs, state)
     assert (decision.rung, decision.source, decision.reasons) == (rung, source, reasons)
-    assert after.mode is rung
+    assert after.rung is rung
 
 
 def test_three_fresh_readings_lead_out_of_the_safe_state() -> None:
@@ -105,7 +105,7 @@ def test_no_decision_on_what_is_too_old(history: list[LadderInputs]) -> None:
         known = now.data_age_s is not None and 0 <= now.data_age_s <= HOLD_DATA_S
         planned = decision.source is not Source.NONE
         assert (decision.rung is not USE) or (fresh and planned and not now.stop)
-        assert (decision.rung is not HOLD) or (known and planned and not now.stop and before.mode is not SAFE)
-        polls = polls + max(now.new_polls, 0) if fresh and before.mode is SAFE else 0
-        if before.mode is SAFE and decision.rung is not SAFE:
+        assert (decision.rung is not HOLD) or (known and planned and not now.stop and before.rung is not SAFE)
+        polls = polls + max(now.new_polls, 0) if fresh and before.rung is SAFE else 0
+        if before.rung is SAFE and decision.rung is not SAFE:
             assert polls >= FRESH_POLLS

@@ -115,7 +115,7 @@ def charge_in_band(world: World, ledger: Ledger) -> None:
     if world.service is None:
         return
     for prosumer in world.setup.config.prosumers:
-        battery = world.service.states[prosumer.name].battery
+        battery = world.service.batteries[prosumer.name]
         if prosumer.battery is None or battery is None or any(map(ledger.lied, prosumer.converters)):
             continue
         low, high = prosumer.battery.soc_min - SOC_TOLERANCE, prosumer.battery.soc_max + SOC_TOLERANCE

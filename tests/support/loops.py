@@ -22,6 +22,7 @@ from controller.runs.summaries import config_summary, day_summary
 from controller.runs.tables import plan_frame
 from controller.service.describe import limits_record, prosumer_record
 from controller.service.prices import Price
+from controller.service.setup import node_limits
 from core.config import Config
 from core.devices import Measurement, Outcome, Quality, Snapshot
 from core.load import load_config, load_scenario
@@ -30,7 +31,9 @@ from mpc.day_ahead import DayAhead
 from mpc.forecast import Observed
 from mpc.intra_day import RunningPlan, Situation, replan, replan_uncoordinated
 from realtime.cycle import Remembered, Wanted, decide, settled
-from realtime.node import NodeLimits, NodeResult, NodeState, Offer, PlanTargets
+from realtime.emulation import BatteryState
+from realtime.node import NodeResult, NodeState, Offer, PlanTargets
+from realtime.shares import batteries_of, by_prosumer
 from realtime.timing import FRESH_POLLS
 from realtime.tracker import Amounts, Target
 from sim_plant import referee
@@ -75,7 +78,7 @@ class Loop:
         self.start = self.day.axis.start + timedelta(seconds=self.step_s * steps[0])
         self.laboratory = Laboratory(plant_config(config, path, self.start), referee.FrameLog(self.start))
         self.places = {meter.node: meter for meter in self.laboratory.meters.values()}
-        self.limits = {site.name: self._limits(site.name) for site in self.day.sites}
+        self.limits = node_limits(config)
         self.running, self.made_s = RunningPlan.of(self.plan), 0.0
         self.waiting: RunningPlan | None = None
         self.state = {name: self._begin(name) for name in self.limits}
@@ -113,14 +116,8 @@ class Loop:
         write_summary(folder, self._summary(folder, (before, last, truth(self.laboratory)), CYCLE_S * cycles))
         return folder
 
-    def _limits(self, name: str) -> NodeLimits:
-        (converter,) = self.config.converters_of[name]
-        battery = next(site.battery for site in self.day.sites if site.name == name)
-        rating = self.laboratory.converters[converter].rating
-        return NodeLimits(converter, battery, rating.s_max_kva, rating.ramp_kva_per_s)
-
     def _begin(self, name: str) -> NodeState:
-        soc, first = self.plan.plan.prosumers[name].soc, self.steps[0]
+        soc, first = self.plan.plan.prosumers[self.limits[name].prosumer].soc, self.steps[0]
         return NodeState.start(self.limits[name].battery, float(soc[first - 1]) if soc is not None and first else None)
 
     def _step(self, at_s: float) -> int:
@@ -135,13 +132,13 @@ class Loop:
         began_s = WallClock().monotonic_s()
         if self.waiting is not None:
             self.running, self.made_s, self.waiting = self.waiting, at_s - CYCLE_S, None
-        names = self.limits
+        names = by_prosumer(self.limits)
         wanted = Wanted(
             {name: self._amounts(name, at_s) for name in names}, {name: self._targets(name, at_s) for name in names}
         )
         decided = decide(self._snapshot(at_s), wanted, Remembered(self.state, self.accepted_s), self.limits)
         outcomes = {device: self._write(device, result, at_s) for device, result in decided.writes.items()}
-        self.state = settled(decided, self.state, outcomes, self.limits)
+        self.state = settled(decided, self.state, outcomes)
         self.cycle_ms.append(1e3 * (WallClock().monotonic_s() - began_s))
         return self._recorded(at_s, decided.nodes)
 
@@ -197,7 +194,8 @@ class Loop:
         k, slack_pu, clock = self._step(at_s), self._v_pu(self.day.network.slack), WallClock()
         assert slack_pu is not None
         began_s, settings = clock.monotonic_s(), self.config.coordination
-        observed = {name: self._observed(name, at_s) for name in self.limits}
+        batteries = batteries_of(self.state, self.limits)
+        observed = {name: self._observed(name, batteries[name], at_s) for name in batteries}
         now = Situation(self.day, k, observed, slack_pu)
         self.waiting = (
             replan(now, self.running, settings, clock) if self.coordinate else replan_uncoordinated(now, settings)
@@ -216,14 +214,14 @@ class Loop:
             adopted=self.waiting.adopted,
         )
 
-    def _observed(self, name: str, at_s: float) -> Observed:
-        battery = self.state[name].battery
+    def _observed(self, name: str, battery: BatteryState | None, at_s: float) -> Observed:
         return Observed(**vars(self._amounts(name, at_s)), soc=battery.soc if battery else None)
 
     def _summary(self, folder: Path, truths: tuple[Any, Any, Any], end_s: float) -> dict[str, Any]:
         end = self.start + timedelta(seconds=end_s)
         before, last, after = (Truth.model_validate(said) for said in truths)
-        books = {n: BatteryAccount.model_validate(asdict(s.battery)) for n, s in self.state.items() if s.battery}
+        batteries = batteries_of(self.state, self.limits)
+        books = {n: BatteryAccount.model_validate(asdict(battery)) for n, battery in batteries.items() if battery}
         counted = RefereeCounts.model_validate(counts(self.laboratory.recorder.tally))
         ended = FinishedRun(self.config, self.path, end, before, last, after, books, self.cycle_ms, 0, counted)
         return {

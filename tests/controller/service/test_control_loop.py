@@ -81,7 +81,7 @@ def test_a_converter_that_ignores_writes_is_rejected_and_nobody_else(tmp_path: P
         async with bench(tmp_path, day, plans) as lab:
             for _ in range(3):
                 await lab.cycle()
-            before = lab.loop.state["N3"].in_force
+            before = lab.loop.state["n3_converter"].in_force
             lab.plant.laboratory.station("n3_converter").switch("ignore_writes", on=True)
             cycle = await lab.cycle()
             assert cycle.outcomes == {
@@ -89,7 +89,7 @@ def test_a_converter_that_ignores_writes_is_rejected_and_nobody_else(tmp_path: P
                 "n4_converter": Outcome.VERIFIED,
                 "n5_converter": Outcome.VERIFIED,
             }
-            assert lab.loop.state["N3"].in_force == before
+            assert lab.loop.state["n3_converter"].in_force == before
             last = [line for line in read_audit(lab.audit) if isinstance(line, AuditWrite)][-3:]
             assert [line.outcome for line in last] == ["rejected", "verified", "verified"]
 

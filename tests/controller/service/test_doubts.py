@@ -118,13 +118,13 @@ def test_a_writer_with_a_higher_epoch_has_claimed_over(tmp_path: Path) -> None:
             n3 = lab.plant.laboratory.converters["n3_converter"]
             taken = {"p_setpoint_kw": 0.0, "q_setpoint_kvar": 0.0, "lease_s": 75.0, "writer_epoch": 7.0, "enable": 1.0}
             assert n3.write(taken) is None
-            before = lab.loop.state["N4"].in_force
+            before = lab.loop.state["n4_converter"].in_force
             cycle = await lab.cycle()
             doubt = cycle.doubts["n3_converter"]
             assert (doubt.kind, doubt.text) == (DoubtKind.OVERTAKEN, "writer 7 has taken over from writer 1")
             assert not cycle.outcomes
-            assert lab.loop.state["N4"].in_force == before, "what was decided and not sent is not in force"
-            assert lab.loop.state["N3"].in_force is None, "it follows somebody else"
+            assert lab.loop.state["n4_converter"].in_force == before, "what was decided and not sent is not in force"
+            assert lab.loop.state["n3_converter"].in_force is None, "it follows somebody else"
 
     run(test())
 

@@ -15,7 +15,7 @@ from controller.process.clocks import SteppedClock
 from controller.record.journal import Journal
 from controller.service.days import DayLoader
 from controller.service.memory import Memory, identity
-from controller.service.older_journal import identity_of_version_1, plans_of_today
+from controller.service.older_journal import cycle_of_today, identity_of_version_1, plans_of_today
 from controller.service.plans import Plans
 from controller.service.setup import node_limits
 from core.config import Config
@@ -70,7 +70,7 @@ def test_plans_margin_and_memory_are_resumed(path: Path, config: Config, days: D
         check_plans(kept.plans(days))
         assert kept.costs() is not None
         assert kept.margin() is not None
-        battery = kept.states(node_limits(config), {})["A"].battery
+        battery = kept.states(node_limits(config), {})["a_converter"].battery
         assert battery is not None
         assert 0.1 < battery.soc < 0.9
         assert kept.next_epoch(0) == 2
@@ -92,6 +92,22 @@ def test_a_journal_of_another_configuration_is_not(path: Path, config: Config, d
     other = config.model_copy(update={"prosumers": config.prosumers[:1]})
     with Journal(path) as journal:
         assert memory(journal, other, identity_of_version_1(other)).plans(days) is None
+
+
+def test_what_was_kept_by_prosumer_is_kept_by_converter(path: Path) -> None:
+    with Journal(path) as journal:
+        kept = journal.get("cycle")
+    assert isinstance(kept, dict)
+    assert set(kept["states"]) == {"A", "B"}
+    today = cycle_of_today(kept, {"A": "a_converter"})
+    assert isinstance(today, dict)
+    assert set(today["states"]) == {"a_converter", "B"}, "B has several converters now, or none"
+    was, now = kept["states"]["A"]["ladder"], today["states"]["a_converter"]["ladder"]
+    assert now == {"rung": was["mode"], "fresh_polls": was["fresh_polls"]}
+    assert (today["at"], today["costs"]) == (kept["at"], kept["costs"])
+    assert cycle_of_today(today, {"a_converter": "elsewhere"}) == today
+    for other in (None, [], {"states": 1}, {"states": {"A": 1}}):
+        assert cycle_of_today(other, {}) == other
 
 
 @pytest.mark.parametrize("kept", [None, [], {"intraday": None}, {"intraday": {"running": 1}}, {"intraday": {"a": {}}}])

@@ -132,7 +132,7 @@ def test_another_configuration_takes_up_nothing_but_the_epoch(tmp_path: Path, da
         mine = memory(journal)
         mine = memory(journal)
         mine.keep_plans(Plans(None, today))
-        mine.keep_cycle(KeptCycle(NOW, {"N3": NodeState()}, Costs.none(NOW)), Margin.unlearned(8))
+        mine.keep_cycle(KeptCycle(NOW, {"n3_converter": NodeState()}, Costs.none(NOW)), Margin.unlearned(8))
         assert mine.next_epoch(0) == 1
         assert memory(journal).plans(days) is not None
         other = memory(journal, whose="that")
@@ -154,32 +154,32 @@ def test_a_plan_of_a_clock_that_was_set_back_is_new(tmp_path: Path, days: DayLoa
 
 def test_what_the_guardian_saw_counts_only_if_it_is_of_this_absence(tmp_path: Path) -> None:
     battery = Battery(s_max_kva=2.5, energy_kwh=2.5, soc_initial=0.5, soc_min=0.1, soc_max=0.9)
-    limits = {"N3": NodeLimits("n3_converter", battery, 15.0, 0.25)}
+    limits = {"n3_converter": NodeLimits("N3", battery, 15.0, 0.25)}
     running = InForce(1.0, 0.0, 0.0, Power(1.0, 0.0), 0.0)
     state = NodeState(BatteryState(0.5, battery_kw=1.0), LadderState(Rung.USE), running, sent=ZERO, cycle_s=0.0)
     with Journal(tmp_path / "journal.sqlite") as journal:
         memory(journal)
-        memory(journal).keep_cycle(KeptCycle(NOW, {"N3": state}, Costs.none(NOW)), Margin.unlearned(8))
+        memory(journal).keep_cycle(KeptCycle(NOW, {"n3_converter": state}, Costs.none(NOW)), Margin.unlearned(8))
         back = memory(journal, NOW + timedelta(seconds=70))
         told = {at_s: Released(NOW + timedelta(seconds=at_s), 0.0, 0.0, 0.0, 2) for at_s in (-30, 60, 80)}
-        states = {at_s: back.states(limits, {"n3_converter": one})["N3"] for at_s, one in told.items()}
+        states = {at_s: back.states(limits, {"n3_converter": one})["n3_converter"] for at_s, one in told.items()}
     unseen, closed = states[-30], states[60]
     assert states[80] == unseen
-    assert (unseen.in_force, unseen.ladder.mode) == (running, Rung.USE)
-    assert (closed.in_force, closed.ladder.mode) == (None, Rung.SAFE)
+    assert (unseen.in_force, unseen.ladder.rung) == (running, Rung.USE)
+    assert (closed.in_force, closed.ladder.rung) == (None, Rung.SAFE)
     assert closed.battery is not None
     assert closed.battery.soc == pytest.approx(0.5 - 60 / 3600 / 2.5)
 
 
 @pytest.mark.parametrize(("mode", "sent"), [(Mode.ACTIVE, Power(1.0, 0.0)), (Mode.MONITOR, None), (Mode.OFF, None)])
 def test_who_left_active_has_released_what_was_sent(mode: Mode, sent: Power | None, tmp_path: Path) -> None:
-    limits = {"N3": NodeLimits("n3_converter", None, 15.0, 0.25)}
+    limits = {"n3_converter": NodeLimits("N3", None, 15.0, 0.25)}
     with Journal(tmp_path / "journal.sqlite") as journal:
         memory(journal)
-        kept = KeptCycle(NOW, {"N3": NodeState(sent=Power(1.0, 0.0), cycle_s=0.0)}, Costs.none(NOW))
+        kept = KeptCycle(NOW, {"n3_converter": NodeState(sent=Power(1.0, 0.0), cycle_s=0.0)}, Costs.none(NOW))
         memory(journal).keep_cycle(kept, Margin.unlearned(8))
         memory(journal).keep_mode(mode)
-        assert memory(journal, NOW + timedelta(seconds=20)).states(limits, {})["N3"].sent == sent
+        assert memory(journal, NOW + timedelta(seconds=20)).states(limits, {})["n3_converter"].sent == sent
 
 
 def test_plans_of_days_that_are_over_are_not_even_read(tmp_path: Path, days: DayLoader, today: Dated) -> None:
