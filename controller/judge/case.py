@@ -9,16 +9,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from controller.judge.evidence import ConverterHistory, ExplainedFrame, attempts_of, converter_history
-from controller.judge.histories import Histories
+from controller.judge.histories import Histories, ProsumerCycle
 from controller.record.audit_lines import AuditNote
 from core.config import Config
 from core.config_devices import Device, OpcUaConverter
 from core.resources import Battery
+from realtime.doubt import DoubtKind
+from realtime.fallback import Rung
+from realtime.reasons import Reason
 
 RESTART_S = 20.0
 """Longest time that a restart may take."""
 RECOVERY_S = 60.0
 """Time from the end of a fault by which everything must be as before."""
+PANEL_STATES = ("off", "local", "fault")
+"""States of a converter that nobody writes."""
 MODE_NOTE = "mode"
 """Event of the audit trail: a change of mode, such as "off → active"."""
 EDGE_S = 60.0
@@ -140,12 +145,19 @@ class CaseConfig:
     @property
     def prosumers(self) -> tuple[str, ...]:
         """Names of the prosumers with a converter."""
-        return tuple(self.converter_of)
+        return tuple(self.converters_of)
 
     @cached_property
-    def converter_of(self) -> Mapping[str, str]:
-        """Prosumer → converter."""
-        return {limits.prosumer: device for device, limits in self.converters.items()}
+    def converters_of(self) -> Mapping[str, tuple[str, ...]]:
+        """Prosumer → its converters; who has none is missing."""
+        found: dict[str, tuple[str, ...]] = {}
+        for device, limits in self.converters.items():
+            found[limits.prosumer] = (*found.get(limits.prosumer, ()), device)
+        return found
+
+    def limits_of(self, prosumer: str) -> tuple[ConverterLimits, ...]:
+        """Those of the converters of a prosumer."""
+        return tuple(self.converters[device] for device in self.converters_of.get(prosumer, ()))
 
 
 @dataclass(frozen=True)
@@ -172,6 +184,43 @@ class Case:
             device: converter_history(self.histories, device, attempts.get(device, ()))
             for device in self.site.converters
         }
+
+    @cached_property
+    def decisions(self) -> Sequence[tuple[ProsumerCycle, str]]:
+        """Each row of realtime.csv with each converter of its prosumer."""
+        owned = self.site.converters_of
+        return [(row, device) for row in self.histories.decisions for device in owned.get(row.prosumer, ())]
+
+    def rung(self, row: ProsumerCycle, device: str) -> str:
+        """The rung of one converter of the row's prosumer, from the reason of its write.
+
+        The row has the lowest of them. It is taken for an only converter, and for one that was not written.
+        """
+        if len(self.site.converters_of[row.prosumer]) == 1:
+            return row.rung
+        return self._written_rungs.get((row.time, device), row.rung)
+
+    def stopped(self, row: ProsumerCycle, device: str) -> bool:
+        """Whether the cycle left that converter alone: somebody is at its panel, or it is doubted.
+
+        The row has the reasons of all converters of its prosumer together.
+        """
+        if Reason.STOPPED not in row.reasons or len(self.site.converters_of[row.prosumer]) == 1:
+            return Reason.STOPPED in row.reasons
+        return (row.time, device) in self._left_alone
+
+    @cached_property
+    def _written_rungs(self) -> Mapping[tuple[datetime, str], str]:
+        writes = ((device, write) for device, history in self.converters.items() for write in history.attempts)
+        return {(w.time, device): w.rung for device, w in writes if not w.guardian and w.rung in tuple(Rung)}
+
+    @cached_property
+    def _left_alone(self) -> frozenset[tuple[datetime, str]]:
+        histories = self.histories
+        panel = {(point.time, point.device) for point in histories.devices if point.state in PANEL_STATES}
+        doubts = {f"{device} {kind}": device for device in self.site.converters for kind in DoubtKind}
+        doubted = {(a.time, doubts[a.alarm]) for a in histories.alarms if a.standing and a.alarm in doubts}
+        return frozenset(panel | doubted)
 
     @cached_property
     def modes(self) -> tuple[tuple[datetime, str], ...]:

@@ -6,6 +6,7 @@ The number that begins a docstring is that of the invariant in docs/reliability.
 from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from math import isfinite
 
@@ -17,7 +18,6 @@ from controller.judge.histories import ProsumerCycle
 from controller.record.audit_lines import AuditNote
 from core.devices import Quality
 from realtime.fallback import Rung
-from realtime.reasons import Reason
 from realtime.storage import soc_change
 from realtime.timing import CYCLE_DEADLINE_S, FRESH_POLLS, HOLD_DATA_S, LEASE_S, S_PER_H, USE_DATA_S
 
@@ -39,13 +39,12 @@ def data_young_enough(case: Case) -> Violations:
     """3: data that are used or held are not older than allowed, and unknown values are empty, not 0."""
     age_s = {(point.time, point.device): point.age_s for point in case.histories.devices}
     allowed_s = {Rung.USE: USE_DATA_S, Rung.HOLD: HOLD_DATA_S}
-    for decision in case.histories.decisions:
-        device = case.site.converter_of.get(decision.prosumer)
-        if device is None or (decision.time, device) not in age_s:
+    for decision, device in case.decisions:
+        if (decision.time, device) not in age_s:
             continue
-        age = age_s[decision.time, device]
-        if decision.rung in allowed_s and _older(age, allowed_s[Rung(decision.rung)]):
-            yield BrokenInvariant(3, decision.time, device, f"rung {decision.rung} on data of {age} s")
+        age, rung = age_s[decision.time, device], case.rung(decision, device)
+        if rung in allowed_s and _older(age, allowed_s[Rung(rung)]):
+            yield BrokenInvariant(3, decision.time, device, f"rung {rung} on data of {age} s")
         if decision.p_measured_kw is not None and _older(age, case.site.cycle_s):
             what = f"measured {decision.p_measured_kw} kW, last read {age} s ago"
             yield BrokenInvariant(3, decision.time, device, what)
@@ -63,14 +62,13 @@ def soc_in_band(case: Case) -> Violations:
     A lying device may shift the estimate out of the band; then it must not move further out.
     """
     for decision in case.histories.decisions:
-        device = case.site.converter_of.get(decision.prosumer)
-        battery = case.site.converters[device].battery if device else None
-        if device is None or battery is None or decision.soc is None:
+        battery = next((limits.battery for limits in case.site.limits_of(decision.prosumer)), None)
+        if battery is None or decision.soc is None:
             continue
+        devices = case.site.converters_of[decision.prosumer]
+        device, lying = ", ".join(devices), partial(case.during, decision.time, Kind.DEVICE, after_s=FOR_GOOD_S)
         low, high = battery.soc_min - SOC_TOLERANCE, battery.soc_max + SOC_TOLERANCE
-        if not low <= decision.soc <= high and not case.during(
-            decision.time, Kind.DEVICE, device=device, after_s=FOR_GOOD_S
-        ):
+        if not low <= decision.soc <= high and not any(lying(device=name) for name in devices):
             yield BrokenInvariant(8, decision.time, device, f"state of charge {decision.soc}")
         at_lapse = decision.soc + soc_change(battery, decision.battery_kw or 0.0, LEASE_S / S_PER_H)
         if at_lapse < min(low, decision.soc) or at_lapse > max(high, decision.soc):
@@ -85,9 +83,10 @@ def plans_sound(case: Case) -> Violations:
             what = f"plan adopted as {run.status}, gap {run.gap_rel}, {run.violation_pu} p.u."
             yield BrokenInvariant(9, run.time, None, what)
     for decision in case.histories.decisions:
-        device = case.site.converter_of.get(decision.prosumer)
+        limits = case.site.limits_of(decision.prosumer)
         target_kva = complex(decision.p_target_kw or 0.0, decision.q_target_kvar or 0.0)
-        if device and not abs(target_kva) <= case.site.converters[device].s_max_kva:
+        if limits and not abs(target_kva) <= sum(one.s_max_kva for one in limits):
+            device = ", ".join(case.site.converters_of[decision.prosumer])
             yield BrokenInvariant(9, decision.time, device, f"target {target_kva} kVA")
 
 
@@ -138,9 +137,8 @@ def others_undisturbed(case: Case) -> Violations:
         if case.unaffected(point.device, point.time) and (point.latency_ms or 0.0) > 1e3 * WIRE_S:
             yield BrokenInvariant(13, point.time, point.device, f"answered in {point.latency_ms:.0f} ms")
     written = {device: [r.frame.time for r in history.received] for device, history in case.converters.items()}
-    for decision in case.histories.decisions:
-        device = case.site.converter_of.get(decision.prosumer)
-        if device is None or not _must_be_written(case, decision, device):
+    for decision, device in case.decisions:
+        if not _must_be_written(case, decision, device):
             continue
         index = bisect_left(written[device], decision.time)
         latest = decision.time + timedelta(seconds=WIRE_S)
@@ -150,7 +148,7 @@ def others_undisturbed(case: Case) -> Violations:
 
 def _must_be_written(case: Case, decision: ProsumerCycle, device: str) -> bool:
     return (
-        Reason.STOPPED not in decision.reasons
+        not case.stopped(decision, device)
         and case.modes_at(decision.time) == {ACTIVE}
         and case.unaffected(device, decision.time)
     )
@@ -163,10 +161,10 @@ def safe_left_slowly(case: Case) -> Violations:
     """
     cycle_s, span_s = case.site.cycle_s, case.site.poll_s * (FRESH_POLLS - 1)
     needed = int(span_s / cycle_s) + 1
-    for prosumer, device in case.site.converter_of.items():
+    for device in case.site.converters:
         points = [point for point in case.histories.devices if point.device == device]
-        for before, now in pairwise(d for d in case.histories.decisions if d.prosumer == prosumer):
-            if before.rung != Rung.SAFE or now.rung == Rung.SAFE:
+        for before, now in pairwise(decision for decision, name in case.decisions if name == device):
+            if case.rung(before, device) != Rung.SAFE or case.rung(now, device) == Rung.SAFE:
                 continue
             since = now.time - timedelta(seconds=span_s)
             polls = [point.quality == Quality.GOOD for point in points if since <= point.time <= now.time]

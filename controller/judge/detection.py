@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 
-from controller.judge.case import RECOVERY_S, Case, InjectedFault, Kind
+from controller.judge.case import PANEL_STATES, RECOVERY_S, Case, InjectedFault, Kind
 from controller.judge.histories import ProsumerCycle
 from core.devices import Outcome, Quality
 from realtime.fallback import Rung
@@ -17,7 +17,6 @@ from realtime.timing import USE_DATA_S
 
 STOP = "stop"
 """Reason of the releases at the end of a service."""
-PANEL_STATES = ("off", "local", "fault")
 WARNING_REASONS = frozenset(
     {
         *(Reason.DATA_HELD, Reason.DATA_LOST, Reason.STOPPED, Reason.NO_READBACK, Reason.CHAIN_FAILED),
@@ -61,8 +60,9 @@ def _writes(window: _Window) -> Iterator[datetime]:
 
 
 def _decisions(window: _Window) -> Iterator[datetime]:
-    converter_of, before = window.case.site.converter_of, dict[str, ProsumerCycle]()
-    for decision in (d for d in window.case.histories.decisions if converter_of.get(d.prosumer) in window.devices):
+    converters_of, before = window.case.site.converters_of, dict[str, ProsumerCycle]()
+    concerned = {name for name, devices in converters_of.items() if set(devices) & set(window.devices)}
+    for decision in (d for d in window.case.histories.decisions if d.prosumer in concerned):
         if decision.time < window.fault.begins:
             before[decision.prosumer] = decision
         elif _degraded(decision, before.get(decision.prosumer)):

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from controller.judge.case import RECOVERY_S, BrokenInvariant, Case, CaseConfig, InjectedFault, Kind
+from controller.judge.case import PANEL_STATES, RECOVERY_S, BrokenInvariant, Case, CaseConfig, InjectedFault, Kind
 from controller.judge.cycles import ACTIVE, lost_points
-from controller.judge.detection import PANEL_STATES, traces
+from controller.judge.detection import traces
 from controller.judge.evidence import SAFE_WITHIN_S
 from controller.judge.histories import Histories
 from controller.judge.invariants import violations
