@@ -6,7 +6,7 @@ Its node is what it reproduces: the whole prosumer, or its share (:mod:`realtime
     rung  ← ages of data and plans                                   :mod:`realtime.fallback`
     wish  ← USE: (26)   HOLD: last setpoint   SAFE: net load and PV  :mod:`realtime.tracker`
     S     ← gate(wish)                                               :mod:`realtime.safety`
-    what the node emulates from now on ← settle(S)                   :mod:`realtime.emulation`
+    what the node emulates from now on ← emulate(S)                  :mod:`realtime.emulation`
 
 Nothing here reads a clock: ages and elapsed times are differences of the monotonic times that came in.
 """
@@ -14,7 +14,7 @@ Nothing here reads a clock: ages and elapsed times are differences of the monoto
 from dataclasses import dataclass, replace
 
 from core.devices import Measurement, Quality, Setpoint
-from realtime.emulation import BatteryState, advance, explains, lapsed, range_after, settle
+from realtime.emulation import BatteryState, advance, emulate, explains, lapsed, range_after
 from realtime.fallback import Decision, LadderInputs, Rung
 from realtime.fallback import step as ladder_step
 from realtime.node import NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
@@ -69,7 +69,7 @@ def step_node(
     s_max_kva = min(node.s_max_kva, wish.s_max_kva, _derating(now))
     bounds = Bounds(s_max_kva, ramp_kva, _soc_strip(wish, storage), node.resolution_kw)
     gated = gate(wish.net, held, bounds, safe=_safe(state.amounts).net, emergency=now.stop)
-    in_force = settle(gated.setpoint, wish.amounts, wish.pv_kw, wish.battery_range) if wish.amounts else None
+    in_force = emulate(gated.setpoint, wish.amounts, wish.pv_kw, wish.battery_range) if wish.amounts else None
     changed = tuple(reason for reason in gated.reasons if reason is not Reason.TRUNCATED)  # that happens to every one
     mismatch = (Reason.LOAD_MISMATCH,) if in_force and abs(in_force.mismatch_kw) > node.resolution_kw else ()
     result = NodeResult(

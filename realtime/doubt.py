@@ -1,15 +1,16 @@
-"""Why a converter is not believed. Who judges that stands outside; what follows from it is decided in a cycle."""
+"""Reasons to doubt a converter. They are judged elsewhere; their consequences are decided in a cycle."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class DoubtKind(StrEnum):
-    """What speaks against a converter.
+    """Kinds of doubt.
 
-    OVERTAKEN: it reports a writer with a higher fencing epoch than ours; nothing is written any more, to anybody.
+    OVERTAKEN: the converter reports a writer with a higher fencing epoch than ours; then nothing is written to any
+    device.
     FOREIGN: it holds a setpoint that we have not sent. CONTRADICTED: its power is not that of the meter at its node.
-    The last two are released, and left alone for as long as the doubt stands.
+    A converter of the last two kinds is released, and not written while the doubt lasts.
     """
 
     OVERTAKEN = "overtaken"
@@ -19,7 +20,7 @@ class DoubtKind(StrEnum):
 
 @dataclass(frozen=True)
 class Doubt:
-    """A doubt, with the numbers that raised it as ``text``."""
+    """A doubt; ``text`` has the numbers that caused it."""
 
     kind: DoubtKind
     text: str

@@ -1,6 +1,6 @@
-"""Behind the meter of a node whose load, PV and battery are reproduced by one converter.
+"""Emulation of a node behind its meter: one converter reproduces load, PV and battery together.
 
-The battery exists only in these books: its power is what the converter's net power leaves over,
+The battery exists only in its account here: its power is the remainder of the converter's net power,
 
     b = load_p − g − p,    β = load_q − q                                        (22b) solved for the battery
     soc ← soc − b Δt/(η E)  for b ≥ 0,    soc ← soc − η b Δt/E  for b < 0        (20a)
@@ -8,15 +8,14 @@ The battery exists only in these books: its power is what the converter's net po
 with the load and PV *in force* since the last setpoint, p measured now and held for the real time since the last
 call (≤ 45 s; before that the time counts as unmeasured).
 
-**Without a measurement** nobody knows what the converter did. The state of charge then follows the command as the best
-guess (and rests once the lease would have ended), and doubt opens on both sides: the true power lay somewhere among the
-command, the last measurement and standstill. Limits are kept for every state of charge in doubt. A gap shorter than the
-lease that ends with the converter where it was told to be was followed: its doubt is dropped. Other doubt stays, as
-no later reading can tell what was not seen. Setting the state of charge to 0 change, or trusting the command, would
-both hide this.
+**Without a measurement** the converter's power is unknown. The state of charge then follows the command as the best
+estimate (and is constant after the lease would have ended), with an uncertainty on both sides: the true power was
+between those of the command, the last measurement and standstill. Limits are kept for every possible state of charge.
+If a gap is shorter than the lease and ends with the converter at its command, the command was followed and the
+uncertainty of the gap is dropped. Other uncertainty remains, since no later reading can resolve it.
 
 **A node that is not operated** (released, LOCAL, its lease ended) emulates nothing: the battery rests, whatever is
-measured. So it does from the end of the lease on when no call came for longer than that.
+measured. The same holds from the end of the lease on if there was no call for longer than that.
 """
 
 from dataclasses import dataclass, replace
@@ -28,15 +27,16 @@ from realtime.timing import HOLD_DATA_S, LEASE_S, S_PER_H
 from realtime.tracker import Amounts
 
 FOLLOWS_REL = 0.05
-"""A battery power this close to the command, as a share of the battery's rating, counts as following it."""
+"""A battery power within this share of the battery's rating of the command counts as following it."""
 
 
 @dataclass(frozen=True)
 class InForce:
-    """What a node emulates from the moment its setpoint is written; p = load − b − g and q = load_q − β hold exactly.
+    """Emulated powers from the time the setpoint is written; p = load − b − g and q = load_q − β hold exactly.
 
-    ``mismatch_kw`` is how far the load in force is from the one asked for: the converter's ramp or rating may forbid
-    the net power that load, PV and battery would add up to.
+    ``mismatch_kw`` is the load in force minus the requested load: the converter's ramp or rating may prevent the net
+    power
+    that load, PV and battery would add up to.
     """
 
     load_kw: float
@@ -47,13 +47,13 @@ class InForce:
 
     @property
     def amounts(self) -> Amounts:
-        """Load and PV as they are kept while the node holds."""
+        """Load and PV to continue with while the node holds its setpoint."""
         return Amounts(self.load_kw, self.load_kvar, self.pv_kw)
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Time without measurement, still open, and the doubt (in SoC) that it brought below and above."""
+    """Time without measurement, still open, and the uncertainty of the state of charge that it adds below and above."""
 
     seconds: float = 0.0
     below: float = 0.0
@@ -62,14 +62,15 @@ class Gap:
 
 @dataclass(frozen=True)
 class BatteryState:
-    """Books of an emulated battery; energies in kWh at its terminals, since the start.
+    """Account of an emulated battery; energies in kWh at its terminals, since the start.
 
     Attributes:
         soc: best estimate.
         battery_kw: last known discharge.
-        below, above: doubt of closed gaps; how far the true state of charge may lie from ``soc``.
+        below, above: uncertainty from closed gaps: how far the true state of charge may lie from ``soc``.
         estimated_kwh: throughput booked by command, part of the charged and discharged energy.
-        unexplained_kwh: energy that a full battery was given or an empty one gave, |.|; the SoC stays in [0, 1].
+        unexplained_kwh: energy charged into a full battery or discharged from an empty one, |.|; ``soc`` stays in [0,
+            1].
     """
 
     soc: float
@@ -84,44 +85,45 @@ class BatteryState:
 
     @property
     def soc_range(self) -> SocRange:
-        """Where the state of charge may be."""
+        """Range of possible states of charge."""
         return SocRange(self.soc - self.below - self.gap.below, self.soc + self.above + self.gap.above)
 
 
 def battery_power(net: Power, load_kw: float, load_kvar: float, pv_kw: float) -> Power:
-    """(b, β) that load and PV leave over from a node's net power."""
+    """(b, β), the remainder of a node's net power after load and PV."""
     return Power(load_kw - pv_kw - net.p_kw, load_kvar - net.q_kvar)
 
 
 def explains(battery: Battery, battery_kw: float) -> bool:
-    """Whether this battery could have given or taken so much, within the tolerance of :data:`FOLLOWS_REL`."""
+    """Whether the battery is capable of this power, within the tolerance of :data:`FOLLOWS_REL`."""
     return abs(battery_kw) <= battery.power_box_kw + FOLLOWS_REL * battery.s_max_kva
 
 
-def settle(net: Power, now: Amounts, pv_kw: float, battery_range: Interval) -> InForce:
-    """What a node emulates at the net power that the gate let through.
+def emulate(net: Power, now: Amounts, pv_kw: float, battery_range: Interval) -> InForce:
+    """Emulated powers of a node at the net power that the gate has allowed.
 
-    The battery takes what its range (kW) allows, then PV output falls below ``pv_kw`` (not below 0), and the
-    rest is load that is not reproduced. So the gate cannot command a battery beyond its limits.
+    The battery takes what its range (kW) allows, then PV output falls below ``pv_kw`` (not below 0), and the rest is
+    load
+    that is not reproduced. So the gate cannot command a battery beyond its limits.
     """
-    wanted = battery_power(net, now.load_kw, now.load_kvar, pv_kw)
-    battery_kw = battery_range.clip(wanted.p_kw)
+    requested = battery_power(net, now.load_kw, now.load_kvar, pv_kw)
+    battery_kw = battery_range.clip(requested.p_kw)
     pv_in_force_kw = Interval(0.0, pv_kw).clip(now.load_kw - battery_kw - net.p_kw)
     load_kw = net.p_kw + battery_kw + pv_in_force_kw
-    return InForce(load_kw, now.load_kvar, pv_in_force_kw, Power(battery_kw, wanted.q_kvar), load_kw - now.load_kw)
+    return InForce(load_kw, now.load_kvar, pv_in_force_kw, Power(battery_kw, requested.q_kvar), load_kw - now.load_kw)
 
 
 def advance(
     battery: Battery, state: BatteryState, in_force: InForce | None, measured: Power | None, elapsed_s: float
 ) -> BatteryState:
-    """The books after ``elapsed_s`` of real time.
+    """The account after ``elapsed_s`` of real time.
 
     Args:
         in_force: since the last call; None while the node is not operated.
         measured: the converter's net power, None without a new valid reading.
 
     Raises:
-        ValueError: the time or the measurement is not finite, or time went back.
+        ValueError: the time or the measurement is not finite, or the time is negative.
     """
     if not 0 <= elapsed_s < float("inf") or (measured is not None and not measured.finite):
         raise ValueError(f"cannot book {measured} over {elapsed_s} s")
@@ -129,19 +131,19 @@ def advance(
         return lapsed(battery, state, in_force, elapsed_s)
     if measured is None:
         return _estimated(battery, state, in_force, elapsed_s)
-    vouched_s = min(elapsed_s, HOLD_DATA_S)
-    if elapsed_s > vouched_s:
-        state = _estimated(battery, state, in_force, elapsed_s - vouched_s)
+    measured_s = min(elapsed_s, HOLD_DATA_S)
+    if elapsed_s > measured_s:
+        state = _estimated(battery, state, in_force, elapsed_s - measured_s)
     battery_kw = battery_power(measured, in_force.load_kw, in_force.load_kvar, in_force.pv_kw).p_kw
     off_command = abs(battery_kw - in_force.battery.p_kw)
     followed = state.gap.seconds < LEASE_S and off_command <= FOLLOWS_REL * battery.s_max_kva
-    return _booked(battery, replace(_closed(state, followed), battery_kw=battery_kw), battery_kw, vouched_s)
+    return _booked(battery, replace(_closed(state, followed), battery_kw=battery_kw), battery_kw, measured_s)
 
 
 def lapsed(battery: Battery, state: BatteryState, in_force: InForce | None, elapsed_s: float) -> BatteryState:
-    """The books of a node that is no longer operated, but was at some time of the last ``elapsed_s``.
+    """The account of a node that is no longer operated, but was during a part of the last ``elapsed_s``.
 
-    Booked by command, for a lease at most; the doubt stays.
+    Energy is booked by command, for a lease at most; the uncertainty remains.
     """
     if in_force is None:
         return _rested(state)
@@ -149,9 +151,9 @@ def lapsed(battery: Battery, state: BatteryState, in_force: InForce | None, elap
 
 
 def range_after(battery: Battery, state: BatteryState, in_force: InForce | None, seconds: float) -> SocRange:
-    """Where the state of charge may be when a setpoint decided now takes effect, at most ``seconds`` from now.
+    """Range of the state of charge when a setpoint decided now takes effect, at most ``seconds`` from now.
 
-    Until then the converter does what it was last told, what it was last seen to do, or nothing.
+    Until then the converter follows its last command, continues as last measured, or stands still.
     """
     commanded = in_force.battery.p_kw if in_force else 0.0
     lower, upper = _change_range(battery, (commanded, state.battery_kw, 0.0), seconds)
@@ -170,7 +172,7 @@ def _estimated(battery: Battery, state: BatteryState, in_force: InForce, seconds
 
 
 def _change_range(battery: Battery, powers_kw: tuple[float, ...], seconds: float) -> tuple[float, float]:
-    """Least and largest change of the state of charge, for a power anywhere among the given ones."""
+    """Least and largest change of the state of charge, for any power in the range of the given ones."""
     hours = seconds / S_PER_H
     return soc_change(battery, max(powers_kw), hours), soc_change(battery, min(powers_kw), hours)
 

@@ -1,13 +1,13 @@
-"""The ladder of what may still be done: use the data, hold the last setpoint, or go to the safe state.
+"""The fallback ladder: use the data, hold the last setpoint, or go to the safe state.
 
 | data age | ≤ 12 s | ≤ 45 s | older or none |
 |---|---|---|---|
 | with a valid plan | USE | HOLD: last setpoint, |S| may not grow | SAFE |
 | without | SAFE | SAFE | SAFE |
 
-A 10-min plan is valid for 20 min, then the day-ahead plan serves for 36 h from its making. SAFE is: flexible assets at
-zero (net load and PV only), and P = Q = 0 where not even load and PV are known. Every node begins there. It leaves only
-with a valid plan and after three fresh readings, between which the data never got older than 12 s.
+A 10-min plan is valid for 20 min, then the day-ahead plan is used up to 36 h after it was made. SAFE means: flexible
+resources at zero (net load and PV only), and P = Q = 0 if load and PV are unknown too. Every node begins there. It
+leaves only with a valid plan and after three fresh readings, between which the data were never older than 12 s.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from realtime.timing import DAY_AHEAD_PLAN_S, FRESH_POLLS, HOLD_DATA_S, INTRADAY
 
 
 class Rung(StrEnum):
-    """How much a node may still do."""
+    """What a node may still do."""
 
     USE = "use"
     HOLD = "hold"
@@ -26,7 +26,7 @@ class Rung(StrEnum):
 
 
 class Source(StrEnum):
-    """Whose targets apply."""
+    """The plan whose target applies."""
 
     INTRADAY = "intraday"
     DAY_AHEAD = "day_ahead"
@@ -56,12 +56,12 @@ class LadderState:
 
 
 START = LadderState()
-"""Where every node begins."""
+"""Initial state of every node."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do now, and why it is not simply the 10-min plan on fresh data."""
+    """The rung and the plan that apply now, and the reasons if it is not simply the 10-min plan on fresh data."""
 
     rung: Rung
     source: Source
@@ -69,7 +69,7 @@ class Decision:
 
 
 def step(inputs: LadderInputs, state: LadderState) -> tuple[Decision, LadderState]:
-    """One move of the state machine."""
+    """One step of the state machine."""
     fresh, known = _within(inputs.data_age_s, USE_DATA_S), _within(inputs.data_age_s, HOLD_DATA_S)
     source = _source(inputs)
     reasons = _reasons(inputs, source, fresh, known)

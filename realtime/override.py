@@ -1,4 +1,4 @@
-"""What an operator wants of a single converter for a while, in place of the plan."""
+"""An operator's override: a temporary target for a single converter in place of the plan's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from realtime.tracker import Target
 
 @dataclass(frozen=True)
 class Override:
-    """Net demand that a converter is to aim at until ``until_s`` (monotonic): as a target, behind the safety gate."""
+    """Target net demand of a converter until ``until_s`` (monotonic); the safety gate limits it like any target."""
 
     p_kw: float
     q_kvar: float
@@ -17,10 +17,10 @@ class Override:
 
     @property
     def targets(self) -> PlanTargets:
-        """In place of those of the plans."""
+        """The override as a target in place of those of the plans."""
         return PlanTargets(Offer(Target(self.p_kw, self.q_kvar, pv_share=1.0), age_s=0.0))
 
 
 def standing(overrides: Mapping[str, Override], now_s: float) -> dict[str, Override]:
-    """Those that have not expired."""
+    """Overrides that have not expired."""
     return {name: override for name, override in overrides.items() if now_s < override.until_s}

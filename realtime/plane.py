@@ -1,14 +1,14 @@
-"""Geometry of the PQ plane: the few moves that keep a setpoint inside convex limits.
+"""Geometry of the PQ plane: operations that keep a setpoint inside convex limits.
 
-P and Q are never limited one after the other: clipping or ramping them apart leaves the circle. All functions here
-expect finite numbers, because comparisons let NaN through: ``max(-15, min(15, nan))`` is 15.
+P and Q are never limited one after the other: clipping or ramping them separately could leave the circle. All functions
+here expect finite numbers, because comparisons let NaN through: ``max(-15, min(15, nan))`` is 15.
 """
 
 from dataclasses import dataclass
 from math import ceil, copysign, floor, hypot, inf, isfinite, sqrt, trunc
 
 SNAP = 1e-6
-"""Share of a resolution step within which a number counts as already on the wire's grid (floating point only)."""
+"""Share of a resolution step within which a number counts as a multiple of the resolution (rounding errors only)."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class Interval:
         return min(max(value_kw, self.lower_kw), self.upper_kw)
 
     def within(self, half_width_kw: float) -> "Interval":
-        """Both ends moved into ± half_width."""
+        """Both ends limited to ± ``half_width_kw``."""
         inner = Interval(-half_width_kw, half_width_kw)
         return Interval(inner.clip(self.lower_kw), inner.clip(self.upper_kw))
 
     def on_grid(self, resolution_kw: float) -> "Interval":
         """Ends moved inward to multiples of the resolution, so that truncation toward zero cannot leave the interval.
 
-        An interval without a multiple becomes the one nearest to its middle.
+        An interval without such a multiple becomes the multiple nearest to its middle.
         """
         lower = self.lower_kw if not isfinite(self.lower_kw) else ceil(self.lower_kw / resolution_kw - SNAP)
         upper = self.upper_kw if not isfinite(self.upper_kw) else floor(self.upper_kw / resolution_kw + SNAP)
@@ -75,10 +75,13 @@ ANY = Interval()
 
 
 def project(point: Power, radius_kva: float, p: Interval) -> Power:
-    """Nearest point of {|S| ≤ radius} ∩ {p.lower ≤ P ≤ p.upper}; where the two do not meet, of the disc's edge to it.
+    """Nearest point of {|S| ≤ radius} ∩ {p.lower ≤ P ≤ p.upper}; if it is empty, the disc's point nearest to the strip.
 
-    The disc alone is radial. If that leaves the strip, the answer lies on the strip's edge (from any point inside the
-    strip the line to the radial answer would stay in the disc and come closer), and Q is clipped to what is left.
+    The projection on the disc alone is radial. If it leaves the strip, the result lies on the strip's edge (from any
+    point
+    inside the strip the line to the radial projection would stay in the disc and come closer), and Q is clipped to what
+    the
+    disc leaves.
     """
     shrink = radius_kva / point.s_kva if point.s_kva > radius_kva else 1.0
     nearest = Power(shrink * point.p_kw, shrink * point.q_kvar)
@@ -91,7 +94,7 @@ def project(point: Power, radius_kva: float, p: Interval) -> Power:
 
 
 def truncated(point: Power, resolution_kw: float) -> Power:
-    """Each coordinate cut toward zero to a multiple of the resolution: never a larger |S|."""
+    """Each coordinate rounded toward zero to a multiple of the resolution: |S| never grows."""
     return Power(_truncated(point.p_kw, resolution_kw), _truncated(point.q_kvar, resolution_kw))
 
 

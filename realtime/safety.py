@@ -1,4 +1,4 @@
-"""The gate: no setpoint reaches a device but through here. It has the last word over every other part.
+"""The safety gate, which every setpoint must pass before it is sent to a device.
 
 In this order, each step on the result of the one before (S is the net power, a point of the PQ plane):
 
@@ -10,9 +10,9 @@ In this order, each step on the result of the one before (S is the net power, a 
    one by one would leave the circle. If S_held itself lies outside 2 or 3 (a limit shrank), the line begins at the
    nearest point inside, which counts against the ramp: toward a hard limit apparent power may shrink at once. It never
    grows faster than the ramp: where 3 would ask for that, the line leads to the nearest point inside, and no further.
-5. **truncate** toward zero to the wire's resolution. The range of 3 ends on multiples of it, so this leaves no limit.
+5. **truncate** toward zero to the wire's resolution. The range of 3 ends on multiples of it, so no limit is left.
 
-A setpoint that passed passes again unchanged.
+The gate is idempotent: a setpoint that has passed passes again unchanged.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ CLOSE_KVA = 1e-9
 
 @dataclass(frozen=True)
 class Bounds:
-    """Limits of this moment.
+    """Limits at this moment.
 
     Attributes:
         s_max_kva: present capability, deratings included; ≥ 0.
@@ -51,19 +51,19 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Gated:
-    """What may be written, and what was changed on the way, in the order of the steps."""
+    """The setpoint that may be written, and the reasons of its changes in the order of the steps."""
 
     setpoint: Power
     reasons: tuple[Reason, ...]
 
 
 def gate(asked: Power, held: Power | None, bounds: Bounds, *, safe: Power = ZERO, emergency: bool = False) -> Gated:
-    """Let a setpoint through, as far as the limits allow.
+    """Limit a setpoint.
 
     Args:
-        asked: anything, NaN included.
-        held: the setpoint read back from the device; unknown (None or not finite) leaves only P = Q = 0.
-        safe: takes the place of an ``asked`` that is not finite.
+        asked: any number, NaN included.
+        held: the setpoint read back from the device; if unknown (None or not finite) only P = Q = 0 is allowed.
+        safe: replaces an ``asked`` that is not finite.
         emergency: the ramp limit does not apply.
     """
     reasons = []
@@ -94,7 +94,7 @@ def gate(asked: Power, held: Power | None, bounds: Bounds, *, safe: Power = ZERO
 def _ramped(held: Power, target: Power, strip: Interval, bounds: Bounds) -> Power:
     """As far along the straight line to ``target`` (inside the limits) as the ramp allows.
 
-    So much of it is left as truncation may add.
+    The margin that truncation may add is kept free.
     """
     cut_kva = _cut_kva(bounds)
     start = project(held, bounds.s_max_kva, strip)
@@ -107,5 +107,5 @@ def _ramped(held: Power, target: Power, strip: Interval, bounds: Bounds) -> Powe
 
 
 def _cut_kva(bounds: Bounds) -> float:
-    """What truncation may add to a move, and the least that is one: √2 steps of the wire."""
+    """Largest change by truncation, and the smallest change that counts: √2 steps of the wire."""
     return sqrt(2) * bounds.resolution_kw

@@ -1,4 +1,4 @@
-"""What a battery's state of charge allows: the constraint of (26) as a range of power.
+"""Powers that a battery's state of charge allows: the constraint of (26) as a range of power.
 
 With the discharge b (kW), capacity E (kWh), efficiency η of each direction and h hours ahead
 
@@ -12,24 +12,24 @@ from core.resources import Battery
 from realtime.plane import Interval
 
 RETURN_H = 1 / 6
-"""How long a battery may take to leave the reserve at an end of its band."""
+"""Time within which a battery returns from the reserve at an end of its band."""
 
 
 @dataclass(frozen=True)
 class SocRange:
-    """Where the state of charge may be, low ≤ soc ≤ high; a discharge must be safe at ``low``, a charge at ``high``."""
+    """Possible states of charge, low ≤ soc ≤ high; a discharge must be safe at ``low``, a charge at ``high``."""
 
     low: float
     high: float
 
     def widened(self, by: float) -> "SocRange":
-        """Further doubt on both sides."""
+        """The range with a further uncertainty on both sides."""
         return SocRange(self.low - by, self.high + by)
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A battery as it stands: state of charge (best estimate), and the discharge that it allows."""
+    """A battery with its present state of charge (best estimate), and the range of discharge that it allows."""
 
     battery: Battery
     soc: float
@@ -43,16 +43,17 @@ def soc_change(battery: Battery, battery_kw: float, hours: float) -> float:
 
 
 def usable_band(battery: Battery, reserve: float) -> tuple[float, float]:
-    """Lowest and highest state of charge without the reserve at both ends, which is a quarter of the band at most."""
+    """Lowest and highest state of charge without the reserve at both ends, which is at most a quarter of the band."""
     kept = min(reserve, (battery.soc_max - battery.soc_min) / 4)
     return battery.soc_min + kept, battery.soc_max - kept
 
 
 def inward(battery: Battery, soc: float, reserve: float, allowed: Interval) -> Interval:
-    """What is left of ``allowed`` where the state of charge has drifted into the reserve at an end: the way back.
+    """Reduce ``allowed`` if the state of charge has drifted into the reserve at an end, so that it returns.
 
-    Noise of the measurement is booked as energy, so the books of a battery at rest wander. The power that leads
-    back out of the reserve within :data:`RETURN_H` (30 W for 0.2 % of 2.5 kWh) holds them; more counts as the reserve.
+    Noise of the measurement is booked as energy, so the account of a battery at rest drifts. The power that leads back
+    out
+    of the reserve within :data:`RETURN_H` (30 W for 0.2 % of 2.5 kWh) stops it; a larger drift counts as the reserve.
     """
     low, high = usable_band(battery, reserve)
     kw_per_soc = battery.energy_kwh / RETURN_H
@@ -68,7 +69,8 @@ def allowed_power(battery: Battery, soc: SocRange, hours: float) -> Interval:
     """Discharge (kW) that keeps every state of charge of ``soc`` in its band for ``hours``; always contains 0.
 
     Outside its band the battery may move toward it but is not forced to: full power against the target would trade a
-    small fault of bookkeeping for a real one in the grid.
+    small
+    error of the account for a real one in the grid.
 
     Raises:
         ValueError: ``hours`` is not positive, or a bound is not a number.

@@ -10,7 +10,7 @@ As p − p* = b* − b with b* = load_p − g − p*, and q − q* = β* − β 
 (b*, β*) on the battery's limits: two clips for the box, :func:`realtime.plane.project` for the disc (the true one,
 which contains the polygon that plans use, so every plan can be followed). No solver.
 
-Where the battery saturates and the export max(−p, 0) exceeds that of the target, PV is curtailed further:
+If the battery saturates and the export max(−p, 0) exceeds that of the target, PV is curtailed further:
 
     g ← max(g − max(min(p*, 0) − p, 0), 0)
 
@@ -31,13 +31,13 @@ from realtime.reasons import Reason
 from realtime.storage import Storage, soc_change
 
 DARK_KW = 1e-3
-"""Planned PV below this is night: its share would be a ratio of rounding errors, so it is 1."""
+"""Planned PV below this is night: its share would be a ratio of rounding errors, so it is set to 1."""
 MISSED_KW = 1e-9
 
 
 @dataclass(frozen=True)
 class Target:
-    """What the plan wants of a node in this step: net demand p*, q*, and the share κ of the available PV in [0, 1]."""
+    """The plan's target for a node in this step: net demand p*, q*, and the share κ of the available PV in [0, 1]."""
 
     p_kw: float
     q_kvar: float
@@ -45,13 +45,13 @@ class Target:
 
     @classmethod
     def of(cls, plan: ProsumerPlan, step: int) -> "Target":
-        """Step ``step`` of a plan."""
+        """The target of step ``step`` of a plan."""
         share = pv_share(float(plan.pv_kw[step]), float(plan.pv_available_kw[step]))
         return cls(float(plan.p_kw[step]), float(plan.q_kvar[step]), share)
 
     @property
     def valid(self) -> bool:
-        """Finite, and a share."""
+        """Whether the powers are finite and κ is a share."""
         return isfinite(self.p_kw) and isfinite(self.q_kvar) and 0 <= self.pv_share <= 1
 
     def scaled(self, share: float) -> "Target":
@@ -61,7 +61,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Amounts:
-    """What the node would draw and could generate now; persists until the next cycle."""
+    """Load and available PV of a node now; valid until the next cycle."""
 
     load_kw: float
     load_kvar: float
@@ -69,7 +69,7 @@ class Amounts:
 
     @property
     def valid(self) -> bool:
-        """Finite, and PV not negative."""
+        """Whether all are finite and PV is not negative."""
         return isfinite(self.load_kw) and isfinite(self.load_kvar) and 0 <= self.pv_available_kw < float("inf")
 
     def scaled(self, share: float) -> "Amounts":
@@ -79,7 +79,7 @@ class Amounts:
 
 @dataclass(frozen=True)
 class Tracked:
-    """The answer of (26); ``soc`` is expected at the end of the step, None without a battery."""
+    """The solution of (26); ``soc`` is expected at the end of the step, None without a battery."""
 
     net: Power
     battery: Power
@@ -89,7 +89,7 @@ class Tracked:
 
 
 def pv_share(planned_kw: float, planned_available_kw: float) -> float:
-    """κ: planned PV output as a share of what was expected to be available; 1 where nothing was."""
+    """κ: planned PV output as a share of the expected available power; 1 if none was expected."""
     if planned_available_kw < DARK_KW:
         return 1.0
     return min(max(planned_kw / planned_available_kw, 0.0), 1.0)
@@ -99,23 +99,23 @@ def track(target: Target, now: Amounts, storage: Storage | None, dt_h: float) ->
     """Solve (26) and curtail.
 
     Args:
-        storage: None without a battery. ``storage.allowed`` is what its state of charge allows, see
-            :func:`realtime.storage.allowed_power`; it may be stricter than the end of this step asks for.
+        storage: None without a battery. ``storage.allowed`` is the range that its state of charge allows, see
+            :func:`realtime.storage.allowed_power`; it may be narrower than the end of this step requires.
         dt_h: hours to the end of the step.
 
     Raises:
-        ValueError: the target or an amount is not finite, PV is negative, κ not a share.
+        ValueError: the target or an amount is not finite, PV is negative, or κ is not a share.
     """
     if not (target.valid and now.valid):
         raise ValueError(f"cannot follow {target} with {now}")
     pv_kw = target.pv_share * now.pv_available_kw
-    wanted = Power(now.load_kw - pv_kw - target.p_kw, now.load_kvar - target.q_kvar)
-    battery = nearest(storage, wanted)
+    requested = Power(now.load_kw - pv_kw - target.p_kw, now.load_kvar - target.q_kvar)
+    battery = nearest(storage, requested)
     p_kw = now.load_kw - battery.p_kw - pv_kw
     excess_kw = max(min(target.p_kw, 0.0) - p_kw, 0.0)
     curtailed_kw = min(excess_kw, pv_kw)
     reasons = []
-    if battery.distance_kva(wanted) > MISSED_KW:
+    if battery.distance_kva(requested) > MISSED_KW:
         reasons.append(Reason.BATTERY_SATURATED)
     if curtailed_kw > MISSED_KW:
         reasons.append(Reason.PV_CURTAILED)
@@ -128,14 +128,14 @@ def track(target: Target, now: Amounts, storage: Storage | None, dt_h: float) ->
     )
 
 
-def nearest(storage: Storage | None, wanted: Power) -> Power:
-    """Projection of the wanted (b, β) on what the battery can do and its state of charge allows; 0 without one."""
+def nearest(storage: Storage | None, requested: Power) -> Power:
+    """Projection of the requested (b, β) on the limits of battery and state of charge; 0 without a battery."""
     if storage is None:
         return ZERO
     allowed = power_limits(storage)
     if storage.battery.capability is Capability.DISC:
-        return project(wanted, storage.battery.s_max_kva, allowed)
-    return Power(allowed.clip(wanted.p_kw), _box(storage.battery).clip(wanted.q_kvar))
+        return project(requested, storage.battery.s_max_kva, allowed)
+    return Power(allowed.clip(requested.p_kw), _box(storage.battery).clip(requested.q_kvar))
 
 
 def power_limits(storage: Storage) -> Interval:
