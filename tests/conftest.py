@@ -1,6 +1,5 @@
 """The default scenario, as every part of the suite needs it."""
 
-import gc
 import os
 
 import pytest
@@ -34,12 +33,6 @@ def gridlab9_half_hours(gridlab9_config: Config) -> Scenario:
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: many tests wait for a process, or for real time to pass."""
     return (os.cpu_count() or 1) + 1
-
-
-def pytest_collection_finish() -> None:
-    """What was imported stays: no later collection of garbage has to look through it."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

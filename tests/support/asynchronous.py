@@ -12,7 +12,11 @@ DEADLINE_S = 40
 
 
 def run(test: Coroutine[Any, Any, T]) -> T:
-    """Run it in an event loop of its own; a task or a socket that it leaves behind is a failure."""
+    """Run it in an event loop of its own; a task or a socket that it leaves behind is a failure.
+
+    Garbage is collected at the end, so that what was left open is this test's fault. What there was before is frozen
+    meanwhile: a collection looks through the objects of one test instead of half a million.
+    """
 
     async def watched() -> T:
         async with asyncio.timeout(DEADLINE_S):
@@ -23,9 +27,13 @@ def run(test: Coroutine[Any, Any, T]) -> T:
         assert not left, left
         return result
 
-    result = asyncio.run(watched())
-    gc.collect()
-    return result
+    gc.freeze()
+    try:
+        result = asyncio.run(watched())
+        gc.collect()
+        return result
+    finally:
+        gc.unfreeze()
 
 
 def synchronous(test: Callable[..., Any]) -> Callable[..., Any]:
