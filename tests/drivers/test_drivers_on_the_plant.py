@@ -12,7 +12,8 @@ from core.devices import Measurement, Outcome, Quality, Setpoint
 from drivers.device_clock import READINGS, TOLERANCE_S
 from drivers.factory import ConnectedDevices, DriverSettings, connect
 from sim_plant.plant import Plant, open_plant
-from tests.support.drivers import QUICK, ManualClock, run
+from tests.support.asynchronous import run
+from tests.support.drivers import QUICK, ManualClock
 from tests.support.paths import CONFIGS
 from tests.support.plant_benches import GENERIC, METER, START, SUNSPEC, device, opcua_device, plant_of
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from drivers.exchange import BadAnswerError, ExchangeError, NoAnswerError, RefusedError, Timing
 from drivers.modbus import ModbusLink
-from tests.support.drivers import ManualClock, run
+from tests.support.asynchronous import run
+from tests.support.drivers import ManualClock
 from tests.support.scripted import READ, WRITE, Event, Exchange, linked
 
 

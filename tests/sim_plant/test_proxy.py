@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from sim_plant.plant import Plant, open_plant
-from tests.support.plant_benches import GENERIC, device, master, mbap, plant_of, run, setpoint_words
+from tests.support.asynchronous import run
+from tests.support.plant_benches import GENERIC, device, master, mbap, plant_of, setpoint_words
 
 CONVERTERS = (device("c", GENERIC, port=1, unit=1), device("d", GENERIC, port=1, unit=2))
 STATE = bytes((3, 0, 7, 0, 1))

@@ -7,7 +7,6 @@ from drivers.converters.sunspec import SunspecWire
 from drivers.exchange import Exchanges, Timing
 from drivers.modbus import ModbusLink
 from drivers.readings import ReadingCheck
-from tests.support.asynchronous import run as run
 
 QUICK = Timing(request_s=0.3, exchange_s=2.0, pause_s=1.0)
 """Deadlines short enough for a test; the pause is in the time of :class:`ManualClock`."""

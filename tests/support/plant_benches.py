@@ -20,7 +20,6 @@ from drivers.factory import ConnectedDevices
 from sim_plant.meter import EXACT
 from sim_plant.plant import Plant
 from sim_plant.settings import PlantConfig
-from tests.support.asynchronous import run as run
 from tests.support.paths import CONFIGS
 
 START = datetime(2018, 6, 21, tzinfo=UTC)

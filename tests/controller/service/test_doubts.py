@@ -15,7 +15,6 @@ from core.errors import InputError
 from realtime.doubt import DoubtKind
 from realtime.override import Override
 from sim_plant.converter import ControlState
-from tests.support.asynchronous import run
 from tests.support.service_bench import Bench, bench, midsummer, modbus_only, rungs, selfish_plans
 
 
@@ -29,26 +28,23 @@ def state_of(lab: Bench, converter: str) -> ControlState:
     return lab.plant.laboratory.converters[converter].state.mode
 
 
-def test_a_setpoint_that_is_not_ours_is_claimed_back_and_the_converter_rejoins(tmp_path: Path) -> None:
-    async def test() -> None:
-        async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
-            await settled(lab)
-            n4 = lab.plant.laboratory.converters["n4_converter"]
-            held = {"p_setpoint_kw": 3.0, "q_setpoint_kvar": 0.0, "lease_s": 75.0, "writer_epoch": 1.0, "enable": 1.0}
-            assert n4.write(held) is None
-            cycle = await lab.cycle()
-            assert {name: doubt.kind for name, doubt in cycle.doubts.items()} == {"n4_converter": DoubtKind.FOREIGN}
-            assert cycle.doubts["n4_converter"].text.startswith("holds 3.000 kW, 0.000 kvar, sent ")
-            assert rungs(cycle) == ["use", "safe", "use"]
-            assert (cycle.outcomes["n4_converter"], state_of(lab, "n4_converter")) == (
-                Outcome.VERIFIED,
-                ControlState.SAFE,
-            )
-            assert [rungs(await lab.cycle())[1] for _ in range(5)] == ["safe"] * 2 + ["use"] * 3
-            releases = [line for line in read_audit(lab.audit) if isinstance(line, AuditWrite) and line.p_kw is None]
-            assert {line.reason.split(":")[0] for line in releases} == {"foreign"}
-
-    run(test())
+async def test_a_setpoint_that_is_not_ours_is_claimed_back_and_the_converter_rejoins(tmp_path: Path) -> None:
+    async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
+        await settled(lab)
+        n4 = lab.plant.laboratory.converters["n4_converter"]
+        held = {"p_setpoint_kw": 3.0, "q_setpoint_kvar": 0.0, "lease_s": 75.0, "writer_epoch": 1.0, "enable": 1.0}
+        assert n4.write(held) is None
+        cycle = await lab.cycle()
+        assert {name: doubt.kind for name, doubt in cycle.doubts.items()} == {"n4_converter": DoubtKind.FOREIGN}
+        assert cycle.doubts["n4_converter"].text.startswith("holds 3.000 kW, 0.000 kvar, sent ")
+        assert rungs(cycle) == ["use", "safe", "use"]
+        assert (cycle.outcomes["n4_converter"], state_of(lab, "n4_converter")) == (
+            Outcome.VERIFIED,
+            ControlState.SAFE,
+        )
+        assert [rungs(await lab.cycle())[1] for _ in range(5)] == ["safe"] * 2 + ["use"] * 3
+        releases = [line for line in read_audit(lab.audit) if isinstance(line, AuditWrite) and line.p_kw is None]
+        assert {line.reason.split(":")[0] for line in releases} == {"foreign"}
 
 
 def test_a_write_of_which_nothing_was_heard_is_ours_if_it_is_executed_later() -> None:
@@ -111,68 +107,56 @@ def test_whoever_commands_a_converter_that_was_released_is_somebody_else() -> No
     )
 
 
-def test_a_writer_with_a_higher_epoch_has_claimed_over(tmp_path: Path) -> None:
-    async def test() -> None:
-        async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
-            await settled(lab)
-            n3 = lab.plant.laboratory.converters["n3_converter"]
-            taken = {"p_setpoint_kw": 0.0, "q_setpoint_kvar": 0.0, "lease_s": 75.0, "writer_epoch": 7.0, "enable": 1.0}
-            assert n3.write(taken) is None
-            before = lab.loop.state["n4_converter"].in_force
-            cycle = await lab.cycle()
-            doubt = cycle.doubts["n3_converter"]
-            assert (doubt.kind, doubt.text) == (DoubtKind.OVERTAKEN, "writer 7 has taken over from writer 1")
-            assert not cycle.outcomes
-            assert lab.loop.state["n4_converter"].in_force == before, "what was decided and not sent is not in force"
-            assert lab.loop.state["n3_converter"].in_force is None, "it follows somebody else"
-
-    run(test())
+async def test_a_writer_with_a_higher_epoch_has_claimed_over(tmp_path: Path) -> None:
+    async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
+        await settled(lab)
+        n3 = lab.plant.laboratory.converters["n3_converter"]
+        taken = {"p_setpoint_kw": 0.0, "q_setpoint_kvar": 0.0, "lease_s": 75.0, "writer_epoch": 7.0, "enable": 1.0}
+        assert n3.write(taken) is None
+        before = lab.loop.state["n4_converter"].in_force
+        cycle = await lab.cycle()
+        doubt = cycle.doubts["n3_converter"]
+        assert (doubt.kind, doubt.text) == (DoubtKind.OVERTAKEN, "writer 7 has taken over from writer 1")
+        assert not cycle.outcomes
+        assert lab.loop.state["n4_converter"].in_force == before, "what was decided and not sent is not in force"
+        assert lab.loop.state["n3_converter"].in_force is None, "it follows somebody else"
 
 
-def test_a_converter_that_its_meter_contradicts_is_stopped_alone(tmp_path: Path) -> None:
-    async def test() -> None:
-        async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
-            await settled(lab)
-            lab.loop.overrides["n4_converter"] = Override(-2.0, 0.0, 1e9)
-            for _ in range(3):
-                assert not (await lab.cycle()).doubts
-            lab.plant.laboratory.station("n4_converter").switch("inverted_sign", on=True)
-            cycles = [await lab.cycle() for _ in range(2)]
-            assert [set(cycle.doubts) for cycle in cycles] == [set(), {"n4_converter"}]
-            assert cycles[1].doubts["n4_converter"].kind is DoubtKind.CONTRADICTED
-            assert rungs(cycles[1]) == ["use", "safe", "use"]
-            assert state_of(lab, "n4_converter") is ControlState.SAFE
-
-    run(test())
+async def test_a_converter_that_its_meter_contradicts_is_stopped_alone(tmp_path: Path) -> None:
+    async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
+        await settled(lab)
+        lab.loop.overrides["n4_converter"] = Override(-2.0, 0.0, 1e9)
+        for _ in range(3):
+            assert not (await lab.cycle()).doubts
+        lab.plant.laboratory.station("n4_converter").switch("inverted_sign", on=True)
+        cycles = [await lab.cycle() for _ in range(2)]
+        assert [set(cycle.doubts) for cycle in cycles] == [set(), {"n4_converter"}]
+        assert cycles[1].doubts["n4_converter"].kind is DoubtKind.CONTRADICTED
+        assert rungs(cycles[1]) == ["use", "safe", "use"]
+        assert state_of(lab, "n4_converter") is ControlState.SAFE
 
 
-def test_an_override_lasts_for_its_time(tmp_path: Path) -> None:
-    async def test() -> None:
-        async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
-            await settled(lab)
-            lab.loop.overrides["n3_converter"] = Override(1.5, 0.25, lab.clock.monotonic_s() + 61)
-            cycles = [await lab.cycle() for _ in range(3)]
-            wanted = [cycle.result.nodes["N3"].target for cycle in cycles]
-            assert [(target.p_kw, target.q_kvar) for target in wanted[:2] if target] == [(1.5, 0.25)] * 2
-            assert [set(cycle.overrides) for cycle in cycles] == [{"n3_converter"}, {"n3_converter"}, set()]
-            plans = [line.plan_id for line in read_audit(lab.audit) if isinstance(line, AuditWrite)][-18:]
-            assert plans.count("override") == 4
-
-    run(test())
+async def test_an_override_lasts_for_its_time(tmp_path: Path) -> None:
+    async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
+        await settled(lab)
+        lab.loop.overrides["n3_converter"] = Override(1.5, 0.25, lab.clock.monotonic_s() + 61)
+        cycles = [await lab.cycle() for _ in range(3)]
+        wanted = [cycle.result.nodes["N3"].target for cycle in cycles]
+        assert [(target.p_kw, target.q_kvar) for target in wanted[:2] if target] == [(1.5, 0.25)] * 2
+        assert [set(cycle.overrides) for cycle in cycles] == [{"n3_converter"}, {"n3_converter"}, set()]
+        plans = [line.plan_id for line in read_audit(lab.audit) if isinstance(line, AuditWrite)][-18:]
+        assert plans.count("override") == 4
 
 
-def test_what_is_halted_sends_nothing_but_releases(tmp_path: Path) -> None:
-    async def test() -> None:
-        async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
-            await settled(lab)
-            under_way = asyncio.create_task(lab.cycle())
-            await asyncio.sleep(0)
-            lab.loop.halt()
-            assert set((await lab.loop.release("emergency stop")).values()) == {Outcome.VERIFIED}
-            assert Outcome.VERIFIED not in (await under_way).outcomes.values()
-            assert {state_of(lab, name) for name in lab.plant.laboratory.converters} == {ControlState.SAFE}
-
-    run(test())
+async def test_what_is_halted_sends_nothing_but_releases(tmp_path: Path) -> None:
+    async with bench(tmp_path, midsummer(), selfish_plans()) as lab:
+        await settled(lab)
+        under_way = asyncio.create_task(lab.cycle())
+        await asyncio.sleep(0)
+        lab.loop.halt()
+        assert set((await lab.loop.release("emergency stop")).values()) == {Outcome.VERIFIED}
+        assert Outcome.VERIFIED not in (await under_way).outcomes.values()
+        assert {state_of(lab, name) for name in lab.plant.laboratory.converters} == {ControlState.SAFE}
 
 
 @pytest.mark.parametrize(
