@@ -1,6 +1,6 @@
-"""The configuration file as types. Defaults, units and what is allowed stand here and nowhere else.
+"""The configuration file as types. Defaults, units and allowed values are defined here and nowhere else.
 
-A file is read and judged by :func:`core.load.load_config`, which names all its faults at once.
+A file is read and checked by :func:`core.load.load_config`, which reports all its faults at once.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ from core.resources import Resource
 
 
 class HorizonConfig(Section):
-    """The day that is planned; days of 23 and 25 hours are honoured."""
+    """The planned day; days of 23 and 25 hours are supported."""
 
     date: Day
     timezone: TimeZone
@@ -63,7 +63,7 @@ class LineConfig(Section):
     b_us: Annotated[NotNegative, Field(description="a number ≥ 0 µS")] = 0.0
 
     def line(self) -> Line:
-        """The line in ohm."""
+        """The line with impedances in ohm."""
         return Line(
             from_node=self.from_node,
             to_node=self.to_node,
@@ -75,7 +75,7 @@ class LineConfig(Section):
 
 
 class GridConfig(Section):
-    """The radial grid and the voltage that supplies it."""
+    """The radial grid and its supply voltage."""
 
     voltage_v: Annotated[Positive, Field(description="a line-to-line voltage > 0 V")]
     slack: Name
@@ -86,7 +86,7 @@ class GridConfig(Section):
     lines: Annotated[tuple[LineConfig, ...], Field(description="a list of lines {from, to, r_mohm, x_mohm}")]
 
     def slack_voltage(self, variant: Variant) -> SeriesFile | Constant | float:
-        """The series of the supply voltage; one serves both variants unless two are given."""
+        """The series of the supply voltage; a series given only once serves as both variants."""
         given = self.slack_voltage_pu
         return given.of(variant) if isinstance(given, Expected) else given
 
@@ -117,21 +117,21 @@ class LimitsConfig(Section):
 
 
 class FileTariff(SeriesFile):
-    """Retail price per kWh from a file, and the remuneration of feed-in where it is lower."""
+    """Retail price per kWh from a file, and the remuneration of feed-in if it is lower."""
 
     feed_in: Series | None = None
 
 
 class ConstantTariff(Constant):
-    """One retail price per kWh, and the remuneration of feed-in where it is lower."""
+    """One retail price per kWh, and the remuneration of feed-in if it is lower."""
 
     feed_in: Series | None = None
 
 
 class ProsumerConfig(Section):
-    """Who is connected where; ``converter`` names the devices that reproduce it in the laboratory, each a share of it.
+    """A prosumer at a node; ``converter`` names the devices that reproduce it in the laboratory, each a share of it.
 
-    Without one it is a passive house: it is measured by the meter at its node or assumed as forecast, not controlled.
+    Without a converter it is a passive house: measured by the meter at its node or assumed as forecast, not controlled.
     """
 
     name: Name
@@ -152,14 +152,14 @@ class ProsumerConfig(Section):
         return (self.converter,) if isinstance(self.converter, str) else self.converter
 
     def resources(self, means: Means, variant: Variant) -> dict[str, Resource]:
-        """What stands behind its meter, by the key of its section."""
+        """Its resources, by the key of their section."""
         sections = {name: section for name, section in self if isinstance(section, ResourceSection)}
         flexible = {name: section.resource(means, variant) for name, section in sections.items()}
         return {**flexible, "load": load_of(self.load.of(variant), means)}
 
 
 class ScheduleConfig(Section):
-    """When what is done; times of day in the horizon's zone."""
+    """Times and periods; times of day in the horizon's zone."""
 
     day_ahead_at: TimeOfDay = time(23)
     mpc_every_min: Minutes = 10
@@ -182,7 +182,7 @@ class SolverConfig(Section):
 
 
 class InfluxConfig(Section):
-    """An InfluxDB that receives the points; the token stands in a file of its own."""
+    """An InfluxDB that receives the points; its token is in a file of its own."""
 
     url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", description="an address such as http://127.0.0.1:8086")]
     org: Text
@@ -191,9 +191,10 @@ class InfluxConfig(Section):
 
 
 class TelemetryConfig(Section):
-    """Where points go; ``sqlite`` is relative to the run directory, which keeps them for so many days and bytes.
+    """Storage of points; ``sqlite`` is relative to the run directory, which keeps them up to these numbers of days and
+    bytes.
 
-    No point is kept that would take the last ``reserve_mb`` of the disk.
+    No point is kept that would use the last ``reserve_mb`` of the disk.
     """
 
     sqlite: RunFilePath = Path("telemetry.sqlite")
@@ -235,7 +236,7 @@ class Config(Section):
 
     @property
     def meter_at(self) -> Mapping[str, str]:
-        """Node → name of the meter that counts there: the first one in ``devices``."""
+        """Node → name of its meter, the first one in ``devices``."""
         found: dict[str, str] = {}
         for name, meter in self.meters.items():
             found.setdefault(meter.node, name)
@@ -247,17 +248,17 @@ class Config(Section):
         return {prosumer.name: prosumer.converters for prosumer in self.prosumers}
 
     def document(self, folder: Path | None = None) -> dict[str, Any]:
-        """What a file says that gives this configuration: the given keys alone, as JSON types.
+        """The content of a file for this configuration: only the given keys, as JSON types.
 
         Args:
-            folder: where relative paths begin; then the document has absolute ones, and is valid in any file.
+            folder: base of relative paths; the document then has absolute ones, and is valid in any file.
         """
         context = None if folder is None else {"folder": folder.absolute()}
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, context=context)
 
     @property
     def rating_kva_of(self) -> Mapping[str, float]:
-        """Prosumer → apparent power (kVA) of its converters in all; a passive house is not among them."""
+        """Prosumer → sum of the ratings (kVA) of its converters; passive houses have no entry."""
         return {
             prosumer: sum(self.converters[name].s_max_kva for name in names)
             for prosumer, names in self.converters_of.items()
@@ -266,5 +267,7 @@ class Config(Section):
 
     @property
     def mpc_period_min(self) -> int:
-        """Between two runs of the MPC: ``mpc_every_min``, but whole steps of the horizon."""
+        """Minutes between two runs of the MPC: the least common multiple of ``mpc_every_min`` and the horizon's
+        step.
+        """
         return lcm(self.schedule.mpc_every_min, self.horizon.step_min)

@@ -1,7 +1,7 @@
-"""Rules that compare fields and sections of a configuration.
+"""Rules that compare keys and sections of a configuration.
 
-The configuration may be partial: a faulty field is no attribute of its section (:func:`known` asks for it), and a
-rule that needs it stays silent.
+The configuration may be partial: a faulty key is no attribute of its section (:func:`known` tests for it), and a rule
+that needs it is skipped.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -29,14 +29,14 @@ from core.time import TimeAxis
 
 FileExists = Callable[[Path], bool]
 SLACK_BAND_PU = (0.8, 1.2)
-"""A supply voltage beyond it is taken for an error of unit or scale."""
+"""A supply voltage beyond this is considered an error of unit or scale."""
 SHORTEST_DAY_H = 23
 LONGEST_CYCLE_S = 37.5
-"""Two cycles have to fit into the life of a setpoint in the device, 75 s."""
+"""Two cycles must fit into the life of a setpoint in the device, 75 s."""
 
 
 class BrokenRule(NamedTuple):
-    """A rule that does not hold: at which key, what is there, what would be right."""
+    """A rule that does not hold: the key, the value found, and what is allowed."""
 
     key: str
     got: str
@@ -44,12 +44,12 @@ class BrokenRule(NamedTuple):
 
 
 def known(section: Section, *names: str) -> bool:
-    """Whether none of these fields is faulty."""
+    """Whether none of these keys is faulty."""
     return all(hasattr(section, name) for name in names)
 
 
 def broken_rules(config: Config, exists: FileExists) -> Iterator[BrokenRule]:
-    """Every rule that the configuration breaks; ``exists`` tells whether a file of that path is there."""
+    """Every rule that the configuration breaks; ``exists`` returns whether a path is an existing file."""
     if known(config, "horizon"):
         yield from _horizon(config.horizon)
     if known(config, "limits"):
@@ -102,7 +102,7 @@ def _slack_voltage(grid: GridConfig) -> Iterator[BrokenRule]:
 
 
 def _constants(key: str, series: object) -> Iterator[tuple[str, float]]:
-    """The numbers that stand in the configuration in place of files."""
+    """Numbers given in the configuration in place of files, with their keys."""
     match series:
         case float():
             yield key, series
@@ -129,7 +129,7 @@ def _topology(grid: GridConfig) -> Iterator[BrokenRule]:
 
 
 def _nodes(grid: GridConfig) -> list[str] | None:
-    """The slack node, then the others; None where a fault leaves it open which there are."""
+    """The slack node, then the others; None if a fault makes them unknown."""
     if not known(grid, "slack", "lines") or not all(known(line, "from_node", "to_node") for line in grid.lines):
         return None
     return list(dict.fromkeys((grid.slack, *(node for line in grid.lines for node in (line.from_node, line.to_node)))))
@@ -167,7 +167,7 @@ def _battery(key: str, battery: BatteryConfig) -> Iterator[BrokenRule]:
 
 
 def _places(config: Config) -> Iterator[BrokenRule]:
-    """Prosumers and meters stand at nodes of the grid; the slack node is the supply and has no prosumer."""
+    """Prosumers and meters are at nodes of the grid; the slack node is the supply and has no prosumer."""
     nodes = _nodes(config.grid) if known(config, "grid") else None
     if nodes is None:
         return
@@ -197,7 +197,7 @@ def _converters(config: Config) -> Iterator[BrokenRule]:
 
 
 def _owned(k: int, prosumer: ProsumerConfig) -> Iterator[tuple[str, str]]:
-    """The converters of a prosumer by the key at which each stands."""
+    """Key and name of every converter of a prosumer."""
     if not known(prosumer, "converter"):
         return
     key = f"prosumers[{k}].converter"
@@ -222,14 +222,14 @@ def _twice(path: str, key: str, sections: Iterable[Section]) -> Iterator[BrokenR
 
 
 def _devices(config: Config, exists: FileExists) -> Iterator[BrokenRule]:
-    """Register maps exist, addresses of converters differ, and OPC UA without security stays on this machine."""
-    taken: dict[tuple[str, int, int], str] = {}
+    """Register maps exist, addresses of converters differ, and OPC UA without security is only used on this machine."""
+    addresses: dict[tuple[str, int, int], str] = {}
     for k, device in enumerate(getattr(config, "devices", ())):
         key = f"devices[{k}]"
         if isinstance(device, MappedModbus) and known(device, "registers") and not exists(device.registers):
             yield BrokenRule(f"{key}.registers", shown(str(device.registers)), "an existing file")
         if isinstance(device, ModbusConverter | SunspecConverter) and known(device, "host", "port", "unit"):
-            other = taken.setdefault((device.host, device.port, device.unit), key)
+            other = addresses.setdefault((device.host, device.port, device.unit), key)
             if other != key:
                 yield BrokenRule(f"{key}.port", f"{device.port}", f"host, port and unit that {other} does not have")
         if isinstance(device, OpcUaConverter) and known(device, "url", "security"):
@@ -237,7 +237,7 @@ def _devices(config: Config, exists: FileExists) -> Iterator[BrokenRule]:
 
 
 def _shared_addresses(config: Config) -> Iterator[BrokenRule]:
-    """Devices at one host and port share a connection, so they are all behind the same TLS or all behind none."""
+    """Devices at one host and port share a connection, so they all use the same TLS, or none."""
     first: dict[tuple[str, int], tuple[str, ModbusTls | None]] = {}
     for k, device in enumerate(getattr(config, "devices", ())):
         if not isinstance(device, ModbusAddress) or not known(device, "host", "port", "tls"):

@@ -2,10 +2,10 @@
 
 Its node is what it reproduces: the whole prosumer, or its share (:mod:`realtime.shares`).
 
-    books ← measured power over the real time                        :mod:`realtime.emulation`
+    soc   ← measured power over the real time                        :mod:`realtime.emulation`
     rung  ← ages of data and plans                                   :mod:`realtime.fallback`
-    wish  ← USE: (26)   HOLD: last setpoint   SAFE: net load and PV  :mod:`realtime.tracker`
-    S     ← gate(wish)                                               :mod:`realtime.safety`
+    x     ← USE: (26)   HOLD: last setpoint   SAFE: net load and PV  :mod:`realtime.tracker`
+    S     ← gate(x)                                                  :mod:`realtime.safety`
     what the node emulates from now on ← emulate(S)                  :mod:`realtime.emulation`
 
 Nothing here reads a clock: ages and elapsed times are differences of the monotonic times that came in.
@@ -23,14 +23,14 @@ from realtime.reasons import Reason
 from realtime.safety import Bounds, gate
 from realtime.storage import Storage, allowed_power, inward
 from realtime.timing import CYCLE_DEADLINE_S, HOLD_DATA_S, S_PER_H
-from realtime.tracker import Amounts, Target, power_limits, track
+from realtime.tracker import LoadAndPv, Target, power_limits, track
 
 STANDSTILL = Interval(0.0, 0.0)
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """The part of a cycle's input that concerns one converter."""
+class _Perceived:
+    """The part of a cycle's input that concerns one converter, after a check of its ages."""
 
     at_s: float
     measured: Power | None
@@ -39,11 +39,11 @@ class _Seen:
 
 
 @dataclass(frozen=True)
-class _Wish:
-    """What a rung asks of the gate, and how the node would make it up; ``amounts`` None emulates nothing."""
+class _Proposal:
+    """Net power that a rung proposes to the gate, and its parts; with ``amounts`` None the node emulates nothing."""
 
     net: Power = ZERO
-    amounts: Amounts | None = None
+    amounts: LoadAndPv | None = None
     pv_kw: float = 0.0
     battery_range: Interval = STANDSTILL
     s_max_kva: float = float("inf")
@@ -64,19 +64,21 @@ def step_node(
     state = replace(state, battery=booked)
     decision, ladder = ladder_step(_ladder_inputs(seen, targets), state.ladder)
     storage = _storage(state, node)
-    wish = _wish(decision, targets.of(decision.source), seen, state, storage, node)
+    proposal = _proposal(decision, targets.of(decision.source), seen, state, storage, node)
     held, ramp_kva = _held(seen, state, node)
-    s_max_kva = min(node.s_max_kva, wish.s_max_kva, _derating(now))
-    bounds = Bounds(s_max_kva, ramp_kva, _soc_strip(wish, storage), node.resolution_kw)
-    gated = gate(wish.net, held, bounds, safe=_safe(state.amounts).net, emergency=now.stop)
-    in_force = emulate(gated.setpoint, wish.amounts, wish.pv_kw, wish.battery_range) if wish.amounts else None
-    changed = tuple(reason for reason in gated.reasons if reason is not Reason.TRUNCATED)  # that happens to every one
+    s_max_kva = min(node.s_max_kva, proposal.s_max_kva, _derating(now))
+    bounds = Bounds(s_max_kva, ramp_kva, _soc_strip(proposal, storage), node.resolution_kw)
+    gated = gate(proposal.net, held, bounds, safe=_safe(state.amounts).net, emergency=now.stop)
+    in_force = (
+        emulate(gated.setpoint, proposal.amounts, proposal.pv_kw, proposal.battery_range) if proposal.amounts else None
+    )
+    changed = tuple(reason for reason in gated.reasons if reason is not Reason.TRUNCATED)  # which is usual
     mismatch = (Reason.LOAD_MISMATCH,) if in_force and abs(in_force.mismatch_kw) > node.resolution_kw else ()
     result = NodeResult(
         setpoint=Setpoint(gated.setpoint.p_kw, gated.setpoint.q_kvar, node.lease_s),
         rung=decision.rung,
         source=decision.source,
-        reasons=(*booking_reasons, *decision.reasons, *wish.reasons, *changed, *mismatch),
+        reasons=(*booking_reasons, *decision.reasons, *proposal.reasons, *changed, *mismatch),
         target=targets.of(decision.source),
         measured=seen.measured,
         in_force=in_force,
@@ -87,13 +89,13 @@ def step_node(
 
 def _perceive(
     at_s: float, reading: Measurement | None, now: NodeNow, state: NodeState, node: NodeLimits
-) -> tuple[_Seen, NodeState]:
-    """New valid data, remembered with their times; the data are as old as the older of reading and amounts."""
+) -> tuple[_Perceived, NodeState]:
+    """Accept new valid data with their times; the age is that of the older of reading and amounts."""
     measured = _power(reading)
     last_s = state.received_s if state.received_s is not None else float("-inf")
     if reading is not None and measured is not None and reading.received_s > last_s:
         state = replace(state, received_s=reading.received_s)
-        measured = measured if at_s - reading.received_s <= node.cycle_s else None  # else it is of before a pause
+        measured = measured if at_s - reading.received_s <= node.cycle_s else None  # else from before a pause
     else:
         measured = None
     if now.amounts is not None and now.amounts.valid:
@@ -102,7 +104,7 @@ def _perceive(
         state = replace(state, amounts=None)
     times = (state.received_s, state.amounts_s)
     age_s = None if None in times else at_s - min(t for t in times if t is not None)
-    return _Seen(at_s, measured, age_s, now), state
+    return _Perceived(at_s, measured, age_s, now), state
 
 
 def _power(reading: Measurement | None) -> Power | None:
@@ -112,7 +114,7 @@ def _power(reading: Measurement | None) -> Power | None:
     return power if power.finite else None
 
 
-def _account(seen: _Seen, state: NodeState, node: NodeLimits) -> tuple[BatteryState | None, tuple[Reason, ...]]:
+def _account(seen: _Perceived, state: NodeState, node: NodeLimits) -> tuple[BatteryState | None, tuple[Reason, ...]]:
     if node.battery is None or state.battery is None:
         return state.battery, ()
     elapsed_s = seen.at_s - state.cycle_s if state.cycle_s is not None else 0.0
@@ -126,7 +128,7 @@ def _account(seen: _Seen, state: NodeState, node: NodeLimits) -> tuple[BatterySt
     return booked, () if explains(node.battery, booked.battery_kw) else (Reason.BEYOND_BATTERY,)
 
 
-def _ladder_inputs(seen: _Seen, targets: PlanTargets) -> LadderInputs:
+def _ladder_inputs(seen: _Perceived, targets: PlanTargets) -> LadderInputs:
     intraday, day_ahead = (
         offer.age_s if offer is not None and offer.target.valid else None
         for offer in (targets.intraday, targets.day_ahead)
@@ -136,7 +138,7 @@ def _ladder_inputs(seen: _Seen, targets: PlanTargets) -> LadderInputs:
 
 
 def _storage(state: NodeState, node: NodeLimits) -> Storage | None:
-    """The battery with what its state of charge allows from the write, at the latest, to the end of the lease."""
+    """The battery with the discharge that its charge allows, from the write (at the latest) to the end of the lease."""
     if node.battery is None or state.battery is None:
         return None
     at_write = range_after(node.battery, state.battery, state.in_force, CYCLE_DEADLINE_S)
@@ -145,52 +147,59 @@ def _storage(state: NodeState, node: NodeLimits) -> Storage | None:
     return Storage(node.battery, soc, inward(node.battery, soc, node.soc_reserve, allowed))
 
 
-def _wish(
+def _proposal(
     decision: Decision,
     target: Target | None,
-    seen: _Seen,
+    seen: _Perceived,
     state: NodeState,
     storage: Storage | None,
     node: NodeLimits,
-) -> _Wish:
+) -> _Proposal:
     if seen.now.stop:
-        return _Wish()
+        return _Proposal()
     battery_range = power_limits(storage) if storage else STANDSTILL
     if decision.rung is Rung.USE and target is not None and state.amounts is not None:
         tracked = track(target, state.amounts, storage, node.cycle_s / S_PER_H)
-        return _Wish(tracked.net, state.amounts, tracked.pv_kw, battery_range, reasons=tracked.reasons)
+        return _Proposal(tracked.net, state.amounts, tracked.pv_kw, battery_range, reasons=tracked.reasons)
     if decision.rung is Rung.HOLD and state.in_force is not None and state.sent is not None:
         amounts = state.in_force.amounts
-        return _Wish(state.sent, amounts, amounts.pv_available_kw, battery_range, _held_kva(seen.now, state.sent, node))
+        return _Proposal(
+            state.sent, amounts, amounts.pv_available_kw, battery_range, _held_kva(seen.now, state.sent, node)
+        )
     return _safe(state.amounts)
 
 
 def _held_kva(now: NodeNow, sent: Power, node: NodeLimits) -> float:
-    """Apparent power that holding must not exceed: of the last setpoint, or of an older one still in the device."""
+    """Limit of apparent power while holding: that of the last setpoint, or of an older one still in the device."""
     if now.held is None or not now.held.power.finite:
         return sent.s_kva
     return min(sent.s_kva, now.held.power.s_kva + node.resolution_kw)
 
 
-def _safe(amounts: Amounts | None) -> _Wish:
-    """Flexible assets at zero: net load and PV; P = Q = 0 if they are unknown."""
+def _safe(amounts: LoadAndPv | None) -> _Proposal:
+    """Flexible resources at zero: net load and PV; P = Q = 0 if they are unknown."""
     if amounts is None:
-        return _Wish()
-    return _Wish(Power(amounts.load_kw - amounts.pv_available_kw, amounts.load_kvar), amounts, amounts.pv_available_kw)
+        return _Proposal()
+    return _Proposal(
+        Power(amounts.load_kw - amounts.pv_available_kw, amounts.load_kvar), amounts, amounts.pv_available_kw
+    )
 
 
-def _soc_strip(wish: _Wish, storage: Storage | None) -> Interval:
-    """P that leaves the state of charge in its band; too much of it can always be met by less PV, too little cannot."""
-    if wish.amounts is None or storage is None:
+def _soc_strip(proposal: _Proposal, storage: Storage | None) -> Interval:
+    """Range of P that keeps the state of charge in its band.
+
+    Too high a P can always be met by less PV, too low a P cannot.
+    """
+    if proposal.amounts is None or storage is None:
         return ANY
-    load_kw, allowed = wish.amounts.load_kw, storage.allowed
-    return Interval(load_kw - wish.pv_kw - allowed.upper_kw, load_kw - allowed.lower_kw)
+    load_kw, allowed = proposal.amounts.load_kw, storage.allowed
+    return Interval(load_kw - proposal.pv_kw - allowed.upper_kw, load_kw - allowed.lower_kw)
 
 
-def _held(seen: _Seen, state: NodeState, node: NodeLimits) -> tuple[Power | None, float]:
-    """What the device holds, and how far the ramp lets it go: by the time since it was accepted, at most one cycle.
+def _held(seen: _Perceived, state: NodeState, node: NodeLimits) -> tuple[Power | None, float]:
+    """Setpoint in the device, and how far the ramp allows to move: by the time since its acceptance, at most one cycle.
 
-    A time that nobody knows (most restarts) counts as none: the first setpoint after it repeats the one read back.
+    An unknown time (after most restarts) counts as zero: the first setpoint then repeats the one read back.
     """
     held = seen.now.held if seen.now.held is not None and seen.now.held.power.finite else None
     since_s = held.since_s if held is not None else state.cycle_s
@@ -199,5 +208,5 @@ def _held(seen: _Seen, state: NodeState, node: NodeLimits) -> tuple[Power | None
 
 
 def _derating(now: NodeNow) -> float:
-    """What the device says it can do, kVA; a number that makes no sense is none, and its rating stands."""
+    """Capability that the device reports, kVA; an implausible number is ignored, and the rating applies."""
     return now.s_max_kva if now.s_max_kva is not None and now.s_max_kva >= 0 else float("inf")

@@ -24,7 +24,7 @@ from core.resources import Battery
 from realtime.plane import Interval, Power
 from realtime.storage import SocRange, soc_change
 from realtime.timing import HOLD_DATA_S, LEASE_S, S_PER_H
-from realtime.tracker import Amounts
+from realtime.tracker import LoadAndPv
 
 FOLLOWS_REL = 0.05
 """A battery power within this share of the battery's rating of the command counts as following it."""
@@ -46,9 +46,9 @@ class InForce:
     mismatch_kw: float
 
     @property
-    def amounts(self) -> Amounts:
+    def amounts(self) -> LoadAndPv:
         """Load and PV to continue with while the node holds its setpoint."""
-        return Amounts(self.load_kw, self.load_kvar, self.pv_kw)
+        return LoadAndPv(self.load_kw, self.load_kvar, self.pv_kw)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def explains(battery: Battery, battery_kw: float) -> bool:
     return abs(battery_kw) <= battery.power_box_kw + FOLLOWS_REL * battery.s_max_kva
 
 
-def emulate(net: Power, now: Amounts, pv_kw: float, battery_range: Interval) -> InForce:
+def emulate(net: Power, now: LoadAndPv, pv_kw: float, battery_range: Interval) -> InForce:
     """Emulated powers of a node at the net power that the gate has allowed.
 
     The battery takes what its range (kW) allows, then PV output falls below ``pv_kw`` (not below 0), and the rest is

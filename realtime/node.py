@@ -1,4 +1,4 @@
-"""What goes into and comes out of a converter's chain, and what it remembers. Powers are its net demand."""
+"""Inputs and results of a converter's chain, and its state. Powers are its net demand."""
 
 from dataclasses import dataclass, replace
 
@@ -9,21 +9,21 @@ from realtime.fallback import START, LadderState, Rung, Source
 from realtime.plane import Power
 from realtime.reasons import Reason
 from realtime.timing import CYCLE_S, LEASE_S
-from realtime.tracker import Amounts, Target
+from realtime.tracker import LoadAndPv, Target
 
 SOC_RESERVE = 0.002
-"""Share of a battery kept free at both ends for noise of the measurement and the lag of a real converter."""
+"""Share of a battery kept free at both ends for measurement noise and the lag of a real converter."""
 
 
 @dataclass(frozen=True)
 class NodeLimits:
-    """What does not change of a converter and of what it reproduces.
+    """Constants of a converter and of the part of a prosumer that it reproduces.
 
     Attributes:
-        prosumer: whose it is.
-        battery: the part of the prosumer's battery that it reproduces; None without.
+        prosumer: name of its prosumer.
+        battery: its part of the prosumer's battery; None without one.
         s_max_kva, ramp_kva_per_s: its rating.
-        share: how much of the prosumer's load, PV, battery and target it reproduces, in (0, 1].
+        share: its share of the prosumer's load, PV, battery and target, in (0, 1].
     """
 
     prosumer: str
@@ -38,8 +38,8 @@ class NodeLimits:
 
 
 @dataclass(frozen=True)
-class Held:
-    """The setpoint read back from the device; ``since_s``: monotonic time when it was accepted, None if unknown."""
+class DeviceSetpoint:
+    """The setpoint read back from the device; ``since_s`` is the monotonic time of its acceptance, None if unknown."""
 
     power: Power
     since_s: float | None = None
@@ -47,14 +47,17 @@ class Held:
 
 @dataclass(frozen=True)
 class NodeNow:
-    """What else is known of a node in this cycle; None is unknown.
+    """Further knowledge about a node in this cycle; None is unknown.
 
-    ``s_max_kva``: derating that the device reports. ``operated``: the device follows setpoints (REMOTE, lease alive).
-    ``polls``: valid readings since the last cycle, if the newest is new. ``stop``: emergency stop or local control.
+    Attributes:
+        s_max_kva: capability that the device reports, deratings included.
+        operated: the device follows setpoints (REMOTE, lease alive).
+        polls: number of valid readings since the last cycle, if the newest is new.
+        stop: emergency stop or local control.
     """
 
-    amounts: Amounts | None = None
-    held: Held | None = None
+    amounts: LoadAndPv | None = None
+    held: DeviceSetpoint | None = None
     s_max_kva: float | None = None
     operated: bool = True
     polls: int = 1
@@ -62,26 +65,26 @@ class NodeNow:
 
 
 @dataclass(frozen=True)
-class Offer:
-    """The target of one plan for now, and the plan's age since it was made."""
+class AgedTarget:
+    """The present target of a plan, and the plan's age."""
 
     target: Target
     age_s: float
 
-    def scaled(self, share: float) -> "Offer":
+    def scaled(self, share: float) -> "AgedTarget":
         """The part of one of several converters."""
         return replace(self, target=self.target.scaled(share))
 
 
 @dataclass(frozen=True)
 class PlanTargets:
-    """What the two plans want of a prosumer now."""
+    """The present targets of the two plans for a prosumer."""
 
-    intraday: Offer | None = None
-    day_ahead: Offer | None = None
+    intraday: AgedTarget | None = None
+    day_ahead: AgedTarget | None = None
 
     def of(self, source: Source) -> Target | None:
-        """The target of the plan that the ladder chose."""
+        """The target of the plan that the ladder chose; None without one."""
         offer = {Source.INTRADAY: self.intraday, Source.DAY_AHEAD: self.day_ahead}.get(source)
         return offer.target if offer else None
 
@@ -92,9 +95,9 @@ class PlanTargets:
 
 @dataclass(frozen=True)
 class NodeState:
-    """What a node remembers from one cycle to the next; times are monotonic, None before the first.
+    """State of a node from one cycle to the next; times are monotonic, None before the first.
 
-    ``sent`` is the last setpoint that left the gate, ``in_force`` what it emulates (None: nothing).
+    ``sent`` is the last setpoint that passed the gate, ``in_force`` what the node emulates (None: nothing).
     """
 
     battery: BatteryState | None = None
@@ -103,36 +106,37 @@ class NodeState:
     sent: Power | None = None
     cycle_s: float | None = None
     received_s: float | None = None
-    amounts: Amounts | None = None
+    amounts: LoadAndPv | None = None
     amounts_s: float | None = None
 
     @classmethod
     def start(cls, battery: Battery | None, soc: float | None = None) -> "NodeState":
-        """At ``soc``, or the battery's initial state of charge."""
+        """The initial state, at ``soc`` or the battery's initial state of charge."""
         if battery is None:
             return cls()
         return cls(BatteryState(battery.soc_initial if soc is None else soc))
 
     def released(self, battery: Battery | None, seen: Power, after_s: float) -> "NodeState":
-        """The same once somebody else has released the device, ``after_s`` seconds after the last cycle.
+        """The state after another writer has released the device, ``after_s`` seconds after the last cycle.
 
         Args:
             seen: its power until then.
 
         Raises:
-            ValueError: power or time are not finite, or time went back.
+            ValueError: power or time are not finite, or the time is negative.
         """
-        books = self.battery
-        if battery is not None and books is not None:
-            books = advance(battery, books, self.in_force, seen, after_s)
+        account = self.battery
+        if battery is not None and account is not None:
+            account = advance(battery, account, self.in_force, seen, after_s)
         cycle_s = None if self.cycle_s is None else self.cycle_s + after_s
-        return replace(self, battery=books, ladder=START, in_force=None, sent=None, cycle_s=cycle_s)
+        return replace(self, battery=account, ladder=START, in_force=None, sent=None, cycle_s=cycle_s)
 
     def resumed(self, at_s: float, away_s: float) -> "NodeState":
-        """The same after a restart at ``at_s`` of a new monotonic clock, ``away_s`` seconds after the last cycle.
+        """The state after a restart at ``at_s`` of a new monotonic clock, ``away_s`` seconds after the last cycle.
 
-        Data read before are gone, and no longer count on the way out of the safe state. Beyond a lease the device has
-        gone safe on its own, so the ladder begins anew and what was sent is no longer held.
+        Earlier data are discarded, and no longer count on the way out of the safe state. After more than a lease the
+        device has
+        gone to its safe state, so the ladder begins again and no sent setpoint is held.
         """
         if self.cycle_s is None:
             return self
@@ -144,9 +148,9 @@ class NodeState:
 
 @dataclass(frozen=True)
 class NodeResult:
-    """The decision for one prosumer, with everything a record of it needs.
+    """The decision for one prosumer or converter, with everything that its record needs.
 
-    ``setpoint`` None: write nothing, release the device (``error`` says why). ``soc``: best estimate at this moment.
+    ``setpoint`` None: write nothing, release the device (``error`` is the reason). ``soc``: present best estimate.
     """
 
     setpoint: Setpoint | None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from realtime.node import Offer, PlanTargets
+from realtime.node import AgedTarget, PlanTargets
 from realtime.tracker import Target
 
 
@@ -18,7 +18,7 @@ class Override:
     @property
     def targets(self) -> PlanTargets:
         """The override as a target in place of those of the plans."""
-        return PlanTargets(Offer(Target(self.p_kw, self.q_kvar, pv_share=1.0), age_s=0.0))
+        return PlanTargets(AgedTarget(Target(self.p_kw, self.q_kvar, pv_share=1.0), age_s=0.0))
 
 
 def standing(overrides: Mapping[str, Override], now_s: float) -> dict[str, Override]:

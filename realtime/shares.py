@@ -1,10 +1,10 @@
-"""How a prosumer with several converters is divided among them, and put together again.
+"""Division of a prosumer among its converters, and combination of their results.
 
 Each converter of a prosumer reproduces a share of its load, PV, battery and target, with a chain of its own; the shares
-of a prosumer add up to 1, and that of an only converter is 1. So one that is dead, taken at its panel or doubted costs
-its own share, and the others go on as before.
+of a prosumer add up to 1. So if one is dead, under local control or in doubt, only its share is missing, and the others
+continue.
 
-What is known of the prosumer is the sum of its shares (:func:`result_of`, :func:`battery_of`).
+Results and battery of the prosumer are combined from its shares (:func:`prosumer_result`, :func:`combined_battery`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,18 +22,18 @@ _CAUTION = (Rung.USE, Rung.HOLD, Rung.SAFE)
 _FALLBACK = (Source.INTRADAY, Source.DAY_AHEAD, Source.NONE)
 
 
-def by_rating(rated_kva: Mapping[str, float]) -> Mapping[str, float]:
-    """The share of each converter of a prosumer, by name: in proportion to its rating."""
+def shares_by_rating(rated_kva: Mapping[str, float]) -> Mapping[str, float]:
+    """Share of each converter of a prosumer, by name, in proportion to its rating."""
     total_kva = sum(rated_kva.values())
     return {name: s_max_kva / total_kva for name, s_max_kva in rated_kva.items()}
 
 
-def share_of(battery: Battery, share: float) -> Battery:
-    """A battery with so much of the power and of the energy, and the same states of charge."""
+def battery_share(battery: Battery, share: float) -> Battery:
+    """A battery with a share of power and energy, and the same states of charge."""
     return replace(battery, s_max_kva=share * battery.s_max_kva, energy_kwh=share * battery.energy_kwh)
 
 
-def by_prosumer(limits: Mapping[str, NodeLimits]) -> Mapping[str, tuple[str, ...]]:
+def converters_by_prosumer(limits: Mapping[str, NodeLimits]) -> Mapping[str, tuple[str, ...]]:
     """Prosumer → its converters."""
     found: dict[str, tuple[str, ...]] = {}
     for name, node in limits.items():
@@ -41,13 +41,14 @@ def by_prosumer(limits: Mapping[str, NodeLimits]) -> Mapping[str, tuple[str, ...
     return found
 
 
-def result_of(
+def prosumer_result(
     names: Collection[str], results: Mapping[str, NodeResult], limits: Mapping[str, NodeLimits]
 ) -> NodeResult:
-    """The decision for a prosumer, from those for its converters.
+    """The decision for a prosumer, combined from those for its converters.
 
-    Target, setpoint and what is emulated are those of the converters that have one. A measurement or a state of charge
-    is known only where it is of all of them. The rung is the lowest.
+    Target, setpoint and emulated powers are sums over the converters that have them. A measurement or a state of charge
+    is
+    known only if it is known of all converters. The rung is the lowest.
     """
     parts = [results[name] for name in names]
     if len(parts) == 1:
@@ -66,18 +67,18 @@ def result_of(
     )
 
 
-def batteries_of(
+def prosumer_batteries(
     states: Mapping[str, NodeState], limits: Mapping[str, NodeLimits]
 ) -> Mapping[str, BatteryState | None]:
-    """The account of each prosumer's battery, by prosumer; None without one."""
+    """Account of each prosumer's battery, by prosumer; None without a battery."""
     return {
-        prosumer: battery_of([(states[name].battery, limits[name].share) for name in names if name in states])
-        for prosumer, names in by_prosumer(limits).items()
+        prosumer: combined_battery([(states[name].battery, limits[name].share) for name in names if name in states])
+        for prosumer, names in converters_by_prosumer(limits).items()
     }
 
 
-def battery_of(parts: Sequence[tuple[BatteryState | None, float]]) -> BatteryState | None:
-    """The account of a battery from those of its shares, each with its size; None where there is none."""
+def combined_battery(parts: Sequence[tuple[BatteryState | None, float]]) -> BatteryState | None:
+    """Account of a battery from those of its parts, each with its share; None without any."""
     known = [(battery, share) for battery, share in parts if battery]
     if len(known) < 2:
         return known[0][0] if known else None

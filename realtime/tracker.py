@@ -60,7 +60,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Amounts:
+class LoadAndPv:
     """Load and available PV of a node now; valid until the next cycle."""
 
     load_kw: float
@@ -72,9 +72,9 @@ class Amounts:
         """Whether all are finite and PV is not negative."""
         return isfinite(self.load_kw) and isfinite(self.load_kvar) and 0 <= self.pv_available_kw < float("inf")
 
-    def scaled(self, share: float) -> "Amounts":
+    def scaled(self, share: float) -> "LoadAndPv":
         """The part of one of several converters."""
-        return Amounts(share * self.load_kw, share * self.load_kvar, share * self.pv_available_kw)
+        return LoadAndPv(share * self.load_kw, share * self.load_kvar, share * self.pv_available_kw)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def pv_share(planned_kw: float, planned_available_kw: float) -> float:
     return min(max(planned_kw / planned_available_kw, 0.0), 1.0)
 
 
-def track(target: Target, now: Amounts, storage: Storage | None, dt_h: float) -> Tracked:
+def track(target: Target, now: LoadAndPv, storage: Storage | None, dt_h: float) -> Tracked:
     """Solve (26) and curtail.
 
     Args:

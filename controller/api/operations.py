@@ -21,7 +21,7 @@ from controller.api.messages import (
     Status,
 )
 from controller.process.modes import Mode
-from controller.service.plans import Dated
+from controller.service.plans import DatedPlan
 from controller.service.service import Service
 from core.arrays import FloatArray
 from core.errors import GridlabError
@@ -43,11 +43,11 @@ class Operations:
     async def status(self, _: Nothing) -> Status:
         """The current status."""
         service, record = self._service, self._service.record
-        ruling = service.planning.plans.ruling(self._clock.now())
+        current = service.planning.plans.plan_at(self._clock.now())
         cycle = None
         if record:
             cycle = LastCycle(record.time, record.cycle_ms, record.plan_age_s, record.violation_pu, record.alarms)
-        return Status(service.mode, service.missed, ruling.plan_id if ruling else None, service.check, cycle)
+        return Status(service.mode, service.missed, current.plan_id if current else None, service.check, cycle)
 
     async def devices(self, _: Nothing) -> Devices:
         """The current devices and overrides."""
@@ -62,12 +62,12 @@ class Operations:
     async def plan(self, _: Nothing) -> PlansNow:
         """The current plans."""
         plans = self._service.planning.plans
-        ruling = plans.ruling(self._clock.now())
+        current = plans.plan_at(self._clock.now())
         return PlansNow(
             _name(plans.intraday),
             _name(plans.day_ahead),
             _name(plans.tomorrow),
-            self._horizon(ruling) if ruling else None,
+            self._horizon(current) if current else None,
         )
 
     async def arm(self, _: Nothing) -> Armed:
@@ -113,7 +113,7 @@ class Operations:
             return f"the grid model is off by {check.worst_pu:.4f} p.u. at {check.worst_node}", *alarms
         return tuple(alarms)
 
-    def _horizon(self, dated: Dated) -> Horizon:
+    def _horizon(self, dated: DatedPlan) -> Horizon:
         step = dated.day.step_of(self._clock.now())
         row, times = dated.running.row(step), dated.day.forecast.axis.times[step:]
         prosumers = {
@@ -140,7 +140,7 @@ HANDLERS: Mapping[str, Callable[[Operations, Any], Awaitable[object]]] = {
 """Name of an endpoint → function from body to answer."""
 
 
-def _name(plan: Dated | None) -> str | None:
+def _name(plan: DatedPlan | None) -> str | None:
     return plan.plan_id if plan else None
 
 

@@ -15,7 +15,7 @@ from controller.service.writer import Writer
 from core.devices import Outcome
 from core.time import Clock
 from drivers.factory import DriverSettings, connect
-from realtime.cycle import SafeSince
+from realtime.cycle import GuardianRelease
 from realtime.node import NodeState
 from realtime.timing import WRITE_S
 
@@ -64,12 +64,12 @@ class DeviceConnection:
         self.watch = self.loop = None
         await self._stack.aclose()
 
-    def _released(self) -> Mapping[str, SafeSince]:
+    def _released(self) -> Mapping[str, GuardianRelease]:
         """Converters that the guardian has released, if its times are on the clock of this boot."""
         takeover = read_takeover(self._setup.state)
         if takeover is None or takeover.boot != self._setup.boot:
             return {}
-        return {name: SafeSince(found.monotonic_s, found.epoch) for name, found in takeover.released.items()}
+        return {name: GuardianRelease(found.monotonic_s, found.epoch) for name, found in takeover.released.items()}
 
     async def highest_epoch(self) -> int:
         """The highest writer's epoch that any converter reports, read from all of them."""

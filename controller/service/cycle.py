@@ -1,4 +1,4 @@
-"""One 30 s cycle over the sockets: read all, decide (:func:`realtime.cycle.decide`), write all, read back."""
+"""One cycle over the sockets: read all, decide (:func:`realtime.cycle.decide`), write all, read back."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -13,27 +13,30 @@ from controller.service.plans import Plans
 from controller.service.watch import Image, Watch
 from controller.service.writer import Writer
 from core.devices import Outcome
-from realtime.cycle import Decided, Remembered, SafeSince, Wanted, decide, settled
+from realtime.cycle import CycleDecision, CycleInputs, CycleMemory, GuardianRelease, decide, next_states
 from realtime.doubt import Doubt
 from realtime.node import NodeLimits, NodeState
 from realtime.override import Override, standing
-from realtime.shares import by_prosumer
+from realtime.shares import converters_by_prosumer
 from realtime.timing import CYCLE_DEADLINE_S
-from realtime.tracker import Amounts
+from realtime.tracker import LoadAndPv
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Cycle:
-    """What happened; ``amounts`` by prosumer. By device: ``outcomes`` (only of what was written), what is left of the
-    leases of verified setpoints, ``doubts`` that stand, ``overrides`` in force.
+    """Inputs and results of a cycle; ``amounts`` are by prosumer.
+
+    By device: ``outcomes`` (only of writes), the remaining time of the leases of verified setpoints, ``doubts`` that
+    stand,
+    and ``overrides`` in force.
     """
 
     at: datetime
     image: Image
-    amounts: Mapping[str, Amounts]
-    result: Decided
+    amounts: Mapping[str, LoadAndPv]
+    result: CycleDecision
     outcomes: Mapping[str, Outcome]
     lease_s: Mapping[str, float]
     doubts: Mapping[str, Doubt]
@@ -42,22 +45,22 @@ class Cycle:
 
 @dataclass(frozen=True)
 class Start:
-    """What a loop begins with, by converter: what is remembered, and who was released by the guardian."""
+    """Initial state of a loop, by converter: states, and releases by the guardian."""
 
     states: Mapping[str, NodeState]
-    released: Mapping[str, SafeSince]
+    released: Mapping[str, GuardianRelease]
 
 
 class ControlLoop:
-    """Memory of the 30 s layer between cycles.
+    """State of the real-time layer between cycles.
 
     Args:
         limits: of every converter, by name.
-        writer: with nothing that may be written (MONITOR) everything is decided and nothing done.
+        writer: if it may write nothing (MONITOR), everything is decided and nothing done.
 
     Attributes:
-        state: what is remembered, by converter.
-        overrides: what an operator wants of converters, by name, while it lasts.
+        state: states by converter.
+        overrides: an operator's overrides of converters, by name.
     """
 
     def __init__(
@@ -69,7 +72,7 @@ class ControlLoop:
         self._watch, self._writer, self._doubts = watch, writer, doubts
 
     async def run(self, day: Day, plans: Plans) -> Cycle:
-        """One cycle.
+        """Run one cycle.
 
         Raises:
             RecordError: the audit trail cannot be written, so no device was.
@@ -77,34 +80,36 @@ class ControlLoop:
         await self._watch.poll()
         image = self._watch.image()
         at, at_s = image.snapshot.at, image.snapshot.monotonic_s
-        plans = plans.turned(at)
+        plans = plans.advanced_to(at)
         self.overrides = standing(self.overrides, at_s)
-        wanted = Wanted(
+        inputs = CycleInputs(
             amounts=day.amounts(at),
-            targets={name: plans.targets(name, at, at_s) for name in by_prosumer(self._limits)},
+            targets={name: plans.targets(name, at, at_s) for name in converters_by_prosumer(self._limits)},
             overrides=self.overrides,
             doubts=self._doubts.after(image),
             write=bool(self._writer.devices),
         )
-        before = Remembered(self.state, self._writer.accepted_s, self._released)
-        decided = decide(image.snapshot, wanted, before, self._limits)
+        before = CycleMemory(self.state, self._writer.accepted_s, self._released)
+        decided = decide(image.snapshot, inputs, before, self._limits)
         outcomes = await self._write(at, decided, plans, at_s + CYCLE_DEADLINE_S)
-        self.state = settled(decided, self.state, outcomes)
-        in_force = self.overrides if wanted.write else {}
+        self.state = next_states(decided, self.state, outcomes)
+        in_force = self.overrides if inputs.write else {}
         leases_s = self._writer.leases_s()
-        return Cycle(at, image, wanted.amounts, decided, outcomes, leases_s, wanted.doubts, in_force)
+        return Cycle(at, image, inputs.amounts, decided, outcomes, leases_s, inputs.doubts, in_force)
 
     def halt(self) -> None:
-        """No setpoint leaves any more, not even one that is under way: all that is left to do is to release."""
+        """Stop sending setpoints, also those in progress; only releases are possible from now on."""
         self._writer.halt()
 
     async def release(self, reason: str, only: Collection[str] | None = None) -> Mapping[str, Outcome]:
-        """Put converters (all, or those of ``only``) into their own safe state and read it back, on record or not."""
+        """Put converters (all, or those of ``only``) into their own safe state and read it back, with or without a
+        record.
+        """
         names = self._writer.devices if only is None else only
         self.state = {n: replace(state, sent=None) if n in names else state for n, state in self.state.items()}
         return await self._writer.release(reason, names)
 
-    async def _write(self, at: datetime, decided: Decided, plans: Plans, by_s: float) -> Mapping[str, Outcome]:
+    async def _write(self, at: datetime, decided: CycleDecision, plans: Plans, by_s: float) -> Mapping[str, Outcome]:
         attempts = {
             name: Attempt(name, None, None, f"{doubt.kind}: {doubt.text}", "")
             for name, doubt in decided.releases.items()

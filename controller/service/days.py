@@ -23,7 +23,7 @@ from core.resources import Outlook
 from core.scenario import Scenario
 from core.series import wall_passes
 from core.time import TimeAxis
-from realtime.tracker import Amounts
+from realtime.tracker import LoadAndPv
 
 LocalDate = date
 CYCLE_BEYOND_DAY = timedelta(seconds=45)
@@ -58,7 +58,7 @@ class Day:
             raise ValueError(f"day {self.date}: asked {instant.isoformat()}, allowed {allowed}")
         return (instant - axis.start) // timedelta(minutes=axis.step_min)
 
-    def amounts(self, instant: datetime) -> Mapping[str, Amounts]:
+    def amounts(self, instant: datetime) -> Mapping[str, LoadAndPv]:
         """Realised load and PV of every prosumer: linear between the middles of minutes, constant outside of them.
 
         So a cycle that midnight overtakes still has its amounts; further than :data:`CYCLE_BEYOND_DAY` there are none.
@@ -157,10 +157,10 @@ def _moved(kept: Day, day: LocalDate) -> Day | None:
     return replace(kept, date=day, forecast=replace(kept.forecast, axis=new))
 
 
-def _at(minutes: float, outlook: Outlook) -> Amounts:
+def _at(minutes: float, outlook: Outlook) -> LoadAndPv:
     middles = np.arange(len(outlook.load_kw)) + 0.5
 
     def value(series: FloatArray) -> float:
         return float(np.interp(minutes, middles, series))
 
-    return Amounts(value(outlook.load_kw), value(outlook.load_kvar), value(outlook.pv_available_kw))
+    return LoadAndPv(value(outlook.load_kw), value(outlook.load_kvar), value(outlook.pv_available_kw))

@@ -1,6 +1,6 @@
-"""What a restart takes up again from the journal: mode, fencing epoch, plans, margin, and what prosumers remember.
+"""State that a restart resumes from the journal: mode, fencing epoch, plans, margin, and states of converters.
 
-Monotonic times do not outlive a process, so they are kept as ages on the wall clock.
+Monotonic times are not valid in another process, so they are kept as ages on the wall clock.
 """
 
 import json
@@ -14,8 +14,8 @@ from controller.process.modes import Mode
 from controller.record.journal import Journal
 from controller.service.costs import Costs
 from controller.service.days import Day, DayLoader
-from controller.service.older_journal import cycle_of_today, plans_of_today
-from controller.service.plans import Dated, Plans
+from controller.service.older_journal import upgraded_cycle, upgraded_plans
+from controller.service.plans import DatedPlan, Plans
 from core.config import Config
 from core.resources import Battery
 from core.time import Clock
@@ -23,19 +23,19 @@ from mpc.intra_day import RunningPlan
 from mpc.margin import Margin
 from realtime.node import NodeLimits, NodeState
 from realtime.plane import Power
-from realtime.shares import by_prosumer
+from realtime.shares import converters_by_prosumer
 from realtime.timing import LEASE_S
 
 RESUME_WITHIN = timedelta(minutes=15)
-"""After a longer absence nobody expects the equipment to come alive by itself."""
+"""After a longer absence the equipment must not start by itself."""
 CRASHES, CRASHES_WITHIN = 3, timedelta(minutes=15)
-"""A service that went on in ACTIVE so often within so long does not do it again by itself: a crash loop."""
+"""A service that has resumed ACTIVE this often within this time does not do it again by itself: a crash loop."""
 
 
 def identity(config: Config) -> str:
-    """What journalled plans and stores are about: grid, prosumers and the steps of a day.
+    """Hash of everything that journalled plans and batteries depend on: grid, prosumers and the steps of a day.
 
-    A key that a later version adds does not change it where it is not used.
+    A key that a later version adds does not change it unless the key is used.
     """
     horizon = {"timezone": config.horizon.timezone, "step_min": config.horizon.step_min}
     sections = config.model_dump(mode="json", include={"grid", "prosumers"}, exclude_defaults=True)
@@ -54,7 +54,7 @@ class KeptPlan:
 
 @dataclass(frozen=True)
 class KeptPlans:
-    """See :class:`controller.service.plans.Plans`."""
+    """The plans of :class:`controller.service.plans.Plans`."""
 
     intraday: KeptPlan | None
     day_ahead: KeptPlan | None
@@ -63,47 +63,47 @@ class KeptPlans:
 
 @dataclass(frozen=True)
 class KeptCycle:
-    """The end of the last cycle; ``states`` by converter."""
+    """State at the end of the last cycle; ``states`` are by converter."""
 
     at: datetime
     states: Mapping[str, NodeState]
     costs: Costs
 
 
-OF_CONFIGURATION = ("mode", "resumed", "plans", "margin", "cycle")
-"""Records that mean nothing to another configuration; the epoch does."""
+CONFIGURATION_RECORDS = ("mode", "resumed", "plans", "margin", "cycle")
+"""Records that are meaningless for another configuration; the epoch is not among them."""
 
 
 class Memory:
     """The journal of one service.
 
     Args:
-        whose: :func:`identity` of the configuration; what another one has left is deleted, but for the epoch.
-        formerly: the same in a journal of an older version.
-        durable: cycles survive a power loss too, at one fsync each.
+        owner: :func:`identity` of the configuration; records of another one are deleted, except the epoch.
+        older_owner: its identity in a journal of an older version.
+        durable: cycles also survive a power loss, at one fsync each.
     """
 
-    def __init__(self, journal: Journal, clock: Clock, whose: str, *, durable: bool, formerly: str = "") -> None:
+    def __init__(self, journal: Journal, clock: Clock, owner: str, *, durable: bool, older_owner: str = "") -> None:
         self._journal, self._clock, self._durable = journal, clock, durable
         kept = journal.load("identity", str)
-        if kept != whose:
-            journal.put({"identity": whose}, forget=() if kept == formerly else OF_CONFIGURATION)
+        if kept != owner:
+            journal.put({"identity": owner}, forget=() if kept == older_owner else CONFIGURATION_RECORDS)
         self._margin: Margin | None = None
 
     @property
     def damaged(self) -> tuple[str, ...]:
-        """One line for everything that the journal found damaged."""
+        """One line for every damaged record of the journal."""
         return self._journal.damaged
 
     def was_active(self) -> bool:
-        """Whether a service ended in ACTIVE without being told to, and so lately that it may go on there."""
+        """Whether a service ended in ACTIVE without being commanded to, recently enough for ACTIVE to be resumed."""
         kept = self._cycle()
         if kept is None or self._journal.load("mode", str) != Mode.ACTIVE:
             return False
         return abs(self._clock.now() - kept.at) <= RESUME_WITHIN
 
     def crash_loop(self) -> bool:
-        """Note a start that goes on in ACTIVE; whether there were too many of late, so that it must not."""
+        """Record a start that resumes ACTIVE; whether there were too many recently, so that it must not."""
         now = self._clock.now()
         kept = self._journal.load("resumed", tuple[datetime, ...]) or ()
         recent = tuple(at for at in kept if abs(now - at) <= CRASHES_WITHIN)
@@ -111,22 +111,22 @@ class Memory:
         return len(recent) >= CRASHES
 
     def keep_mode(self, mode: Mode) -> None:
-        """For the next start."""
+        """Keep the mode for the next start."""
         self._journal.put({"mode": mode.value})
 
     def next_epoch(self, reported: int) -> int:
-        """A number that no writer before had, as far as journal and devices tell; kept before it is used."""
+        """A higher number than that of any earlier writer in journal or devices; it is kept before it is used."""
         epoch = max(self._journal.load("epoch", int) or 0, reported) + 1
         self._journal.put({"epoch": epoch})
         return epoch
 
     def plans(self, days: DayLoader) -> Plans | None:
-        """The plans, with the series of their days read anew; None where the journal has none.
+        """The plans, with the series of their days read again; None if the journal has none.
 
         Raises:
-            InputError: the series of such a day cannot be had.
+            InputError: the series of such a day cannot be read.
         """
-        kept = self._journal.load("plans", KeptPlans, plans_of_today)
+        kept = self._journal.load("plans", KeptPlans, upgraded_plans)
         if kept is None:
             return None
         yesterday = (self._clock.now() - timedelta(days=1)).date().isoformat()
@@ -137,21 +137,23 @@ class Memory:
         return Plans(*(self._dated(plan, series) for plan in plans))
 
     def keep_plans(self, plans: Plans) -> None:
-        """What is in force."""
+        """Keep the plans in force."""
         kept = KeptPlans(*map(self._plan_kept, (plans.intraday, plans.day_ahead, plans.tomorrow)))
         self._journal.put({"plans": kept})
 
     def margin(self) -> Margin | None:
-        """What was learned; None at first."""
+        """The learned margin; None at first."""
         return self._journal.load("margin", Margin)
 
     def states(self, limits: Mapping[str, NodeLimits], released: Mapping[str, Released]) -> Mapping[str, NodeState]:
-        """What is remembered of converters, by name, seen from now; empty at first.
+        """States of converters, by name, converted to the present clock; empty at first.
 
         Args:
-            released: converters that the guardian has put into their safe state since.
+            released: converters that the guardian has since put into their safe state.
         """
-        kept = self._cycle({prosumer: names[0] for prosumer, names in by_prosumer(limits).items() if len(names) == 1})
+        kept = self._cycle(
+            {prosumer: names[0] for prosumer, names in converters_by_prosumer(limits).items() if len(names) == 1}
+        )
         if kept is None:
             return {}
         return {
@@ -161,12 +163,12 @@ class Memory:
         }
 
     def costs(self) -> Costs | None:
-        """Of the day of the last cycle; None at first."""
+        """Costs of the day of the last cycle; None at first."""
         kept = self._cycle()
         return kept.costs if kept else None
 
     def keep_cycle(self, cycle: KeptCycle, margin: Margin) -> None:
-        """After every cycle."""
+        """Keep the state after a cycle."""
         learned = {} if margin is self._margin else {"margin": margin}
         self._journal.put({"cycle": cycle, **learned}, durable=self._durable)
         self._margin = margin
@@ -183,17 +185,17 @@ class Memory:
         return state.resumed(self._clock.monotonic_s(), away_s)
 
     def _cycle(self, converter_of: Mapping[str, str] | None = None) -> KeptCycle | None:
-        """The end of the last cycle; with the only converter of each prosumer its states are by converter."""
-        return self._journal.load("cycle", KeptCycle, lambda kept: cycle_of_today(kept, converter_of or {}))
+        """State at the end of the last cycle; ``converter_of``: prosumer → its only converter, for an older journal."""
+        return self._journal.load("cycle", KeptCycle, lambda kept: upgraded_cycle(kept, converter_of or {}))
 
-    def _plan_kept(self, plan: Dated | None) -> KeptPlan | None:
+    def _plan_kept(self, plan: DatedPlan | None) -> KeptPlan | None:
         if plan is None:
             return None
         made_at = self._clock.now() - timedelta(seconds=self._clock.monotonic_s() - plan.made_s)
         return KeptPlan(plan.day.date.isoformat(), replace(plan.running, computed=None), made_at, plan.plan_id)
 
-    def _dated(self, kept: KeptPlan | None, days: Mapping[str, Day]) -> Dated | None:
+    def _dated(self, kept: KeptPlan | None, days: Mapping[str, Day]) -> DatedPlan | None:
         if kept is None:
             return None
         age_s = max((self._clock.now() - kept.made_at).total_seconds(), 0.0)  # the wall clock may have been set back
-        return Dated(days[kept.day], kept.running, self._clock.monotonic_s() - age_s, kept.plan_id)
+        return DatedPlan(days[kept.day], kept.running, self._clock.monotonic_s() - age_s, kept.plan_id)

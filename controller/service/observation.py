@@ -22,24 +22,24 @@ from core.devices import Outcome
 from core.network import Network
 from mpc.forecast import Observed
 from realtime.fallback import Rung
-from realtime.tracker import Amounts
+from realtime.tracker import LoadAndPv
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What one cycle saw: amounts and state of charge by prosumer, voltage by node. None, or no entry, is unknown.
+class CycleView:
+    """Observations of one cycle: load, PV and charge by prosumer, voltage by node. None, or no entry, is unknown.
 
     ``followed``: every prosumer was to follow the plan, and its device has confirmed that.
     """
 
-    amounts: Mapping[str, Amounts | None]
+    amounts: Mapping[str, LoadAndPv | None]
     soc: Mapping[str, float | None]
     v_pu: Mapping[str, float | None]
     followed: bool
 
     @classmethod
-    def of(cls, cycle: Cycle, meters: Mapping[str, str]) -> "Sight":
-        """The sight of a cycle; ``meters`` gives the meter of each node."""
+    def of(cls, cycle: Cycle, meters: Mapping[str, str]) -> "CycleView":
+        """The view of a cycle; ``meters`` gives the meter of each node."""
         v_pu = {node: r.v_pu if (r := cycle.image.fresh(meter)) else None for node, meter in meters.items()}
         soc = {name: result.soc for name, result in cycle.result.nodes.items()}
         return cls(cycle.amounts, soc, v_pu, _followed(cycle))
@@ -73,18 +73,18 @@ class ObservedInterval:
     """A running interval; ``ObservedInterval()`` begins one. ``followed``: the plan was followed in every cycle."""
 
     followed: bool = True
-    amounts: Mapping[str, Amounts] = field(default_factory=dict)
+    amounts: Mapping[str, LoadAndPv] = field(default_factory=dict)
     soc: Mapping[str, float | None] = field(default_factory=dict)
     voltages: Mapping[str, _Sum] = field(default_factory=dict)
     cycles: int = 0
 
-    def after(self, sight: Sight) -> "ObservedInterval":
+    def after(self, view: CycleView) -> "ObservedInterval":
         """Add one cycle. Load, PV and charge that it does not know stay as an earlier cycle observed them."""
-        amounts = {name: seen for name, seen in sight.amounts.items() if seen is not None}
-        soc = {name: seen for name, seen in sight.soc.items() if seen is not None}
-        voltages = {node: self._added(node, v_pu) for node, v_pu in sight.v_pu.items() if v_pu is not None}
+        amounts = {name: seen for name, seen in view.amounts.items() if seen is not None}
+        soc = {name: seen for name, seen in view.soc.items() if seen is not None}
+        voltages = {node: self._added(node, v_pu) for node, v_pu in view.v_pu.items() if v_pu is not None}
         return ObservedInterval(
-            followed=self.followed and sight.followed,
+            followed=self.followed and view.followed,
             amounts={**self.amounts, **amounts},
             soc={**self.soc, **soc},
             voltages={**self.voltages, **voltages},
@@ -122,8 +122,7 @@ class Observation:
         period: time between two cycles; a cycle that is later than this neither begins nor ends an interval on time.
         ends: end of the running interval.
         last: the interval that was closed last; without a cycle if none was.
-        teaches: begin of ``last`` if the latest cycle has closed it, it is a complete interval, and all followed the
-            plan
+        learn_from: begin of ``last`` if the latest cycle has closed it, it is complete, and all followed the plan
             throughout; else None. In MONITOR, or in a partial interval, a deviation from the plan means nothing.
     """
 
@@ -132,7 +131,7 @@ class Observation:
     ends: datetime
     running: ObservedInterval = field(default_factory=lambda: ObservedInterval(followed=False))
     last: ObservedInterval = field(default_factory=ObservedInterval)
-    teaches: datetime | None = None
+    learn_from: datetime | None = None
 
     @classmethod
     def beginning(cls, config: Config, at: datetime) -> "Observation":
@@ -140,11 +139,11 @@ class Observation:
         period = timedelta(seconds=config.schedule.realtime_s)
         return cls(timedelta(minutes=config.horizon.step_min), period, at)
 
-    def after(self, sight: Sight, at: datetime, midnight: datetime) -> "Observation":
+    def after(self, view: CycleView, at: datetime, midnight: datetime) -> "Observation":
         """Add one cycle; ``midnight`` begins the day of ``at``. A wall clock that is set back closes the interval."""
-        running, late = self.running.after(sight), at - self.ends
+        running, late = self.running.after(view), at - self.ends
         if -self.step <= late < timedelta(0):
-            return replace(self, running=running, teaches=None)
+            return replace(self, running=running, learn_from=None)
         whole = running.followed and timedelta(0) <= late < self.period
         since = (at - midnight) % self.step
         return replace(
@@ -152,7 +151,7 @@ class Observation:
             ends=at - since + self.step,
             running=ObservedInterval(followed=since < self.period),
             last=running,
-            teaches=self.ends - self.step if whole else None,
+            learn_from=self.ends - self.step if whole else None,
         )
 
 

@@ -1,7 +1,7 @@
-"""What a journal of an older version holds, in the form of today.
+"""Conversion of records in a journal of an older version to their present form.
 
-Version 1 of the records knew a prosumer's plan as flat arrays of its battery, PV plant and load, and it knew a
-configuration by the way pydantic shows its sections. What the 30 s layer remembers it kept by prosumer, as each had
+Version 1 of the records had a prosumer's plan as flat arrays of its battery, PV plant and load, and identified a
+configuration by the way pydantic prints its sections. It kept states of the real-time layer by prosumer, as each had
 one converter, with the rung of its ladder as ``mode``.
 """
 
@@ -31,7 +31,7 @@ class FlatPlan:
     simultaneous_kw: float
 
     def by_resource(self) -> ProsumerPlan:
-        """The same as today. A PV plant that never could generate is left out, as nothing tells that it was there."""
+        """The plan by resource. A PV plant that never could generate is left out, as the flat form does not show it."""
         resources = {}
         if self.soc is not None:
             resources[BATTERY] = ResourcePlan(
@@ -44,32 +44,32 @@ class FlatPlan:
 
 
 def identity_of_version_1(config: Config) -> str:
-    """Whose plans a journal of version 1 holds: grid, prosumers and the steps of a day."""
+    """Identity of a configuration in version 1, from grid, prosumers and the steps of a day."""
     parts = config.grid, config.prosumers, config.horizon.timezone, config.horizon.step_min
     return sha256(repr(parts).encode()).hexdigest()
 
 
-def plans_of_today(kept: object) -> object:
-    """The JSON of :class:`controller.service.memory.KeptPlans`, whose prosumers' plans may be those of version 1.
+def upgraded_plans(kept: object) -> object:
+    """The JSON of :class:`controller.service.memory.KeptPlans`, converted if it is of version 1.
 
-    Anything else comes back as it is: that it is none of today's records is for the reader to find.
+    Anything else is returned unchanged, for the reader to reject.
     """
     if not isinstance(kept, dict):
         return kept
-    return {name: _plan_of_today(plan) for name, plan in kept.items()}
+    return {name: _upgraded_plan(plan) for name, plan in kept.items()}
 
 
-def cycle_of_today(kept: object, converter_of: Mapping[str, str]) -> object:
-    """The JSON of :class:`controller.service.memory.KeptCycle`, whose states may be those of version 1.
+def upgraded_cycle(kept: object, converter_of: Mapping[str, str]) -> object:
+    """The JSON of :class:`controller.service.memory.KeptCycle`, converted if it is of version 1.
 
-    Anything else comes back as it is.
+    Anything else is returned unchanged.
 
     Args:
-        converter_of: prosumer → its only converter, by which its state is kept today.
+        converter_of: prosumer → its only converter, by which its state is kept now.
     """
     match kept:
         case {"states": dict(states), **rest} if any(map(_is_of_version_1, states.values())):
-            return {**rest, "states": {converter_of.get(name, name): _state_of_today(s) for name, s in states.items()}}
+            return {**rest, "states": {converter_of.get(name, name): _upgraded_state(s) for name, s in states.items()}}
     return kept
 
 
@@ -80,22 +80,22 @@ def _is_of_version_1(state: object) -> bool:
     return False
 
 
-def _state_of_today(state: object) -> object:
+def _upgraded_state(state: object) -> object:
     match state:
         case {"ladder": {"mode": rung, **ladder}, **rest}:
             return {**rest, "ladder": {**ladder, "rung": rung}}
     return state
 
 
-def _plan_of_today(kept: object) -> object:
+def _upgraded_plan(kept: object) -> object:
     match kept:
         case {"running": {"plan": {"prosumers": dict(prosumers), **plan}, **running}, **rest}:
-            today = {name: _prosumer_of_today(prosumer) for name, prosumer in prosumers.items()}
+            today = {name: _upgraded_prosumer(prosumer) for name, prosumer in prosumers.items()}
             return {**rest, "running": {**running, "plan": {**plan, "prosumers": today}}}
     return kept
 
 
-def _prosumer_of_today(prosumer: object) -> object:
+def _upgraded_prosumer(prosumer: object) -> object:
     try:
         return encode(decode(FlatPlan, prosumer).by_resource())
     except CodecError:

@@ -9,7 +9,7 @@ from core.errors import Fault, InputError, shown
 PLAN_ID = "override"
 
 
-def checked(device: str, p_kw: float, q_kvar: float, for_s: float, rated_kva: Mapping[str, float]) -> None:
+def check_override(device: str, p_kw: float, q_kvar: float, for_s: float, rated_kva: Mapping[str, float]) -> None:
     """Refuse an override that no converter of ``rated_kva`` (by name) may be given.
 
     Raises:

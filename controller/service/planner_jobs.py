@@ -7,7 +7,7 @@ from datetime import datetime
 from controller.planner.planner import DayAheadJob, ReplanJob
 from controller.service.days import Day
 from controller.service.observation import IntervalMeans
-from controller.service.plans import Dated
+from controller.service.plans import DatedPlan
 from controller.service.voltage_margin import margin_pu
 from core.config import Config
 from core.scenario import Scenario, Site
@@ -18,20 +18,20 @@ from realtime.storage import usable_band
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known when the rest of a day is planned.
+class PlanningInputs:
+    """The situation in which the rest of a day is planned.
 
     Attributes:
-        soc: states of charge now, by prosumer; None, or no entry, is unknown.
-        means: of the last interval; None where none is over yet.
-        ruling: the plan in force, if there is one.
+        soc: present states of charge, by prosumer; None, or no entry, is unknown.
+        means: of the last interval; None if there is none yet.
+        plan: the plan in force, if there is one.
     """
 
     at: datetime
     day: Day
     soc: Mapping[str, float | None]
     means: IntervalMeans | None
-    ruling: Dated | None
+    plan: DatedPlan | None
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,18 @@ class PlannerJobs:
         scenario = self._narrowed(replace(day.forecast, sites=sites), margin)
         return DayAheadJob(scenario, self.config.coordination, self.config.solver.prosumer, self.coordinate)
 
-    def replan(self, known: Known, margin: Margin) -> ReplanJob:
+    def replan(self, inputs: PlanningInputs, margin: Margin) -> ReplanJob:
         """A job to plan the rest of a day; prosumers that were not observed yet are expected to be as forecast."""
-        day, means, ruling, step = known.day, known.means, known.ruling, known.day.step_of(known.at)
+        day, means, plan, step = inputs.day, inputs.means, inputs.plan, inputs.day.step_of(inputs.at)
         seen, slack_v_pu = (means.observed, means.slack_voltage_pu) if means else ({}, None)
         sites = {site.name: site for site in day.forecast.sites}
         observed = {name: seen.get(name) or _expected(site, step) for name, site in sites.items()}
         return ReplanJob(
             day=self._narrowed(day.forecast, margin),
             step=step,
-            observed={name: replace(one, soc=known.soc.get(name, one.soc)) for name, one in observed.items()},
+            observed={name: replace(one, soc=inputs.soc.get(name, one.soc)) for name, one in observed.items()},
             slack_voltage_pu=slack_v_pu or float(day.forecast.slack_voltage_pu[step]),
-            running=ruling.running if ruling else None,
+            running=plan.running if plan else None,
             settings=self.config.coordination,
             solver=self.config.solver.prosumer,
             coordinate=self.coordinate,

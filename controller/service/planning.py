@@ -1,8 +1,8 @@
-"""The plans of the service: it keeps them, and has new ones made.
+"""The plans of the service: it keeps them, and requests new ones.
 
-Day-ahead at 23:00 for the next day, starting from the state of charge with which today's plan ends; every 10 min for
-what is left of today (paper A, section 4.3), and after a start as soon as may be if these 10 min have no plan of their
-own. Nothing is adopted while it is computed: the 30 s loop takes a finished plan between two of its cycles.
+Day-ahead at 23:00 for the next day, starting from the state of charge at the end of today's plan; every 10 min for the
+rest of today (paper A, section 4.3), and as soon as possible after a start if these 10 min have no plan of their own.
+Nothing is adopted while it is computed: the real-time loop gets a finished plan between two of its cycles.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from controller.record.records import MpcRecord
 from controller.service.cycle import Cycle
 from controller.service.days import Day, DayLoader
 from controller.service.describe import Places
-from controller.service.observation import Observation, Sight
+from controller.service.observation import CycleView, Observation
 from controller.service.planner_answers import check_ratings, failed, plan_id, record
-from controller.service.planner_jobs import Known, PlannerJobs
-from controller.service.plans import Dated, Plans
+from controller.service.planner_jobs import PlannerJobs, PlanningInputs
+from controller.service.plans import DatedPlan, Plans
 from controller.service.setup import rated_kva
 from controller.service.today import Today
-from controller.service.voltage_margin import learned
+from controller.service.voltage_margin import learn_margin
 from core.config import Config
 from core.errors import GridlabError
 from core.time import Clock
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MpcRequest:
-    """An MPC run that is to be made, as things stood ``at`` (``made_s`` monotonic)."""
+    """An MPC run to be made, from the situation at ``at`` (``made_s`` monotonic)."""
 
     at: datetime
     made_s: float
@@ -45,22 +45,22 @@ class MpcRequest:
 
 @dataclass(frozen=True)
 class Replanned:
-    """A finished MPC run; ``plan`` None where it failed."""
+    """A finished MPC run; ``plan`` is None if it failed."""
 
-    plan: Dated | None
+    plan: DatedPlan | None
     record: MpcRecord
 
 
 class Planning:
-    """Composes the turn of the day, the observation, the margin and the planner's jobs.
+    """Combines change of day, observation, margin, and the planner's jobs.
 
     Args:
         clock: the loop's time.
-        stopwatch: real time, for what computations take.
-        coordinate: False for the selfish baseline.
+        stopwatch: real time, for the duration of computations.
+        coordinate: False for the baseline without coordination.
 
     Attributes:
-        day_ahead: the last day-ahead plan that was made here, with its bills.
+        day_ahead: the last day-ahead plan that was computed here, with its bills.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Planning:
         self._planned: tuple[date, int] | None = None
 
     async def open(self, plans: Plans | None = None, margin: Margin | None = None) -> None:
-        """Take up the plans and margin of a journal where they reach now, else plan the whole of today.
+        """Resume plans and margin of a journal if they reach the present, else plan the whole of today.
 
         Raises:
             InputError, SolverError, PlannerError: there is no plan for today.
@@ -89,8 +89,8 @@ class Planning:
         at = self._clock.now()
         self._today.open(at)
         self.margin = margin or self.margin
-        kept = plans.turned(at) if plans else Plans()
-        if kept.ruling(at) is not None:
+        kept = plans.advanced_to(at) if plans else Plans()
+        if kept.plan_at(at) is not None:
             self.plans = kept
             if done := kept.intraday:
                 self._planned = self._period_of(done.day, done.day.forecast.axis.times[done.running.computed_for])
@@ -103,41 +103,41 @@ class Planning:
         """The day in progress."""
         return self._today.day
 
-    def turn(self) -> None:
-        """What midnight changes."""
-        self.plans = self._today.turned(self.plans, self._clock.now())
+    def advance_day(self) -> None:
+        """Move to the present date."""
+        self.plans = self._today.advance(self.plans, self._clock.now())
 
     async def tomorrow(self) -> None:
-        """Plan the next day from its forecasts and from the state of charge with which today's plan ends.
+        """Plan the next day from its forecasts, and from the state of charge at the end of today's plan.
 
         Raises:
-            InputError, SolverError, PlannerError: today's plan stays all there is.
+            InputError, SolverError, PlannerError: there is no plan for tomorrow; today's is unaffected.
         """
         day = await asyncio.to_thread(self._today.load, self.day.forecast.axis.end)
         made = await self._plan_day(day, self.plans.soc_at_end())
         self.plans = replace(self.plans, tomorrow=made)
 
-    def saw(self, cycle: Cycle) -> None:
-        """Observe a cycle; a whole interval that it closes teaches the margin."""
+    def observe(self, cycle: Cycle) -> None:
+        """Observe a cycle; when it closes a complete interval, the margin learns from it."""
         midnight = self.day.forecast.axis.start
-        self._observation = seen = self._observation.after(Sight.of(cycle, self._meters), cycle.at, midnight)
+        self._observation = seen = self._observation.after(CycleView.of(cycle, self._meters), cycle.at, midnight)
         means = seen.last.closed(self._network)
-        if means is not None and seen.teaches is not None:
-            self.margin = learned(self.margin, seen.teaches, means, self.plans)
+        if means is not None and seen.learn_from is not None:
+            self.margin = learn_margin(self.margin, seen.learn_from, means, self.plans)
 
     def due(self, at: datetime) -> bool:
-        """Whether an MPC run begins now: one in each period, late where there was no service."""
+        """Whether an MPC run begins now: one in each period, late if there was no service before."""
         return self.day.covers(at) and self._period_of(self.day, at) != self._planned
 
     def request(self, soc: Mapping[str, float | None]) -> MpcRequest:
-        """What the next MPC run is to answer, from what was observed and the states of charge now."""
+        """The next MPC run, from observations and present states of charge."""
         at, day = self._clock.now(), self.day
         self._planned = self._period_of(day, at)
-        known = Known(at, day, soc, self._observation.last.closed(self._network), self.plans.ruling(at))
+        known = PlanningInputs(at, day, soc, self._observation.last.closed(self._network), self.plans.plan_at(at))
         return MpcRequest(at, self._clock.monotonic_s(), day, self._jobs.replan(known, self.margin))
 
     async def replan(self, request: MpcRequest) -> Replanned:
-        """Compute the rest of the day; nothing is in force before :meth:`adopt`."""
+        """Compute the rest of the day; the plan is not in force before :meth:`adopt`."""
         at, day, began_s = request.at, request.day, self._stopwatch.monotonic_s()
         try:
             answer = await self._planner.answer(request.job)
@@ -145,7 +145,7 @@ class Planning:
         except GridlabError as error:
             _log.error("the running plan stays: %s", error)
             return Replanned(None, failed(at, self._since_ms(began_s), self._budget_ms))
-        plan = Dated(day, answer.running, request.made_s, plan_id("mpc", at, day))
+        plan = DatedPlan(day, answer.running, request.made_s, plan_id("mpc", at, day))
         return Replanned(plan, record(at, answer, self._since_ms(began_s), self._budget_ms))
 
     def adopt(self, done: Replanned) -> None:
@@ -153,17 +153,17 @@ class Planning:
         if done.plan is not None and done.plan.day is self.day:
             self.plans = self.plans.with_intraday(done.plan)
 
-    async def _plan_day(self, day: Day, soc: Mapping[str, float]) -> Dated:
+    async def _plan_day(self, day: Day, soc: Mapping[str, float]) -> DatedPlan:
         made_s = self._clock.monotonic_s()
         answer = await self._planner.answer(self._jobs.day_ahead(day, soc, self.margin))
         check_ratings(answer.running, self._rated_kva)
         if report := answer.report:
             _log.info("day-ahead plan of %s: %s after %d rounds", day.date, report.status, report.iterations)
         self.day_ahead = answer.made
-        return Dated(day, answer.running, made_s, plan_id("day-ahead", self._clock.now(), day))
+        return DatedPlan(day, answer.running, made_s, plan_id("day-ahead", self._clock.now(), day))
 
     def _period_of(self, day: Day, at: datetime) -> tuple[date, int]:
-        """The period of the MPC that ``at`` lies in: the date, and how many whole periods of it are over."""
+        """The period of the MPC that contains ``at``: the date, and the number of complete periods of it before."""
         return day.date, (at - day.forecast.axis.start) // self._period
 
     def _since_ms(self, began_s: float) -> float:

@@ -1,4 +1,4 @@
-"""The plans in force: that of the last MPC run, behind it the day-ahead plan, and tomorrow's once it is made."""
+"""The plans in force: that of the last MPC run, behind it the day-ahead plan, and tomorrow's once it is computed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,25 +7,25 @@ from datetime import datetime
 from controller.service.days import Day
 from mpc.intra_day import RunningPlan
 from realtime.fallback import Source
-from realtime.node import Offer, PlanTargets
+from realtime.node import AgedTarget, PlanTargets
 from realtime.tracker import Target
 
 
 @dataclass(frozen=True)
-class Dated:
-    """A plan for ``day``; ``made_s`` is monotonic."""
+class DatedPlan:
+    """A plan for ``day``; ``made_s`` is the monotonic time at which it was requested."""
 
     day: Day
     running: RunningPlan
     made_s: float
     plan_id: str
 
-    def offer(self, prosumer: str, at: datetime, at_s: float) -> Offer | None:
-        """Its target for a prosumer now; None where it does not reach."""
+    def offer(self, prosumer: str, at: datetime, at_s: float) -> AgedTarget | None:
+        """Its present target for a prosumer, with its age; None if the plan has none."""
         plan = self.running.plan.prosumers.get(prosumer)
         if plan is None or not self.reaches(at):
             return None
-        return Offer(Target.of(plan, self.running.row(self.day.step_of(at))), at_s - self.made_s)
+        return AgedTarget(Target.of(plan, self.running.row(self.day.step_of(at))), at_s - self.made_s)
 
     def soc_after(self, row: int) -> Mapping[str, float]:
         """States of charge at the end of a step, of prosumers with a battery; ``row`` counts from the plan's begin."""
@@ -33,61 +33,61 @@ class Dated:
         return {name: float(plan.soc[row]) for name, plan in plans.items() if plan.soc is not None}
 
     def reaches(self, at: datetime) -> bool:
-        """Whether it has a step for ``at``; a wall clock that was set back may have left it."""
+        """Whether it has a step for ``at``; a wall clock that was set back may have left the plan."""
         return self.day.covers(at) and 0 <= self.day.step_of(at) - self.running.begins < len(self.running.v_pu)
 
 
 @dataclass(frozen=True)
 class Plans:
-    """All plans there are; each may be missing."""
+    """All plans; each may be missing."""
 
-    intraday: Dated | None = None
-    day_ahead: Dated | None = None
-    tomorrow: Dated | None = None
+    intraday: DatedPlan | None = None
+    day_ahead: DatedPlan | None = None
+    tomorrow: DatedPlan | None = None
 
     def targets(self, prosumer: str, at: datetime, at_s: float) -> PlanTargets:
-        """What they want of a prosumer now."""
+        """The present targets of both plans for a prosumer."""
         return PlanTargets(
             *(plan.offer(prosumer, at, at_s) if plan else None for plan in (self.intraday, self.day_ahead))
         )
 
-    def ruling(self, at: datetime) -> Dated | None:
-        """The newest plan that reaches ``at``; prices are read from it."""
+    def plan_at(self, at: datetime) -> DatedPlan | None:
+        """The newest plan with a step for ``at``, from which prices are read; None without one."""
         return next((plan for plan in (self.intraday, self.day_ahead) if plan and plan.reaches(at)), None)
 
     def age_s(self, at: datetime, at_s: float) -> float | None:
-        """Since the plan that rules at ``at`` (monotonic ``at_s``) was made; None without one."""
-        ruling = self.ruling(at)
-        return None if ruling is None else at_s - ruling.made_s
+        """Age of the plan in force at ``at`` (monotonic ``at_s``), s; None without one."""
+        current = self.plan_at(at)
+        return None if current is None else at_s - current.made_s
 
     def soc_at(self, at: datetime) -> Mapping[str, float]:
-        """States of charge with which the plan in force enters the step of ``at``, of prosumers with a battery.
+        """States of charge of the plan in force at the begin of the step of ``at``, of prosumers with a battery.
 
-        Empty without a plan, and where ``at`` lies in the first step of it.
+        Empty without a plan, and in the first step of a plan.
         """
-        ruling = self.ruling(at)
-        row = ruling.running.row(ruling.day.step_of(at)) if ruling else 0
-        return ruling.soc_after(row - 1) if ruling and row > 0 else {}
+        current = self.plan_at(at)
+        row = current.running.row(current.day.step_of(at)) if current else 0
+        return current.soc_after(row - 1) if current and row > 0 else {}
 
     def soc_at_end(self) -> Mapping[str, float]:
-        """States of charge with which today's plan ends, of prosumers with a battery; empty without a plan."""
+        """States of charge at the end of today's plan, of prosumers with a battery; empty without a plan."""
         last = self.intraday or self.day_ahead
         return last.soc_after(-1) if last else {}
 
     def id_of(self, source: Source) -> str:
-        """Of the plan that the fallback ladder chose; empty without one."""
+        """Name of the plan that the fallback ladder chose; empty without one."""
         plan = {Source.INTRADAY: self.intraday, Source.DAY_AHEAD: self.day_ahead}.get(source)
         return plan.plan_id if plan else ""
 
-    def turned(self, at: datetime) -> "Plans":
-        """The same at ``at``: plans of days that are over are gone, tomorrow's may have become today's."""
+    def advanced_to(self, at: datetime) -> "Plans":
+        """The plans at ``at``: without those of past days, and with tomorrow's as today's once its day has begun."""
         if self.tomorrow is not None and self.tomorrow.day.covers(at):
             return Plans(None, self.tomorrow, None)
         alive = (plan if plan and at < plan.day.forecast.axis.end else None for plan in vars(self).values())
         return Plans(*alive)
 
-    def with_intraday(self, plan: Dated) -> "Plans":
-        """A new plan of the MPC. Where it is no improvement, the plan in force takes over its warm start alone."""
+    def with_intraday(self, plan: DatedPlan) -> "Plans":
+        """Adopt a new plan of the MPC. If it is no improvement, the plan in force only gets its warm start."""
         if plan.running.adopted:
             return replace(self, intraday=plan)
         if self.intraday is not None:

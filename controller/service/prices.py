@@ -23,13 +23,13 @@ class Price:
 
 def prices_at(plans: Plans, at: datetime) -> Mapping[str, Price]:
     """Prices by prosumer; empty if no plan reaches ``at``."""
-    ruling = plans.ruling(at)
-    if ruling is None:
+    current = plans.plan_at(at)
+    if current is None:
         return {}
-    step = ruling.day.step_of(at)
-    tariff = ruling.day.forecast.tariff
+    step = current.day.step_of(at)
+    tariff = current.day.forecast.tariff
     buy, sell = float(tariff.buy_chf_per_kwh[step]), float(tariff.sell_chf_per_kwh[step])
     return {
-        name: Price(buy, sell, price, ruling.running.bills[name].compensation_chf)
-        for name, price in ruling.running.prices_chf_per_kwh(step).items()
+        name: Price(buy, sell, price, current.running.bills[name].compensation_chf)
+        for name, price in current.running.prices_chf_per_kwh(step).items()
     }

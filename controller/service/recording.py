@@ -37,7 +37,7 @@ class CycleRecorder:
         self._quality: dict[str, str] = {}
         self.costs = Costs.none(clock.now().astimezone(self._zone))
 
-    def saw_mpc(self, record: MpcRecord) -> None:
+    def remember_mpc(self, record: MpcRecord) -> None:
         """Remember the last MPC run."""
         self._mpc = record
 

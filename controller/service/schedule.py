@@ -148,13 +148,13 @@ class Schedule:
             _log.exception("poll failed")
 
     async def _mpc(self) -> None:
-        self._service.planning.turn()
+        self._service.planning.advance_day()
         if self._service.planning.due(self._clock.now()):
             self._service.adopt(await self._service.replan())
         self._job_ended_s = self._clock.monotonic_s()
 
     async def _day_ahead(self) -> None:
-        self._service.planning.turn()
+        self._service.planning.advance_day()
         local = self._clock.now().astimezone(self._zone)
         if local.time() >= self._settings.day_ahead_at and self._service.planning.plans.tomorrow is None:
             try:

@@ -1,8 +1,8 @@
-"""The control service: composes devices, plans, the 30 s loop and its records; alive for as long as a ``with`` block.
+"""The control service: devices, plans, the real-time loop and its records; alive for the duration of a ``with`` block.
 
-It owns no time. Whoever drives it calls :meth:`Service.cycle` every 30 s, :meth:`Service.replan` every 10 min and
-:meth:`Service.tomorrow` once a day: :mod:`controller.service.schedule` by the clocks of real life,
-:mod:`controller.api.follow` by a clock master.
+It does not keep time. Its driver calls :meth:`Service.cycle` every 30 s, :meth:`Service.replan` every 10 min and
+:meth:`Service.tomorrow` once a day: :mod:`controller.service.schedule` by real time, :mod:`controller.api.follow` by
+a clock master.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from controller.service.days import DayLoader
 from controller.service.describe import ServiceState
 from controller.service.memory import KeptCycle, Memory
 from controller.service.mode_control import ModeControl
-from controller.service.overrides import checked
+from controller.service.overrides import check_override
 from controller.service.planning import Planning, Replanned
 from controller.service.recording import CycleRecorder
 from controller.service.setup import Setup, node_limits
@@ -39,7 +39,7 @@ from realtime.doubt import DoubtKind
 from realtime.emulation import BatteryState
 from realtime.node import NodeState
 from realtime.override import Override
-from realtime.shares import batteries_of
+from realtime.shares import prosumer_batteries
 from realtime.timing import MPC_BEST_S
 
 _log = logging.getLogger(__name__)
@@ -49,13 +49,13 @@ STOP_S = 12.0
 
 
 class Service:
-    """See the module. ``clock`` is the loop's time, ``stopwatch`` the real one.
+    """Composition of a control service. ``clock`` is the loop's time, ``stopwatch`` real time.
 
     Attributes:
-        check: of the grid model against measured voltages, since the mode last changed; None without meters.
-        record: of the last cycle since the mode last changed.
-        missed: cycles that the driver skipped so far.
-        notices: what its driver wants to be known, by kind, until it takes it away.
+        check: the grid model compared with measured voltages since the last change of mode; None without meters.
+        record: of the last cycle since the last change of mode.
+        missed: number of cycles that the driver has skipped.
+        notices: findings of the driver by kind, until it removes them.
     """
 
     def __init__(self, setup: Setup, clock: Clock, stopwatch: Clock) -> None:
@@ -67,13 +67,13 @@ class Service:
         self._setup, self._clock, self._stopwatch = setup, clock, stopwatch
         self._recorder, self._grid_check = CycleRecorder(config, clock), GridCheck(config)
         self._limits = node_limits(config)
-        self._stack, self._turn = AsyncExitStack(), asyncio.Lock()
+        self._stack, self._lock = AsyncExitStack(), asyncio.Lock()
         self._stores = Stores(setup, clock)
         self._connection: DeviceConnection
         self._modes: ModeControl
 
     async def __aenter__(self) -> Self:
-        """Open the records, take up what the journal kept, make a plan; no device is touched yet.
+        """Open the records, resume what the journal kept, and make a plan; no device is accessed yet.
 
         Raises:
             InputError, PlannerError, SolverError: there is no plan for today.
@@ -98,23 +98,23 @@ class Service:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Every device that was commanded goes to its safe state, whatever ended the block."""
+        """Bring every commanded device to its safe state, whatever ended the block."""
         async with self._stack:
             await self.close()
 
     @property
     def mode(self) -> Mode:
-        """What may be done; OFF until :meth:`set_mode`."""
+        """The present mode; OFF until :meth:`set_mode`."""
         return self._modes.mode
 
     @property
     def memory(self) -> Memory:
-        """What a restart takes up again."""
+        """State that a restart resumes."""
         return self._stores.memory
 
     @property
     def damaged(self) -> tuple[str, ...]:
-        """One line for everything of an earlier run that was found damaged and set aside."""
+        """One line for every record of an earlier run that was damaged and set aside."""
         return self._stores.damaged
 
     @property
@@ -125,23 +125,23 @@ class Service:
     @property
     def batteries(self) -> Mapping[str, BatteryState | None]:
         """The accounts of the emulated batteries, by prosumer; None without one."""
-        return batteries_of(self.states, self._limits)
+        return prosumer_batteries(self.states, self._limits)
 
     @property
     def overrides(self) -> Mapping[str, Override]:
-        """What an operator wants of converters, by name."""
+        """An operator's overrides of converters, by name."""
         return self._connection.loop.overrides if self._connection.loop else {}
 
     def note(self, event: str, detail: str) -> None:
-        """Put on record what somebody asked for.
+        """Record an operator's request in the audit trail.
 
         Raises:
-            RecordError: it cannot be.
+            RecordError: it cannot be recorded.
         """
         self._stores.audit.note(self._clock.now(), event, detail)
 
     def first_mode(self) -> Mode:
-        """ACTIVE where the last service ended in it a moment ago, unless that happens again and again; else MONITOR."""
+        """ACTIVE if the last service recently ended in it, except in a crash loop; else MONITOR."""
         if not self.memory.was_active():
             return Mode.MONITOR
         if not self.memory.crash_loop():
@@ -152,24 +152,24 @@ class Service:
         return Mode.MONITOR
 
     async def set_mode(self, mode: Mode, within_s: float = STOP_S, who: str = "") -> Mapping[str, Outcome]:
-        """Change what may be done; leaving ACTIVE releases every converter and reads it back. ``who`` asked for it.
+        """Change the mode; leaving ACTIVE releases every converter and reads it back. ``who`` requested it.
 
         Returns:
             Outcomes of the releases, by device; empty if nothing was commanded.
 
         Raises:
-            RecordError: ACTIVE was asked for and cannot be put on record; the mode stays.
+            RecordError: ACTIVE was requested and cannot be recorded; the mode is unchanged.
             InputError: a register map, certificate or key cannot be used; the mode is OFF.
-            GridlabError: it is stopping.
+            GridlabError: the service is stopping.
         """
         if who:
             noted = partial(self.note, "command", f"mode {mode}, {who}")
             noted() if mode is Mode.ACTIVE else self._stores.keep("audit trail", noted)
-        async with self._turn:
+        async with self._lock:
             return await self._set_mode(mode, within_s)
 
     async def emergency_stop(self, who: str) -> Mapping[str, Outcome]:
-        """Release every converter at once, whatever is under way, and go to MONITOR.
+        """Release every converter immediately, whatever is in progress, and go to MONITOR.
 
         Returns:
             Outcomes of the releases, by device; empty if nothing was commanded.
@@ -183,15 +183,15 @@ class Service:
         return await self.set_mode(Mode.MONITOR)
 
     async def override(self, who: str, device: str, p_kw: float, q_kvar: float, for_s: float) -> None:
-        """Let a converter aim at a net demand in place of its plan, behind the safety gate; 0 s ends it.
+        """Set a converter's target in place of its plan's; the safety gate still applies. 0 s ends the override.
 
         Raises:
-            InputError: no such converter, beyond its rating, longer than an hour.
+            InputError: no such converter, a power beyond its rating, or longer than an hour.
             GridlabError: the service is not ACTIVE.
-            RecordError: it cannot be put on record.
+            RecordError: it cannot be recorded.
         """
-        checked(device, p_kw, q_kvar, for_s, {name: node.s_max_kva for name, node in self._limits.items()})
-        async with self._turn:
+        check_override(device, p_kw, q_kvar, for_s, {name: node.s_max_kva for name, node in self._limits.items()})
+        async with self._lock:
             if self._connection.loop is None or self.mode is not Mode.ACTIVE:
                 raise GridlabError(f"service: asked an override in {self.mode}, allowed in active")
             self._stores.audit.note(
@@ -200,59 +200,59 @@ class Service:
             self._connection.loop.overrides[device] = Override(p_kw, q_kvar, self._clock.monotonic_s() + for_s)
 
     async def close(self, within_s: float = STOP_S) -> Mapping[str, Outcome]:
-        """Go to OFF for good; nobody can ask for another mode any more."""
+        """Go to OFF for good; from now on no other mode can be requested."""
         self._modes.closing = True
         return await self.set_mode(Mode.OFF, within_s)
 
     async def sent(self) -> None:
-        """Give the database of the telemetry a moment to take what waits."""
+        """Wait a moment for the telemetry's database to receive what is queued."""
         await self._stores.sent()
 
     async def poll(self) -> None:
         """Read all devices between cycles."""
-        async with self._turn:
+        async with self._lock:
             if watch := self._connection.watch:
                 await watch.poll()
                 if changed := self._recorder.changed(watch):
                     self._stores.keep("telemetry", partial(self._stores.recorder.devices, changed))
 
     async def cycle(self) -> CycleRecord | None:
-        """One cycle; None in OFF.
+        """Run one cycle; None in OFF.
 
         Raises:
-            RecordError: nothing can be audited, so nothing was written to any device.
+            RecordError: nothing can be recorded, so nothing was written to any device.
         """
-        async with self._turn:
+        async with self._lock:
             if (loop := self._connection.loop) is None:
                 return None
             began_s = self._stopwatch.monotonic_s()
-            self.planning.turn()
+            self.planning.advance_day()
             cycle = await loop.run(self.planning.day, self.planning.plans)
             record = self._recorded(cycle, 1e3 * (self._stopwatch.monotonic_s() - began_s))
             kept = KeptCycle(cycle.at, loop.state, self._recorder.costs)
             self._stores.keep("journal", partial(self.memory.keep_cycle, kept, self.planning.margin))
-            self.planning.saw(cycle)
+            self.planning.observe(cycle)
             self.check = self._grid_check.after(self.check, cycle.image.snapshot.measurements)
-            if self.mode is Mode.ACTIVE and (taken := _overtaken(cycle)):
-                _log.error("yielding: %s", taken)
-                self.notices["yielded"] = Finding("yielded", Severity.ALARM, "service", taken)
+            if self.mode is Mode.ACTIVE and (overtaken := _overtaken(cycle)):
+                _log.error("yielding: %s", overtaken)
+                self.notices["yielded"] = Finding("yielded", Severity.ALARM, "service", overtaken)
                 await self._set_mode(Mode.MONITOR, within_s=0.0)
             self._modes.beat()
             return record
 
     async def replan(self) -> Replanned:
         """Compute a new plan for the rest of the day; :meth:`adopt` puts it in force."""
-        async with self._turn:
-            self.planning.turn()
+        async with self._lock:
+            self.planning.advance_day()
             soc = {name: battery.soc if battery else None for name, battery in self.batteries.items()}
             request = self.planning.request(soc)
         return await self.planning.replan(request)
 
     def adopt(self, done: Replanned) -> MpcRecord:
-        """Put a finished plan in force and on record."""
+        """Put a finished plan in force, and record the run."""
         self.planning.adopt(done)
         self._stores.keep("journal", partial(self.memory.keep_plans, self.planning.plans))
-        self._recorder.saw_mpc(done.record)
+        self._recorder.remember_mpc(done.record)
         self._stores.keep("telemetry", partial(self._stores.recorder.mpc, done.record))
         if self._setup.live:
             self._setup.live.publish_mpc(done.record)
@@ -262,9 +262,9 @@ class Service:
         """Make the day-ahead plan of the next day.
 
         Raises:
-            InputError, PlannerError, SolverError: there is none yet.
+            InputError, PlannerError, SolverError: there is no plan yet.
         """
-        self.planning.turn()
+        self.planning.advance_day()
         await self.planning.tomorrow()
         self._stores.keep("journal", partial(self.memory.keep_plans, self.planning.plans))
 
@@ -303,5 +303,5 @@ class Service:
 
 
 def _overtaken(cycle: Cycle) -> str:
-    """Whose converters another writer has taken; empty if none."""
+    """Converters that another writer has taken over; empty if none."""
     return ", ".join(f"{n}: {doubt.text}" for n, doubt in cycle.doubts.items() if doubt.kind is DoubtKind.OVERTAKEN)

@@ -1,4 +1,4 @@
-"""What a service is made of."""
+"""Settings of a service beyond its configuration, and the constants of its converters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,25 +7,25 @@ from pathlib import Path
 from controller.live.state import LiveState
 from core.config import Config
 from realtime.node import NodeLimits
-from realtime.shares import by_rating, share_of
+from realtime.shares import battery_share, shares_by_rating
 from realtime.timing import REQUEST_TIMEOUT_S
 
 
 @dataclass(frozen=True)
 class Setup:
-    """See the module.
+    """Configuration, folders and mode of operation of a service.
 
     Attributes:
-        path: where ``config`` was read from.
+        path: file of ``config``.
         folder: of the run: audit trail, telemetry, tables.
-        state: folder of what outlives a run: the journal, the heartbeat that the guardian watches.
+        state: folder of what is kept between runs: the journal, and the heartbeat that the guardian watches.
         tables: whether to write the CSV tables of a simulated run.
-        coordinate: False for the selfish baseline.
-        patience_s: real time that a cycle waits for readings, so that a slow device delays no other. In a simulated
-            run every device answers within it, for the sake of repeatability.
-        live: what a live page shows, if there is one.
+        coordinate: False for the baseline without coordination.
+        patience_s: real time that a cycle waits for readings, so that a slow device delays no other. In a simulated run
+            every device answers within it, so that runs are repeatable.
+        live: state of a live page, if there is one.
         boot: of this computer, see :func:`controller.process.heartbeat.boot_id`; None in virtual time.
-        planner: socket of a planner that is a service of its own; None keeps one as a child process.
+        planner: socket of a planner that is a service of its own; None for a child process.
     """
 
     config: Config
@@ -41,15 +41,15 @@ class Setup:
 
 
 def node_limits(config: Config) -> dict[str, NodeLimits]:
-    """What does not change, of every converter that a prosumer has, by name."""
+    """Constants of every converter of a prosumer, by name."""
     converters, limits = config.converters, dict[str, NodeLimits]()
     for prosumer in config.prosumers:
         battery = prosumer.battery.battery() if prosumer.battery else None
-        shares = by_rating({name: converters[name].s_max_kva for name in prosumer.converters})
+        shares = shares_by_rating({name: converters[name].s_max_kva for name in prosumer.converters})
         limits |= {
             name: NodeLimits(
                 prosumer=prosumer.name,
-                battery=share_of(battery, share) if battery else None,
+                battery=battery_share(battery, share) if battery else None,
                 s_max_kva=converters[name].s_max_kva,
                 ramp_kva_per_s=converters[name].ramp_kva_per_s,
                 share=share,

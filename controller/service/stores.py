@@ -52,8 +52,8 @@ class Stores:
         async with AsyncExitStack() as stack:
             self.audit = stack.enter_context(AuditTrail(setup.folder / AUDIT))
             journal = stack.enter_context(Journal(setup.state / "journal.sqlite"))
-            whose, formerly = identity(setup.config), identity_of_version_1(setup.config)
-            self.memory = Memory(journal, self._clock, whose, durable=not setup.tables, formerly=formerly)
+            owner, older_owner = identity(setup.config), identity_of_version_1(setup.config)
+            self.memory = Memory(journal, self._clock, owner, durable=not setup.tables, older_owner=older_owner)
             self.recorder = stack.enter_context(
                 Recorder(
                     setup.folder,

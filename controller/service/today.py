@@ -15,7 +15,7 @@ RETRY = timedelta(minutes=10)
 
 
 class Today:
-    """The day in progress. ``day`` is set by :meth:`open` and replaced by :meth:`turned`."""
+    """The day in progress. ``day`` is set by :meth:`open` and replaced by :meth:`advance`."""
 
     def __init__(self, loader: DayLoader, timezone: str) -> None:
         self.day: Day
@@ -41,7 +41,7 @@ class Today:
             _log.warning("%s", alarm)
         return loaded.day
 
-    def turned(self, plans: Plans, at: datetime) -> Plans:
+    def advance(self, plans: Plans, at: datetime) -> Plans:
         """Move to the date of ``at`` if it has changed, and return the plans that are left then.
 
         If the series of the new date cannot be read, no plan reaches ``at`` and prosumers go to their safe state;
@@ -50,7 +50,7 @@ class Today:
         """
         if self.day.covers(at) or (self._retry_at is not None and at < self._retry_at):
             return plans
-        plans = plans.turned(at)
+        plans = plans.advanced_to(at)
         planned = plans.day_ahead
         try:
             self.day = planned.day if planned and planned.day.covers(at) else self.load(at)

@@ -11,17 +11,17 @@ from core.config import LimitsConfig
 from mpc.margin import Margin
 
 
-def learned(margin: Margin, begin: datetime, means: IntervalMeans, plans: Plans) -> Margin:
+def learn_margin(margin: Margin, begin: datetime, means: IntervalMeans, plans: Plans) -> Margin:
     """The margin after the interval from ``begin`` on, from the deviations of its voltages from the planned ones.
 
     A node that was not measured gets the worst deviation of the others. Nothing is learned if no plan reaches ``begin``
     or
     no voltage was measured.
     """
-    ruling = plans.ruling(begin)
-    if ruling is None or all(v is None for v in means.v_pu):
+    current = plans.plan_at(begin)
+    if current is None or all(v is None for v in means.v_pu):
         return margin
-    predicted = ruling.running.voltages_pu(ruling.day.step_of(begin))
+    predicted = current.running.voltages_pu(current.day.step_of(begin))
     measured = np.array([np.nan if v is None else v for v in means.v_pu])
     worst: FloatArray = np.nanmax(np.abs(measured - predicted))
     return margin.after(predicted, np.where(np.isnan(measured), predicted + worst, measured))

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from core.devices import ConverterStatus, Measurement, OperatingState, Outcome, Quality, Snapshot
 from core.resources import Battery
-from realtime.cycle import Remembered, Wanted, decide, settled
-from realtime.node import NodeLimits, NodeResult, NodeState, Offer, PlanTargets
+from realtime.cycle import CycleInputs, CycleMemory, decide, next_states
+from realtime.node import AgedTarget, NodeLimits, NodeResult, NodeState, PlanTargets
 from realtime.plane import ZERO, Power
-from realtime.tracker import Amounts, Target
+from realtime.tracker import LoadAndPv, Target
 
 BEGIN = datetime(2018, 6, 21, tzinfo=UTC)
 CYCLE_S = 30.0
@@ -19,7 +19,7 @@ CYCLE_S = 30.0
 class Moment:
     """What one cycle meets."""
 
-    amounts: Amounts | None
+    amounts: LoadAndPv | None
     target: Target | None
     seen: bool = True
     s_max_kva: float | None = None
@@ -56,7 +56,7 @@ def snapshot(
 
 
 def offers(target: Target | None, age_s: float = 60.0) -> PlanTargets:
-    return PlanTargets(Offer(target, age_s) if target else None)
+    return PlanTargets(AgedTarget(target, age_s) if target else None)
 
 
 def energy_into(battery: Battery, battery_kw: float, seconds: float) -> float:
@@ -79,11 +79,11 @@ def play(
         noisy = Power(held.p_kw + (noise_kw[k] if noise_kw else 0.0), held.q_kvar)
         said = {"c": status(held if moment.seen else None, moment.s_max_kva)}
         image = snapshot(at_s, *((reading("c", noisy, at_s),) if moment.seen else ()), statuses=said)
-        wanted = Wanted({"P": moment.amounts} if moment.amounts else {}, {"P": offers(moment.target)})
-        decided = decide(image, wanted, Remembered(states, accepted_s), {"c": limits})
+        wanted = CycleInputs({"P": moment.amounts} if moment.amounts else {}, {"P": offers(moment.target)})
+        decided = decide(image, wanted, CycleMemory(states, accepted_s), {"c": limits})
         result = decided.writes["c"]
         assert result.setpoint is not None, result.error
-        states = settled(decided, states, {"c": Outcome.VERIFIED})
+        states = next_states(decided, states, {"c": Outcome.VERIFIED})
         before, held = held, Power(result.setpoint.p_kw, result.setpoint.q_kvar)
         accepted_s["c"] = at_s
         in_force = result.in_force

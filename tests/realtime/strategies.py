@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from core.resources import Battery, Capability
 from realtime.plane import Interval, Power
 from realtime.storage import SocRange, Storage, allowed_power
-from realtime.tracker import Amounts, Target
+from realtime.tracker import LoadAndPv, Target
 
 
 def floats(lower: float, upper: float) -> st.SearchStrategy[float]:
@@ -28,7 +28,7 @@ batteries = st.builds(
     efficiency=floats(0.7, 1.0),
     capability=st.sampled_from(Capability),
 )
-amounts = st.builds(Amounts, floats(-1, 6), floats(-3, 3), floats(0, 8))
+amounts = st.builds(LoadAndPv, floats(-1, 6), floats(-3, 3), floats(0, 8))
 targets = st.builds(Target, floats(-8, 8), floats(-5, 5), floats(0, 1))
 
 

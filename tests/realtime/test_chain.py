@@ -10,15 +10,15 @@ from core.resources import Battery
 from realtime.chain import step_node
 from realtime.emulation import BatteryState, InForce
 from realtime.fallback import LadderState, Rung, Source
-from realtime.node import Held, NodeLimits, NodeNow, NodeResult, NodeState, Offer, PlanTargets
+from realtime.node import AgedTarget, DeviceSetpoint, NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
 from realtime.plane import ZERO, Power
 from realtime.reasons import Reason
-from realtime.tracker import Amounts, Target
+from realtime.tracker import LoadAndPv, Target
 from tests.realtime.plant import offers, reading
 
 BATTERY = Battery(2.5, 2.5)
 LIMITS = NodeLimits("P", BATTERY, 15.0, 0.25)
-NOON = Amounts(1.0, 0.2, 4.0)
+NOON = LoadAndPv(1.0, 0.2, 4.0)
 TARGET = Target(-2.0, 0.0, 1.0)
 BEFORE = Power(-2.0, 0.1)
 RUNNING = NodeState(
@@ -31,7 +31,7 @@ RUNNING = NodeState(
     amounts=NOON,
     amounts_s=970.0,
 )
-NOW = NodeNow(NOON, Held(BEFORE, 970.0))
+NOW = NodeNow(NOON, DeviceSetpoint(BEFORE, 970.0))
 SEEN = reading("c", BEFORE, 999.0)
 
 
@@ -88,12 +88,12 @@ def test_without_a_new_valid_reading_the_setpoint_is_held(seen: Measurement | No
     assert net(result) == pytest.approx((-3.0, 0.2))
 
 
-@pytest.mark.parametrize("amounts", [None, Amounts(nan, 0, 0), Amounts(1, 0, -1)], ids=["none", "nan", "negative"])
-def test_without_load_and_pv_it_is_held_and_then_zero(amounts: Amounts | None) -> None:
+@pytest.mark.parametrize("amounts", [None, LoadAndPv(nan, 0, 0), LoadAndPv(1, 0, -1)], ids=["none", "nan", "negative"])
+def test_without_load_and_pv_it_is_held_and_then_zero(amounts: LoadAndPv | None) -> None:
     result, state = run(replace(NOW, amounts=amounts))
     assert result.rung is Rung.HOLD
     assert net(result) == pytest.approx((-2.0, 0.1))
-    now = NodeNow(amounts, Held(BEFORE, 1000.0))
+    now = NodeNow(amounts, DeviceSetpoint(BEFORE, 1000.0))
     result, state = run(now, reading("c", BEFORE, 1029.0), state=state, at_s=1030.0)
     assert (result.rung, net(result), result.in_force) == (Rung.SAFE, (0, 0), None)
     after, _ = run(now, reading("c", ZERO, 1059.0), state=state, at_s=1060.0)
@@ -102,7 +102,7 @@ def test_without_load_and_pv_it_is_held_and_then_zero(amounts: Amounts | None) -
 
 def test_holding_keeps_what_an_older_setpoint_draws() -> None:
     """The last write failed: the device still holds less, and holding must not grow."""
-    result, _ = run(replace(NOW, held=Held(Power(-1.0, 0.0), 940.0)), None)
+    result, _ = run(replace(NOW, held=DeviceSetpoint(Power(-1.0, 0.0), 940.0)), None)
     assert result.rung is Rung.HOLD
     assert Power(*net(result)).s_kva <= 1.001
 
@@ -117,7 +117,7 @@ def test_without_a_plan_net_load_and_pv_only() -> None:
 
 
 def test_the_day_ahead_plan_takes_over() -> None:
-    targets = PlanTargets(Offer(TARGET, 1300.0), Offer(Target(-3.0, 0.2, 1.0), 50_000.0))
+    targets = PlanTargets(AgedTarget(TARGET, 1300.0), AgedTarget(Target(-3.0, 0.2, 1.0), 50_000.0))
     result, _ = run(targets=targets)
     assert net(result) == pytest.approx((-3.0, 0.2))
     assert result.reasons == (Reason.DAY_AHEAD,)
@@ -146,7 +146,7 @@ def test_doubt_blocks_both_directions() -> None:
 
 
 def test_emergency_stop_is_at_once() -> None:
-    result, _ = run(replace(NOW, stop=True, held=Held(Power(9.0, 12.0), 999.0)))
+    result, _ = run(replace(NOW, stop=True, held=DeviceSetpoint(Power(9.0, 12.0), 999.0)))
     assert net(result) == (0.0, 0.0)
     assert (result.rung, result.in_force) == (Rung.SAFE, None)
     assert result.reasons == (Reason.STOPPED, Reason.RAMP_EXCEEDED)
@@ -160,12 +160,14 @@ def test_derating_counts_and_nonsense_does_not() -> None:
 
 def test_after_a_pause_the_ramp_is_that_of_one_cycle() -> None:
     """A setpoint that stood for long does not allow a leap of 15 kVA."""
-    result, _ = run(NodeNow(Amounts(14.0, 0.0, 0.0), Held(ZERO, 100.0)), targets=offers(Target(14.0, 0.0, 1.0)))
+    result, _ = run(
+        NodeNow(LoadAndPv(14.0, 0.0, 0.0), DeviceSetpoint(ZERO, 100.0)), targets=offers(Target(14.0, 0.0, 1.0))
+    )
     assert net(result)[0] == pytest.approx(7.5, abs=2e-3)
 
 
 def test_a_slow_converter_curtails_pv_before_the_battery_is_overdriven() -> None:
-    now = NodeNow(NOON, Held(Power(1.0, 0.2), 996.0))
+    now = NodeNow(NOON, DeviceSetpoint(Power(1.0, 0.2), 996.0))
     result, _ = run(now, targets=offers(Target(-4.0, 0.2, 1.0)))
     assert Reason.RAMP in result.reasons
     assert net(result)[0] == pytest.approx(0.0, abs=2e-3)
@@ -176,7 +178,7 @@ def test_a_slow_converter_curtails_pv_before_the_battery_is_overdriven() -> None
 
 
 def test_load_that_cannot_be_reproduced_is_reported() -> None:
-    now = NodeNow(Amounts(6.0, 0.0, 0.0), Held(ZERO, 996.0))
+    now = NodeNow(LoadAndPv(6.0, 0.0, 0.0), DeviceSetpoint(ZERO, 996.0))
     result, _ = run(now, targets=offers(Target(6.0, 0.0, 1.0)))
     assert Reason.LOAD_MISMATCH in result.reasons
     assert result.in_force is not None
@@ -205,7 +207,7 @@ def test_a_start_waits_for_three_readings_and_repeats_what_the_device_holds() ->
     state, held, rungs = NodeState.start(BATTERY, 0.7), Power(-1.234, 0.5), []
     for k in range(3):
         at_s = 5.0 + 30 * k
-        result, state = run(NodeNow(NOON, Held(held)), reading("c", held, at_s), state=state, at_s=at_s)
+        result, state = run(NodeNow(NOON, DeviceSetpoint(held)), reading("c", held, at_s), state=state, at_s=at_s)
         rungs.append(result.rung)
         if k == 0:
             assert net(result) == pytest.approx((-1.234, 0.5))
@@ -223,7 +225,7 @@ def test_a_start_with_nothing_known_is_zero() -> None:
 def test_a_quick_restart_goes_on_without_a_bump() -> None:
     """Another monotonic clock, 20 s after the last cycle; the journal kept the state."""
     state = RUNNING.resumed(at_s=3.0, away_s=20.0)
-    result, _ = run(NodeNow(NOON, Held(BEFORE)), reading("c", BEFORE, 3.0), state=state, at_s=3.0)
+    result, _ = run(NodeNow(NOON, DeviceSetpoint(BEFORE)), reading("c", BEFORE, 3.0), state=state, at_s=3.0)
     assert result.rung is Rung.USE
     assert net(result) == pytest.approx((-2.0, 0.1)), "when the device accepted this, nobody knows"
     assert result.soc == pytest.approx(0.5 + 20 / 3600 / 2.5)
@@ -231,7 +233,7 @@ def test_a_quick_restart_goes_on_without_a_bump() -> None:
 
 def test_a_long_absence_begins_anew_with_doubt() -> None:
     state = RUNNING.resumed(at_s=3.0, away_s=600.0)
-    result, after = run(NodeNow(NOON, Held(ZERO)), reading("c", ZERO, 3.0), state=state, at_s=3.0)
+    result, after = run(NodeNow(NOON, DeviceSetpoint(ZERO)), reading("c", ZERO, 3.0), state=state, at_s=3.0)
     assert result.rung is Rung.SAFE
     assert after.battery is not None
     assert after.battery.soc == pytest.approx(0.5 + 75 / 3600 / 2.5)
@@ -258,7 +260,10 @@ def test_what_a_dead_process_read_and_sent_does_not_count() -> None:
 def test_what_the_guardian_saw_before_it_released_leaves_no_doubt() -> None:
     released = RUNNING.released(BATTERY, BEFORE, after_s=60.0)
     result, after = run(
-        NodeNow(NOON, Held(ZERO), operated=False), reading("c", ZERO, 3.0), state=released.resumed(3.0, 15.0), at_s=3.0
+        NodeNow(NOON, DeviceSetpoint(ZERO), operated=False),
+        reading("c", ZERO, 3.0),
+        state=released.resumed(3.0, 15.0),
+        at_s=3.0,
     )
     assert result.rung is Rung.SAFE, "the device was released: three readings come first"
     assert after.battery is not None

@@ -8,7 +8,7 @@ import pytest
 
 from core.devices import ConverterStatus, OperatingState, Outcome
 from core.resources import Battery
-from realtime.cycle import Decided, Remembered, SafeSince, Wanted, decide, settled
+from realtime.cycle import CycleDecision, CycleInputs, CycleMemory, GuardianRelease, decide, next_states
 from realtime.doubt import Doubt, DoubtKind
 from realtime.emulation import BatteryState, InForce
 from realtime.fallback import LadderState, Rung
@@ -16,11 +16,11 @@ from realtime.node import NodeLimits, NodeResult, NodeState
 from realtime.override import Override, standing
 from realtime.plane import ZERO, Power
 from realtime.reasons import Reason
-from realtime.tracker import Amounts, Target
+from realtime.tracker import LoadAndPv, Target
 from tests.realtime.plant import offers, reading, snapshot, status
 
 AT_S = 1000.0
-NOON = Amounts(1.0, 0.2, 4.0)
+NOON = LoadAndPv(1.0, 0.2, 4.0)
 TARGET = Target(-2.0, 0.0, 1.0)
 BEFORE = Power(-2.0, 0.1)
 RUNNING = NodeState(
@@ -45,25 +45,25 @@ class Given:
     """Three prosumers alike, each with a converter that follows what it was sent a cycle ago."""
 
     statuses: Mapping[str, ConverterStatus | None] = field(default_factory=dict)
-    amounts: Mapping[str, Amounts | None] = field(default_factory=dict)
+    amounts: Mapping[str, LoadAndPv | None] = field(default_factory=dict)
     states: Mapping[str, NodeState] = field(default_factory=dict)
     accepted_s: Mapping[str, float] = field(default_factory=dict)
-    released: Mapping[str, SafeSince] = field(default_factory=dict)
+    released: Mapping[str, GuardianRelease] = field(default_factory=dict)
     overrides: Mapping[str, Override] = field(default_factory=dict)
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
     write: bool = True
 
     @property
-    def before(self) -> Remembered:
+    def before(self) -> CycleMemory:
         accepted_s = {name: 970.0 for name in CONVERTER.values() if name not in self.released}
         states = dict.fromkeys(CONVERTER.values(), RUNNING)
-        return Remembered({**states, **self.states}, {**accepted_s, **self.accepted_s}, self.released)
+        return CycleMemory({**states, **self.states}, {**accepted_s, **self.accepted_s}, self.released)
 
-    def decided(self) -> Decided:
+    def decided(self) -> CycleDecision:
         readings = [reading(converter, BEFORE, AT_S - 1) for converter in CONVERTER.values()]
         said = {**{name: status(BEFORE) for name in CONVERTER.values()}, **self.statuses}
         amounts = {**dict.fromkeys(NAMES, NOON), **self.amounts}
-        wanted = Wanted(
+        wanted = CycleInputs(
             amounts={name: seen for name, seen in amounts.items() if seen},
             targets={name: offers(TARGET) for name in NAMES},
             overrides=self.overrides,
@@ -113,7 +113,7 @@ def test_another_writer_is_yielded_to_by_all() -> None:
     assert not decided.writes
     assert decided.withheld == {CONVERTER["N3"]}
     assert dict(decided.releases) == {CONVERTER["N5"]: FOREIGN}, "what another writer has taken is that one's"
-    after = settled(decided, given.before.states, {CONVERTER["N5"]: Outcome.VERIFIED})
+    after = next_states(decided, given.before.states, {CONVERTER["N5"]: Outcome.VERIFIED})
     assert (after[CONVERTER["N3"]].in_force, after[CONVERTER["N3"]].sent) == (RUNNING.in_force, BEFORE), (
         "it was not sent"
     )
@@ -125,7 +125,7 @@ def test_in_monitor_all_is_decided_and_nothing_done() -> None:
     assert net(decided.nodes["N3"]) == (-2.0, 0.0)
     assert (decided.writes, decided.releases, decided.withheld) == ({}, {}, frozenset())
     assert {(state.in_force, state.sent) for state in decided.states.values()} == {(None, None)}
-    assert settled(decided, {}, {}) == decided.states
+    assert next_states(decided, {}, {}) == decided.states
 
 
 def test_an_operator_comes_before_the_plan_but_behind_the_gate() -> None:
@@ -142,13 +142,13 @@ def test_what_a_device_refused_is_not_in_force() -> None:
     given = Given()
     decided = given.decided()
     outcomes = dict(zip(CONVERTER.values(), (Outcome.VERIFIED, Outcome.REJECTED, Outcome.UNKNOWN), strict=True))
-    after = settled(decided, given.before.states, outcomes)
+    after = next_states(decided, given.before.states, outcomes)
     assert (after[N4].in_force, after[N4].sent) == (RUNNING.in_force, BEFORE)
     assert after[N4].cycle_s == AT_S, "all else goes on"
     for name in (CONVERTER["N3"], CONVERTER["N5"]):
         assert after[name] == decided.states[name]
         assert after[name].sent == Power(-2.0, 0.0)
-    assert settled(decided, {}, outcomes)[N4].sent == Power(-2.0, 0.0), "there is nothing to go back to"
+    assert next_states(decided, {}, outcomes)[N4].sent == Power(-2.0, 0.0), "there is nothing to go back to"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_the_ramp_out_of_the_safe_state_counts_from_the_release(epoch: int, ours
     """A release by the guardian, by somebody else since, and of a converter that we have written ourselves since."""
     decided = Given(
         statuses={N4: status(BEFORE, state=OperatingState.SAFE)},
-        released={N4: SafeSince(AT_S - 4.0, epoch)},
+        released={N4: GuardianRelease(AT_S - 4.0, epoch)},
         accepted_s={N4: AT_S - 30.0} if ours else {},
     ).decided()
     moved = Power(*net(decided.nodes["N4"]))
@@ -171,7 +171,7 @@ def test_the_ramp_out_of_the_safe_state_counts_from_the_release(epoch: int, ours
         Given(statuses={N4: None}, amounts={"N4": None}),
         Given(doubts={N4: FOREIGN}),
         Given(statuses={N4: status(Power(nan, nan))}, accepted_s={N4: nan}),
-        Given(amounts={"N4": Amounts(nan, nan, nan)}),
+        Given(amounts={"N4": LoadAndPv(nan, nan, nan)}),
     ],
     ids=["nothing", "stop", "nan read back", "nan load"],
 )
@@ -202,6 +202,6 @@ def test_a_time_that_is_no_number_is_no_limit_either() -> None:
 
 
 def test_prosumers_of_whom_nothing_is_known() -> None:
-    done = decide(snapshot(0.0), Wanted(), Remembered(), LIMITS)
+    done = decide(snapshot(0.0), CycleInputs(), CycleMemory(), LIMITS)
     assert {name: net(result) for name, result in done.nodes.items()} == dict.fromkeys(NAMES, (0.0, 0.0))
     assert set(done.states) == set(CONVERTER.values())

@@ -13,7 +13,7 @@ from core.resources import Battery, Capability
 from realtime.fallback import Rung
 from realtime.node import NodeLimits
 from realtime.reasons import Reason
-from realtime.tracker import Amounts, Target
+from realtime.tracker import LoadAndPv, Target
 from tests.realtime.plant import Moment, Record, play
 from tests.realtime.strategies import amounts, batteries, floats, targets
 
@@ -36,7 +36,7 @@ def random_day(seed: int, missing: float = 0.0, pv_kw: float = 5.0, load_kw: flo
     rng = np.random.default_rng(seed)
     day = []
     for _ in range(DAY):
-        now = Amounts(rng.uniform(0, load_kw), rng.uniform(-1, 1), rng.uniform(0, pv_kw))
+        now = LoadAndPv(rng.uniform(0, load_kw), rng.uniform(-1, 1), rng.uniform(0, pv_kw))
         target = Target(rng.uniform(-6, 5), rng.uniform(-3, 3), rng.choice([1.0, rng.uniform()]))
         day.append(Moment(now if rng.uniform() >= missing else None, target, bool(rng.uniform() >= missing)))
     return day
@@ -111,7 +111,7 @@ def test_a_smooth_day_is_followed(battery: Battery | None) -> None:
     day = []
     for k in range(DAY):
         sun = max(0.0, np.sin(np.pi * (k / DAY - 0.25) * 2)) * 4
-        now = Amounts(1 + 0.5 * np.sin(k / 300), 0.3, sun)
+        now = LoadAndPv(1 + 0.5 * np.sin(k / 300), 0.3, sun)
         battery_kw = 0.5 * np.sin(2 * np.pi * k / DAY * 4) if battery else 0.0
         day.append(Moment(now, Target(now.load_kw - battery_kw - 0.8 * sun, 0.3, 0.8)))
     records, _ = play(day, limits_of(battery))
@@ -169,7 +169,7 @@ def test_account_of_a_noisy_measurement() -> None:
 def test_noise_does_not_push_the_battery_out_of_its_band(target_kw: float) -> None:
     """A target that pulls at the limit all the time; without the reserve the noise of a reading would carry it over."""
     noise = list(np.random.default_rng(17).normal(0, 0.03, 1000))
-    records, _ = play([Moment(Amounts(1, 0, 0), Target(target_kw, 0, 1))] * 1000, limits_of(BATTERY), noise_kw=noise)
+    records, _ = play([Moment(LoadAndPv(1, 0, 0), Target(target_kw, 0, 1))] * 1000, limits_of(BATTERY), noise_kw=noise)
     socs = [record.result.soc for record in records if record.result.soc is not None]
     assert BATTERY.soc_min <= min(socs)
     assert max(socs) <= BATTERY.soc_max
@@ -178,7 +178,7 @@ def test_noise_does_not_push_the_battery_out_of_its_band(target_kw: float) -> No
 
 def test_doubt_of_short_gaps_does_not_pile_up() -> None:
     """A day in which every tenth reading is missing, and the converter did as it was told."""
-    day = [Moment(Amounts(1, 0, 2), Target(-1 - 0.3 * np.sin(k / 50), 0, 1), bool(k % 10)) for k in range(DAY)]
+    day = [Moment(LoadAndPv(1, 0, 2), Target(-1 - 0.3 * np.sin(k / 50), 0, 1), bool(k % 10)) for k in range(DAY)]
     records, state = play(day, limits_of(BATTERY))
     assert state.battery is not None
     assert state.battery.estimated_kwh > 0

@@ -12,7 +12,7 @@ from realtime.emulation import BatteryState, InForce, advance, battery_power, em
 from realtime.plane import Interval, Power
 from realtime.storage import SocRange
 from realtime.timing import HOLD_DATA_S, LEASE_S
-from realtime.tracker import Amounts
+from realtime.tracker import LoadAndPv
 from tests.realtime.strategies import amounts, batteries, floats, intervals, powers
 
 BATTERY = Battery(2.5, 2.5)
@@ -165,7 +165,9 @@ def test_nothing_is_booked_that_is_not_a_number(power: Power | None, seconds: fl
     share=floats(0, 1),
     battery=intervals(3).filter(lambda i: i.lower_kw <= 0 <= i.upper_kw),
 )
-def test_what_is_in_force_adds_up_within_its_limits(net: Power, now: Amounts, share: float, battery: Interval) -> None:
+def test_what_is_in_force_adds_up_within_its_limits(
+    net: Power, now: LoadAndPv, share: float, battery: Interval
+) -> None:
     pv_kw = share * now.pv_available_kw
     found = emulate(net, now, pv_kw, battery)
     assert found.load_kw - found.battery.p_kw - found.pv_kw == pytest.approx(net.p_kw, abs=1e-9)
@@ -188,7 +190,7 @@ def test_what_is_in_force_adds_up_within_its_limits(net: Power, now: Amounts, sh
     ids=["in range", "at the limit", "less PV", "no PV", "more load", "less load"],
 )
 def test_first_the_battery_then_pv_then_load(net_kw: float, battery_kw: float, pv_kw: float, load_kw: float) -> None:
-    found = emulate(Power(net_kw, 0.0), Amounts(1.0, 0.0, 4.0), 4.0, Interval(-1.5, 1.5))
+    found = emulate(Power(net_kw, 0.0), LoadAndPv(1.0, 0.0, 4.0), 4.0, Interval(-1.5, 1.5))
     assert (found.battery.p_kw, found.pv_kw, found.load_kw) == pytest.approx((battery_kw, pv_kw, load_kw))
 
 

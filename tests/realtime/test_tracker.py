@@ -14,7 +14,7 @@ from core.resources import Battery, Capability
 from realtime.plane import Interval, Power
 from realtime.reasons import Reason
 from realtime.storage import SocRange, Storage, allowed_power, soc_change
-from realtime.tracker import Amounts, Target, Tracked, nearest, pv_share, track
+from realtime.tracker import LoadAndPv, Target, Tracked, nearest, pv_share, track
 from tests.realtime.strategies import amounts, powers, storages, targets
 
 DT_H = 30 / 3600
@@ -25,7 +25,7 @@ def at(soc: float, battery: Battery = BATTERY) -> Storage:
     return Storage(battery, soc, allowed_power(battery, SocRange(soc, soc), DT_H))
 
 
-def by_cvxpy(target: Target, now: Amounts, storage: Storage) -> tuple[Power, float]:
+def by_cvxpy(target: Target, now: LoadAndPv, storage: Storage) -> tuple[Power, float]:
     """(26) from method.md with the state of charge of (20), in kWh: (b, β), and the distance from the target."""
     battery, b, beta = storage.battery, cp.Variable(), cp.Variable()
     g = target.pv_share * now.pv_available_kw
@@ -44,14 +44,14 @@ def by_cvxpy(target: Target, now: Amounts, storage: Storage) -> tuple[Power, flo
     return Power(float(b.value), float(beta.value)), float(problem.value)
 
 
-def distance_before_curtailment(target: Target, now: Amounts, found: Tracked) -> float:
+def distance_before_curtailment(target: Target, now: LoadAndPv, found: Tracked) -> float:
     p_kw = now.load_kw - found.battery.p_kw - target.pv_share * now.pv_available_kw
     return float(np.hypot(p_kw - target.p_kw, found.net.q_kvar - target.q_kvar))
 
 
 @settings(max_examples=60, deadline=None)
 @given(target=targets, now=amounts, storage=storages(DT_H))
-def test_closed_form_is_the_projection(target: Target, now: Amounts, storage: Storage) -> None:
+def test_closed_form_is_the_projection(target: Target, now: LoadAndPv, storage: Storage) -> None:
     found = track(target, now, storage, DT_H)
     battery, distance = by_cvxpy(target, now, storage)
     assert distance_before_curtailment(target, now, found) == pytest.approx(distance, abs=1e-6)
@@ -59,7 +59,7 @@ def test_closed_form_is_the_projection(target: Target, now: Amounts, storage: St
 
 
 @given(target=targets, now=amounts, storage=storages(DT_H), other=powers(10))
-def test_optimality_to_machine_precision(target: Target, now: Amounts, storage: Storage, other: Power) -> None:
+def test_optimality_to_machine_precision(target: Target, now: LoadAndPv, storage: Storage, other: Power) -> None:
     """No other (b, β) within the limits is nearer: ⟨wanted − found, other − found⟩ ≤ 0."""
     found, other = track(target, now, storage, DT_H).battery, nearest(storage, other)
     g = target.pv_share * now.pv_available_kw
@@ -69,7 +69,7 @@ def test_optimality_to_machine_precision(target: Target, now: Amounts, storage: 
 
 
 @given(target=targets, now=amounts, storage=st.one_of(st.none(), storages(DT_H)))
-def test_what_always_holds(target: Target, now: Amounts, storage: Storage | None) -> None:
+def test_what_always_holds(target: Target, now: LoadAndPv, storage: Storage | None) -> None:
     found = track(target, now, storage, DT_H)
     planned = target.pv_share * now.pv_available_kw
     assert 0 <= found.pv_kw <= planned
@@ -90,7 +90,7 @@ def test_what_always_holds(target: Target, now: Amounts, storage: Storage | None
     assert abs(found.battery.p_kw) <= battery.power_box_kw + 1e-12
 
 
-NOON = Amounts(1.0, 0.2, 4.0)
+NOON = LoadAndPv(1.0, 0.2, 4.0)
 REACHED, SATURATED, CURTAILED = (), (Reason.BATTERY_SATURATED,), (Reason.BATTERY_SATURATED, Reason.PV_CURTAILED)
 CASES = {
     # target, now, soc (None: no battery) → net p, net q, pv, battery, reasons
@@ -102,19 +102,19 @@ CASES = {
     ),
     "import target curtails to no export": (Target(1.0, 0.0, 1.0), NOON, 0.9, (0.0, 0.0, 1.0, 0.0), CURTAILED),
     "less import than planned is no export": (
-        Target(2.0, 0.0, 1.0), Amounts(1.0, 0.2, 0.5), 0.9, (0.5, 0.0, 0.5, 0.0), SATURATED,
+        Target(2.0, 0.0, 1.0), LoadAndPv(1.0, 0.2, 0.5), 0.9, (0.5, 0.0, 0.5, 0.0), SATURATED,
     ),
-    "empty battery imports": (Target(0.0, 0.0, 1.0), Amounts(1.0, 0.2, 0.0), 0.1, (1.0, 0.0, 0.0, 0.0), SATURATED),
+    "empty battery imports": (Target(0.0, 0.0, 1.0), LoadAndPv(1.0, 0.2, 0.0), 0.1, (1.0, 0.0, 0.0, 0.0), SATURATED),
     "no battery follows by PV alone": (Target(-2.0, 0.0, 1.0), NOON, None, (-2.0, 0.2, 3.0, 0.0), CURTAILED),
     "cannot curtail below zero": (
-        Target(-1.0, 0.0, 1.0), Amounts(-3.0, 0.0, 1.0), 0.9, (-3.0, 0.0, 0.0, 0.0), CURTAILED,
+        Target(-1.0, 0.0, 1.0), LoadAndPv(-3.0, 0.0, 1.0), 0.9, (-3.0, 0.0, 0.0, 0.0), CURTAILED,
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("target", "now", "soc", "expected", "reasons"), CASES.values(), ids=CASES)
 def test_by_hand(
-    target: Target, now: Amounts, soc: float | None, expected: tuple[float, ...], reasons: tuple[Reason, ...]
+    target: Target, now: LoadAndPv, soc: float | None, expected: tuple[float, ...], reasons: tuple[Reason, ...]
 ) -> None:
     found = track(target, now, None if soc is None else at(soc), DT_H)
     assert (found.net.p_kw, found.net.q_kvar, found.pv_kw, found.battery.p_kw) == pytest.approx(expected)
@@ -123,9 +123,9 @@ def test_by_hand(
 
 def test_disc_trades_reactive_for_active_power() -> None:
     battery = replace(BATTERY, capability=Capability.DISC)
-    found = track(Target(-3.0, -4.0, 1.0), Amounts(0.0, 0.0, 0.0), at(0.5, battery), DT_H)
+    found = track(Target(-3.0, -4.0, 1.0), LoadAndPv(0.0, 0.0, 0.0), at(0.5, battery), DT_H)
     assert found.battery.distance_kva(Power(1.5, 2.0)) < 1e-12
-    empty = track(Target(-3.0, -4.0, 1.0), Amounts(0.0, 0.0, 0.0), at(0.1, battery), DT_H)
+    empty = track(Target(-3.0, -4.0, 1.0), LoadAndPv(0.0, 0.0, 0.0), at(0.1, battery), DT_H)
     assert empty.battery.distance_kva(Power(0.0, 2.5)) < 1e-12
 
 
@@ -151,13 +151,13 @@ def test_target_of_a_plan() -> None:
         (Target(0, nan, 1), NOON),
         (Target(0, 0, nan), NOON),
         (Target(0, 0, 1.1), NOON),
-        (Target(0, 0, 1), Amounts(nan, 0, 0)),
-        (Target(0, 0, 1), Amounts(0, float("inf"), 0)),
-        (Target(0, 0, 1), Amounts(0, 0, -1)),
-        (Target(0, 0, 1), Amounts(0, 0, nan)),
+        (Target(0, 0, 1), LoadAndPv(nan, 0, 0)),
+        (Target(0, 0, 1), LoadAndPv(0, float("inf"), 0)),
+        (Target(0, 0, 1), LoadAndPv(0, 0, -1)),
+        (Target(0, 0, 1), LoadAndPv(0, 0, nan)),
     ],
 )
-def test_nothing_is_followed_that_is_not_a_number(target: Target, now: Amounts) -> None:
+def test_nothing_is_followed_that_is_not_a_number(target: Target, now: LoadAndPv) -> None:
     with pytest.raises(ValueError, match="cannot follow"):
         track(target, now, at(0.5), DT_H)
 
@@ -188,4 +188,4 @@ def test_no_power_range_without_numbers(low: float, high: float, hours: float) -
 
 def test_a_stricter_range_binds() -> None:
     storage = Storage(BATTERY, 0.5, Interval(-0.2, 0.1))
-    assert track(Target(-2, 0, 1), Amounts(0, 0, 0), storage, DT_H).battery.p_kw == 0.1
+    assert track(Target(-2, 0, 1), LoadAndPv(0, 0, 0), storage, DT_H).battery.p_kw == 0.1

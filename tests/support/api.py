@@ -85,10 +85,10 @@ class ServiceUnderTest:
         """Keep a cycle in progress while the block lasts."""
 
         async def begin() -> None:
-            await self.service._turn.acquire()
+            await self.service._lock.acquire()
 
         async def end() -> None:
-            self.service._turn.release()
+            self.service._lock.release()
 
         self.do(begin)
         try:
@@ -99,7 +99,7 @@ class ServiceUnderTest:
     @property
     def waiting(self) -> int:
         """Number of orders that wait for the end of a cycle."""
-        return len(self.service._turn._waiters or ())  # type: ignore[attr-defined]
+        return len(self.service._lock._waiters or ())  # type: ignore[attr-defined]
 
     def wait(self, seconds: float) -> None:
         """Advance the service's virtual time."""

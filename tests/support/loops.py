@@ -30,12 +30,12 @@ from drivers.readings import converter_status
 from mpc.day_ahead import DayAhead
 from mpc.forecast import Observed
 from mpc.intra_day import RunningPlan, Situation, replan, replan_uncoordinated
-from realtime.cycle import Remembered, Wanted, decide, settled
+from realtime.cycle import CycleInputs, CycleMemory, decide, next_states
 from realtime.emulation import BatteryState
-from realtime.node import NodeResult, NodeState, Offer, PlanTargets
-from realtime.shares import batteries_of, by_prosumer
+from realtime.node import AgedTarget, NodeResult, NodeState, PlanTargets
+from realtime.shares import converters_by_prosumer, prosumer_batteries
 from realtime.timing import FRESH_POLLS
-from realtime.tracker import Amounts, Target
+from realtime.tracker import LoadAndPv, Target
 from sim_plant import referee
 from sim_plant.laboratory import Laboratory
 from sim_plant.reports import counts, truth
@@ -123,22 +123,22 @@ class Loop:
     def _step(self, at_s: float) -> int:
         return self.steps[0] + int(at_s // self.step_s)
 
-    def _amounts(self, name: str, at_s: float) -> Amounts:
+    def _amounts(self, name: str, at_s: float) -> LoadAndPv:
         outlook, minute = self.minutes[name], (at_s + self.step_s * self.steps[0]) / 60 - 0.5
         series = (outlook.load_kw, outlook.load_kvar, outlook.pv_available_kw)
-        return Amounts(*(float(np.interp(minute, np.arange(len(values)), values)) for values in series))
+        return LoadAndPv(*(float(np.interp(minute, np.arange(len(values)), values)) for values in series))
 
     def _cycle(self, at_s: float) -> CycleRecord:
         began_s = WallClock().monotonic_s()
         if self.waiting is not None:
             self.running, self.made_s, self.waiting = self.waiting, at_s - CYCLE_S, None
-        names = by_prosumer(self.limits)
-        wanted = Wanted(
+        names = converters_by_prosumer(self.limits)
+        wanted = CycleInputs(
             {name: self._amounts(name, at_s) for name in names}, {name: self._targets(name, at_s) for name in names}
         )
-        decided = decide(self._snapshot(at_s), wanted, Remembered(self.state, self.accepted_s), self.limits)
+        decided = decide(self._snapshot(at_s), wanted, CycleMemory(self.state, self.accepted_s), self.limits)
         outcomes = {device: self._write(device, result, at_s) for device, result in decided.writes.items()}
-        self.state = settled(decided, self.state, outcomes)
+        self.state = next_states(decided, self.state, outcomes)
         self.cycle_ms.append(1e3 * (WallClock().monotonic_s() - began_s))
         return self._recorded(at_s, decided.nodes)
 
@@ -150,7 +150,7 @@ class Loop:
 
     def _targets(self, name: str, at_s: float) -> PlanTargets:
         row = self.running.row(self._step(at_s))
-        return PlanTargets(Offer(Target.of(self.running.plan.prosumers[name], row), at_s - self.made_s))
+        return PlanTargets(AgedTarget(Target.of(self.running.plan.prosumers[name], row), at_s - self.made_s))
 
     def _write(self, device: str, result: NodeResult, at_s: float) -> Outcome:
         assert result.setpoint is not None, result.error
@@ -194,7 +194,7 @@ class Loop:
         k, slack_pu, clock = self._step(at_s), self._v_pu(self.day.network.slack), WallClock()
         assert slack_pu is not None
         began_s, settings = clock.monotonic_s(), self.config.coordination
-        batteries = batteries_of(self.state, self.limits)
+        batteries = prosumer_batteries(self.state, self.limits)
         observed = {name: self._observed(name, batteries[name], at_s) for name in batteries}
         now = Situation(self.day, k, observed, slack_pu)
         self.waiting = (
@@ -220,7 +220,7 @@ class Loop:
     def _summary(self, folder: Path, truths: tuple[Any, Any, Any], end_s: float) -> dict[str, Any]:
         end = self.start + timedelta(seconds=end_s)
         before, last, after = (Truth.model_validate(said) for said in truths)
-        batteries = batteries_of(self.state, self.limits)
+        batteries = prosumer_batteries(self.state, self.limits)
         books = {n: BatteryAccount.model_validate(asdict(battery)) for n, battery in batteries.items() if battery}
         counted = RefereeCounts.model_validate(counts(self.laboratory.recorder.tally))
         ended = FinishedRun(self.config, self.path, end, before, last, after, books, self.cycle_ms, 0, counted)

@@ -13,7 +13,7 @@ from controller.record.audit import AuditTrail
 from controller.service.cycle import ControlLoop, Cycle, Start
 from controller.service.days import Day, DayLoader
 from controller.service.doubts import Doubts
-from controller.service.plans import Dated, Plans
+from controller.service.plans import DatedPlan, Plans
 from controller.service.setup import node_limits
 from controller.service.watch import Watch
 from controller.service.writer import Writer
@@ -22,7 +22,7 @@ from core.config_devices import OpcUaConverter
 from core.load import load_config
 from drivers.factory import DriverSettings, connect
 from mpc.intra_day import RunningPlan
-from realtime.cycle import SafeSince
+from realtime.cycle import GuardianRelease
 from realtime.node import NodeState
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
@@ -49,7 +49,7 @@ def midsummer() -> Day:
 def selfish_plans() -> Plans:
     day = midsummer()
     running = RunningPlan.of(uncoordinated(day.forecast, modbus_only().coordination))
-    return Plans(day_ahead=Dated(day, running, 0.0, "test"))
+    return Plans(day_ahead=DatedPlan(day, running, 0.0, "test"))
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Bench:
 
 @asynccontextmanager
 async def bench(
-    folder: Path, day: Day, plans: Plans, patience_s: float = 1.0, released: Mapping[str, SafeSince] | None = None
+    folder: Path, day: Day, plans: Plans, patience_s: float = 1.0, released: Mapping[str, GuardianRelease] | None = None
 ) -> AsyncIterator[Bench]:
     config, start = modbus_only(), day.forecast.axis.start
     async with open_plant(replace(plant_config(config, CONFIG, start), free_ports=True)) as plant:

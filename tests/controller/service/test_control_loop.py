@@ -16,7 +16,7 @@ from controller.service.plans import Plans
 from controller.service.watch import Watch
 from core.devices import Outcome, Quality
 from drivers.factory import DriverSettings, connect
-from realtime.cycle import SafeSince
+from realtime.cycle import GuardianRelease
 from realtime.override import Override
 from realtime.timing import POLL_S
 from sim_plant.plant import open_plant
@@ -58,7 +58,7 @@ async def test_out_of_the_safe_state_by_the_ramp_since_the_release(
     epoch: int, ramp_s: float, tmp_path: Path, day: Day, plans: Plans
 ) -> None:
     """Loads at midnight are more than 0.1 kVA."""
-    released = dict.fromkeys(("n3_converter", "n4_converter"), SafeSince(-0.4, epoch))
+    released = dict.fromkeys(("n3_converter", "n4_converter"), GuardianRelease(-0.4, epoch))
     async with bench(tmp_path, day, plans, released=released) as lab:
         first = await lab.cycle()
         told = {name: node.setpoint for name, node in first.result.nodes.items() if node.setpoint}

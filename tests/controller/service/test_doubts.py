@@ -8,7 +8,7 @@ import pytest
 
 from controller.record.audit_lines import AuditWrite, read_audit
 from controller.service.doubts import UNKNOWN_MAX, Doubts
-from controller.service.overrides import checked
+from controller.service.overrides import check_override
 from controller.service.watch import Image
 from core.devices import ConverterStatus, OperatingState, Outcome, Quality, Setpoint, Snapshot
 from core.errors import InputError
@@ -170,5 +170,5 @@ async def test_what_is_halted_sends_nothing_but_releases(tmp_path: Path) -> None
 )
 def test_an_override_that_nobody_may_ask_for(asked: tuple[str, float, float, float], line: str) -> None:
     with pytest.raises(InputError) as refused:
-        checked(*asked, rated_kva={"n3_converter": 15.0})
+        check_override(*asked, rated_kva={"n3_converter": 15.0})
     assert str(refused.value) == line

@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.service.observation import Observation, ObservedInterval, Sight
+from controller.service.observation import CycleView, Observation, ObservedInterval
 from core.network import Line, Network
 from mpc.forecast import Observed
-from realtime.tracker import Amounts
+from realtime.tracker import LoadAndPv
 
 NETWORK = Network("N1", 400.0, (Line("N1", "N2", 0.1, 0.1), Line("N2", "N3", 0.1, 0.1)))
 
 
-def sight(load_kw: float | None, soc: float | None = None, **v_pu: float | None) -> Sight:
-    amounts = None if load_kw is None else Amounts(load_kw, load_kw / 2, load_kw / 4)
-    return Sight({"A": amounts}, {"A": soc}, v_pu, followed=True)
+def sight(load_kw: float | None, soc: float | None = None, **v_pu: float | None) -> CycleView:
+    amounts = None if load_kw is None else LoadAndPv(load_kw, load_kw / 2, load_kw / 4)
+    return CycleView({"A": amounts}, {"A": soc}, v_pu, followed=True)
 
 
-def observed(*sights: Sight) -> ObservedInterval:
+def observed(*sights: CycleView) -> ObservedInterval:
     interval = ObservedInterval()
     for one in sights:
         interval = interval.after(one)
@@ -74,7 +74,7 @@ def test_means_of_whatever_was_measured(samples: list[tuple[float | None, ...]])
 
 
 MIDNIGHT = datetime(2018, 6, 20, 22, tzinfo=UTC)
-FOLLOWED, NOT_FOLLOWED = Sight({}, {}, {}, followed=True), Sight({}, {}, {}, followed=False)
+FOLLOWED, NOT_FOLLOWED = CycleView({}, {}, {}, followed=True), CycleView({}, {}, {}, followed=False)
 
 
 def seconds(s: float) -> datetime:
@@ -87,8 +87,8 @@ def lessons(observation: Observation, *times_s: float, unlike_s: float = -1.0) -
     for at_s in times_s:
         sight = NOT_FOLLOWED if at_s == unlike_s else FOLLOWED
         observation = observation.after(sight, seconds(at_s), MIDNIGHT)
-        if observation.teaches:
-            begins.append((observation.teaches - MIDNIGHT).total_seconds())
+        if observation.learn_from:
+            begins.append((observation.learn_from - MIDNIGHT).total_seconds())
     return begins
 
 
@@ -123,4 +123,4 @@ def test_a_clock_that_is_set_back_closes_the_interval_and_teaches_nothing() -> N
     observation = at_midnight()
     for at_s in (0.0, 30.0, 60.0, -3600.0):
         observation = observation.after(FOLLOWED, seconds(at_s), MIDNIGHT - timedelta(days=1))
-    assert (observation.last.cycles, observation.teaches, observation.ends) == (3, None, seconds(-3000.0))
+    assert (observation.last.cycles, observation.learn_from, observation.ends) == (3, None, seconds(-3000.0))

@@ -15,7 +15,7 @@ from controller.process.clocks import SteppedClock
 from controller.record.journal import Journal
 from controller.service.days import DayLoader
 from controller.service.memory import Memory, identity
-from controller.service.older_journal import cycle_of_today, identity_of_version_1, plans_of_today
+from controller.service.older_journal import identity_of_version_1, upgraded_cycle, upgraded_plans
 from controller.service.plans import Plans
 from controller.service.setup import node_limits
 from core.config import Config
@@ -41,8 +41,8 @@ def path(tmp_path: Path) -> Path:
     return Path(shutil.copy(CASE / "journal.sqlite", tmp_path))
 
 
-def memory(journal: Journal, config: Config, formerly: str) -> Memory:
-    return Memory(journal, SteppedClock(NOON), identity(config), durable=False, formerly=formerly)
+def memory(journal: Journal, config: Config, older_owner: str) -> Memory:
+    return Memory(journal, SteppedClock(NOON), identity(config), durable=False, older_owner=older_owner)
 
 
 def check_plans(plans: Plans | None) -> None:
@@ -83,9 +83,9 @@ def test_the_next_start_finds_a_journal_of_today(path: Path, config: Config, day
         plans = first.plans(days)
         assert plans is not None
         first.keep_plans(plans)
-        again = memory(journal, config, formerly="")
+        again = memory(journal, config, older_owner="")
         check_plans(again.plans(days))
-        assert plans_of_today(journal.get("plans")) == journal.get("plans")
+        assert upgraded_plans(journal.get("plans")) == journal.get("plans")
 
 
 def test_a_journal_of_another_configuration_is_not(path: Path, config: Config, days: DayLoader) -> None:
@@ -99,17 +99,17 @@ def test_what_was_kept_by_prosumer_is_kept_by_converter(path: Path) -> None:
         kept = journal.get("cycle")
     assert isinstance(kept, dict)
     assert set(kept["states"]) == {"A", "B"}
-    today = cycle_of_today(kept, {"A": "a_converter"})
+    today = upgraded_cycle(kept, {"A": "a_converter"})
     assert isinstance(today, dict)
     assert set(today["states"]) == {"a_converter", "B"}, "B has several converters now, or none"
     was, now = kept["states"]["A"]["ladder"], today["states"]["a_converter"]["ladder"]
     assert now == {"rung": was["mode"], "fresh_polls": was["fresh_polls"]}
     assert (today["at"], today["costs"]) == (kept["at"], kept["costs"])
-    assert cycle_of_today(today, {"a_converter": "elsewhere"}) == today
+    assert upgraded_cycle(today, {"a_converter": "elsewhere"}) == today
     for other in (None, [], {"states": 1}, {"states": {"A": 1}}):
-        assert cycle_of_today(other, {}) == other
+        assert upgraded_cycle(other, {}) == other
 
 
 @pytest.mark.parametrize("kept", [None, [], {"intraday": None}, {"intraday": {"running": 1}}, {"intraday": {"a": {}}}])
 def test_what_is_no_plan_is_left_to_the_reader(kept: object) -> None:
-    assert plans_of_today(kept) == kept
+    assert upgraded_plans(kept) == kept

@@ -10,10 +10,10 @@ from controller.planner.planner import PlannerError
 from controller.service.days import DayLoader
 from controller.service.observation import IntervalMeans
 from controller.service.planner_answers import ABSURD, check_ratings, plan_id
-from controller.service.planner_jobs import Known, PlannerJobs
-from controller.service.plans import Dated, Plans
+from controller.service.planner_jobs import PlannerJobs, PlanningInputs
+from controller.service.plans import DatedPlan, Plans
 from controller.service.prices import Price, prices_at
-from controller.service.voltage_margin import learned, margin_pu
+from controller.service.voltage_margin import learn_margin, margin_pu
 from core.load import load_config
 from mpc.forecast import Observed
 from mpc.intra_day import RunningPlan
@@ -23,7 +23,7 @@ from tests.support.paths import CONFIG
 
 CONFIGURED = load_config(CONFIG)
 DAY = DayLoader(CONFIGURED, CONFIG).load(date(2018, 6, 21)).day
-PLAN = Dated(DAY, RunningPlan.of(uncoordinated(DAY.forecast, CONFIGURED.coordination)), 5.0, "selfish")
+PLAN = DatedPlan(DAY, RunningPlan.of(uncoordinated(DAY.forecast, CONFIGURED.coordination)), 5.0, "selfish")
 PLANS, UNLEARNED = Plans(None, PLAN), Margin.unlearned(8)
 JOBS = PlannerJobs(CONFIGURED, coordinate=True)
 
@@ -49,7 +49,7 @@ def test_a_day_begins_with_the_charge_that_is_asked_for_within_the_band_that_is_
 
 
 def test_the_rest_of_a_day_is_planned_from_what_was_seen_and_what_was_not_from_the_forecast() -> None:
-    known = Known(at(12), DAY, {"N3": 0.6, "N4": None}, seen(*[1.0] * 8), PLAN)
+    known = PlanningInputs(at(12), DAY, {"N3": 0.6, "N4": None}, seen(*[1.0] * 8), PLAN)
     job = JOBS.replan(known, UNLEARNED)
     outlook = {site.name: site.outlook for site in DAY.forecast.sites}["N4"]
     assert (job.step, job.slack_voltage_pu, job.running) == (72, 1.01, PLAN.running)
@@ -58,21 +58,21 @@ def test_the_rest_of_a_day_is_planned_from_what_was_seen_and_what_was_not_from_t
         outlook.load_kw[72], outlook.load_kvar[72], outlook.pv_available_kw[72], soc=None
     )
     assert job.observed["N5"].soc == 0.5
-    nothing = JOBS.replan(Known(at(12), DAY, {}, None, None), UNLEARNED)
+    nothing = JOBS.replan(PlanningInputs(at(12), DAY, {}, None, None), UNLEARNED)
     assert (nothing.slack_voltage_pu, nothing.running) == (DAY.forecast.slack_voltage_pu[72], None)
 
 
 def test_an_unmeasured_node_learns_the_worst_deviation() -> None:
     planned = PLAN.running.voltages_pu(72)
     measured = [float(v) + 0.001 * k for k, v in enumerate(planned)]
-    margin = learned(UNLEARNED, at(12), seen(None, *measured[1:]), PLANS)
+    margin = learn_margin(UNLEARNED, at(12), seen(None, *measured[1:]), PLANS)
     assert margin.deviations_pu == pytest.approx(np.array([[0.007, *0.001 * np.arange(1, 8)]]))
 
 
 def test_without_a_plan_or_a_meter_nothing_is_learned() -> None:
-    assert learned(UNLEARNED, at(12), seen(*[1.0] * 8), Plans()) is UNLEARNED
-    assert learned(UNLEARNED, at(-1), seen(*[1.0] * 8), PLANS) is UNLEARNED
-    assert learned(UNLEARNED, at(12), seen(*[None] * 8), PLANS) is UNLEARNED
+    assert learn_margin(UNLEARNED, at(12), seen(*[1.0] * 8), Plans()) is UNLEARNED
+    assert learn_margin(UNLEARNED, at(-1), seen(*[1.0] * 8), PLANS) is UNLEARNED
+    assert learn_margin(UNLEARNED, at(12), seen(*[None] * 8), PLANS) is UNLEARNED
 
 
 @pytest.mark.parametrize(("asked", "pu"), [("auto", COLD_START_PU), ("off", 0.0), (0.01, 0.01)])

@@ -13,7 +13,7 @@ from controller.record.journal import Journal
 from controller.service.costs import Costs
 from controller.service.days import Day, DayLoader
 from controller.service.memory import KeptCycle, Memory, identity
-from controller.service.plans import Dated, Plans
+from controller.service.plans import DatedPlan, Plans
 from core.config import Config
 from core.load import load_config
 from core.resources import Battery
@@ -35,20 +35,20 @@ def days() -> DayLoader:
 
 
 @pytest.fixture(scope="module")
-def today(days: DayLoader) -> Dated:
+def today(days: DayLoader) -> DatedPlan:
     return plan_of(days.load(date(2018, 6, 21)).day, "today")
 
 
 @pytest.fixture(scope="module")
-def tomorrow(days: DayLoader) -> Dated:
+def tomorrow(days: DayLoader) -> DatedPlan:
     return plan_of(days.load(date(2018, 6, 22)).day, "tomorrow")
 
 
-def plan_of(day: Day, name: str) -> Dated:
-    return Dated(day, RunningPlan.of(uncoordinated(day.forecast, CONFIGURED.coordination)), 0.0, name)
+def plan_of(day: Day, name: str) -> DatedPlan:
+    return DatedPlan(day, RunningPlan.of(uncoordinated(day.forecast, CONFIGURED.coordination)), 0.0, name)
 
 
-def from_noon(plan: Dated) -> Dated:
+def from_noon(plan: DatedPlan) -> DatedPlan:
     """What an MPC run at noon leaves."""
     running = plan.running
     rest = replace(
@@ -62,43 +62,43 @@ def from_noon(plan: Dated) -> Dated:
     return replace(plan, running=replace(running, begins=72, plan=rest, v_pu=running.v_pu[72:]), plan_id="noon")
 
 
-def at(plan: Dated, hours: float) -> datetime:
+def at(plan: DatedPlan, hours: float) -> datetime:
     return plan.day.forecast.axis.start + timedelta(hours=hours)
 
 
-def test_the_newest_plan_that_reaches_rules(today: Dated) -> None:
+def test_the_newest_plan_that_reaches_rules(today: DatedPlan) -> None:
     plans = Plans(from_noon(today), today)
-    assert [getattr(plans.ruling(at(today, h)), "plan_id", None) for h in (0, 11.9, 12, 23.9, 24)] == [
+    assert [getattr(plans.plan_at(at(today, h)), "plan_id", None) for h in (0, 11.9, 12, 23.9, 24)] == [
         "today", "today", "noon", "noon", None,
     ]  # fmt: skip
 
 
-def test_a_clock_that_was_set_back_falls_back_on_the_day_ahead_plan(today: Dated) -> None:
+def test_a_clock_that_was_set_back_falls_back_on_the_day_ahead_plan(today: DatedPlan) -> None:
     targets = Plans(from_noon(today), today).targets("N3", at(today, 11.8), 60.0)
     assert targets.intraday is None
     assert targets.day_ahead is not None
     assert targets.day_ahead.age_s == 60.0
 
 
-def test_targets_are_those_of_the_step(today: Dated) -> None:
+def test_targets_are_those_of_the_step(today: DatedPlan) -> None:
     offer = from_noon(today).offer("N3", at(today, 15), 0.0)
     assert offer is not None
     assert offer.target.p_kw == today.running.plan.prosumers["N3"].p_kw[90]
     assert from_noon(today).offer("nobody", at(today, 15), 0.0) is None
 
 
-def test_midnight_turns_tomorrow_into_today(today: Dated, tomorrow: Dated) -> None:
+def test_midnight_turns_tomorrow_into_today(today: DatedPlan, tomorrow: DatedPlan) -> None:
     plans = Plans(from_noon(today), today, tomorrow)
-    assert plans.turned(at(today, 23.99)) == plans
-    assert plans.turned(at(today, 24)) == Plans(None, tomorrow, None)
+    assert plans.advanced_to(at(today, 23.99)) == plans
+    assert plans.advanced_to(at(today, 24)) == Plans(None, tomorrow, None)
 
 
-def test_what_is_over_is_gone(today: Dated, tomorrow: Dated) -> None:
+def test_what_is_over_is_gone(today: DatedPlan, tomorrow: DatedPlan) -> None:
     """A service that slept over the weekend does not keep Friday's plan for tomorrow."""
-    assert Plans(from_noon(today), today, tomorrow).turned(at(today, 72)) == Plans()
+    assert Plans(from_noon(today), today, tomorrow).advanced_to(at(today, 72)) == Plans()
 
 
-def test_a_plan_that_is_no_improvement_only_warms_the_next_start(today: Dated) -> None:
+def test_a_plan_that_is_no_improvement_only_warms_the_next_start(today: DatedPlan) -> None:
     worse = replace(today, running=replace(today.running, computed_for=5), plan_id="worse")
     assert not worse.running.adopted
     plans = Plans(None, today).with_intraday(worse)
@@ -111,8 +111,8 @@ def test_a_plan_that_is_no_improvement_only_warms_the_next_start(today: Dated) -
 NOW = datetime(2018, 6, 21, 10, tzinfo=UTC)
 
 
-def memory(journal: Journal, now: datetime = NOW, whose: str = "this") -> Memory:
-    return Memory(journal, SteppedClock(now), whose, durable=False)
+def memory(journal: Journal, now: datetime = NOW, owner: str = "this") -> Memory:
+    return Memory(journal, SteppedClock(now), owner, durable=False)
 
 
 def test_only_a_service_that_was_active_a_moment_ago_goes_on(tmp_path: Path) -> None:
@@ -127,7 +127,9 @@ def test_only_a_service_that_was_active_a_moment_ago_goes_on(tmp_path: Path) -> 
         assert not memory(journal).was_active()
 
 
-def test_another_configuration_takes_up_nothing_but_the_epoch(tmp_path: Path, days: DayLoader, today: Dated) -> None:
+def test_another_configuration_takes_up_nothing_but_the_epoch(
+    tmp_path: Path, days: DayLoader, today: DatedPlan
+) -> None:
     with Journal(tmp_path / "journal.sqlite") as journal:
         mine = memory(journal)
         mine = memory(journal)
@@ -135,13 +137,13 @@ def test_another_configuration_takes_up_nothing_but_the_epoch(tmp_path: Path, da
         mine.keep_cycle(KeptCycle(NOW, {"n3_converter": NodeState()}, Costs.none(NOW)), Margin.unlearned(8))
         assert mine.next_epoch(0) == 1
         assert memory(journal).plans(days) is not None
-        other = memory(journal, whose="that")
+        other = memory(journal, owner="that")
         assert (other.plans(days), other.margin(), other.states({}, {}), other.was_active()) == (None, None, {}, False)
         assert other.next_epoch(0) == 2
         assert other.next_epoch(7) == 8, "a device has seen a writer that this journal does not know"
 
 
-def test_a_plan_of_a_clock_that_was_set_back_is_new(tmp_path: Path, days: DayLoader, today: Dated) -> None:
+def test_a_plan_of_a_clock_that_was_set_back_is_new(tmp_path: Path, days: DayLoader, today: DatedPlan) -> None:
     with Journal(tmp_path / "journal.sqlite") as journal:
         memory(journal)
         memory(journal).keep_plans(Plans(None, today))
@@ -182,7 +184,7 @@ def test_who_left_active_has_released_what_was_sent(mode: Mode, sent: Power | No
         assert memory(journal, NOW + timedelta(seconds=20)).states(limits, {})["n3_converter"].sent == sent
 
 
-def test_plans_of_days_that_are_over_are_not_even_read(tmp_path: Path, days: DayLoader, today: Dated) -> None:
+def test_plans_of_days_that_are_over_are_not_even_read(tmp_path: Path, days: DayLoader, today: DatedPlan) -> None:
     with Journal(tmp_path / "journal.sqlite") as journal:
         memory(journal)
         memory(journal).keep_plans(Plans(None, today))
@@ -190,11 +192,11 @@ def test_plans_of_days_that_are_over_are_not_even_read(tmp_path: Path, days: Day
 
 
 def test_what_another_configuration_left_is_gone_for_good_but_the_epoch(
-    tmp_path: Path, days: DayLoader, today: Dated
+    tmp_path: Path, days: DayLoader, today: DatedPlan
 ) -> None:
     """A first start that fails before it has a plan must not hand the old state to the second."""
     with Journal(tmp_path / "journal.sqlite") as journal:
-        before = memory(journal, whose="another")
+        before = memory(journal, owner="another")
         before.keep_plans(Plans(None, today))
         before.keep_cycle(KeptCycle(NOW, {"N3": NodeState(sent=ZERO)}, Costs.none(NOW)), Margin.unlearned(8))
         before.keep_mode(Mode.ACTIVE)
@@ -204,7 +206,7 @@ def test_what_another_configuration_left_is_gone_for_good_but_the_epoch(
             assert not now.was_active(), start
             assert (now.plans(days), now.margin(), now.costs()) == (None, None, None), start
         assert memory(journal).next_epoch(0) == 9
-        assert memory(journal, whose="another").plans(days) is None
+        assert memory(journal, owner="another").plans(days) is None
 
 
 def test_identity_is_that_of_grid_and_prosumers() -> None:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from controller.service.days import Day, DayLoader, Loaded
-from controller.service.plans import Dated, Plans
+from controller.service.plans import DatedPlan, Plans
 from controller.service.today import RETRY, Today
 from core.errors import Fault, InputError
 from core.load import load_config
@@ -18,7 +18,7 @@ CONFIGURED = load_config(CONFIG)
 LOADER = DayLoader(CONFIGURED, CONFIG)
 MIDSUMMER = LOADER.load(date(2018, 6, 21)).day
 BEGINS, ENDS = MIDSUMMER.forecast.axis.start, MIDSUMMER.forecast.axis.end
-PLANNED = Dated(MIDSUMMER, RunningPlan.of(uncoordinated(MIDSUMMER.forecast, CONFIGURED.coordination)), 0.0, "today")
+PLANNED = DatedPlan(MIDSUMMER, RunningPlan.of(uncoordinated(MIDSUMMER.forecast, CONFIGURED.coordination)), 0.0, "today")
 
 
 class UntilMidnight(DayLoader):
@@ -46,7 +46,7 @@ def today(loader: UntilMidnight) -> Today:
 
 def test_within_its_day_nothing_turns(today: Today) -> None:
     plans, day = Plans(None, PLANNED), today.day
-    assert today.turned(plans, ENDS - timedelta(seconds=1)) is plans
+    assert today.advance(plans, ENDS - timedelta(seconds=1)) is plans
     assert today.day is day
 
 
@@ -54,15 +54,15 @@ def test_at_midnight_the_day_of_tomorrows_plan_takes_over(today: Today, loader: 
     """Its series are not read again: the plan was made with those."""
     tomorrow: Day = DayLoader(CONFIGURED, CONFIG).load(date(2018, 6, 22)).day
     plans = Plans(PLANNED, PLANNED, replace(PLANNED, day=tomorrow))
-    assert today.turned(plans, ENDS) == Plans(None, plans.tomorrow)
+    assert today.advance(plans, ENDS) == Plans(None, plans.tomorrow)
     assert today.day is tomorrow
 
 
 def test_without_series_there_is_no_plan_and_they_are_asked_for_again(today: Today, loader: UntilMidnight) -> None:
-    assert today.turned(Plans(None, PLANNED), ENDS) == Plans()
+    assert today.advance(Plans(None, PLANNED), ENDS) == Plans()
     assert today.day.date == MIDSUMMER.date
     loader.there = True
-    today.turned(Plans(), ENDS + RETRY - timedelta(seconds=1))
+    today.advance(Plans(), ENDS + RETRY - timedelta(seconds=1))
     assert today.day.date == MIDSUMMER.date
-    today.turned(Plans(), ENDS + RETRY)
+    today.advance(Plans(), ENDS + RETRY)
     assert today.day.date == date(2018, 6, 22)
