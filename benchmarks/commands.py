@@ -64,7 +64,7 @@ def _wall_s(*arguments: str) -> float:
 
 
 def _stop_s(api: ServiceUnderTest) -> float:
-    """From the start of the program to the line in the audit trail; the service runs in this process."""
+    """Wall time from the start of the program to the line in the audit trail; the service runs in this process."""
     api.set_mode(Mode.ACTIVE)
     api.cycle()
     command = [sys.executable, "-m", "controller.cli", "stop", "--quiet", "--state", str(api.folder)]

@@ -49,7 +49,7 @@ class Measurement:
 
 
 class OperatingState(IntEnum):
-    """Who commands a converter, as its ``state`` register says."""
+    """Operating state of a converter, with the values of its ``state`` register."""
 
     OFF = 0
     SAFE = 1
@@ -60,10 +60,10 @@ class OperatingState(IntEnum):
 
 @dataclass(frozen=True)
 class ConverterStatus:
-    """What a converter says of itself beside its measurements; None where the device does not tell.
+    """State that a converter reports besides its measurements; None if it does not report a value.
 
-    The setpoint and the epoch are what the device holds, whoever wrote them: a restart ramps from there, and a foreign
-    writer shows up there.
+    Setpoint and epoch are those in the device, whoever wrote them: a restart ramps from there, and a foreign writer is
+    detected by them.
     """
 
     state: OperatingState | None

@@ -49,7 +49,7 @@ class LadderInputs:
 
 @dataclass(frozen=True)
 class LadderState:
-    """Where the node stands, and the fresh readings so far on the way out of the safe state."""
+    """The present rung, and the number of fresh readings so far on the way out of the safe state."""
 
     rung: Rung = Rung.SAFE
     fresh_polls: int = 0

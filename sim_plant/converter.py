@@ -20,7 +20,7 @@ from core.errors import GridlabError
 
 
 class ControlState(IntEnum):
-    """Who commands the converter; the values of its ``state`` register."""
+    """State of the converter, with the values of its ``state`` register."""
 
     OFF = 0
     SAFE = 1

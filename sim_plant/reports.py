@@ -35,7 +35,7 @@ def truth(laboratory: Laboratory) -> Answer:
 
 
 def address(device: Device) -> Answer:
-    """Where a device listens."""
+    """Address at which a device listens."""
     if isinstance(device, OpcUaConverter):
         return {"url": device.url}
     return {"host": device.host, "port": device.port, "unit": device.unit}

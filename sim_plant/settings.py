@@ -31,7 +31,7 @@ class SlackVoltage:
 
     @classmethod
     def constant(cls, v_pu: float) -> "SlackVoltage":
-        """The same voltage at all times."""
+        """A constant voltage."""
         return cls(np.zeros(1), np.full(1, v_pu))
 
     def at(self, t_s: float) -> float:

@@ -21,7 +21,7 @@ class Cycles:
 
     @classmethod
     def of(cls, cycle_ms: Sequence[float], missed: int) -> "Cycles":
-        """From the wall-clock time of each cycle."""
+        """Statistics of the wall-clock times of the cycles."""
         return cls(len(cycle_ms), missed, *(_quantile(cycle_ms, share) for share in (0.5, 0.99, 1)))
 
 
@@ -42,7 +42,7 @@ class MpcRuns:
 
     @classmethod
     def of(cls, mpc: pd.DataFrame, budget_ms: float) -> "MpcRuns":
-        """From the table mpc.csv."""
+        """Statistics of the table mpc.csv."""
         wall_ms = mpc["wall_ms"].tolist()
         return cls(
             runs=len(mpc),

@@ -160,7 +160,7 @@ def _part(tariff: Tariff, steps: slice | np.ndarray) -> Tariff:
 
 
 def _stored_kwh(battery: Battery | None, soc: float | None) -> float:
-    """What the battery can still give, ≥ 0."""
+    """Energy that the battery can still supply, kWh, ≥ 0."""
     if battery is None or soc is None:
         return 0.0
     return max(0.0, soc - battery.soc_min) * battery.energy_kwh * battery.efficiency

@@ -64,10 +64,10 @@ class TrialContext:
 
 @dataclass(frozen=True)
 class InjectionResult:
-    """What was injected.
+    """Result of an injection.
 
     Attributes:
-        complaints: what the injection itself found wrong and no record shows.
+        complaints: faults that only the injection itself could observe.
         alarm: an alarm that must have been raised, by its name in telemetry.
     """
 

@@ -29,7 +29,7 @@ class TrialRow:
 
     @classmethod
     def of(cls, results: Sequence[TrialResult]) -> "TrialRow":
-        """From the trials of one fault."""
+        """Summarise the trials of one fault."""
         detected_s, safe_s, recovered_s = (
             tuple(sorted(value for value in values if value is not None))
             for values in zip(*((r.detected_s, r.safe_s, r.recovered_s) for r in results), strict=True)

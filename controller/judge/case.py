@@ -149,14 +149,14 @@ class CaseConfig:
 
     @cached_property
     def converters_of(self) -> Mapping[str, tuple[str, ...]]:
-        """Prosumer → its converters; who has none is missing."""
+        """Prosumer → its converters; a prosumer without one has no entry."""
         found: dict[str, tuple[str, ...]] = {}
         for device, limits in self.converters.items():
             found[limits.prosumer] = (*found.get(limits.prosumer, ()), device)
         return found
 
     def limits_of(self, prosumer: str) -> tuple[ConverterLimits, ...]:
-        """Those of the converters of a prosumer."""
+        """Limits of all converters of a prosumer."""
         return tuple(self.converters[device] for device in self.converters_of.get(prosumer, ()))
 
 
@@ -178,7 +178,7 @@ class Case:
 
     @cached_property
     def converters(self) -> Mapping[str, ConverterHistory]:
-        """By converter: attempts, frames with the attempt that explains each, and setpoints held."""
+        """History of each converter, by name."""
         attempts = attempts_of(self.histories)
         return {
             device: converter_history(self.histories, device, attempts.get(device, ()))
@@ -194,14 +194,15 @@ class Case:
     def rung(self, row: ProsumerCycle, device: str) -> str:
         """The rung of one converter of the row's prosumer, from the reason of its write.
 
-        The row has the lowest of them. It is taken for an only converter, and for one that was not written.
+        The row has the lowest rung of its converters, which is used for an only converter and for one that was not
+        written.
         """
         if len(self.site.converters_of[row.prosumer]) == 1:
             return row.rung
         return self._written_rungs.get((row.time, device), row.rung)
 
     def stopped(self, row: ProsumerCycle, device: str) -> bool:
-        """Whether the cycle left that converter alone: somebody is at its panel, or it is doubted.
+        """Whether the cycle did not write that converter, since it was under local control or in doubt.
 
         The row has the reasons of all converters of its prosumer together.
         """

@@ -27,12 +27,12 @@ class HistoryPoint:
     def of(cls, record: CycleRecord, slack: str) -> "HistoryPoint":
         """The point of a cycle. All prosumers have one tariff: the first known one is used."""
         prosumers = record.prosumers
-        voltages = _known(v_pu for node, v_pu in record.nodes.items() if node != slack)
+        voltages = _finite(v_pu for node, v_pu in record.nodes.items() if node != slack)
         return cls(
             time=record.time,
             v_low_pu=min(voltages, default=None),
             v_high_pu=max(voltages, default=None),
-            tariff_per_kwh=next(iter(_known(p.tariff_chf_per_kwh for p in prosumers.values())), None),
+            tariff_per_kwh=next(iter(_finite(p.tariff_chf_per_kwh for p in prosumers.values())), None),
             price_per_kwh={name: prosumer.price_chf_per_kwh for name, prosumer in prosumers.items()},
         )
 
@@ -53,5 +53,5 @@ class History:
         self._points.append(point)
 
 
-def _known(values: Iterable[float | None]) -> list[float]:
+def _finite(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None and isfinite(value)]

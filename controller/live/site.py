@@ -67,7 +67,7 @@ class PageSite:
 
     @classmethod
     def of(cls, config: Config) -> "PageSite":
-        """From a configuration."""
+        """Extract the site from a configuration."""
         network, limits, schedule = config.grid.network(), config.limits.limits(), config.schedule
         ends, tolerance_pu = outward_ends(network), config.coordination.violation_tol_pu
         return cls(

@@ -25,7 +25,7 @@ from mpc.intra_day import RunningPlan
 _log = logging.getLogger(__name__)
 
 WATCHDOG_S = 20.0
-"""Between notices to the watchdog of the service manager."""
+"""Time between notices to the watchdog of the service manager."""
 DAYS_REMEMBERED = 2
 """Number of days whose plans are remembered: today and tomorrow."""
 

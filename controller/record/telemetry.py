@@ -69,7 +69,7 @@ class Telemetry:
         rows: dict[str, list[tuple[object, ...]]] = {}
         for point in points(record):
             tag = () if point.tag is None else (point.tag,)
-            rows.setdefault(point.measurement, []).append((time_ns, *tag, *map(_known, point.values)))
+            rows.setdefault(point.measurement, []).append((time_ns, *tag, *map(_sql_value, point.values)))
         try:
             with recording(self._path), transaction(self._connection, durable=False):
                 for name, rows_of_table in rows.items():
@@ -92,7 +92,7 @@ def nanoseconds(instant: datetime) -> int:
     return (instant - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
-def _known(value: float | str | None) -> object:
+def _sql_value(value: float | str | None) -> object:
     if value is None or isinstance(value, str):
         return None if value is None else str(value)
     return float(value) if isfinite(value) else None

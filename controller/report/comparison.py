@@ -32,7 +32,13 @@ def run_names(one: Compared, other: Compared) -> tuple[str, str]:
 def amounts_table(run_labels: tuple[str, str], one: Iterable[Amount], other: Iterable[Amount]) -> Markup:
     """The same amounts of both runs, and their differences."""
     rows = [
-        row("td", what, _known(value, digits), _known(second, digits), _difference(value, second, digits))
+        row(
+            "td",
+            what,
+            _number_or_unknown(value, digits),
+            _number_or_unknown(second, digits),
+            _difference(value, second, digits),
+        )
         for (what, value, digits), (_, second, _) in zip(one, other, strict=True)
     ]
     return table([row("th", "", *run_labels, "difference")], rows)
@@ -54,7 +60,7 @@ def prosumers_table(
     return table([groups, row("th", "prosumer", *run_labels * len(columns))], rows)
 
 
-def _known(value: float | None, digits: int) -> str:
+def _number_or_unknown(value: float | None, digits: int) -> str:
     return UNKNOWN if value is None else number(value, digits)
 
 

@@ -91,7 +91,7 @@ class Doubts:
                     self._became_safe(name)
             elif outcome is Outcome.VERIFIED:
                 self._sent[name] = _SentSetpoints(setpoint)
-            else:  # also of what was answered: the device may show it only a moment later
+            else:  # also a refused one: the device may show it a moment later
                 self._sent[name] = replace(sent, unknown=(*sent.unknown, setpoint)[-UNKNOWN_MAX:])
 
     def _commanded(self, image: Image) -> dict[str, Doubt]:

@@ -27,7 +27,7 @@ from realtime.shares import converters_by_prosumer
 from realtime.timing import LEASE_S
 
 RESUME_WITHIN = timedelta(minutes=15)
-"""After a longer absence the equipment must not start by itself."""
+"""ACTIVE is resumed only after a shorter absence, so that equipment does not start unexpectedly."""
 CRASHES, CRASHES_WITHIN = 3, timedelta(minutes=15)
 """A service that has resumed ACTIVE this often within this time does not do it again by itself: a crash loop."""
 

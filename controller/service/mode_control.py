@@ -54,7 +54,7 @@ class ModeControl:
             await self._connection.connect(epoch)
         self.mode = mode
         if set(outcomes.values()) <= {Outcome.VERIFIED}:
-            self.beat()  # else the guardian goes on where this service could not
+            self.beat()  # else the guardian continues the release
         if self._setup.live:
             self._setup.live.publish_mode(mode)
         if mode is not Mode.ACTIVE:

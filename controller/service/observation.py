@@ -135,7 +135,7 @@ class Observation:
 
     @classmethod
     def beginning(cls, config: Config, at: datetime) -> "Observation":
-        """Nothing observed yet."""
+        """An observation without any cycle yet."""
         period = timedelta(seconds=config.schedule.realtime_s)
         return cls(timedelta(minutes=config.horizon.step_min), period, at)
 

@@ -21,7 +21,7 @@ class DatedPlan:
     plan_id: str
 
     def offer(self, prosumer: str, at: datetime, at_s: float) -> AgedTarget | None:
-        """Its present target for a prosumer, with its age; None if the plan has none."""
+        """The plan's present target for a prosumer, with the plan's age; None if it has none."""
         plan = self.running.plan.prosumers.get(prosumer)
         if plan is None or not self.reaches(at):
             return None

@@ -99,7 +99,7 @@ class Schedule:
             async with asyncio.timeout(CYCLE_DEADLINE_S):
                 await self._service.cycle()
             notify(WATCHDOG, status(self._service.mode))
-        except Exception:  # the loop goes on whatever became of one cycle; leases end where none succeeds
+        except Exception:  # the loop continues after a failed cycle; if all fail, leases end
             self._service.missed += 1
             _log.exception("cycle failed")
 

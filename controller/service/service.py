@@ -119,7 +119,7 @@ class Service:
 
     @property
     def states(self) -> Mapping[str, NodeState]:
-        """What is remembered of every converter, by name."""
+        """States of all converters, by name."""
         return self._connection.loop.state if self._connection.loop else self._connection.states
 
     @property
@@ -292,7 +292,7 @@ class Service:
         return outcomes
 
     def _start_states(self) -> dict[str, NodeState]:
-        """As the journal kept them, or with the state of charge that the plan has now."""
+        """States that the journal kept, or initial ones at the state of charge that the plan has now."""
         takeover = read_takeover(self._setup.state)
         kept = self.memory.states(self._limits, takeover.released if takeover else {})
         planned = self.planning.plans.soc_at(self._clock.now())

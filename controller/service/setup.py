@@ -61,6 +61,6 @@ def node_limits(config: Config) -> dict[str, NodeLimits]:
 
 
 def rated_kva(config: Config) -> Mapping[str, float]:
-    """What the converters of each prosumer can do together, by prosumer; a passive house has no entry."""
+    """Prosumer → sum of the ratings of its converters, kVA; a passive house has no entry."""
     converters = config.converters
     return {p.name: sum(converters[name].s_max_kva for name in p.converters) for p in config.prosumers if p.converters}

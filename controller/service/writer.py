@@ -108,9 +108,9 @@ class Writer:
     async def _send(self, name: str, setpoint: Setpoint | None, by_s: float) -> Outcome:
         converter = self._converters[name]
         if setpoint is not None and (self._halted or self._clock.monotonic_s() > by_s):
-            return Outcome.REJECTED  # a process that stood still must not act on what it saw before
+            return Outcome.REJECTED  # a process that was suspended must not act on old data
         try:
             return await (converter.release() if setpoint is None else converter.write(setpoint))
-        except Exception:  # a defect of one driver must not lose what is known of the others
+        except Exception:  # a defect of one driver must not affect the others
             _log.exception("%s: write failed", name)
             return Outcome.UNKNOWN

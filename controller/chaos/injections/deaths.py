@@ -81,7 +81,7 @@ async def _replace_by_watchdog(context: TrialContext) -> InjectionResult:
 
 
 async def _resume_after_takeover(context: TrialContext) -> InjectionResult:
-    """It notices that it has been overtaken and yields; then the operator activates it again."""
+    """Check that the service notices the takeover and yields; then the operator activates it again."""
     faulted = context.faulted
     begins = await context.run_to_injection()
     faulted.suspend()

@@ -93,7 +93,7 @@ class HttpAbuse:
 
     @classmethod
     def of(cls, context: TrialContext) -> "HttpAbuse":
-        """With the tokens that the service has created."""
+        """Prepare requests with the tokens that the service has created."""
         port = context.faulted.state.port
         if port is None:
             raise GridlabError("controller: no HTTP server")
@@ -101,7 +101,7 @@ class HttpAbuse:
         return cls(context, port, InvalidRequests(context.random, tokens, tuple(context.site.converters)))
 
     def complain(self, texts: Sequence[str]) -> None:
-        """Add what should not have happened."""
+        """Add descriptions of what should not have happened."""
         self.complaints.update(dict.fromkeys(texts))
 
     async def prepare(self, mode: Mode) -> str:

@@ -47,7 +47,7 @@ def following_table(record: LoopRecord) -> Markup:
         cells = []
         for asked in ("p_target_kw", "p_setpoint_kw"):
             error = (realtime[asked][name] - drawn[name]).abs()
-            cells += [_known(float(value)) for value in (error.mean(), error.quantile(0.95))]
+            cells += [_number_or_unknown(float(value)) for value in (error.mean(), error.quantile(0.95))]
         rung = realtime["rung"][name]
         elsewhere = ", ".join(f"{word} {count}" for word, count in rung[rung != Rung.USE].value_counts().items())
         saturated = realtime["reasons"][name].str.contains(Reason.BATTERY_SATURATED, regex=False).mean()
@@ -81,7 +81,7 @@ def local(instant: datetime, timezone: str) -> str:
     return f"{instant.astimezone(ZoneInfo(timezone)):%H:%M}"
 
 
-def _known(value: float) -> str:
+def _number_or_unknown(value: float) -> str:
     return UNKNOWN if isnan(value) else number(value, 3)
 
 

@@ -110,13 +110,13 @@ def _chapters(record: StudyRecord, key: str) -> Iterator[Markup]:
         "th", "splitting", "ρ, relative", "ρ (currency/kW²)", *(title.replace("|", "") for _, title in kind.panels)
     )
     rows = [
-        row("td", splitting, *map(_known, numbers))
+        row("td", splitting, *map(_number_or_unknown, numbers))
         for splitting, *numbers in record.points.itertuples(index=False, name=None)
     ]
     yield chapter(f"{kind.title}: all points", joined(table([head], rows)))
 
 
-def _known(value: float) -> str:
+def _number_or_unknown(value: float) -> str:
     return UNKNOWN if pd.isna(value) else magnitude(value)
 
 
