@@ -25,7 +25,7 @@ for command, example in (
     (planning.plan, "plan configs/gridlab9.yaml --splitting constraint --max-iterations 300"),
     (laboratory.simulate, "simulate configs/gridlab9.yaml --start 10:00 --end 19:00"),
     (laboratory.plant, "plant configs/gridlab9.yaml --pace 60"),
-    (laboratory.chaos, "chaos configs/gridlab9.yaml --fault black_hole --seeds 5"),
+    (laboratory.chaos, "chaos configs/gridlab9.yaml --fault black-hole --seeds 5"),
     (laboratory.check, "check configs/gridlab9.yaml --probe"),
     (operation.serve, "serve configs/gridlab9.yaml"),
     (operator.status, "status"),

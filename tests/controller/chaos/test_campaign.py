@@ -1,6 +1,7 @@
 """Which trials there are, and what becomes of their results; the trials themselves run in tests/closed_loop."""
 
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from controller.chaos.campaign import fault_numbers
 from controller.chaos.table import COLUMNS, CSV, PAGE, p95, rows, write_tables
 from controller.chaos.trial_run import TrialResult
 from controller.chaos.trials import TRIALS
+from controller.cli import app
 from core.errors import InputError
 
 SAFE = TrialResult(7, "down", 0, "down", "n3_converter", None, 2.0, 50.0, 20.0, (), 0, (), True, 8.0)
@@ -25,6 +27,12 @@ def test_a_fault_is_chosen_by_name_or_number() -> None:
     assert fault_numbers(None) == tuple(trial.number for trial in TRIALS)
     with pytest.raises(InputError, match=r"--fault: got down_; allowed: a number or a name: 1 kill, 2 hang"):
         fault_numbers("down_")
+
+
+def test_the_example_of_the_help_names_a_fault() -> None:
+    (example,) = [command.epilog for command in app.registered_commands if "gridlab chaos" in (command.epilog or "")]
+    (fault,) = re.findall(r"--fault (\S+)", example)
+    assert len(fault_numbers(fault)) == 1
 
 
 def test_a_row_has_all_trials_of_a_fault() -> None:
