@@ -159,13 +159,13 @@ async def _given_back(faulted: FaultedRun) -> bool:
 def _costs(
     config: Config, path: Path, energies_kwh: Sequence[Mapping[str, float]], soc: Mapping[str, float]
 ) -> tuple[float, float]:
-    """Real cost of all prosumers together, and their cost under the plan that each would have made alone."""
+    """Real cost of the prosumers with a converter together, and their cost if each had planned alone."""
     scenario = load_scenario(config, path, "realised")
     tariff, dt_h = scenario.tariff, scenario.axis.dt_h
     stored = float(tariff.buy_chf_per_kwh.mean())
     own, cost_chf = uncoordinated(scenario, config.coordination, config.solver.prosumer), 0.0
     own_chf = 0.0
-    for prosumer in config.prosumers:
+    for prosumer in (p for p in config.prosumers if p.converters):
         read_kwh = [sum(energies[name] for name in prosumer.converters) for energies in energies_kwh]
         drawn_kwh = np.diff(read_kwh)
         cost_chf += tariff.cost_chf(drawn_kwh / dt_h, dt_h)

@@ -266,6 +266,11 @@ class Config(Section):
         }
 
     @property
+    def passive(self) -> tuple[str, ...]:
+        """Names of the prosumers without a converter: nobody controls them."""
+        return tuple(prosumer.name for prosumer in self.prosumers if not prosumer.converters)
+
+    @property
     def mpc_period_min(self) -> int:
         """Minutes between two runs of the MPC: the least common multiple of ``mpc_every_min`` and the horizon's
         step.

@@ -1,6 +1,6 @@
 """A scenario: the public problem of a day together with all private sites."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TypeVar
@@ -9,6 +9,7 @@ import numpy as np
 
 from core.arrays import FloatArray
 from core.network import GridLimits, Network
+from core.plan import LOAD
 from core.prices import Tariff
 from core.problem import Problem
 from core.resources import Battery, Load, Outlook, Pv, Resource
@@ -64,6 +65,14 @@ class Site:
         battery = self.battery
         return self if battery is None or soc is None else self.with_battery(battery.starting_at(soc))
 
+    def as_net_load(self) -> "Site":
+        """The site as a load alone: what it draws if nobody controls it, its load less all that its PV can give.
+
+        Whatever else it has is at rest.
+        """
+        outlook = self.outlook
+        return replace(self, resources={LOAD: Load(outlook.load_kw - outlook.pv_available_kw, outlook.load_kvar)})
+
     def with_battery(self, battery: Battery) -> "Site":
         """The site with ``battery`` in place of its own."""
         changed = {name: battery if isinstance(one, Battery) else one for name, one in self.resources.items()}
@@ -95,6 +104,10 @@ class Scenario:
             nodes={site.name: site.node for site in self.sites},
             margin_pu=self.margin_pu,
         )
+
+    def with_passive(self, names: Collection[str]) -> "Scenario":
+        """The scenario in which nobody controls these sites: they are loads, and nothing of them can be planned."""
+        return replace(self, sites=tuple(site.as_net_load() if site.name in names else site for site in self.sites))
 
     def after(self, steps: int) -> "Scenario":
         """The scenario without its first ``steps`` steps."""

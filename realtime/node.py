@@ -88,6 +88,12 @@ class PlanTargets:
         offer = {Source.INTRADAY: self.intraday, Source.DAY_AHEAD: self.day_ahead}.get(source)
         return offer.target if offer else None
 
+    @property
+    def newest(self) -> Target | None:
+        """The target of the plan that was made last; None without one."""
+        offer = self.intraday or self.day_ahead
+        return offer.target if offer else None
+
     def scaled(self, share: float) -> "PlanTargets":
         """The part of one of several converters."""
         return PlanTargets(*(offer.scaled(share) if offer else None for offer in (self.intraday, self.day_ahead)))

@@ -48,5 +48,8 @@ class Reason(StrEnum):
     LOAD_MISMATCH = "load_mismatch"
     """Emulation: the converter cannot (yet) reproduce the node; the load in force is not the requested one."""
 
+    ASSUMED = "assumed"
+    """Passive house: nothing measures it, so its forecast stands for its demand."""
+
     CHAIN_FAILED = "chain_failed"
     """Cycle: the chain of the setpoint raised an exception; the device is to be released."""

@@ -7,6 +7,7 @@ from core.config_devices import Converter, ModbusMeter, OpcUaConverter
 from sim_plant.converter import ConverterRating
 from sim_plant.faults import CONVERTER_FAULTS, OPCUA_FAULTS
 from sim_plant.grid import Grid, GridState
+from sim_plant.house import HouseState
 from sim_plant.meter import MeterReading
 from sim_plant.referee import FrameLog, Referee
 from sim_plant.settings import PlantConfig, PlantError
@@ -17,8 +18,9 @@ SUPPLY_PU = (0.5, 1.5)
 
 
 class Laboratory:
-    """All devices at their nodes. Time advances by ``advance``; between two calls ``now_s`` follows ``clock`` if there
-    is one.
+    """All devices and passive houses at their nodes.
+
+    Time advances by ``advance``; between two calls ``now_s`` follows ``clock`` if there is one.
     """
 
     def __init__(self, config: PlantConfig, recorder: FrameLog, clock: Callable[[], float] | None = None) -> None:
@@ -33,6 +35,9 @@ class Laboratory:
         self.converters = {d.name: self._converter(d, context) for d in config.devices if isinstance(d, Converter)}
         meters = [d for d in config.devices if isinstance(d, ModbusMeter)]
         self.meters = {d.name: MeterStation(d.name, self._node(d.node), config.accuracy, context) for d in meters}
+        self.houses = {house.name: HouseState(0.0, house.at(0.0)) for house in config.houses}
+        for house in config.houses:
+            self._node(house.node)
         self.advance(0.0)
 
     def now_s(self) -> float:
@@ -51,6 +56,9 @@ class Laboratory:
         demand: dict[str, complex] = {}
         for converter in self.converters.values():
             demand[converter.node] = demand.get(converter.node, 0j) + converter.advance(t_s).s_kva
+        for house in self.config.houses:
+            drawn = self.houses[house.name] = self.houses[house.name].advanced(t_s, house.at(t_s))
+            demand[house.node] = demand.get(house.node, 0j) + drawn.s_kva
         slack_pu = self.config.slack.at(t_s) if self._slack_pu is None else self._slack_pu
         self.grid_state = self._grid.solve(demand, slack_pu)
         for converter in self.converters.values():

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from core.config_devices import Device, OpcUaConverter
 from sim_plant.converter import State
+from sim_plant.house import HouseState
 from sim_plant.laboratory import Laboratory
 from sim_plant.referee import Tally
 
@@ -22,7 +23,7 @@ def counts(tally: Tally) -> Answer:
 
 
 def truth(laboratory: Laboratory) -> Answer:
-    """State of grid and converters without noise at the last advance; energies since the start."""
+    """State of grid, converters and houses without noise at the last advance; energies since the start."""
     state = laboratory.grid_state
     return {
         "at": laboratory.now_s(),
@@ -30,7 +31,11 @@ def truth(laboratory: Laboratory) -> Answer:
         "nodes": dict(state.v_pu),
         "lines": dict(state.i_a),
         "slack": {"p_kw": state.slack_kva.real, "q_kvar": state.slack_kva.imag},
-        "converters": {name: _converter(station.state) for name, station in laboratory.converters.items()},
+        "converters": {
+            name: {**_drawn(station.state), "mode": station.state.mode.name.lower()}
+            for name, station in laboratory.converters.items()
+        },
+        "houses": {name: _drawn(house) for name, house in laboratory.houses.items()},
     }
 
 
@@ -41,11 +46,10 @@ def address(device: Device) -> Answer:
     return {"host": device.host, "port": device.port, "unit": device.unit}
 
 
-def _converter(state: State) -> Answer:
+def _drawn(state: State | HouseState) -> Answer:
     return {
         "p_kw": state.s_kva.real,
         "q_kvar": state.s_kva.imag,
         "energy_kwh": state.energy_kvah.real,
         "energy_kvarh": state.energy_kvah.imag,
-        "mode": state.mode.name.lower(),
     }

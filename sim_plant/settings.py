@@ -14,6 +14,7 @@ from core.config_devices import Device
 from core.errors import GridlabError
 from core.load import load_scenario
 from core.network import Network
+from sim_plant.house import House
 from sim_plant.meter import Accuracy
 
 
@@ -45,6 +46,7 @@ class PlantConfig:
 
     Attributes:
         nodes: name of a converter → its node.
+        houses: prosumers that no converter reproduces; they draw what their series say.
         start: what the devices' clocks show at t = 0 (aware).
         folder: the paths of the devices are relative to it.
         pace: plant seconds per second of wall time; None: a clock master advances it in lock step.
@@ -61,6 +63,7 @@ class PlantConfig:
     nodes: Mapping[str, str]
     start: datetime
     slack: SlackVoltage = field(default_factory=lambda: SlackVoltage.constant(1.0))
+    houses: tuple[House, ...] = ()
     folder: Path = Path()
     seed: int = 0
     pace: float | None = None
@@ -74,12 +77,12 @@ class PlantConfig:
 
 
 def plant_config(config: Config, path: Path, start: datetime | None = None) -> PlantConfig:
-    """The plant of a configuration file, with its realised supply voltage; ``dataclasses.replace`` sets the rest.
+    """The plant of a configuration file, with realised supply voltage and passive houses; ``replace`` sets the rest.
 
     Args:
         path: the file that ``config`` was read from.
-        start: aware; default: the start of the horizon. On another day than the horizon's, the supply voltage is that
-            of the same time of day.
+        start: aware; default: the start of the horizon. On another day than the horizon's, voltage and houses are as
+            at the same time of the horizon's day.
 
     Raises:
         PlantError: a converter without a prosumer.
@@ -96,7 +99,20 @@ def plant_config(config: Config, path: Path, start: datetime | None = None) -> P
     elapsed_s = (clock_start - _midnight(clock_start, config.horizon.timezone)).total_seconds()
     middles_s: FloatArray = 60 * np.arange(scenario.axis.n_steps, dtype=np.float64) + 30 - elapsed_s
     slack = SlackVoltage(middles_s, scenario.slack_voltage_pu, day_s)
-    return PlantConfig(scenario.network, config.devices, nodes, clock_start, slack, path.parent)
+    passive = config.passive
+    houses = tuple(
+        House(
+            name=site.name,
+            node=site.node,
+            times_s=middles_s,
+            p_kw=site.outlook.load_kw - site.outlook.pv_available_kw,
+            q_kvar=site.outlook.load_kvar,
+            period_s=day_s,
+        )
+        for site in scenario.sites
+        if site.name in passive
+    )
+    return PlantConfig(scenario.network, config.devices, nodes, clock_start, slack, houses, path.parent)
 
 
 def _midnight(instant: datetime, timezone: str) -> datetime:

@@ -1,12 +1,13 @@
 """Accounts of a finished closed-loop run, in the keys of summary.json."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 
 from controller.accounts.durations import Cycles, MpcRuns
@@ -21,10 +22,12 @@ from controller.runs.directory import write_table
 from controller.runs.recording import Recording
 from controller.runs.tables import plan_frame
 from core.config import Config
+from core.config_fields import Variant
 from core.load import load_scenario
 from core.resources import Battery
 from core.scenario import Scenario
 
+VARIANTS: tuple[Variant, Variant] = ("forecast", "realised")
 HINDSIGHT = "hindsight_plan.csv"
 """Table of all prosumers' own optima for the series as they came, with the columns of plan.csv."""
 
@@ -54,6 +57,14 @@ class FinishedRun:
 
 
 @dataclass(frozen=True)
+class Scenarios:
+    """The day as it was expected and as it came, with passive houses as loads."""
+
+    forecast: Scenario
+    realised: Scenario
+
+
+@dataclass(frozen=True)
 class SocBand:
     """Band and extremes of a state of charge, and the number of samples outside the band."""
 
@@ -72,9 +83,10 @@ def close_accounts(folder: Path, run: FinishedRun) -> dict[str, Any]:
         SolverError, SolverLicenceError: a prosumer's solver failed.
     """
     config, recording = run.config, Recording.read(folder)
-    forecast = load_scenario(config, run.config_path)
+    forecast, realised = (load_scenario(config, run.config_path, v).with_passive(config.passive) for v in VARIANTS)
     limits, slack, zone = forecast.limits, forecast.network.slack, ZoneInfo(forecast.axis.timezone)
-    accounts = _accounts(folder, run, recording, forecast)
+    came_kva = _came_kva(recording, realised, config.passive)
+    accounts = _accounts(folder, run, recording, Scenarios(forecast, realised), came_kva)
     quality = voltage_quality(recording.v_pu.drop(columns=slack), limits.v_min_pu, limits.v_max_pu)
     return {
         "cost_chf": {name: _costs(account) for name, account in accounts.items()},
@@ -87,25 +99,37 @@ def close_accounts(folder: Path, run: FinishedRun) -> dict[str, Any]:
         "realtime": asdict(Cycles.of(run.cycle_ms, run.missed)),
         "mpc": asdict(MpcRuns.of(recording.mpc, 1e3 * config.schedule.mpc_budget_s)),
         "measured": asdict(quality),
-        "events": [_local(asdict(event), zone) for event in _events(recording, forecast, config)],
+        "events": [_local(asdict(event), zone) for event in _events(recording, forecast, config, came_kva)],
         "soc": {name: asdict(band) for name, band in _bands(recording, forecast).items()},
         "energy_books": {name: asdict(book) for name, book in _energy_balances(run, recording).items()},
         "referee": run.referee.model_dump(),
     }
 
 
-def _accounts(folder: Path, run: FinishedRun, recording: Recording, forecast: Scenario) -> dict[str, Account]:
-    config, truth = run.config, run.after.converters
+def _came_kva(recording: Recording, realised: Scenario, passive: Collection[str]) -> pd.DataFrame:
+    """What passive houses drew by their series: complex demand P + jQ at each sample, [samples, houses]."""
+    steps = Span(recording.times, realised.axis.end).step_of(realised.axis)
+    loads = {site.name: site.outlook for site in realised.sites if site.name in passive}
+    came = {name: load.load_kw[steps] + 1j * load.load_kvar[steps] for name, load in loads.items()}
+    return pd.DataFrame(came, index=recording.times)
+
+
+def _accounts(
+    folder: Path, run: FinishedRun, recording: Recording, scenarios: Scenarios, came_kva: pd.DataFrame
+) -> dict[str, Account]:
+    config, drawn, houses = run.config, run.after.converters, run.after.houses
+    last_kw = {name: sum(drawn[c].p_kw for c in names) for name, names in config.converters_of.items() if names}
     recorded = Recorded(
         span=Span(recording.times, run.end),
         p_kw=recording.realtime["p_measured_kw"],
         pv_kw=recording.realtime["pv_kw"],
         soc=recording.realtime["soc"],
-        last_kw={name: sum(truth[c].p_kw for c in names) for name, names in config.converters_of.items() if names},
+        last_kw=last_kw | {name: house.p_kw for name, house in houses.items()},
         soc_final={name: books.soc for name, books in run.batteries.items()},
+        came_kw=came_kva.apply(np.real),
     )
-    realised = load_scenario(config, run.config_path, "realised")
-    hindsight, expected = (own_optimum(scenario, recorded, config) for scenario in (realised, forecast))
+    forecast = scenarios.forecast
+    hindsight, expected = (own_optimum(s, recorded, config) for s in (scenarios.realised, forecast))
     write_table(folder / HINDSIGHT, plan_frame(hindsight.day))
     planned_kw = recording.plan["p_kw"].loc[pd.DatetimeIndex(expected.scenario.axis.times).tz_convert("UTC")]
     return settle(recorded, hindsight, expected, planned_kw, float(forecast.tariff.buy_chf_per_kwh.mean()))
@@ -119,17 +143,18 @@ def _costs(account: Account) -> dict[str, float]:
     }
 
 
-def _events(recording: Recording, forecast: Scenario, config: Config) -> tuple[Event, ...]:
+def _events(recording: Recording, forecast: Scenario, config: Config, came_kva: pd.DataFrame) -> tuple[Event, ...]:
     realtime, mpc, span = recording.realtime, recording.mpc, Span(recording.times, forecast.axis.end)
     expected = pd.Series(forecast.slack_voltage_pu[span.step_of(forecast.axis)], recording.times)
     adopted = pd.DatetimeIndex(mpc.loc[mpc["adopted"].astype(bool), "time"])
+    measured = realtime["p_measured_kw"] + 1j * realtime["q_measured_kvar"]
     parts = voltage_parts(
         forecast.network,
         recording.v_pu,
         predicted_supply(recording.v_pu[forecast.network.slack], expected, adopted),
         Demand(
             target=realtime["p_target_kw"] + 1j * realtime["q_target_kvar"],
-            measured=realtime["p_measured_kw"] + 1j * realtime["q_measured_kvar"],
+            measured=measured.fillna(came_kva) if len(came_kva.columns) else measured,
         ),
         {prosumer.name: prosumer.node for prosumer in config.prosumers},
     )

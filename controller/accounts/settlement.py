@@ -12,7 +12,7 @@ Energy left in a battery is valued at the mean tariff, so that results with diff
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,8 @@ class Recorded:
     """What the loop recorded over ``span``: tables [samples, prosumers]; ``soc`` is empty without a battery.
 
     ``last_kw`` is the demand at the very end, ``soc_final`` the last state of charge; prosumers may be missing in both.
+    ``came_kw`` is what a passive house draws in the interval that begins with each sample, by its series: it stands
+    where nobody has measured it. [samples, houses].
     """
 
     span: Span
@@ -40,11 +42,14 @@ class Recorded:
     soc: pd.DataFrame
     last_kw: Mapping[str, float]
     soc_final: Mapping[str, float]
+    came_kw: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def demand_kw(self, name: str) -> pd.Series:
         """Demand in the interval that begins with each sample; if it was not measured, that of the interval before."""
         ahead = self.p_kw[name].shift(-1)
         ahead.iloc[-1] = self.last_kw.get(name, np.nan)
+        if name in self.came_kw:
+            ahead = ahead.fillna(self.came_kw[name])
         return ahead.ffill().bfill().fillna(0.0)
 
 

@@ -62,7 +62,7 @@ class Event:
 @dataclass(frozen=True)
 class Circumstances:
     """The state of the controller: ``rung`` and ``reasons`` are tables [samples, prosumers] of text; ``mpc`` is
-    mpc.csv.
+    mpc.csv. The rung of a passive house is empty.
     """
 
     rung: pd.DataFrame
@@ -102,7 +102,7 @@ def _event(parts: VoltageParts, outside: pd.DataFrame, side: int, circumstances:
         parts=_means(parts, node, cycles),
         mpc=str(runs["status"].iloc[-1]) if len(runs) else DAY_AHEAD,
         adopted=bool(runs["adopted"].iloc[-1]) if len(runs) else True,
-        not_used=tuple(str(name) for name in rung if (rung[name] != Rung.USE).any()),
+        not_used=tuple(str(name) for name in rung if not rung[name].isin(("", Rung.USE)).all()),
         saturated=tuple(str(name) for name in reasons if _share(reasons[name], Reason.BATTERY_SATURATED) > MOST),
     )
 

@@ -112,11 +112,11 @@ def chaos(
     from controller.cli.screens.terminal import print_path
     from controller.process.clocks import WallClock
     from controller.runs import directory as run_directory
-    from controller.simulation.options import require_converters
+    from controller.simulation.options import require_converter
     from core.load import load_config
 
     settings = load_config(config)
-    require_converters(settings, config)
+    require_converter(settings, config)
     folder = run_directory.choose(out, f"{settings.name}-chaos", WallClock().now())
     with screen.progress(quiet) as observe:
         results = run_campaign(

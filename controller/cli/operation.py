@@ -40,13 +40,12 @@ def serve(
     from controller.runs import directory as run_directory
     from controller.service.setup import Setup
     from controller.service.stores import AUDIT
-    from controller.simulation.options import require_converters
+    from controller.simulation.options import require_converter
     from core.devices import Outcome
     from core.load import load_config
 
     clock, settings = WallClock(), load_config(config)
-    if not any(settings.converters_of.values()):
-        require_converters(settings, config)
+    require_converter(settings, config)
     run_path = out if out and (out / AUDIT).exists() else run_directory.choose(out, settings.name, clock.now())
     setup = Setup(settings, config, run_path, state, planner=planner)
     log_to_stderr()

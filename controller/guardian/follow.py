@@ -77,7 +77,8 @@ class GuardianSession:
     async def _open(self, opening: GuardianOpening) -> Mapping[str, Any]:
         self._clock, setup = SteppedClock(datetime.fromisoformat(opening.start)), opening.setup()
         guardian = Guardian(setup, self._clock)
-        await guardian.check()
+        if guardian.guarded:  # of a run of passive houses there is nothing to guard
+            await guardian.check()
         self._guardian = guardian
         return {"guarding": len(guardian.guarded)}
 

@@ -100,10 +100,11 @@ def _prosumers(config: Config) -> tuple[SiteProsumer, ...]:
             node=p.node,
             colour=COLOURS[k % len(COLOURS)],
             dashed=k // len(COLOURS),
-            battery_kwh=p.battery.energy_kwh if p.battery else None,
-            soc_min=p.battery.soc_min if p.battery else None,
-            soc_max=p.battery.soc_max if p.battery else None,
-            pv_peak_kw=p.pv.peak_kw if p.pv else None,
+            battery_kwh=battery.energy_kwh if battery else None,
+            soc_min=battery.soc_min if battery else None,
+            soc_max=battery.soc_max if battery else None,
+            pv_peak_kw=pv.peak_kw if pv else None,
         )
         for k, p in enumerate(config.prosumers)
+        for battery, pv in [(p.battery, p.pv) if p.converters else (None, None)]
     )

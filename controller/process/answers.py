@@ -11,8 +11,8 @@ class AnswerModel(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
-class ConverterTruth(AnswerModel):
-    """A converter without measurement noise: its demand now, and the energy drawn since the plant started."""
+class DemandTruth(AnswerModel):
+    """A converter or a house without measurement noise: demand now, and energy drawn since the plant started."""
 
     p_kw: float
     energy_kwh: float
@@ -21,7 +21,8 @@ class ConverterTruth(AnswerModel):
 class Truth(AnswerModel):
     """The state of the plant at one instant, the answer to ``{"ask": "truth"}``."""
 
-    converters: Mapping[str, ConverterTruth]
+    converters: Mapping[str, DemandTruth]
+    houses: Mapping[str, DemandTruth] = {}
 
 
 class RefereeCounts(AnswerModel):

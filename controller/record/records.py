@@ -15,6 +15,9 @@ class ProsumerRecord:
     value. ``price_chf_per_kwh`` is the marginal price of the current plan, ``compensation_chf`` what that plan promises
     for the rest of its horizon; ``cost_chf`` is the cost of the measured energy since local midnight. ``rung`` and
     ``reasons`` are those of :mod:`realtime.fallback` and :mod:`realtime.reasons`.
+
+    A passive house has no setpoint and no rung: its target is what the plan expects, ``load_kw`` its net demand,
+    measured or assumed.
     """
 
     p_target_kw: float | None
@@ -32,7 +35,7 @@ class ProsumerRecord:
     price_chf_per_kwh: float | None
     compensation_chf: float | None
     cost_chf: float | None
-    rung: str
+    rung: str | None
     reasons: tuple[str, ...]
 
 

@@ -100,7 +100,7 @@ def _grid(site: PageSite, record: CycleRecord) -> Iterator[Finding]:
 
 def _prosumers(record: CycleRecord) -> Iterator[Finding]:
     for name, prosumer in record.prosumers.items():
-        if prosumer.rung != Rung.USE:
+        if prosumer.rung not in (None, Rung.USE):
             why = ", ".join(reason.replace("_", " ") for reason in prosumer.reasons)
             passing = prosumer.rung == Rung.HOLD or prosumer.reasons == (Reason.REJOINING,)
             severity = Severity.WARNING if passing else Severity.ALARM

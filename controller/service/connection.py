@@ -9,6 +9,7 @@ from controller.process.heartbeat import read_takeover
 from controller.record.audit import AuditTrail
 from controller.service.cycle import ControlLoop, Start
 from controller.service.doubts import Doubts
+from controller.service.houses import PassiveHouses
 from controller.service.setup import Setup, node_limits
 from controller.service.watch import Watch
 from controller.service.writer import Writer
@@ -38,7 +39,7 @@ class DeviceConnection:
         self.watch: Watch | None = None
         self.loop: ControlLoop | None = None
         self._setup, self._audit, self._clock, self._stopwatch = setup, audit, clock, stopwatch
-        self._limits = node_limits(setup.config)
+        self._limits, self._houses = node_limits(setup.config), PassiveHouses(setup.config)
         self._stack = AsyncExitStack()
 
     async def connect(self, epoch: int | None) -> ControlLoop:
@@ -54,7 +55,8 @@ class DeviceConnection:
         self._stack.push_async_callback(self.watch.close)
         doubts = Doubts(config, epoch)
         writer = Writer(devices.converters, self._audit, self._clock, doubts)
-        self.loop = ControlLoop(self._limits, self.watch, writer, doubts, Start(self.states, self._released()))
+        start = Start(self.states, self._released())
+        self.loop = ControlLoop(self._limits, self.watch, writer, doubts, self._houses, start)
         return self.loop
 
     async def disconnect(self) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from controller.record.audit import Attempt
 from controller.service.days import Day
 from controller.service.doubts import Doubts
+from controller.service.houses import PassiveHouses
 from controller.service.overrides import PLAN_ID
 from controller.service.plans import Plans
 from controller.service.watch import Image, Watch
@@ -15,22 +16,34 @@ from controller.service.writer import Writer
 from core.devices import Outcome
 from realtime.cycle import CycleDecision, CycleInputs, CycleMemory, GuardianRelease, decide, next_states
 from realtime.doubt import Doubt
+from realtime.houses import HouseDemand
 from realtime.node import NodeLimits, NodeState
 from realtime.override import Override, standing
 from realtime.shares import converters_by_prosumer
 from realtime.timing import CYCLE_DEADLINE_S
-from realtime.tracker import LoadAndPv
+from realtime.tracker import LoadAndPv, Target
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Cycle:
-    """Inputs and results of a cycle; ``amounts`` are by prosumer.
+class ObservedHouse:
+    """A passive house in a cycle: what it draws, and what the plan expected of it; None without a plan."""
 
-    By device: ``outcomes`` (only of writes), the remaining time of the leases of verified setpoints, ``doubts`` that
-    stand,
-    and ``overrides`` in force.
+    demand: HouseDemand
+    target: Target | None
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """Inputs and results of a cycle.
+
+    Attributes:
+        amounts: load and PV, by prosumer; of a passive house its measured net demand as load.
+        outcomes: of the writes, by device; only of what was written.
+        lease_s: remaining time of the leases of verified setpoints, by device.
+        doubts, overrides: those that stand, by device.
+        houses: passive houses, by prosumer.
     """
 
     at: datetime
@@ -41,6 +54,7 @@ class Cycle:
     lease_s: Mapping[str, float]
     doubts: Mapping[str, Doubt]
     overrides: Mapping[str, Override]
+    houses: Mapping[str, ObservedHouse]
 
 
 @dataclass(frozen=True)
@@ -64,12 +78,18 @@ class ControlLoop:
     """
 
     def __init__(
-        self, limits: Mapping[str, NodeLimits], watch: Watch, writer: Writer, doubts: Doubts, start: Start
+        self,
+        limits: Mapping[str, NodeLimits],
+        watch: Watch,
+        writer: Writer,
+        doubts: Doubts,
+        houses: PassiveHouses,
+        start: Start,
     ) -> None:
         self.state = dict(start.states)
         self.overrides: dict[str, Override] = {}
         self._limits, self._released = limits, start.released
-        self._watch, self._writer, self._doubts = watch, writer, doubts
+        self._watch, self._writer, self._doubts, self._houses = watch, writer, doubts, houses
 
     async def run(self, day: Day, plans: Plans) -> Cycle:
         """Run one cycle.
@@ -94,8 +114,12 @@ class ControlLoop:
         outcomes = await self._write(at, decided, plans, at_s + CYCLE_DEADLINE_S)
         self.state = next_states(decided, self.state, outcomes)
         in_force = self.overrides if inputs.write else {}
-        leases_s = self._writer.leases_s()
-        return Cycle(at, image, inputs.amounts, decided, outcomes, leases_s, inputs.doubts, in_force)
+        houses = {
+            name: ObservedHouse(demand, plans.targets(name, at, at_s).newest)
+            for name, demand in self._houses.seen(image, day).items()
+        }
+        amounts = {**inputs.amounts, **_measured(houses)}
+        return Cycle(at, image, amounts, decided, outcomes, self._writer.leases_s(), inputs.doubts, in_force, houses)
 
     def halt(self) -> None:
         """Stop sending setpoints, also those in progress; only releases are possible from now on."""
@@ -125,3 +149,9 @@ class ControlLoop:
                 setpoints[name] = setpoint
                 attempts[name] = Attempt(name, setpoint.p_kw, setpoint.q_kvar, reason, plan_id)
         return await self._writer.write(at, attempts, setpoints, by_s)
+
+
+def _measured(houses: Mapping[str, ObservedHouse]) -> Mapping[str, LoadAndPv]:
+    """Those that were measured, as loads."""
+    demands = {name: house.demand for name, house in houses.items() if house.demand.measured}
+    return {name: LoadAndPv(demand.power.p_kw, demand.power.q_kvar, 0.0) for name, demand in demands.items()}

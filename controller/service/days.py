@@ -6,7 +6,7 @@ configuration said so: wall time stays wall time, also on days of 23 and 25 hour
 the series of the last loaded day are used again from memory, provided the clock of both days runs alike.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from core.resources import Outlook
 from core.scenario import Scenario
 from core.series import wall_passes
 from core.time import TimeAxis
+from realtime.plane import Power
 from realtime.tracker import LoadAndPv
 
 LocalDate = date
@@ -33,8 +34,12 @@ S = TypeVar("S", bound=Section)
 
 @dataclass(frozen=True)
 class Day:
-    """A local date. ``realised`` are means of its minutes, by prosumer; ``data_of`` is the date of the series that were
-    read.
+    """A local date.
+
+    Attributes:
+        data_of: the date of the series that were read.
+        forecast: with passive houses as loads.
+        realised: what converters are to reproduce, means of the day's minutes, by prosumer; a passive house has none.
     """
 
     date: LocalDate
@@ -59,7 +64,7 @@ class Day:
         return (instant - axis.start) // timedelta(minutes=axis.step_min)
 
     def amounts(self, instant: datetime) -> Mapping[str, LoadAndPv]:
-        """Realised load and PV of every prosumer: linear between the middles of minutes, constant outside of them.
+        """Realised load and PV of the prosumers with a converter: linear between the middles of minutes, then constant.
 
         So a cycle that midnight overtakes still has its amounts; further than :data:`CYCLE_BEYOND_DAY` there are none.
         """
@@ -68,6 +73,15 @@ class Day:
             return {}
         minutes = (instant - axis.start) / timedelta(minutes=1)
         return {name: _at(minutes, outlook) for name, outlook in self.realised.items()}
+
+    def forecast_of(self, names: Collection[str], instant: datetime) -> Mapping[str, Power]:
+        """Forecast net demand of passive houses, by name; as far beyond the day as :meth:`amounts`, else empty."""
+        axis = self.forecast.axis
+        if not axis.start - CYCLE_BEYOND_DAY <= instant <= axis.end + CYCLE_BEYOND_DAY:
+            return {}
+        step = min(max((instant - axis.start) // timedelta(minutes=axis.step_min), 0), axis.n_steps - 1)
+        loads = {site.name: site.outlook for site in self.forecast.sites if site.name in names}
+        return {name: Power(float(load.load_kw[step]), float(load.load_kvar[step])) for name, load in loads.items()}
 
 
 @dataclass(frozen=True)
@@ -110,9 +124,11 @@ class DayLoader:
 
     def _read(self, day: LocalDate, data_of: LocalDate) -> Day:
         config = self._config if data_of == day else _dated(self._config, data_of)
-        forecast = load_scenario(_on(config, day, config.horizon.step_min), self._path)
+        passive = config.passive
+        forecast = load_scenario(_on(config, day, config.horizon.step_min), self._path).with_passive(passive)
         realised = load_scenario(_on(config, day, step_min=1), self._path, "realised")
-        return Day(day, data_of, forecast, {site.name: site.outlook for site in realised.sites})
+        reproduced = {site.name: site.outlook for site in realised.sites if site.name not in passive}
+        return Day(day, data_of, forecast, reproduced)
 
     def _substitute(self, day: LocalDate, error: InputError) -> Loaded:
         """Another day's data for ``day``, whose own data have the faults of ``error``."""

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from controller.process.modes import Mode
 from controller.record.outbox import Counts
 from controller.record.records import CycleRecord, DeviceRecord, LimitsRecord, ProsumerRecord
-from controller.service.cycle import Cycle
+from controller.service.cycle import Cycle, ObservedHouse
 from controller.service.prices import Price
 from controller.service.watch import Image
 from core.config import Config
 from core.devices import Quality
 from core.network import Network
 from realtime.node import NodeResult
+from realtime.reasons import Reason
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,9 @@ def cycle_record(cycle: Cycle, places: Places, limits: LimitsRecord, around: Rec
     return CycleRecord(
         time=cycle.at,
         prosumers={
-            name: prosumer_record(
-                result, _voltage(name, image, places), around.prices.get(name), around.costs_chf.get(name)
-            )
-            for name, result in cycle.result.nodes.items()
+            name: _prosumer(name, cycle, _voltage(name, image, places), around)
+            for name in places.nodes
+            if name in cycle.result.nodes or name in cycle.houses
         },
         nodes=nodes,
         lines={line: r.i_a if (r := at_nodes.get(node)) else None for node, line in places.feeds.items()},
@@ -124,6 +124,40 @@ def _voltage(prosumer: str, image: Image, places: Places) -> float | None:
     meter = places.meters.get(places.nodes[prosumer])
     readings = (image.fresh(device) for device in (meter, *places.converters[prosumer]))
     return next((reading.v_pu for reading in readings if reading), None)
+
+
+def _prosumer(name: str, cycle: Cycle, v_pu: float | None, around: RecordContext) -> ProsumerRecord:
+    price, cost_chf = around.prices.get(name), around.costs_chf.get(name)
+    if name in cycle.houses:
+        return house_record(cycle.houses[name], v_pu, price, cost_chf)
+    return prosumer_record(cycle.result.nodes[name], v_pu, price, cost_chf)
+
+
+def house_record(
+    house: ObservedHouse, v_pu: float | None, price: Price | None, cost_chf: float | None
+) -> ProsumerRecord:
+    """A passive house: what the plan expected of it, and what it draws."""
+    target, power = house.target, house.demand.power
+    measured = power if house.demand.measured else None
+    return ProsumerRecord(
+        p_target_kw=target.p_kw if target else None,
+        q_target_kvar=target.q_kvar if target else None,
+        p_setpoint_kw=None,
+        q_setpoint_kvar=None,
+        p_measured_kw=measured.p_kw if measured else None,
+        q_measured_kvar=measured.q_kvar if measured else None,
+        load_kw=power.p_kw,
+        pv_kw=None,
+        battery_kw=None,
+        soc=None,
+        v_measured_pu=v_pu,
+        tariff_chf_per_kwh=price.tariff_chf_per_kwh if price else None,
+        price_chf_per_kwh=price.price_chf_per_kwh if price else None,
+        compensation_chf=price.compensation_chf if price else None,
+        cost_chf=cost_chf,
+        rung=None,
+        reasons=() if measured else (Reason.ASSUMED,),
+    )
 
 
 def prosumer_record(

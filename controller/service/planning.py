@@ -21,7 +21,6 @@ from controller.service.observation import CycleView, Observation
 from controller.service.planner_answers import check_ratings, failed, plan_id, record
 from controller.service.planner_jobs import PlannerJobs, PlanningInputs
 from controller.service.plans import DatedPlan, Plans
-from controller.service.setup import rated_kva
 from controller.service.today import Today
 from controller.service.voltage_margin import learn_margin
 from core.config import Config
@@ -75,7 +74,7 @@ class Planning:
         self._jobs, self._planner = PlannerJobs(config, coordinate), planner
         self._observation = Observation.beginning(config, clock.now())
         self._clock, self._stopwatch = clock, stopwatch
-        self._rated_kva = rated_kva(config)
+        self._rated_kva = config.rating_kva_of
         self._budget_ms = 1e3 * config.schedule.mpc_budget_s
         self._period = timedelta(minutes=config.mpc_period_min)
         self._planned: tuple[date, int] | None = None

@@ -1,6 +1,6 @@
 """Makes the record of a cycle: measurements and actions, the day's cost so far, and standing alarms."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -51,14 +51,20 @@ class CycleRecorder:
         """The record of a cycle that has just ended; ``notices`` are conditions besides those in the record."""
         now, now_s = self._clock.now(), self._clock.monotonic_s()
         prices = prices_at(plans, now)
-        measured = {name: node.measured.p_kw if node.measured else None for name, node in cycle.result.nodes.items()}
-        self.costs = self.costs.after(cycle.at.astimezone(self._zone), measured, prices)
+        self.costs = self.costs.after(cycle.at.astimezone(self._zone), _measured_kw(cycle), prices)
         context = RecordContext(prices, self.costs.chf, plans.age_s(now, now_s), service)
         record = cycle_record(cycle, self._places, self._limits, context)
         jumped, self._last = tuple(_jumped(self._last, cycle.image.snapshot)), cycle.image.snapshot
         self._quality = {name: device.quality for name, device in record.devices.items()}
         standing, ended = self._alarms.after(record, self._mpc, (*_cycle_findings(cycle), *jumped, *notices))
         return replace(record, alarms=standing, ended=ended)
+
+
+def _measured_kw(cycle: Cycle) -> Mapping[str, float | None]:
+    """By prosumer; None where nothing was measured."""
+    powers = {name: node.measured for name, node in cycle.result.nodes.items()}
+    powers |= {name: house.demand.power if house.demand.measured else None for name, house in cycle.houses.items()}
+    return {name: power.p_kw if power else None for name, power in powers.items()}
 
 
 def _cycle_findings(cycle: Cycle) -> Iterator[Finding]:

@@ -1,6 +1,5 @@
 """Settings of a service beyond its configuration, and the constants of its converters."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,9 +57,3 @@ def node_limits(config: Config) -> dict[str, NodeLimits]:
             for name, share in shares.items()
         }
     return limits
-
-
-def rated_kva(config: Config) -> Mapping[str, float]:
-    """Prosumer → sum of the ratings of its converters, kVA; a passive house has no entry."""
-    converters = config.converters
-    return {p.name: sum(converters[name].s_max_kva for name in p.converters) for p in config.prosumers if p.converters}

@@ -43,9 +43,8 @@ class SimulationRequest:
         """The run to simulate; ``config`` was read from ``path``.
 
         Raises:
-            InputError: an option, a series, or the file of faults is invalid, or a prosumer has no converter.
+            InputError: an option, a series, or the file of faults is invalid.
         """
-        require_converters(config, path)
         for variant in ("forecast", "realised"):
             load_scenario(config, path, variant)
         start, end = span(config, self.start, self.end)
@@ -113,20 +112,14 @@ def span(config: Config, begin: str | None, end: str | None) -> tuple[datetime, 
     return first, last
 
 
-def require_converters(settings: Config, path: Path) -> None:
-    """Check that every prosumer has a converter, which a simulated run needs.
+def require_converter(settings: Config, path: Path) -> None:
+    """Check that there is something to control.
 
     Raises:
-        InputError: a prosumer has none.
+        InputError: no prosumer has a converter.
     """
-    allowed = "the name of a converter in `devices`"
-    faults = [
-        Fault(str(path), f"prosumers[{k}].converter", "none", allowed)
-        for k, prosumer in enumerate(settings.prosumers)
-        if not prosumer.converters
-    ]
-    if faults:
-        raise InputError(faults)
+    if len(settings.passive) == len(settings.prosumers):
+        raise InputError([Fault(str(path), "prosumers", "none with a converter", "at least one with a `converter`")])
 
 
 def _instant(option: str, text: str, axis: TimeAxis) -> datetime:

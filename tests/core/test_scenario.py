@@ -74,3 +74,17 @@ def test_what_is_seen_of_all_plants_is_shared_as_forecast(step: int, roof_kw: fl
     assert (roof.available_kw[0], shed.available_kw[0]) == pytest.approx((roof_kw, shed_kw))
     np.testing.assert_array_equal(shed.available_kw[1:], 2 * np.arange(step + 1, STEPS))
     assert (site.outlook.load_kw[0], site.outlook.load_kvar[0]) == (0.7, 0.1)
+
+
+def test_whom_nobody_controls_is_a_load() -> None:
+    """What its PV can give comes off its load; its battery rests; its place and its name stay."""
+    site = two_plants()
+    alone = site.as_net_load()
+    assert (alone.name, alone.node, list(alone.resources), alone.battery) == (site.name, site.node, ["load"], None)
+    np.testing.assert_array_equal(alone.outlook.load_kw, 1.0 - 3.0 * np.arange(STEPS))
+    np.testing.assert_array_equal(alone.outlook.pv_available_kw, 0.0)
+    first, second = DAY.sites
+    made = DAY.with_passive([second.name])
+    assert made.sites[0] is first
+    assert made.sites[1].battery is None
+    assert DAY.with_passive([]).sites == DAY.sites

@@ -13,6 +13,7 @@ from controller.record.audit import AuditTrail
 from controller.service.cycle import ControlLoop, Cycle, Start
 from controller.service.days import Day, DayLoader
 from controller.service.doubts import Doubts
+from controller.service.houses import PassiveHouses
 from controller.service.plans import DatedPlan, Plans
 from controller.service.setup import node_limits
 from controller.service.watch import Watch
@@ -87,7 +88,7 @@ async def bench(
                 states = {name: NodeState.start(node.battery) for name, node in limits.items()}
                 doubts = Doubts(here, 1)
                 writer = Writer(devices.converters, audit, clock, doubts)
-                loop = ControlLoop(limits, watch, writer, doubts, Start(states, released or {}))
+                loop = ControlLoop(limits, watch, writer, doubts, PassiveHouses(here), Start(states, released or {}))
                 yield Bench(plant, clock, loop, watch, folder / "audit.jsonl", day, plans)
                 await watch.close()
 

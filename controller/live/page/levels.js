@@ -21,4 +21,4 @@ export function loadLevel(value, limit, tolerance = 0) {
   return Math.abs(value) > NEAR * limit ? { level: "near", sign: " △" } : { level: "good", sign: "" };
 }
 
-export const rungLevel = (rung) => ({ use: "good", hold: "near" })[rung] ?? "bad";
+export const rungLevel = (rung) => (rung === null ? "free" : ({ use: "good", hold: "near" })[rung] ?? "bad");

@@ -79,9 +79,9 @@ export function prosumerCard(prosumer, now) {
   const battery = prosumer.battery_kwh ? [soc(prosumer, now)] : [];
   return element("article", { class: "card prosumer", "data-prosumer": prosumer.name },
     element("header", {}, element("h3", {}, swatch(prosumer), prosumer.name), element("span", { class: "quiet" }, `${number(now.v_measured_pu, 4)} p.u.`),
-      element("span", { class: `rung ${rungLevel(now.rung)}` }, now.rung)),
+      element("span", { class: `rung ${rungLevel(now.rung)}` }, now.rung ?? "passive")),
     table(["", "kW", "kvar"], rows), ...battery,
-    element("p", { class: "reasons" }, now.reasons.length ? now.reasons.map(words).join(", ") : "as planned"));
+    element("p", { class: "reasons" }, now.reasons.length ? now.reasons.map(words).join(", ") : now.rung ? "as planned" : "measured"));
 }
 
 function soc(prosumer, now) {

@@ -49,7 +49,8 @@ def following_table(record: LoopRecord) -> Markup:
             error = (realtime[asked][name] - drawn[name]).abs()
             cells += [_number_or_unknown(float(value)) for value in (error.mean(), error.quantile(0.95))]
         rung = realtime["rung"][name]
-        elsewhere = ", ".join(f"{word} {count}" for word, count in rung[rung != Rung.USE].value_counts().items())
+        lower = rung[~rung.isin(("", Rung.USE))]
+        elsewhere = ", ".join(f"{word} {count}" for word, count in lower.value_counts().items())
         saturated = realtime["reasons"][name].str.contains(Reason.BATTERY_SATURATED, regex=False).mean()
         rows.append(row("td", name, *cells, elsewhere or "none", percent(float(saturated))))
     return table([groups, head], rows)

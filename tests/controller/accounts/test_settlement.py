@@ -71,6 +71,24 @@ def account(day: Scenario, run: Recorded, config: Config, planned_kw: float = 0.
     return settle(run, hindsight, hindsight, planned, STORED_CHF_PER_KWH)[name]
 
 
+def test_a_passive_house_has_drawn_its_series_where_nobody_measured_it(gridlab9_config: Config) -> None:
+    """Half an hour: 2 kW measured, then nothing; the series says 1 kW."""
+    day = constant(load_kw=1.0, pv_kw=0.0)
+    day = day.with_passive([site.name for site in day.sites])
+    p_kw = np.full(60, 2.0)
+    p_kw[31:] = np.nan
+    run = recorded(day, p_kw, pv_kw=np.nan, soc=np.nan)
+    (site,) = day.sites
+    series = replace(run, came_kw=pd.DataFrame({site.name: 1.0}, index=run.p_kw.index), soc_final={})
+    result = account(day, series, gridlab9_config)
+    assert result.imported_kwh == pytest.approx((30 * 2.0 + 30 * 1.0) / 120)
+    assert (result.held_samples, result.available_kwh, result.curtailed_kwh) == (29, 0.0, 0.0)
+    assert (result.soc_initial, result.soc_final, result.own_soc_final) == (None, None, None)
+    assert result.own_optimum_chf == pytest.approx(0.5 * 1.0 * 0.3), "nobody can shift anything"
+    unseen = replace(series, p_kw=run.p_kw * np.nan)
+    assert account(day, unseen, gridlab9_config).compensation_chf == pytest.approx(0.0)
+
+
 def test_demand_of_an_interval_is_read_at_its_end(gridlab9_config: Config) -> None:
     """Nothing at first, then 2 kW in every reading, 8 kW at the very end: 119 intervals of 2 kW and one of 8."""
     day = constant()

@@ -14,6 +14,7 @@ from controller.service.days import Day, DayLoader
 from core.config import Config
 from core.errors import InputError
 from core.load import load_config, load_scenario
+from realtime.plane import Power
 from tests.support.paths import CONFIG
 
 ZURICH = ZoneInfo("Europe/Zurich")
@@ -28,11 +29,16 @@ tariff: {file: "price_{date}.csv", column: x, feed_in: {constant: 0.0}}
 prosumers:
   - name: A
     node: N2
+    converter: a
     load: {forecast: {file: "load_{date}.csv", p: x}, realised: {file: measured.csv, p: x, q: x}}
     pv: {peak_kw: 2.0, forecast: {file: sun.csv, column: x}, realised: {file: sun.csv, column: x, date: 2016-06-06}}
   - name: B
     node: N2
+    converter: b
     load: {forecast: {file: "load_{date}.csv", p: x}}
+devices:
+  - {name: a, kind: sunspec_converter, port: 1, s_max_kva: 500, ramp_kva_per_s: 1}
+  - {name: b, kind: sunspec_converter, port: 2, s_max_kva: 500, ramp_kva_per_s: 1}
 """
 
 
@@ -99,6 +105,22 @@ def test_forecast_is_that_of_the_steps(lab: Path, loader: DayLoader) -> None:
     assert day.forecast.axis == expected.axis
     np.testing.assert_array_equal(day.forecast.sites[0].outlook.load_kw, expected.sites[0].outlook.load_kw)
     np.testing.assert_array_equal(day.forecast.tariff.buy_chf_per_kwh, np.arange(24))
+
+
+def test_a_passive_house_is_a_load_and_nobody_knows_what_it_will_draw(lab: Path) -> None:
+    """Its forecast is that of load less PV; what is realised of it is no matter of the service."""
+    lab.write_text(lab.read_text().replace("    converter: a\n", "").replace("  - {name: a,", "  - {name: c,"))
+    given = load_config(lab)
+    day = DayLoader(given, lab).load(date(2018, 3, 24)).day
+    noon = at(date(2018, 3, 24), 12)
+    assert set(day.amounts(noon)) == {"B"}
+    house = next(site for site in day.forecast.sites if site.name == "A")
+    assert (list(house.resources), house.battery) == (["load"], None)
+    np.testing.assert_array_equal(house.outlook.load_kw, np.arange(24) - 2.0 * np.arange(24))
+    assert day.forecast_of(("A", "B"), noon) == {"A": Power(-12.0, 0.0), "B": Power(12.0, 0.0)}
+    end = day.forecast.axis.end
+    assert day.forecast_of(("A",), end + timedelta(seconds=30)) == {"A": Power(-23.0, 0.0)}, "of the last step"
+    assert day.forecast_of(("A",), end + timedelta(minutes=2)) == {}
 
 
 def test_the_forecast_serves_where_nothing_is_realised(loader: DayLoader) -> None:
