@@ -65,8 +65,7 @@ class DemandProfile:
     Attributes:
         x: demand (p kW, q kvar), [T, 2].
         cost_chf: smallest attainable advertised cost; under a plain price (H = 0) it is the prosumer's part of the
-            lower
-            bound that certifies the coordination.
+            lower bound that certifies the coordination.
     """
 
     x: FloatArray

@@ -19,8 +19,7 @@ class Problem:
         slack_voltage_pu: supply voltage, [T].
         nodes: prosumer → node, in the order of every array [N, …]; several prosumers may share a node.
         margin_pu: narrows the voltage band on both sides: one number, or one per node besides the slack, in the order
-            of
-            ``network.nodes``.
+            of ``network.nodes``.
     """
 
     axis: TimeAxis

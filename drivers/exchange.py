@@ -1,8 +1,7 @@
 """Errors, deadlines and retries of the exchanges with a device.
 
 Every device has its own :class:`Exchanges`: a deadline for each exchange, a circuit breaker that pauses after a
-failure,
-and one log line when the device is lost and one when it is back.
+failure, and one log line when the device is lost and one when it is back.
 """
 
 import asyncio
@@ -40,9 +39,8 @@ class Timing:
     """Deadlines of a request, of a whole reading or write, of opening an OPC UA session; the pause after a failure.
 
     ``again_s`` is the deadline of a Modbus request to a unit that did not answer within the last pause, so of reading
-    back
-    after a write without an answer. With ``request_s`` and two new connections it takes less than the second by which a
-    silent unit may delay the others of its address.
+    back after a write without an answer. With ``request_s`` and two new connections it takes less than the second by
+    which a silent unit may delay the others of its address.
     """
 
     request_s: float = 0.7
@@ -98,8 +96,7 @@ async def within(seconds: float) -> AsyncIterator[None]:
     """A deadline for the block.
 
     asyncua ends with a subclass of CancelledError if an answer crosses its cancellation; Python 3.11's
-    ``asyncio.timeout``
-    does not recognise it as its own cancellation, and it would end the waiting task.
+    ``asyncio.timeout`` does not recognise it as its own cancellation, and it would end the waiting task.
 
     Raises:
         TimeoutError: the deadline has passed.

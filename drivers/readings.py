@@ -22,8 +22,7 @@ class ReadingCheck:
     """Checks the raw values of ``device``.
 
     ``voltage_v`` is the line-to-line voltage of 1 p.u., ``s_max_kva`` a converter's rating. The device's clock is
-    compared
-    with that of earlier readings, so every reading must be checked exactly once.
+    compared with that of earlier readings, so every reading must be checked exactly once.
     """
 
     device: str

@@ -107,8 +107,7 @@ class Register(Section):
 
         Raises:
             RegisterRangeError: the value is not finite, too large for the type, outside ``allowed`` in a writable
-                register, or
-                None without a sentinel.
+                register, or None without a sentinel.
         """
         if value is None and self.sentinel_words is not None:
             return self.sentinel_words

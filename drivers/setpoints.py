@@ -13,8 +13,7 @@ RESOLUTION = 1e-3
 """Share of the rating to which a device may round a setpoint."""
 LEASE_SLACK_S = 4.0
 """Longest time between a write and its read-back. The lease of the write before is older by 5 s or more, and some
-devices
-round to seconds: so a lease proves that the write was executed even if the setpoint is unchanged.
+devices round to seconds: so a lease proves that the write was executed even if the setpoint is unchanged.
 """
 
 

@@ -26,8 +26,8 @@ def remaining(day: Scenario, step: int, observed: Mapping[str, Observed], slack_
     """The scenario from ``step`` to the end of the day.
 
     The first step of every load and PV series takes the last observation, later steps are the forecast; the slack
-    voltage
-    keeps its last observation throughout. Batteries start from their observed state, moved into its band if outside.
+    voltage keeps its last observation throughout. Batteries start from their observed state, moved into its band if
+    outside.
 
     Raises:
         ValueError: no step is left.

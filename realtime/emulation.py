@@ -35,8 +35,7 @@ class InForce:
     """Emulated powers from the time the setpoint is written; p = load − b − g and q = load_q − β hold exactly.
 
     ``mismatch_kw`` is the load in force minus the requested load: the converter's ramp or rating may prevent the net
-    power
-    that load, PV and battery would add up to.
+    power that load, PV and battery would add up to.
     """
 
     load_kw: float
@@ -103,8 +102,7 @@ def emulate(net: Power, now: LoadAndPv, pv_kw: float, battery_range: Interval) -
     """Emulated powers of a node at the net power that the gate has allowed.
 
     The battery takes what its range (kW) allows, then PV output falls below ``pv_kw`` (not below 0), and the rest is
-    load
-    that is not reproduced. So the gate cannot command a battery beyond its limits.
+    load that is not reproduced. So the gate cannot command a battery beyond its limits.
     """
     requested = battery_power(net, now.load_kw, now.load_kvar, pv_kw)
     battery_kw = battery_range.clip(requested.p_kw)

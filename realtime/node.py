@@ -141,8 +141,7 @@ class NodeState:
         """The state after a restart at ``at_s`` of a new monotonic clock, ``away_s`` seconds after the last cycle.
 
         Earlier data are discarded, and no longer count on the way out of the safe state. After more than a lease the
-        device has
-        gone to its safe state, so the ladder begins again and no sent setpoint is held.
+        device has gone to its safe state, so the ladder begins again and no sent setpoint is held.
         """
         if self.cycle_s is None:
             return self

@@ -78,10 +78,8 @@ def project(point: Power, radius_kva: float, p: Interval) -> Power:
     """Nearest point of {|S| ≤ radius} ∩ {p.lower ≤ P ≤ p.upper}; if it is empty, the disc's point nearest to the strip.
 
     The projection on the disc alone is radial. If it leaves the strip, the result lies on the strip's edge (from any
-    point
-    inside the strip the line to the radial projection would stay in the disc and come closer), and Q is clipped to what
-    the
-    disc leaves.
+    point inside the strip the line to the radial projection would stay in the disc and come closer), and Q is clipped
+    to what the disc leaves.
     """
     shrink = radius_kva / point.s_kva if point.s_kva > radius_kva else 1.0
     nearest = Power(shrink * point.p_kw, shrink * point.q_kvar)

@@ -47,8 +47,7 @@ def prosumer_result(
     """The decision for a prosumer, combined from those for its converters.
 
     Target, setpoint and emulated powers are sums over the converters that have them. A measurement or a state of charge
-    is
-    known only if it is known of all converters. The rung is the lowest.
+    is known only if it is known of all converters. The rung is the lowest.
     """
     parts = [results[name] for name in names]
     if len(parts) == 1:

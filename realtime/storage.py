@@ -52,8 +52,8 @@ def inward(battery: Battery, soc: float, reserve: float, allowed: Interval) -> I
     """Reduce ``allowed`` if the state of charge has drifted into the reserve at an end, so that it returns.
 
     Noise of the measurement is booked as energy, so the account of a battery at rest drifts. The power that leads back
-    out
-    of the reserve within :data:`RETURN_H` (30 W for 0.2 % of 2.5 kWh) stops it; a larger drift counts as the reserve.
+    out of the reserve within :data:`RETURN_H` (30 W for 0.2 % of 2.5 kWh) stops it; a larger drift counts as the
+    reserve.
     """
     low, high = usable_band(battery, reserve)
     kw_per_soc = battery.energy_kwh / RETURN_H
@@ -69,8 +69,7 @@ def allowed_power(battery: Battery, soc: SocRange, hours: float) -> Interval:
     """Discharge (kW) that keeps every state of charge of ``soc`` in its band for ``hours``; always contains 0.
 
     Outside its band the battery may move toward it but is not forced to: full power against the target would trade a
-    small
-    error of the account for a real one in the grid.
+    small error of the account for a real one in the grid.
 
     Raises:
         ValueError: ``hours`` is not positive, or a bound is not a number.

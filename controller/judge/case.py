@@ -35,10 +35,8 @@ class Kind(StrEnum):
 
     LINK: answers are missing, late or garbled. DATA: a device's values make no sense. STALE: a device repeats itself.
     DEVICE: a device is off, switched to local control, disobeys or lies. DEATH: no controller lives, or it hangs. STOP:
-    it
-    ends for good, or an operator stops it. PLANNER: no good plans. WRITER: another writer interferes. CLOCK: the wall
-    clock
-    jumps. DISK: records cannot be kept. OTHER: everything that must have no effect on any device.
+    it ends for good, or an operator stops it. PLANNER: no good plans. WRITER: another writer interferes. CLOCK: the
+    wall clock jumps. DISK: records cannot be kept. OTHER: everything that must have no effect on any device.
     """
 
     LINK = "link"

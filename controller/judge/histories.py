@@ -136,8 +136,7 @@ class Histories:
     """Everything that a run recorded, each in order of time, audit trails in order of their files.
 
     ``stored_prosumers`` and ``stored_plans`` are the keys of those points in telemetry. If ``states`` is empty, the
-    safe
-    state is inferred from leases.
+    safe state is inferred from leases.
     """
 
     frames: tuple[ReceivedFrame, ...] = ()

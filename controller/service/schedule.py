@@ -1,10 +1,9 @@
 """Drives a service by real time: timed jobs, and the real-time loop.
 
 Prices are jobs of APScheduler: once a minute a job checks whether an MPC run or tomorrow's plan is due, so that
-daylight
-saving needs no care and a failed day-ahead plan is tried again. The real-time loop is no such job: it runs on the
-monotonic clock, begins with a round half minute of the wall clock, and skips cycles that it has missed. It also watches
-the jobs: if none has ended for 12 min, the scheduler is discarded with all hanging jobs and built again.
+daylight saving needs no care and a failed day-ahead plan is tried again. The real-time loop is no such job: it runs on
+the monotonic clock, begins with a round half minute of the wall clock, and skips cycles that it has missed. It also
+watches the jobs: if none has ended for 12 min, the scheduler is discarded with all hanging jobs and built again.
 """
 
 import asyncio
@@ -74,8 +73,7 @@ class Schedule:
         """Cycles at t0 + k · 30 s of the monotonic clock, and polls between them.
 
         A service that is ACTIVE from its start has leases of its predecessor to renew, or converters to bring back from
-        their
-        safe state: it does not wait for t0, but runs a cycle at once and then in place of every poll.
+        their safe state: it does not wait for t0, but runs a cycle at once and then in place of every poll.
         """
         period_s = self._settings.realtime_s
         ahead_s = period_s - self._clock.now().timestamp() % period_s

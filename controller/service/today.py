@@ -45,8 +45,7 @@ class Today:
         """Move to the date of ``at`` if it has changed, and return the plans that are left then.
 
         If the series of the new date cannot be read, no plan reaches ``at`` and prosumers go to their safe state;
-        reading is
-        tried again after :data:`RETRY`.
+        reading is tried again after :data:`RETRY`.
         """
         if self.day.covers(at) or (self._retry_at is not None and at < self._retry_at):
             return plans

@@ -15,8 +15,7 @@ def learn_margin(margin: Margin, begin: datetime, means: IntervalMeans, plans: P
     """The margin after the interval from ``begin`` on, from the deviations of its voltages from the planned ones.
 
     A node that was not measured gets the worst deviation of the others. Nothing is learned if no plan reaches ``begin``
-    or
-    no voltage was measured.
+    or no voltage was measured.
     """
     current = plans.plan_at(begin)
     if current is None or all(v is None for v in means.v_pu):

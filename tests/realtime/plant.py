@@ -7,12 +7,28 @@ from datetime import UTC, datetime, timedelta
 from core.devices import ConverterStatus, Measurement, OperatingState, Outcome, Quality, Snapshot
 from core.resources import Battery
 from realtime.cycle import CycleInputs, CycleMemory, decide, next_states
+from realtime.emulation import BatteryState, InForce
+from realtime.fallback import LadderState, Rung
 from realtime.node import AgedTarget, NodeLimits, NodeResult, NodeState, PlanTargets
 from realtime.plane import ZERO, Power
 from realtime.tracker import LoadAndPv, Target
 
 BEGIN = datetime(2018, 6, 21, tzinfo=UTC)
 CYCLE_S = 30.0
+NOON = LoadAndPv(1.0, 0.2, 4.0)
+TARGET = Target(-2.0, 0.0, 1.0)
+BEFORE = Power(-2.0, 0.1)
+RUNNING = NodeState(
+    BatteryState(0.5, battery_kw=-1.0),
+    LadderState(Rung.USE),
+    InForce(1.0, 0.2, 4.0, Power(-1.0, 0.1), 0.0),
+    sent=BEFORE,
+    cycle_s=970.0,
+    received_s=970.0,
+    amounts=NOON,
+    amounts_s=970.0,
+)
+"""A prosumer at noon that follows its plan, in the cycle at 970 s: load and PV, target, setpoint, memory."""
 
 
 @dataclass(frozen=True)

@@ -8,29 +8,16 @@ import pytest
 from core.devices import Measurement, Quality
 from core.resources import Battery
 from realtime.chain import step_node
-from realtime.emulation import BatteryState, InForce
+from realtime.emulation import BatteryState
 from realtime.fallback import LadderState, Rung, Source
 from realtime.node import AgedTarget, DeviceSetpoint, NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
 from realtime.plane import ZERO, Power
 from realtime.reasons import Reason
 from realtime.tracker import LoadAndPv, Target
-from tests.realtime.plant import offers, reading
+from tests.realtime.plant import BEFORE, NOON, RUNNING, TARGET, offers, reading
 
 BATTERY = Battery(2.5, 2.5)
 LIMITS = NodeLimits("P", BATTERY, 15.0, 0.25)
-NOON = LoadAndPv(1.0, 0.2, 4.0)
-TARGET = Target(-2.0, 0.0, 1.0)
-BEFORE = Power(-2.0, 0.1)
-RUNNING = NodeState(
-    BatteryState(0.5, battery_kw=-1.0),
-    LadderState(Rung.USE),
-    InForce(1.0, 0.2, 4.0, Power(-1.0, 0.1), 0.0),
-    sent=BEFORE,
-    cycle_s=970.0,
-    received_s=970.0,
-    amounts=NOON,
-    amounts_s=970.0,
-)
 NOW = NodeNow(NOON, DeviceSetpoint(BEFORE, 970.0))
 SEEN = reading("c", BEFORE, 999.0)
 

@@ -10,29 +10,15 @@ from core.devices import ConverterStatus, OperatingState, Outcome
 from core.resources import Battery
 from realtime.cycle import CycleDecision, CycleInputs, CycleMemory, GuardianRelease, decide, next_states
 from realtime.doubt import Doubt, DoubtKind
-from realtime.emulation import BatteryState, InForce
 from realtime.fallback import LadderState, Rung
 from realtime.node import NodeLimits, NodeResult, NodeState
 from realtime.override import Override, standing
 from realtime.plane import ZERO, Power
 from realtime.reasons import Reason
-from realtime.tracker import LoadAndPv, Target
-from tests.realtime.plant import offers, reading, snapshot, status
+from realtime.tracker import LoadAndPv
+from tests.realtime.plant import BEFORE, NOON, RUNNING, TARGET, offers, reading, snapshot, status
 
 AT_S = 1000.0
-NOON = LoadAndPv(1.0, 0.2, 4.0)
-TARGET = Target(-2.0, 0.0, 1.0)
-BEFORE = Power(-2.0, 0.1)
-RUNNING = NodeState(
-    BatteryState(0.5, battery_kw=-1.0),
-    LadderState(Rung.USE),
-    InForce(1.0, 0.2, 4.0, Power(-1.0, 0.1), 0.0),
-    sent=BEFORE,
-    cycle_s=970.0,
-    received_s=970.0,
-    amounts=NOON,
-    amounts_s=970.0,
-)
 NAMES = ("N3", "N4", "N5")
 CONVERTER = {name: f"{name}_converter" for name in NAMES}
 LIMITS = {CONVERTER[name]: NodeLimits(name, Battery(2.5, 2.5), 15.0, 0.25) for name in NAMES}

@@ -69,8 +69,7 @@ def certify(scenario: Scenario, day: CoordinatedDay) -> Certificate:
     """Compute cost, gap and AC violation of the profiles; asserts that the bound is one.
 
     No bound may exceed the centralised optimum of the same rows: neither the reported one (the best of several rounds)
-    nor
-    that of the final row prices.
+    nor that of the final row prices.
     """
     outcome, x = day.outcome, profiles(day)
     rows, reported = outcome.splitting.rows, outcome.lower_bound_chf

@@ -44,10 +44,7 @@ class ConstraintSplitting:
     @classmethod
     def start(cls, x: FloatArray, rows: Rows, rho: float) -> Self:
         """Cold start: the contributions of the uncoordinated profiles, no grid prices."""
-        none = np.zeros(len(x))
-        return cls(
-            rows, rho, rows.contributions(x), np.zeros_like(rows.lower), Residuals(none, none, none, none, none, 1)
-        )
+        return cls(rows, rho, rows.contributions(x), np.zeros_like(rows.lower), Residuals.at_start(len(x)))
 
     @property
     def unheld(self) -> FloatArray:

@@ -35,8 +35,7 @@ class StarWarmStart:
     Attributes:
         splitting: copies and multipliers to continue from.
         rho: penalty of the first round of the coordination that they come from, CHF/kW². Its later adaptation (18) is
-            not
-            kept, since it would drift from one coordination to the next.
+            not kept, since it would drift from one coordination to the next.
         x: best profiles of that coordination, [N, T, 2].
     """
 
@@ -60,8 +59,7 @@ class StarOutcome(CoordinationOutcome):
 
     Attributes:
         best: the agreements that are returned. If time was up before the first round of prices was answered, they are
-            the
-            answers to the plain tariff.
+            the answers to the plain tariff.
         uncoordinated: the answers to the plain tariff.
         lower_bound_chf: best bound of the final linearisation, that of ``splitting.rows``; the reference of
             ``gap_rel``.

@@ -46,10 +46,7 @@ class ProfileSplitting:
     @classmethod
     def start(cls, x: FloatArray, rows: Rows, rho: float) -> Self:
         """Cold start: copies of the uncoordinated profiles, no grid prices."""
-        none = np.zeros(len(x))
-        return cls(
-            rows, rho, x, np.zeros_like(x), np.zeros_like(rows.lower), Residuals(none, none, none, none, none, 1)
-        )
+        return cls(rows, rho, x, np.zeros_like(x), np.zeros_like(rows.lower), Residuals.at_start(len(x)))
 
     @property
     def d(self) -> FloatArray:

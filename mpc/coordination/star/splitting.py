@@ -16,8 +16,7 @@ class Residuals:
 
     ``primal`` and ``primal_scale`` are in kW, ``dual`` and ``dual_scale`` in CHF/kW; ``size`` is the number of entries
     behind each norm. ``moved`` is the dual residual without the part of the over-relaxation: ρ times the movement of
-    the
-    copies, which vanishes even if the answers cannot move.
+    the copies, which vanishes even if the answers cannot move.
     """
 
     primal: FloatArray
@@ -26,6 +25,12 @@ class Residuals:
     primal_scale: FloatArray
     dual_scale: FloatArray
     size: int
+
+    @classmethod
+    def at_start(cls, prosumers: int) -> "Residuals":
+        """Before the first update: zero, with norms of one entry."""
+        none = np.zeros(prosumers)
+        return cls(none, none, none, none, none, 1)
 
     def within(self, eps_abs: float, eps_rel: float) -> bool:
         """Dynamic tolerances √n ε_abs + ε_rel · scale (Boyd et al. 2011, section 3.3.1), for every prosumer."""

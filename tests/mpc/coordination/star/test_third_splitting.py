@@ -46,9 +46,7 @@ class PlainSplitting:
 
     @classmethod
     def start(cls, x: FloatArray, rows: Rows, rho: float) -> Self:
-        none = np.zeros(len(x))
-        unknown = Residuals(none, none, none, none, none, 1)
-        return cls(rows, rho, x, np.zeros_like(x), np.zeros_like(rows.lower), unknown)
+        return cls(rows, rho, x, np.zeros_like(x), np.zeros_like(rows.lower), Residuals.at_start(len(x)))
 
     @property
     def unheld(self) -> FloatArray:
