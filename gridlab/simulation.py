@@ -65,7 +65,7 @@ def simulate(
     Ctrl-C ends the run after the current cycle (``summary["interrupted"]``); below a running event loop it gives it up.
 
     Args:
-        config: a configuration with a converter for each prosumer, or the path of one.
+        config: a configuration, or the path of one; a prosumer without a converter is a passive house.
         out: a run directory to write, new or empty; a changed configuration is kept beside it, as ``<out>.yaml``.
             None: a temporary one, deleted with the results.
 
