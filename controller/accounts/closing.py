@@ -125,7 +125,7 @@ def _accounts(
         pv_kw=recording.realtime["pv_kw"],
         soc=recording.realtime["soc"],
         last_kw=last_kw | {name: house.p_kw for name, house in houses.items()},
-        soc_final={name: books.soc for name, books in run.batteries.items()},
+        soc_final={name: account.soc for name, account in run.batteries.items()},
         came_kw=came_kva.apply(np.real),
     )
     forecast = scenarios.forecast
@@ -174,7 +174,7 @@ def _band(soc: pd.Series, battery: Battery) -> SocBand:
 
 def _energy_balances(run: FinishedRun, recording: Recording) -> dict[str, EnergyBalance]:
     until_last = Span(recording.times, recording.times[-1].to_pydatetime()).hours
-    converters, books = run.config.converters_of, {}
+    converters, balances = run.config.converters_of, {}
     for name in run.batteries:
         load_kwh, pv_kwh = (
             float(recording.realtime[quantity][name].fillna(0.0).to_numpy() @ until_last)
@@ -183,8 +183,8 @@ def _energy_balances(run: FinishedRun, recording: Recording) -> dict[str, Energy
         before_kwh, last_kwh = (
             sum(truth.converters[device].energy_kwh for device in converters[name]) for truth in (run.before, run.last)
         )
-        books[name] = energy_balance(run.batteries[name], load_kwh, pv_kwh, last_kwh - before_kwh)
-    return books
+        balances[name] = energy_balance(run.batteries[name], load_kwh, pv_kwh, last_kwh - before_kwh)
+    return balances
 
 
 def _local(event: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:

@@ -213,12 +213,12 @@ class ControllerSession:
         self._clock.advance_to(t_s)
         await self._adopt()
         check = self._service.check
-        books = {name: encode(battery) for name, battery in self._service.batteries.items()}
+        accounts = {name: encode(battery) for name, battery in self._service.batteries.items()}
         outcomes = await self.release()
         await self._service.sent()
         return {
             "safe": {name: outcome is Outcome.VERIFIED for name, outcome in outcomes.items()},
-            "books": books,
+            "books": accounts,
             "cycle_ms": self._cycle_ms,
             "check": encode(check) if check else None,
         }

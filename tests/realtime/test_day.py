@@ -159,10 +159,10 @@ def test_account_of_a_noisy_measurement() -> None:
     assert BATTERY.soc_min <= min(socs)
     assert max(socs) <= BATTERY.soc_max
     energies = [record.result.in_force.battery.p_kw * 30 / 3600 for record in records[:-1] if record.result.in_force]
-    books = state.battery
-    assert books is not None
-    assert books.discharged_kwh == pytest.approx(sum(max(e, 0) for e in energies), rel=0.01)
-    assert books.charged_kwh == pytest.approx(sum(max(-e, 0) for e in energies), rel=0.01)
+    account = state.battery
+    assert account is not None
+    assert account.discharged_kwh == pytest.approx(sum(max(e, 0) for e in energies), rel=0.01)
+    assert account.charged_kwh == pytest.approx(sum(max(-e, 0) for e in energies), rel=0.01)
 
 
 @pytest.mark.parametrize("target_kw", [-9.0, 9.0], ids=["down", "up"])

@@ -1,4 +1,4 @@
-"""Books of an emulated battery, with and without measurements."""
+"""Account of an emulated battery, with and without measurements."""
 
 from dataclasses import replace
 from math import nan

@@ -221,9 +221,9 @@ class Loop:
         end = self.start + timedelta(seconds=end_s)
         before, last, after = (Truth.model_validate(said) for said in truths)
         batteries = prosumer_batteries(self.state, self.limits)
-        books = {n: BatteryAccount.model_validate(asdict(battery)) for n, battery in batteries.items() if battery}
+        accounts = {n: BatteryAccount.model_validate(asdict(battery)) for n, battery in batteries.items() if battery}
         counted = RefereeCounts.model_validate(counts(self.laboratory.recorder.tally))
-        ended = FinishedRun(self.config, self.path, end, before, last, after, books, self.cycle_ms, 0, counted)
+        ended = FinishedRun(self.config, self.path, end, before, last, after, accounts, self.cycle_ms, 0, counted)
         return {
             "command": "simulate",
             "name": self.config.name,

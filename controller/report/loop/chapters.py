@@ -64,8 +64,8 @@ def chapters(record: LoopRecord, other: LoopRecord | None) -> Iterator[Markup]:
 def _checks(record: LoopRecord) -> Markup:
     text = """Counted are pairs of a node (without the slack) and a 30 s sample, or a node and a 10-min mean (the
         interval of EN 50160), against the limits of the configuration without any margin. The referee stands in every
-        converter and judges each frame that it receives. Energy books compare the emulated batteries with the plant’s
-        true energy."""
+        converter and judges each frame that it receives. The energy balance compares the emulated
+        batteries with the plant’s true energy."""
     return chapter("What it had to show", tables.check_table(checks(record)), note(text))
 
 
@@ -171,8 +171,8 @@ def _cycles(record: LoopRecord, cycle_ms: pd.Series) -> Markup:
 
 
 def _balances(record: LoopRecord) -> Markup:
-    text = """A battery exists only in the controller’s books, which integrate measured power. True is what load and PV
-        in force left over from what the node really drew; the difference is relative to charged plus discharged
+    text = """A battery exists only in the controller’s accounts, which integrate measured power. True is what load and
+        PV in force left over from what the node really drew; the difference is relative to charged plus discharged
         energy."""
     return chapter("Energy balance of the batteries", tables.balance_table(record), note(text))
 

@@ -70,7 +70,7 @@ def _model(summary: LoopSummary) -> Iterator[Check]:
 def _balances(summary: LoopSummary) -> Iterator[Check]:
     errors = [abs(book.difference_rel) for book in summary.energy_books.values() if book.difference_rel is not None]
     if errors:
-        what, worst = "Energy books against the plant, worst", max(errors)
+        what, worst = "Energy balance against the plant, worst", max(errors)
         yield Check(what, percent(worst), f"≤ {percent(BALANCED)}", worst <= BALANCED)
 
 

@@ -67,7 +67,7 @@ def test_coordination_is_seen_in_the_voltages(run: Path, selfish: Path) -> None:
 
 
 def test_energy_is_the_plants(run: Path) -> None:
-    """Measured net energy against load, PV and the true battery energy of the books: 5 W of noise, 80 minutes."""
+    """Measured net energy against load, PV and the true battery energy of the accounts: 5 W of noise, 80 minutes."""
     summary = summary_of(run)
     for name, account in summary["settlement"].items():
         net_kwh = account["imported_kwh"] - account["exported_kwh"]
@@ -79,15 +79,15 @@ def test_energy_is_the_plants(run: Path) -> None:
 
 
 def test_account_that_do_not_balance_are_found(run: Path, tmp_path: Path) -> None:
-    """A converter whose readings are 10 % too large: the books follow the readings, the truth does not."""
+    """A converter whose readings are 10 % too large: the accounts follow the readings, the truth does not."""
 
     def wrong_scale(at_s: float, laboratory: Laboratory) -> None:
         if at_s == 300:
             laboratory.station("n9_converter").switch("wrong_scale", on=True, number=1.1)
 
-    books = summary_of(looped(tmp_path / "run", DEFAULT, disturb=wrong_scale))["energy_books"]
-    assert abs(books["N9"]["difference_rel"]) > 0.1
-    assert books["N7"] == pytest.approx(summary_of(run)["energy_books"]["N7"], abs=0.2)
+    balances = summary_of(looped(tmp_path / "run", DEFAULT, disturb=wrong_scale))["energy_books"]
+    assert abs(balances["N9"]["difference_rel"]) > 0.1
+    assert balances["N7"] == pytest.approx(summary_of(run)["energy_books"]["N7"], abs=0.2)
 
 
 def test_money(run: Path) -> None:

@@ -233,7 +233,7 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], str, str]] = {
     ),
     "books": (
         lambda d: [book.update(difference_rel=-0.2) for book in d["energy_books"].values()],
-        "Energy books against the plant, worst: 20 %",
+        "Energy balance against the plant, worst: 20 %",
         "Not everything was held",
     ),
     "means": (lambda d: d["measured"].update(outside_10min=9), "14 % (9 of 64)", "Not everything was held"),
