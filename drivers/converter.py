@@ -135,7 +135,7 @@ class WiredConverter:
         return await self._execute(setpoint)
 
     async def release(self) -> Outcome:
-        """Release the device; verified if it no longer follows setpoints."""
+        """Release the device, also just after a failed exchange; verified if it no longer follows setpoints."""
         return await self._execute(None)
 
     async def _execute(self, setpoint: Setpoint | None) -> Outcome:
@@ -155,4 +155,4 @@ class WiredConverter:
             obeys = shown.remote is None or shown.remote is request.follow
             return obeys and setpoint_held(shown.expected, shown.values, self._check.s_max_kva)
 
-        return await self._exchanges.write_and_verify(command.send, verify)
+        return await self._exchanges.write_and_verify(command.send, verify, urgent=not request.follow)

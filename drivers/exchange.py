@@ -118,13 +118,13 @@ class Exchanges:
         self._problem: str | None = None
 
     @asynccontextmanager
-    async def attempt(self) -> AsyncIterator[None]:
-        """One exchange of any number of requests.
+    async def attempt(self, *, urgent: bool = False) -> AsyncIterator[None]:
+        """One exchange of any number of requests; an ``urgent`` one is begun also within the pause after a failure.
 
         Raises:
             ExchangeError: it failed, took too long, or was not begun since the last one failed within the pause.
         """
-        if not self.breaker.admits():
+        if not (self.breaker.admits() or urgent):
             raise NoAnswerError(f"{self.device}: left alone after: {self._problem}")
         try:
             async with within(self._timing.exchange_s):
@@ -151,11 +151,11 @@ class Exchanges:
         return Outcome.REJECTED
 
     async def write_and_verify(
-        self, send: Callable[[], Awaitable[None]], verify: Callable[[], Awaitable[bool]]
+        self, send: Callable[[], Awaitable[None]], verify: Callable[[], Awaitable[bool]], *, urgent: bool = False
     ) -> Outcome:
         """Send, then read back. UNKNOWN if there was no answer and the read-back does not show the new values."""
         try:
-            async with self.attempt():
+            async with self.attempt(urgent=urgent):
                 answered = await self._answered(send)
                 if await verify():
                     return Outcome.VERIFIED

@@ -44,7 +44,7 @@ class SunspecWire:
     async def command(self, request: WriteRequest) -> Command:
         """Write the heartbeat first, then the steps of :func:`_steps`."""
         steps = _steps(request)
-        async with self._exchanges.attempt():
+        async with self._exchanges.attempt(urgent=not request.follow):
             unit = await self.discovered()
             plan = await self._plan(unit, request, steps)
         values = {name: value for step in steps for name, value in step.items()}

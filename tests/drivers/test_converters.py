@@ -43,6 +43,16 @@ async def bench(says: dict[str, float | None] | None = None) -> AsyncIterator[Be
         yield Bench(device, WiredConverter(GenericModbusWire(unit), *parts("n3", clock), writer_epoch=7), clock)
 
 
+async def test_a_release_is_sent_also_within_the_pause_after_a_failure() -> None:
+    """Virtual time stands still between two attempts of a stop, and an emergency stop may follow any failed reading."""
+    async with bench() as b:
+        b.converter._exchanges.breaker.failed()
+        assert await b.converter.write(SETPOINT) is Outcome.UNKNOWN
+        b.device.say({"state": OperatingState.SAFE})
+        assert await b.converter.release() is Outcome.VERIFIED
+        assert b.device.requests == [16, 3]
+
+
 async def test_setpoint_is_written_by_one_request_and_read_back() -> None:
     async with bench() as b:
         assert await b.converter.write(SETPOINT) is Outcome.VERIFIED

@@ -57,6 +57,15 @@ async def test_device_is_reported_once_when_lost_and_once_when_back(caplog: pyte
     assert caplog.messages == ["n4: lost: n4: gibberish", "n4: back"]
 
 
+async def test_an_urgent_attempt_does_not_wait_for_the_end_of_the_pause() -> None:
+    exchanges = Exchanges("n4", ManualClock(), Timing())
+    for _ in range(2):
+        with pytest.raises(BadAnswerError):
+            async with exchanges.attempt(urgent=True):
+                raise BadAnswerError("n4: gibberish")
+    assert await exchanges.write_and_verify(done(True), done(True), urgent=True) is Outcome.VERIFIED  # type: ignore[arg-type]
+
+
 async def test_exchange_ends_at_its_deadline() -> None:
     exchanges = Exchanges("n4", ManualClock(), Timing(exchange_s=0.01))
     with pytest.raises(NoAnswerError, match=r"n4: no answer within 0\.01 s"):
