@@ -11,3 +11,12 @@ class Mode(StrEnum):
     OFF = "off"
     MONITOR = "monitor"
     ACTIVE = "active"
+
+    def allows(self, other: "Mode") -> bool:
+        """Whether ``other`` is no more than this mode: OFF < MONITOR < ACTIVE."""
+        order = tuple(Mode)
+        return order.index(other) <= order.index(self)
+
+    def at_most(self, other: "Mode") -> "Mode":
+        """The lower one of the two."""
+        return self if other.allows(self) else other

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.support.paths import ROOT
 
 
@@ -41,3 +43,22 @@ def as_after_power_loss(database: Path, folder: Path) -> Path:
         if source.exists():
             shutil.copy(source, folder / source.name)
     return folder / database.name
+
+
+def on_a_full_disk(before: str, then: str, folder: Path) -> str:
+    """Run two programs in a file system of 64 kB mounted at ``folder``, which is full for the second; its output.
+
+    Skips the test where this machine allows no such mount.
+    """
+    python = f"PYTHONPATH={ROOT} {sys.executable} -c"
+    steps = (
+        f"mount -t tmpfs -o size=64k tmpfs {folder}",
+        f"cd {folder}",
+        f"{python} '{before}'",
+        "! cat /dev/zero > rest 2> /dev/null",
+        f"{python} '{then}'",
+    )
+    unshared = ["unshare", "--map-root-user", "--mount", "sh", "-ec"]
+    if subprocess.run([*unshared, steps[0]], capture_output=True, check=False).returncode:
+        pytest.skip("this machine allows no mount")
+    return subprocess.run([*unshared, "\n".join(steps)], stdout=subprocess.PIPE, text=True, check=True).stdout
