@@ -1,7 +1,6 @@
 """A faulty planner in place of the service ``gridlab planner``."""
 
 import asyncio
-import pickle
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,7 +15,7 @@ import numpy as np
 from controller.chaos.serving import serving
 from controller.planner.answer import Answer
 from controller.planner.planner import SIZE, Job, Planner
-from controller.planner.wire import JobRefusal, Reply, encode_reply
+from controller.planner.wire import JobRefusal, Reply, decode_job, encode_reply
 from core.arrays import FloatArray
 from core.errors import SolverError
 from mpc.intra_day import RunningPlan
@@ -52,7 +51,7 @@ class FaultyPlanner:
 
     async def _answer_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         (size,) = SIZE.unpack(await reader.readexactly(SIZE.size))
-        writer.write(await self._reply(pickle.loads(await reader.readexactly(size))))
+        writer.write(await self._reply(decode_job(await reader.readexactly(size))))
         await writer.drain()
 
     async def _reply(self, job: Job) -> bytes:

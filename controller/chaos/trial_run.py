@@ -22,6 +22,8 @@ from controller.chaos.trials import Helper, Trial
 from controller.judge.case import Case, CaseConfig, Kind
 from controller.judge.histories import read_histories
 from controller.judge.verdict import Verdict, judge
+from controller.planner.planner import Planner
+from controller.planner.server import listening
 from controller.process.clocks import SteppedClock, WallClock
 from controller.service.service import Service
 from controller.service.setup import Setup
@@ -139,6 +141,11 @@ async def _helper(trial: Trial, folder: Path) -> AsyncIterator[tuple[Mapping[str
                 socket = Path(short) / SOCKET
                 async with planner.listening(socket):
                     yield {"planner": str(socket)}, partial(trial.injection, planner=planner)
+        case Helper.PLANNER:
+            with TemporaryDirectory() as short:
+                socket = Path(short) / SOCKET
+                async with Planner() as child, listening(child, socket):
+                    yield {"planner": str(socket)}, partial(trial.injection, planner=socket)
         case Helper.FAULTY_INFLUX:
             database = FaultyInflux()
             async with database.listening() as port:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from controller.chaos.injection import Injection
-from controller.chaos.injections import deaths, http_abuse, operations, planning, records
+from controller.chaos.injections import deaths, http_abuse, operations, planner_attack, planning, records
 from controller.chaos.injections.devices import CONVERTERS, MODBUS, PlantFault, flapping, foreign_writer, plant_fault
 from controller.judge.case import Kind
 from core.config_devices import ModbusConverter, ModbusMeter, OpcUaConverter
@@ -23,6 +23,7 @@ class Helper(StrEnum):
     NONE = "none"
     FAULTY_PLANNER = "faulty planner"
     FAULTY_INFLUX = "faulty InfluxDB"
+    PLANNER = "planner"
 
 
 @dataclass(frozen=True)
@@ -100,4 +101,5 @@ TRIALS = (
     Trial(28, "stop", operations.stop_with_bad_link),
     Trial(29, "leaks", records.long_run, poll_s=CYCLE_S),
     Trial(30, "emergency-stop", operations.emergency_stop),
+    _planning(61, "malicious-job", planner_attack.malicious_job, helper=Helper.PLANNER),
 )

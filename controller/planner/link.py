@@ -6,13 +6,12 @@ if the planner as a whole hangs or is gone.
 """
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from controller.planner.answer import Answer
-from controller.planner.planner import SIZE, Job, Planner, PlannerError, ReplanJob, pickle_frame, within_budget
-from controller.planner.wire import LARGEST_REPLY, decode_answer, without_coordination
+from controller.planner.planner import SIZE, Job, Planner, PlannerError, within_budget
+from controller.planner.wire import LARGEST_MESSAGE, decode_answer, encode_job
 from realtime.timing import MPC_BEST_S, MPC_KILL_S
 
 MARGIN_S = 2.0
@@ -47,7 +46,8 @@ class PlannerLink:
         async with self._lock:
             try:
                 async with asyncio.timeout(self._within_s):
-                    reply = await self._exchange(pickle_frame(_for_transfer(within_budget(job, self._best_s))))
+                    request = await asyncio.to_thread(encode_job, within_budget(job, self._best_s))
+                    reply = await self._exchange(request)
             except TimeoutError:
                 raise PlannerError(f"planner: {job}: no answer after {self._within_s:g} s") from None
             except asyncio.IncompleteReadError:
@@ -62,8 +62,8 @@ class PlannerLink:
             writer.write(request)
             await writer.drain()
             (size,) = SIZE.unpack(await reader.readexactly(SIZE.size))
-            if size > LARGEST_REPLY:
-                raise OSError(f"a reply of {size} bytes, allowed {LARGEST_REPLY}")
+            if size > LARGEST_MESSAGE:
+                raise OSError(f"a reply of {size} bytes, allowed {LARGEST_MESSAGE}")
             return await reader.readexactly(size)
         finally:
             writer.close()
@@ -71,10 +71,3 @@ class PlannerLink:
 
 AnyPlanner = Planner | PlannerLink
 """Both give an :class:`Answer` to a job."""
-
-
-def _for_transfer(job: Job) -> Job:
-    """The job without what the planner remembers by itself."""
-    if isinstance(job, ReplanJob) and job.running is not None:
-        return replace(job, running=without_coordination(job.running))
-    return job

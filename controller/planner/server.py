@@ -7,7 +7,6 @@ here, the next coordination starts warm. After a restart it starts cold, once.
 
 import asyncio
 import logging
-import pickle
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -16,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from controller.planner.planner import SIZE, Job, Planner, PlannerError, ReplanJob
-from controller.planner.wire import JobRefusal, Reply, encode_reply, without_coordination
+from controller.planner.wire import LARGEST_MESSAGE, JobRefusal, Reply, decode_job, encode_reply, without_coordination
 from controller.process.systemd import READY, STOPPING, WATCHDOG, notify
 from core.codec import encode
 from core.errors import GridlabError
@@ -26,6 +25,8 @@ _log = logging.getLogger(__name__)
 
 WATCHDOG_S = 20.0
 """Time between notices to the watchdog of the service manager."""
+RECEIVE_S = 10.0
+"""Time that a caller may take to send its job."""
 DAYS_REMEMBERED = 2
 """Number of days whose plans are remembered: today and tomorrow."""
 
@@ -59,7 +60,7 @@ async def listening(planner: Planner, path: Path) -> AsyncIterator[None]:
         if task := asyncio.current_task():
             connections.add(task)
             task.add_done_callback(connections.discard)
-        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, TimeoutError):
             await _serve_job(jobs, reader, writer)
         writer.close()
 
@@ -77,8 +78,13 @@ async def listening(planner: Planner, path: Path) -> AsyncIterator[None]:
 
 async def _serve_job(jobs: "_JobServer", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Compute one job; if the caller hangs up, cancel it, which kills the child."""
-    (size,) = SIZE.unpack(await reader.readexactly(SIZE.size))
-    work = asyncio.create_task(jobs.reply(await reader.readexactly(size)))
+    async with asyncio.timeout(RECEIVE_S):
+        (size,) = SIZE.unpack(await reader.readexactly(SIZE.size))
+        if size > LARGEST_MESSAGE:
+            _log.warning("a job of %d bytes, allowed %d", size, LARGEST_MESSAGE)
+            return
+        request = await reader.readexactly(size)
+    work = asyncio.create_task(jobs.reply(request))
     hung_up = asyncio.create_task(reader.read(1))
     try:
         await asyncio.wait((work, hung_up), return_when=asyncio.FIRST_COMPLETED)
@@ -98,16 +104,16 @@ class _JobServer:
         self._planner = planner
         self._computed: dict[datetime, RunningPlan] = {}
 
-    async def reply(self, pickled: bytes) -> Reply:
+    async def reply(self, request: bytes) -> Reply:
         try:
-            job: Job = pickle.loads(pickled)
+            job = await asyncio.to_thread(decode_job, request)
             answer = await self._planner.answer(self._with_coordination(job))
         except GridlabError as error:
             _log.warning("%s", error)
             return Reply(None, JobRefusal.of(error))
-        except Exception as error:  # a job of another version, of which any part may be missing
-            _log.exception("no job")
-            return Reply(None, JobRefusal.of(PlannerError(f"planner: no job: {type(error).__name__}: {error}")))
+        except Exception as error:  # a defect must not end the planner
+            _log.exception("no plan")
+            return Reply(None, JobRefusal.of(PlannerError(f"planner: {type(error).__name__}: {error}")))
         self._remember(answer.running)
         return Reply(answer, None)
 

@@ -1,9 +1,9 @@
 """Messages between ``gridlab serve`` and ``gridlab planner``: a job one way, a reply the other, each preceded by its
 length.
 
-A job is pickled, since whoever may open the socket has more rights than the planner. A reply is JSON of known types
-(:mod:`core.codec`) and is validated: the planner can give a plan or none, and cannot make the other side do anything
-else.
+Both are JSON of known types (:mod:`core.codec`), of limited size, and are validated: neither side can make the other do
+anything but compute a plan, or take one. Whoever may open the socket cannot run code in the planner, whose replies the
+control loop reads.
 """
 
 import json
@@ -14,19 +14,22 @@ from typing import Self
 import numpy as np
 
 from controller.planner.answer import Answer
-from controller.planner.planner import SIZE, DayAheadJob, Job, PlannerError
+from controller.planner.planner import SIZE, DayAheadJob, Job, PlannerError, ReplanJob
 from core.arrays import FloatArray
 from core.codec import CodecError, decode, encode
 from core.errors import CoordinationError, Fault, GridlabError, InputError, SolverError, SolverLicenceError
 from core.plan import SERIES, ProsumerPlan
+from core.scenario import Scenario
 from mpc.intra_day import RunningPlan
 
 KINDS: Mapping[str, type[GridlabError]] = {
     kind.__name__: kind for kind in (PlannerError, CoordinationError, SolverError, SolverLicenceError)
 }
 """Errors that keep their type across the socket."""
-LARGEST_REPLY = 64 * 2**20
-"""Size limit of a reply, bytes."""
+LARGEST_MESSAGE = 64 * 2**20
+"""Size limit of a job or a reply, bytes."""
+MOST_STEPS = 1500
+"""Steps of the longest day: 25 h of one minute each."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,53 @@ def without_coordination(running: RunningPlan) -> RunningPlan:
     return replace(running, computed=None)
 
 
+@dataclass(frozen=True)
+class Request:
+    """Exactly one of the two kinds of job."""
+
+    day_ahead: DayAheadJob | None
+    replan: ReplanJob | None
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """The request to compute ``job``."""
+        return cls(job, None) if isinstance(job, DayAheadJob) else cls(None, job)
+
+
+def encode_job(job: Job) -> bytes:
+    """Encode a job as JSON, preceded by its length; the coordination behind its plan is left out."""
+    if isinstance(job, ReplanJob) and job.running is not None:
+        job = replace(job, running=without_coordination(job.running))
+    return _framed(Request.of(job))
+
+
+def decode_job(text: bytes) -> Job:
+    """Decode and validate a job.
+
+    Raises:
+        PlannerError: it is malformed, or its series do not fit its day.
+    """
+    try:
+        request = decode(Request, json.loads(text))
+    except (CodecError, ValueError, TypeError, RecursionError) as error:
+        raise PlannerError(f"planner: no job of this version: {error}") from error
+    job = request.day_ahead or request.replan
+    if job is None or (request.day_ahead and request.replan):
+        raise PlannerError("planner: asked none or two jobs, allowed one")
+    if fault := next(_faults_of_day(job.scenario if isinstance(job, DayAheadJob) else job.day), None):
+        raise PlannerError(f"planner: no job: {fault}")
+    return job
+
+
 def encode_reply(reply: Reply) -> bytes:
     """Encode a reply as JSON, preceded by its length; the coordination and the full day-ahead plan are left out."""
     if answer := reply.answer:
         reply = replace(reply, answer=replace(answer, running=without_coordination(answer.running), made=None))
-    text = json.dumps(encode(reply)).encode()
+    return _framed(reply)
+
+
+def _framed(message: object) -> bytes:
+    text = json.dumps(encode(message, packed=True)).encode()
     return SIZE.pack(len(text)) + text
 
 
@@ -90,6 +135,32 @@ def decode_answer(text: bytes, job: Job) -> Answer:
     if reply.answer is None or fault:
         raise PlannerError(f"planner: {job}: answered by {fault}")
     return reply.answer
+
+
+def _faults_of_day(day: Scenario) -> Iterator[str]:
+    """Reasons why a scenario cannot be planned: the steps of its axis are no day, or a series has others."""
+    axis = day.axis
+    if not (0 < axis.n_steps <= MOST_STEPS and 0 < axis.step_min * axis.n_steps <= MOST_STEPS):
+        yield f"{axis.n_steps} steps of {axis.step_min} min, allowed a day"
+        return
+    try:
+        times = axis.times
+    except (ValueError, KeyError, OverflowError) as error:
+        yield f"steps from {axis.start} in {axis.timezone}: {error}"
+        return
+    tariff = day.tariff
+    series = {
+        "slack_voltage_pu": day.slack_voltage_pu,
+        "tariff": tariff.buy_chf_per_kwh,
+        "remuneration": tariff.sell_chf_per_kwh,
+    }
+    for site in day.sites:
+        for name, resource in site.resources.items():
+            arrays = {what: value for what, value in vars(resource).items() if isinstance(value, np.ndarray)}
+            series |= {f"{what} of {site.name} {name}": value for what, value in arrays.items()}
+    for what, values in series.items():
+        if values.shape != (len(times),):
+            yield f"{what} of shape {values.shape}, allowed {len(times)} steps"
 
 
 def _faults(answer: Answer, job: Job) -> Iterator[str]:

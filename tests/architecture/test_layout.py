@@ -13,6 +13,11 @@ ACROSS = {
 }
 """Folders of tests that belong to no package; ``cases`` holds data alone."""
 
+UNPICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+OWN_PIPE = {"controller/planner/child.py", "controller/planner/planner.py"}
+"""The two ends of the pipe between a planner and its own child process."""
+ATTACKER = "controller/chaos/injections/planner_attack.py"
+
 
 def imported(path: Path) -> Iterator[str]:
     """What a file imports of the tests."""
@@ -52,3 +57,20 @@ def test_benchmarks_import_support_alone_and_nobody_else_imports_tests() -> None
     names = {name for path in files("benchmarks") for name in imported(path)}
     assert {name for name in names if not name.startswith("tests.support.")} == set()
     assert [path for path in files(*PACKAGES) if any(imported(path))] == []
+
+
+def test_nothing_unpickles_but_the_pipe_between_the_planner_and_its_child() -> None:
+    found = {str(path.relative_to(ROOT)) for path in files(*PACKAGES) if UNPICKLERS & modules(path)}
+    assert found == OWN_PIPE | {ATTACKER}
+    assert "pickle.load" not in (ROOT / ATTACKER).read_text(encoding="utf-8")
+
+
+def modules(path: Path) -> set[str]:
+    """The top-level modules that a file imports, of whatever kind."""
+    found = set[str]()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        found |= {name.split(".")[0] for name in names}
+    return found

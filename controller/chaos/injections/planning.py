@@ -24,7 +24,7 @@ SILENT_S = 26 * 60.0
 async def long_computation(context: TrialContext) -> InjectionResult:
     """3: the MPC computes for seconds of real time; cycles must go on."""
     faulted = context.faulted
-    begins = await _run_to_first_mpc(context)
+    begins = await run_to_first_mpc(context)
     faulted.state.wait = False
     start_s, start_at_s, slowest_s = time.monotonic(), faulted.now_s, 0.0
     while time.monotonic() < start_s + LONG["budget_s"]:
@@ -41,7 +41,7 @@ async def long_computation(context: TrialContext) -> InjectionResult:
 
 async def no_convergence(context: TrialContext) -> InjectionResult:
     """4: no coordination converges."""
-    begins = await _run_to_first_mpc(context)
+    begins = await run_to_first_mpc(context)
     await context.run_for(65.0, 90.0)
     fault = context.fault("not converged", Kind.PLANNER, begins, noticeable=False)
     await context.run_recovery()
@@ -51,7 +51,7 @@ async def no_convergence(context: TrialContext) -> InjectionResult:
 async def faulty_plan(context: TrialContext, planner: FaultyPlanner) -> InjectionResult:
     """5: the planner's answer is invalid; the current plan must stay."""
     planner.fault = FAULTS[context.seed % len(FAULTS)]
-    begins = await _run_to_first_mpc(context)
+    begins = await run_to_first_mpc(context)
     await context.run_for(65.0, 90.0)
     fault = context.fault(f"planner: {planner.fault}", Kind.PLANNER, begins)
     complaints = () if planner.faulty_answers else ("the planner got no job",)
@@ -63,7 +63,7 @@ async def faulty_plan(context: TrialContext, planner: FaultyPlanner) -> Injectio
 async def planner_killed(context: TrialContext) -> InjectionResult:
     """6: the planner's process is killed while it computes; the next run has a new one."""
     faulted = context.faulted
-    begins = await _run_to_first_mpc(context)
+    begins = await run_to_first_mpc(context)
     faulted.state.wait = False
     await faulted.run_until(EARLY_S)
     os.kill(_planner(faulted.running_controller.pid), signal.SIGKILL)
@@ -89,7 +89,7 @@ async def no_mpc(context: TrialContext) -> InjectionResult:
     return InjectionResult(fault, alarm="MPC overdue")
 
 
-async def _run_to_first_mpc(context: TrialContext) -> datetime:
+async def run_to_first_mpc(context: TrialContext) -> datetime:
     """Run until shortly before the first MPC run, without asking for one; returns that time."""
     context.faulted.state.plan = False
     begins = await context.run_to_injection(EARLY_S - 30.0)

@@ -18,7 +18,9 @@ SAFE = TrialResult(7, "down", 0, "down", "n3_converter", None, 2.0, 50.0, 20.0, 
 
 
 def test_every_fault_of_the_table_has_a_trial() -> None:
-    assert [trial.number for trial in TRIALS] == list(range(1, 31))
+    numbers = [trial.number for trial in TRIALS]
+    assert numbers == sorted(set(numbers))
+    assert set(range(1, 31)) < set(numbers)
     assert len({trial.name for trial in TRIALS}) == len(TRIALS)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pickle
 import signal
 import socket
 import stat
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ from controller.planner.answer import Answer
 from controller.planner.link import PlannerLink
 from controller.planner.planner import SIZE, DayAheadJob, Planner, PlannerError, ReplanJob
 from controller.planner.server import listening
-from controller.planner.wire import decode_answer, without_coordination
+from controller.planner.wire import LARGEST_MESSAGE, decode_answer, without_coordination
 from controller.process.clocks import WallClock
 from controller.process.systemd import ADDRESS
 from core.codec import encode
@@ -203,19 +205,52 @@ async def test_nobody_listens(day: Scenario, tmp_path: Path) -> None:
         await PlannerLink(path).answer(asked(day))
 
 
-async def test_a_job_that_cannot_be_read_is_refused(tmp_path: Path, day: Scenario) -> None:
-    async def test() -> bytes:
-        path = tmp_path / "planner.sock"
-        async with Planner() as planner, listening(planner, path):
-            reader, writer = await asyncio.open_unix_connection(path)
-            writer.write(SIZE.pack(3) + b"job")
-            (size,) = SIZE.unpack(await reader.readexactly(SIZE.size))
-            reply = await reader.readexactly(size)
-            writer.close()
-        return reply
+async def replied(path: Path, message: bytes) -> bytes:
+    """What a client gets for a message; empty if the planner hangs up."""
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(message)
+    try:
+        (size,) = SIZE.unpack(await reader.readexactly(SIZE.size))
+        return await reader.readexactly(size)
+    except asyncio.IncompleteReadError:
+        return b""
+    finally:
+        writer.close()
 
-    with pytest.raises(PlannerError, match="planner: no job: UnpicklingError"):
-        decode_answer((await test()), asked(day))
+
+class Payload:
+    """Creates a file wherever it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+async def test_a_job_that_cannot_be_read_is_refused_and_runs_nothing(tmp_path: Path, day: Scenario) -> None:
+    path, trace = tmp_path / "planner.sock", tmp_path / "trace"
+    pickle.loads(pickle.dumps(Payload(trace)))
+    assert trace.exists(), "the payload works"
+    trace.unlink()
+    messages = [b"job", *(pickle.dumps(Payload(trace), protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1))]
+    async with Planner() as planner, listening(planner, path):
+        for message in messages:
+            reply = await replied(path, SIZE.pack(len(message)) + message)
+            with pytest.raises(PlannerError, match="planner: no job of this version"):
+                decode_answer(reply, asked(day))
+    assert not trace.exists()
+
+
+async def test_a_job_that_is_too_long_or_never_comes_is_hung_up_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "planner.sock"
+    monkeypatch.setattr("controller.planner.server.RECEIVE_S", 0.2)
+    async with Planner() as planner, listening(planner, path):
+        for message in (SIZE.pack(LARGEST_MESSAGE + 1), SIZE.pack(2**63), SIZE.pack(10) + b"slow", b""):
+            async with asyncio.timeout(5):
+                assert await replied(path, message) == b""
 
 
 UNIT = """

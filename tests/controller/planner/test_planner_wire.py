@@ -1,22 +1,38 @@
-"""What a planner beyond a socket may say: a plan for the job, an error, and nothing else."""
+"""What passes the socket of a planner: a job one way, a plan for it or an error the other, and nothing else."""
 
 import json
+import random
+from collections.abc import Callable
 from dataclasses import replace
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pytest
 
 from controller.planner.answer import Answer
-from controller.planner.planner import SIZE, DayAheadJob, PlannerError, ReplanJob, pickle_frame
-from controller.planner.wire import JobRefusal, Reply, decode_answer, encode_reply, without_coordination
+from controller.planner.planner import SIZE, DayAheadJob, Job, PlannerError, ReplanJob
+from controller.planner.wire import (
+    JobRefusal,
+    Reply,
+    decode_answer,
+    decode_job,
+    encode_job,
+    encode_reply,
+    without_coordination,
+)
 from controller.process.clocks import WallClock
 from core.arrays import FloatArray
+from core.codec import encode
 from core.config_coordination import CoordinationConfig
 from core.errors import CoordinationError, Fault, GridlabError, InputError, SolverError, SolverLicenceError
 from core.plan import Plan
 from core.scenario import Scenario
+from mpc.forecast import Observed
 from mpc.solvers.quadratic import PIQP
 from tests.support.coordination import coordinate
+from tests.support.fuzz.findings import dice
+from tests.support.fuzz.mutants import altered
 from tests.support.synthetic import scenario
 
 SETTINGS = CoordinationConfig()
@@ -132,8 +148,115 @@ def test_a_reply_with_a_coordination_in_it_is_refused(answer: Answer, day: Scena
         decode_answer(json.dumps(reply).encode(), asked(day))
 
 
-def test_a_job_is_small(answer: Answer, day: Scenario) -> None:
-    """The coordination behind a plan stays where it is."""
-    full = ReplanJob(day, 0, {}, 1.0, answer.running, SETTINGS)
-    bare = replace(full, running=without_coordination(answer.running))
-    assert len(pickle_frame(bare)) < 0.5 * len(pickle_frame(full))
+@pytest.fixture(scope="module")
+def rest(day: Scenario, answer: Answer) -> ReplanJob:
+    """A job with a resource of every kind, a plan, and numbers that text could round."""
+    seen = {site.name: Observed(0.1 + 0.2, -0.0, 1e-300, None if k else 1 / 3) for k, site in enumerate(day.sites)}
+    margin = np.linspace(0.0, 1e-3, len(day.network.nodes) - 1)
+    return ReplanJob(replace(day, margin_pu=margin), 7, seen, 1.01, answer.running, SETTINGS)
+
+
+def through(job: Job) -> Job:
+    return decode_job(encode_job(job)[SIZE.size :])
+
+
+def test_a_job_comes_back_bit_for_bit(day: Scenario, rest: ReplanJob, gridlab9: Scenario) -> None:
+    assert rest.running
+    for job in (
+        asked(day),
+        DayAheadJob(gridlab9, CoordinationConfig(rho=0.1, budget_s=1 / 3), "gurobi", coordinate=False),
+        replace(rest, running=without_coordination(rest.running)),
+        replace(rest, running=None),
+    ):
+        back = through(job)
+        assert type(back) is type(job)
+        assert encode(back) == encode(job)
+        assert back.settings == job.settings
+        assert [type(one) for site in sites(back) for one in site.resources.values()] == [
+            type(one) for site in sites(job) for one in site.resources.values()
+        ]
+
+
+def sites(job: Job) -> tuple[Any, ...]:
+    return job.scenario.sites if isinstance(job, DayAheadJob) else job.day.sites
+
+
+def test_the_coordination_behind_a_plan_stays_where_it_is(rest: ReplanJob) -> None:
+    assert rest.running
+    assert rest.running.computed
+    back = through(rest)
+    assert isinstance(back, ReplanJob)
+    assert back.running
+    assert back.running.computed is None
+
+
+def test_a_job_crosses_in_a_small_part_of_the_time_of_a_plan(rest: ReplanJob) -> None:
+    """A plan takes some 50 ms."""
+    took_s = []
+    for _ in range(5):
+        began_s = perf_counter()
+        through(rest)
+        took_s.append(perf_counter() - began_s)
+    assert min(took_s) < 0.025
+
+
+def spoil(job: Job, change: Callable[[Any], None]) -> bytes:
+    """The job's message, with a change of its JSON."""
+    data = json.loads(encode_job(job)[SIZE.size :])
+    change(data["replan"] or data["day_ahead"])
+    return json.dumps(data).encode()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda job: job["day"]["axis"].update(n_steps=10**12), "1000000000000 steps of 30 min, allowed a day"),
+        (lambda job: job["day"]["axis"].update(n_steps=-1), "-1 steps"),
+        (lambda job: job["day"]["axis"].update(step_min=10**9), "allowed a day"),
+        (lambda job: job["day"]["axis"].update(timezone="../../etc/passwd"), "etc/passwd"),
+        (lambda job: job["day"]["axis"].update(start="9999-12-31T23:59:00+00:00"), "9999"),
+        (lambda job: job["day"]["slack_voltage_pu"].update(shape=[0], packed=""), "slack_voltage_pu of shape"),
+        (lambda job: job["day"]["slack_voltage_pu"].update(shape=[0, 10**30], packed=""), "shape"),
+        (lambda job: job["day"]["slack_voltage_pu"].update(packed="!"), "base64 of doubles"),
+        (lambda job: job["day"]["network"]["lines"].clear(), "slack"),
+        (lambda job: job["day"]["sites"][0]["resources"].update(x={"__reduce__": ["os.system", "id"]}), "fields"),
+        (lambda job: job["settings"].update(budget_s=-1), "settings"),
+        (lambda job: job["settings"].update(more=1), "settings"),
+        (lambda job: job.update(solver=["piqp"]), "solver"),
+        (lambda job: job.update(running={"begins": 0}), "running"),
+    ],
+)
+def test_a_job_that_no_service_sends_is_refused(rest: ReplanJob, change: Callable[[Any], None], said: str) -> None:
+    with pytest.raises(PlannerError, match=said):
+        decode_job(spoil(rest, change))
+
+
+@pytest.mark.parametrize(
+    "request_", [b"", b"job", b"[]", b"[" * 100_000, b'{"day_ahead": null, "replan": null}', b"\x80\x04N."]
+)
+def test_whatever_arrives_is_a_job_or_an_error(request_: bytes) -> None:
+    with pytest.raises(PlannerError):
+        decode_job(request_)
+
+
+def test_jobs_with_random_changes_are_jobs_or_errors(rest: ReplanJob) -> None:
+    """Of the form, and of bytes."""
+    rng, kinds = dice(7, "wire"), [0, 0]
+    document, text = json.loads(encode_job(rest)[SIZE.size :]), encode_job(rest)[SIZE.size :]
+    for k in range(400):
+        request = json.dumps(altered(rng, document)).encode() if k % 2 else flipped(rng, text)
+        try:
+            job = decode_job(request)
+        except PlannerError:
+            kinds[0] += 1
+        else:
+            kinds[1] += isinstance(job, DayAheadJob | ReplanJob)
+    assert sum(kinds) == 400
+    assert min(kinds) > 0
+
+
+def flipped(rng: random.Random, text: bytes) -> bytes:
+    data = bytearray(text)
+    for _ in range(rng.choice((1, 1, 3, 30))):
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    return bytes(data)
