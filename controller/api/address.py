@@ -1,9 +1,9 @@
 """How clients find the service of a state folder."""
 
-import fcntl
 import json
 from pathlib import Path
 
+from controller.process.lock import is_held
 from core.errors import Fault, GridlabError, InputError
 
 ADDRESS, LOCK = "api.json", "lock"
@@ -20,20 +20,9 @@ def port_of(state: Path) -> int:
         GridlabError: it does not listen yet, or not any more.
     """
     path = state / ADDRESS
-    if not _locked(state / LOCK):
+    if not is_held(state, LOCK):
         raise InputError([Fault("--state", "", str(state), "the state folder of a running `gridlab serve`")])
     try:
         return int(json.loads(path.read_text(encoding="ascii"))["port"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GridlabError(f"{path}: no address; the service may be starting or stopping") from error
-
-
-def _locked(path: Path) -> bool:
-    try:
-        with path.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False

@@ -14,8 +14,9 @@ from pathlib import Path
 from controller.guardian.release import GuardedConverter
 from controller.guardian.trail import GuardianRecords
 from controller.guardian.watching import SILENCE_S, UNKNOWN_EPOCH, Action, WatchState, watch
+from controller.process.failures import RecordError
 from controller.process.heartbeat import Takeover, boot_id, read_heartbeat
-from controller.process.lock import exclusive_lock
+from controller.process.lock import FolderLock, exclusive_lock
 from core.config import Config
 from core.devices import Outcome
 from core.errors import Fault, InputError
@@ -175,8 +176,8 @@ async def run_guardian(
     Raises:
         InputError: another guardian uses this state folder, or see :meth:`Guardian.check`.
     """
-    with exclusive_lock(setup.state, LOCK, "guardian"):
-        guardian = Guardian(setup, clock)
+    with exclusive_lock(setup.state, LOCK, "guardian") as lock:
+        guardian, missed = Guardian(setup, clock), ""
         await guardian.check()
         _log.info("guarding the service of %s: %s", setup.state, ", ".join(guardian.guarded))
         try:
@@ -186,12 +187,24 @@ async def run_guardian(
                     await guardian.step()
                 except Exception:  # a failed step must not end the guardian; the next one tries again
                     _log.exception("step failed")
+                missed = _renew(lock, missed)
                 on_step()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(max(next_s - clock.monotonic_s(), 0.0)):
                         await stop.wait()
         finally:
             await guardian.close()
+
+
+def _renew(lock: FolderLock, before: str) -> str:
+    """Lock again what was removed; logged once. What is wrong now, after ``before``."""
+    try:
+        wrong, missed = "", lock.renew()
+    except RecordError as error:
+        wrong = missed = str(error)
+    if missed and missed != before:
+        _log.error("%s", missed)
+    return wrong
 
 
 def realtime_setup(config: Config, path: Path, state: Path) -> GuardianSetup:

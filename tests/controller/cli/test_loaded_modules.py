@@ -22,8 +22,8 @@ CLIENT = {
     "controller.accounts", "controller.accounts.model_check", "controller.api", "controller.api.address",
     "controller.api.client", "controller.api.endpoints", "controller.api.messages", "controller.api.tokens",
     "controller.cli.requests", "controller.cli.screens", "controller.cli.screens.status",
-    "controller.cli.screens.terminal", "controller.process.loopback", "controller.record", "controller.record.records",
-    "core.devices",
+    "controller.cli.screens.terminal", "controller.process.failures", "controller.process.lock",
+    "controller.process.loopback", "controller.record", "controller.record.records", "core.devices",
 }  # fmt: skip
 LARGEST_MIB = 64.0
 
