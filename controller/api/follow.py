@@ -28,6 +28,7 @@ from typing import Any
 from controller.api.app import Api
 from controller.api.serving import api_server
 from controller.api.tokens import Tokens
+from controller.guardian.answering import service_stops
 from controller.live.server import live_server
 from controller.live.state import LiveState
 from controller.process.clocks import SteppedClock, WallClock
@@ -165,6 +166,7 @@ class ControllerSession:
             at = opening.live_port
             server = api_server(api, live, at, setup.state) if api else live_server(live, at)
             port = await self._stack.enter_async_context(server)
+        self._stack.enter_context(service_stops(setup.state, setup.stops, self._clock))
         self._service = await self._stack.enter_async_context(Service(setup, self._clock, self._stopwatch))
         self._opened = True
         day_ahead = self._service.planning.day_ahead
@@ -174,7 +176,10 @@ class ControllerSession:
             if opening.coordinate:
                 write_rounds(setup.folder, day_ahead)
             write_table(setup.folder / "plan_nodes.csv", nodes_frame(day_ahead))
-        await self._service.set_mode(Mode.ACTIVE if opening.at_s is None else self._service.first_mode())
+        if opening.at_s is None:
+            await self._service.set_mode(Mode.ACTIVE)
+        else:
+            await self._service.begin()
         if api:
             self._stack.enter_context(api.operating(self._service))
         if opening.at_s is not None and self._service.mode is Mode.ACTIVE:

@@ -38,7 +38,7 @@ class Operations:
 
     def __init__(self, service: Service, clock: Clock) -> None:
         self._service, self._clock = service, clock
-        self._arming, self._stops = Arming(clock), 0
+        self._arming, self._permit = Arming(clock), service.permit()
 
     async def status(self, _: Nothing) -> Status:
         """The current status."""
@@ -75,18 +75,17 @@ class Operations:
         service = self._service
         if service.mode is Mode.ACTIVE:
             raise GridlabError("service: asked to arm in active, allowed in off, monitor")
+        self._permit = service.permit()
         return Armed(self._arming.arm(service.mode), ARMED_S, self._warnings(service.check), service.check)
 
     async def mode(self, order: Lower | Activate) -> Changed:
         """Change the mode."""
-        service, stops = self._service, self._stops
-        if isinstance(order, Activate) and not self._arming.confirms(order.nonce, service.mode):
+        service, permit = self._service, self._permit
+        confirmed = isinstance(order, Activate) and self._arming.confirms(order.nonce, service.mode) and permit.valid
+        if isinstance(order, Activate) and not confirmed:
             raise GridlabError(f"nonce: asked one that is not good, allowed once, within {ARMED_S:g} s of mode/arm")
         self._arming.disarm()
-        released = await service.set_mode(Mode(order.mode))
-        if stops != self._stops and service.mode is Mode.ACTIVE:
-            await service.emergency_stop(WHO)
-            raise GridlabError("service: asked mode active, stopped by the emergency stop in the meantime")
+        released = await service.set_mode(Mode(order.mode), permit=permit)
         return Changed(service.mode, released)
 
     async def override(self, order: OverrideOrder) -> Devices:
@@ -96,7 +95,6 @@ class Operations:
 
     async def stop(self, _: Nothing) -> Changed:
         """Execute the emergency stop."""
-        self._stops += 1
         self._arming.disarm()
         released = await self._service.emergency_stop(WHO)
         return Changed(self._service.mode, released)

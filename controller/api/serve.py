@@ -1,4 +1,4 @@
-"""``gridlab serve``: the service on the laboratory's computer, from its lock to the release of the last converter."""
+"""``gridlab serve``: the service on the laboratory's computer, from its start to the release of the last converter."""
 
 import asyncio
 import logging
@@ -6,13 +6,11 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from controller.api.address import LOCK
 from controller.api.app import Api
 from controller.api.serving import api_server
 from controller.api.tokens import Tokens
 from controller.live.state import LiveState
 from controller.process.heartbeat import boot_id
-from controller.process.lock import exclusive_lock
 from controller.process.modes import Mode
 from controller.process.systemd import READY, STOPPING, notify, status
 from controller.service.schedule import Schedule
@@ -27,7 +25,7 @@ _log = logging.getLogger(__name__)
 async def serve(
     setup: Setup, clock: Clock, live_port: int, started: Callable[[Mode, int], None]
 ) -> Mapping[str, Outcome]:
-    """Run until SIGTERM, SIGINT or SIGHUP.
+    """Run until SIGTERM, SIGINT or SIGHUP; the caller holds the lock of the state folder.
 
     It begins in MONITOR, or in ACTIVE if it was ACTIVE until an unexpected end a moment ago.
 
@@ -39,26 +37,25 @@ async def serve(
         Outcomes of the releases at the end, by converter.
 
     Raises:
-        InputError: another service uses this state folder, or there is no plan for today.
+        InputError: there is no plan for today.
     """
-    with exclusive_lock(setup.state, LOCK, "service"):
-        setup.folder.mkdir(parents=True, exist_ok=True)
-        live, config = LiveState(setup.config), setup.config
-        api = Api(Tokens.of(setup.state), clock)
-        async with (
-            api_server(api, live, live_port, setup.state) as port,
-            Service(replace(setup, live=live, boot=boot_id()), clock, clock) as service,
-        ):
-            schedule = Schedule(service, config.schedule, config.horizon.timezone, clock)
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                loop.add_signal_handler(number, schedule.stop.set)
-            for line in service.damaged:
-                _log.error("%s", line)
-            await service.set_mode(service.first_mode())
-            with api.operating(service):
-                started(service.mode, port)
-                notify(READY, status(service.mode))
-                await schedule.run()
-                notify(STOPPING)
-                return await service.close()
+    setup.folder.mkdir(parents=True, exist_ok=True)
+    live, config = LiveState(setup.config), setup.config
+    api = Api(Tokens.of(setup.state), clock)
+    async with (
+        api_server(api, live, live_port, setup.state) as port,
+        Service(replace(setup, live=live, boot=boot_id()), clock, clock) as service,
+    ):
+        schedule = Schedule(service, config.schedule, config.horizon.timezone, clock)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, schedule.stop.set)
+        for line in service.damaged:
+            _log.error("%s", line)
+        await service.begin()
+        with api.operating(service):
+            started(service.mode, port)
+            notify(READY, status(service.mode))
+            await schedule.run()
+            notify(STOPPING)
+            return await service.close()

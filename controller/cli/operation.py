@@ -15,7 +15,6 @@ from controller.cli.arguments import (
     QuietOption,
     StateOption,
 )
-from core.errors import GridlabError
 
 
 def serve(
@@ -30,31 +29,17 @@ def serve(
 
     An --out that an earlier `serve` has written to is continued.
     """
-    import asyncio
-    from functools import partial
+    from controller.api.address import LOCK
+    from controller.guardian.answering import service_stops
+    from controller.process.lock import exclusive_lock
+    from controller.stop.order import StopSwitch
 
-    from controller.api import serve as serving
-    from controller.cli.screens.loop import print_serving
-    from controller.cli.screens.status import print_released
-    from controller.process.clocks import WallClock
-    from controller.runs import directory as run_directory
-    from controller.service.setup import Setup
-    from controller.service.stores import AUDIT
-    from controller.simulation.options import require_converter
-    from core.devices import Outcome
-    from core.load import load_config
-
-    clock, settings = WallClock(), load_config(config)
-    require_converter(settings, config)
-    run_path = out if out and (out / AUDIT).exists() else run_directory.choose(out, settings.name, clock.now())
-    setup = Setup(settings, config, run_path, state, planner=planner)
     log_to_stderr()
-    started = partial(print_serving, run_path=run_path, quiet=quiet)
-    outcomes = asyncio.run(serving.serve(setup, clock, live_port, started))
-    if not quiet:
-        print_released(outcomes)
-    if unsafe := [name for name, outcome in outcomes.items() if outcome is not Outcome.VERIFIED]:
-        raise GridlabError(f"not known to be safe, their leases end within 75 s: {', '.join(unsafe)}")
+    stops = StopSwitch()
+    with exclusive_lock(state, LOCK, "service"), service_stops(state, stops):
+        from controller.cli.serving import ServeOptions, serve_until_stopped  # takes seconds; a stop does not wait
+
+        serve_until_stopped(ServeOptions(config, out, state, live_port, planner, quiet), stops)
 
 
 def planner(

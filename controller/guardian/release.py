@@ -34,23 +34,25 @@ class GuardedConverter:
     """
 
     def __init__(self, device: Converter, settings: DriverSettings, records: GuardianRecords, state: Path) -> None:
-        self.name, self.epoch = device.name, 0
+        self.name, self.device, self.epoch = device.name, device, 0
         self.released: Released | None = None
-        self._device, self._settings, self._records, self._state = device, settings, records, state
+        self._settings, self._records, self._state = settings, records, state
 
-    async def release(self, overtaken: int, reason: str) -> Outcome:
+    async def release(self, overtaken: int, reason: str, *, anyone: bool = False) -> Outcome:
         """One attempt to put the device into its own safe state and read it back; a device of a new writer is left
         alone.
 
         Args:
             overtaken: epoch of the previous writer; it and every epoch that the device has seen are fenced off.
+            anyone: an emergency stop, which also releases the device of a new writer.
         """
         before, self.released = self.released, None
         number = await self._records.begin(self.name, reason)
         try:
             async with asyncio.timeout(WRITE_S):
                 reported, found = await self._read_state()
-                replaced = reported > max(overtaken, self.epoch) and newer_writer_active(self._state, overtaken)
+                newer = not anyone and reported > max(overtaken, self.epoch)
+                replaced = newer and newer_writer_active(self._state, overtaken)
                 outcome = Outcome.REJECTED if replaced else await self._make_safe(overtaken, reported)
                 if outcome is Outcome.VERIFIED:
                     self.released = self._released_now(found, before)
@@ -64,7 +66,7 @@ class GuardedConverter:
 
     async def _read_state(self) -> tuple[int, _PowerBefore | None]:
         """The highest epoch that the device knows (0: unknown), and its power if it follows a setpoint."""
-        async with connect([self._device], self._settings, None) as devices:
+        async with connect([self.device], self._settings, None) as devices:
             converter = devices.watched[self.name]
             reading, status = await converter.read(), converter.status
         if status is None:
@@ -78,7 +80,7 @@ class GuardedConverter:
         """
         if reported > self.epoch or overtaken >= self.epoch:
             self.epoch = max(reported, overtaken) + 1
-        async with connect([self._device], self._settings, self.epoch) as devices:
+        async with connect([self.device], self._settings, self.epoch) as devices:
             return await devices.converters[self.name].release()
 
     def _released_now(self, found: _PowerBefore | None, before: Released | None) -> Released | None:

@@ -1,11 +1,13 @@
-"""Records of the guardian; neither a full disk nor one that does not respond keeps it from releasing."""
+"""Records of the guardian and of emergency stops; neither a full disk nor one that does not respond keeps anybody from
+releasing.
+"""
 
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Lock
 from typing import TypeVar
 
 from controller.process.failures import RecordError
@@ -17,27 +19,39 @@ from core.time import Clock
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-TRAIL = "guardian.jsonl"
+TRAIL, STOP_TRAIL, DIRECT_TRAIL = "guardian.jsonl", "stop.jsonl", "stop_direct.jsonl"
+"""Audit trails in the state folder: of the guardian, of stops by the service, and of those that ``gridlab stop`` has
+executed itself. Each has one writer at a time.
+"""
 RECORD_S = 1.0
 """How long (s) a release waits for its record."""
 
 
 class GuardianRecords:
-    """The audit trail ``guardian.jsonl`` and ``takeover.json`` of a state folder; opened at the first record."""
+    """The audit trail ``trail`` and ``takeover.json`` of a state folder; opened at the first record.
 
-    def __init__(self, state: Path, clock: Clock) -> None:
-        self._state, self._clock = state, clock
-        self._stack, self._opening = ExitStack(), Lock()
+    They are written by a thread of their own: if the disk hangs, it keeps no other thread from its work.
+    """
+
+    def __init__(self, state: Path, clock: Clock, trail: str = TRAIL) -> None:
+        self._path, self._state, self._clock = state / trail, state, clock
+        self._stack, self._thread = ExitStack(), ThreadPoolExecutor(1, "records")
         self._trail: AuditTrail | None = None
         self._lost = False
 
     def close(self) -> None:
         """Close the file, once nothing is being released any more."""
-        self._stack.close()
+        self._thread.submit(self._stack.close)
+        self._thread.shutdown(wait=not self._lost)
 
-    async def note(self, event: str, detail: str) -> None:
-        """Record an event that is no release."""
-        await self._try_record(lambda: self._opened().note(self._clock.now(), event, detail))
+    async def note(self, event: str, detail: str) -> bool:
+        """Record an event that is no release; whether that succeeded."""
+
+        def write() -> bool:
+            self._opened().note(self._clock.now(), event, detail)
+            return True
+
+        return bool(await self._try_record(write))
 
     async def begin(self, device: str, reason: str) -> int | None:
         """Record a release before it is attempted; its number, or None if the record failed."""
@@ -55,16 +69,15 @@ class GuardianRecords:
         await self._try_record(lambda: takeover.write(self._state))
 
     def _opened(self) -> AuditTrail:
-        with self._opening:
-            if self._trail is None:
-                self._trail = self._stack.enter_context(AuditTrail(self._state / TRAIL))
-            return self._trail
+        if self._trail is None:
+            self._trail = self._stack.enter_context(AuditTrail(self._path))
+        return self._trail
 
     async def _try_record(self, write: Callable[[], T]) -> T | None:
         """Write a record if possible; the first failure and the recovery are logged."""
         try:
             async with asyncio.timeout(RECORD_S):
-                result = await asyncio.to_thread(write)
+                result = await asyncio.get_running_loop().run_in_executor(self._thread, write)
         except (RecordError, TimeoutError) as error:
             if not self._lost:
                 _log.error("continues without records: %s", error or f"the disk took more than {RECORD_S:g} s")

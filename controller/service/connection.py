@@ -13,6 +13,7 @@ from controller.service.houses import PassiveHouses
 from controller.service.setup import Setup, node_limits
 from controller.service.watch import Watch
 from controller.service.writer import Writer
+from controller.stop.order import Permit
 from core.devices import Outcome
 from core.time import Clock
 from drivers.factory import DriverSettings, connect
@@ -42,8 +43,8 @@ class DeviceConnection:
         self._limits, self._houses = node_limits(setup.config), PassiveHouses(setup.config)
         self._stack = AsyncExitStack()
 
-    async def connect(self, epoch: int | None) -> ControlLoop:
-        """Connect to all devices; with an ``epoch``, as their writer.
+    async def connect(self, epoch: int | None, permit: Permit | None = None) -> ControlLoop:
+        """Connect to all devices; with an ``epoch``, as their writer, who by default is permitted to write from now on.
 
         Raises:
             InputError: a register map, certificate or key cannot be used.
@@ -54,7 +55,8 @@ class DeviceConnection:
         self.watch = Watch(devices, self._clock, self._stopwatch, setup.patience_s)
         self._stack.push_async_callback(self.watch.close)
         doubts = Doubts(config, epoch)
-        writer = Writer(devices.converters, self._audit, self._clock, doubts)
+        permit = permit or setup.stops.permit()
+        writer = Writer(devices.converters, self._audit, self._clock, doubts, permit)
         start = Start(self.states, self._released())
         self.loop = ControlLoop(self._limits, self.watch, writer, doubts, self._houses, start)
         return self.loop

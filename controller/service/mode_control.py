@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from functools import partial
 
+from controller.guardian.site import ReleaseSite
 from controller.process.heartbeat import Heartbeat, read_takeover
 from controller.process.modes import Mode
 from controller.service.connection import DeviceConnection
 from controller.service.setup import Setup
 from controller.service.stores import Stores
+from controller.stop.order import Permit
 from core.devices import Outcome
 from core.errors import GridlabError
 from core.time import Clock
@@ -26,11 +28,12 @@ class ModeControl:
         self._setup, self._stores, self._connection, self._clock = setup, stores, connection, clock
         self._epoch = 0
 
-    async def change(self, mode: Mode, within_s: float) -> Mapping[str, Outcome]:
+    async def change(self, mode: Mode, within_s: float, permit: Permit) -> Mapping[str, Outcome]:
         """Change the mode; on leaving ACTIVE every converter is released and read back.
 
         Args:
             within_s: how long releases are repeated, at least once.
+            permit: of a writer in ACTIVE.
 
         Returns:
             Outcomes of the releases, by device; empty if nothing was commanded.
@@ -38,20 +41,23 @@ class ModeControl:
         Raises:
             RecordError: ACTIVE was requested and cannot be recorded; the mode is unchanged.
             InputError: a register map, certificate or key cannot be used; the mode is OFF.
-            GridlabError: the service is stopping.
+            GridlabError: the service is stopping, or there was an emergency stop since ACTIVE was requested.
         """
+        if mode is Mode.ACTIVE:
+            permit.require()
         if self.closing and mode is not Mode.OFF:
             raise GridlabError(f"service: asked mode {mode}, allowed off; it is stopping")
         noted = partial(self._stores.audit.note, self._clock.now(), "mode", f"{self.mode} → {mode}")
         epoch = None
         if mode is Mode.ACTIVE:
             noted()
+            self._name_converters()
             epoch = self._epoch = self._stores.memory.next_epoch(await self._highest_epoch())
         outcomes = await self._connection.release(within_s) if self.mode is Mode.ACTIVE else {}
         await self._connection.disconnect()
         self.mode = Mode.OFF
         if mode is not Mode.OFF:
-            await self._connection.connect(epoch)
+            await self._connection.connect(epoch, permit)
         self.mode = mode
         if set(outcomes.values()) <= {Outcome.VERIFIED}:
             self.beat()  # else the guardian continues the release
@@ -61,6 +67,12 @@ class ModeControl:
             self._stores.keep("audit trail", noted)
         self._stores.keep("journal", partial(self._stores.memory.keep_mode, mode))
         return outcomes
+
+    def _name_converters(self) -> None:
+        """Write down which converters will be commanded, for whoever has to release them without this service."""
+        site, state = ReleaseSite.of(self._setup.config, self._setup.path), self._setup.state
+        if ReleaseSite.read(state) != site:
+            site.write(state)
 
     def beat(self) -> None:
         """Write the heartbeat, which tells the guardian that this service is alive, and its mode."""

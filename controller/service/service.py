@@ -8,7 +8,7 @@ a clock master.
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -32,6 +32,7 @@ from controller.service.planning import Planning, Replanned
 from controller.service.recording import CycleRecorder
 from controller.service.setup import Setup, node_limits
 from controller.service.stores import Stores
+from controller.stop.order import Permit, StopOrder
 from core.devices import Outcome
 from core.errors import GridlabError
 from core.time import Clock
@@ -46,6 +47,8 @@ _log = logging.getLogger(__name__)
 
 STOP_S = 12.0
 """How long a stop tries to bring every device to its safe state."""
+LOOK_S = 0.02
+"""Time (s) between two looks at the progress of an emergency stop that others execute as well."""
 
 
 class Service:
@@ -67,6 +70,9 @@ class Service:
         self._setup, self._clock, self._stopwatch = setup, clock, stopwatch
         self._recorder, self._grid_check = CycleRecorder(config, clock), GridCheck(config)
         self._limits = node_limits(config)
+        self._permit = self._first_permit = setup.stops.permit()
+        self._obeying: dict[int, asyncio.Task[None]] = {}
+        self._released: Mapping[str, Outcome] = {}
         self._stack, self._lock = AsyncExitStack(), asyncio.Lock()
         self._stores = Stores(setup, clock)
         self._connection: DeviceConnection
@@ -92,6 +98,8 @@ class Service:
             self._connection.states = self._start_states()
             self._modes = ModeControl(setup, stores, self._connection, self._clock)
             self._recorder.costs = self.memory.costs() or self._recorder.costs
+            self._loop = asyncio.get_running_loop()
+            stack.enter_context(setup.stops.heard(self._hear, service=True))
             self._stack = stack.pop_all()
         return self
 
@@ -151,8 +159,22 @@ class Service:
         self.notices["crash loop"] = Finding("crash loop", Severity.ALARM, "service", text)
         return Mode.MONITOR
 
-    async def set_mode(self, mode: Mode, within_s: float = STOP_S, who: str = "") -> Mapping[str, Outcome]:
+    async def begin(self) -> None:
+        """Go to :meth:`first_mode`, or to MONITOR if there was an emergency stop since the service began to start.
+
+        Raises:
+            InputError, RecordError: as :meth:`set_mode`.
+        """
+        first = self.first_mode()
+        await self.set_mode(first if self._first_permit.valid else Mode.MONITOR, permit=self._first_permit)
+
+    async def set_mode(
+        self, mode: Mode, within_s: float = STOP_S, who: str = "", permit: Permit | None = None
+    ) -> Mapping[str, Outcome]:
         """Change the mode; leaving ACTIVE releases every converter and reads it back. ``who`` requested it.
+
+        Args:
+            permit: of the writer in ACTIVE; by default from now on.
 
         Returns:
             Outcomes of the releases, by device; empty if nothing was commanded.
@@ -160,13 +182,23 @@ class Service:
         Raises:
             RecordError: ACTIVE was requested and cannot be recorded; the mode is unchanged.
             InputError: a register map, certificate or key cannot be used; the mode is OFF.
-            GridlabError: the service is stopping.
+            GridlabError: the service is stopping, or there was an emergency stop since ACTIVE was requested.
         """
+        permit = permit or self._setup.stops.permit()
         if who:
             noted = partial(self.note, "command", f"mode {mode}, {who}")
             noted() if mode is Mode.ACTIVE else self._stores.keep("audit trail", noted)
         async with self._lock:
-            return await self._set_mode(mode, within_s)
+            outcomes = await self._set_mode(mode, within_s, permit)
+            if mode is Mode.ACTIVE and not permit.valid:
+                await self._set_mode(Mode.MONITOR, within_s, permit)
+        if mode is Mode.ACTIVE:
+            permit.require()
+        return outcomes
+
+    def permit(self) -> Permit:
+        """For an activation that is asked for now: an emergency stop makes it void."""
+        return self._setup.stops.permit()
 
     async def emergency_stop(self, who: str) -> Mapping[str, Outcome]:
         """Release every converter immediately, whatever is in progress, and go to MONITOR.
@@ -174,13 +206,41 @@ class Service:
         Returns:
             Outcomes of the releases, by device; empty if nothing was commanded.
         """
-        self._stores.keep("audit trail", partial(self._stores.audit.note, self._clock.now(), "emergency stop", who))
-        loop = self._connection.loop
-        if loop is None or self.mode is not Mode.ACTIVE:
-            return {}
-        loop.halt()
-        await loop.release("emergency stop")
-        return await self.set_mode(Mode.MONITOR)
+        order = self._setup.stops.trip(who)
+        await self._obey(order)
+        if self._setup.stops.supervised:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    while not order.ended:
+                        await asyncio.sleep(LOOK_S)
+        return order.outcomes
+
+    def _hear(self, order: StopOrder) -> None:
+        """Of a stop, in whatever thread it was asked for."""
+        with suppress(RuntimeError):  # the event loop has ended: so has the service
+            self._loop.call_soon_threadsafe(self._obey, order)
+
+    def _obey(self, order: StopOrder) -> asyncio.Task[None]:
+        """Stop, once per order."""
+        if order.number not in self._obeying:
+            self._obeying[order.number] = task = asyncio.create_task(self._stop(order))
+            task.add_done_callback(lambda _: self._obeying.pop(order.number, None))
+        return self._obeying[order.number]
+
+    async def _stop(self, order: StopOrder) -> None:
+        who, loop = order.who, self._connection.loop
+        try:
+            self._stores.keep("audit trail", partial(self._stores.audit.note, self._clock.now(), "emergency stop", who))
+            if loop is None or self.mode is not Mode.ACTIVE:
+                return
+            loop.halt()
+            order.report(await loop.release("emergency stop"))
+            await self.set_mode(Mode.MONITOR)
+            order.report(self._released)
+        except GridlabError as error:  # it is stopping, or cannot connect again: in either case it does not write
+            _log.error("emergency stop: %s", error)
+        finally:
+            order.writer_gone = True
 
     async def override(self, who: str, device: str, p_kw: float, q_kvar: float, for_s: float) -> None:
         """Set a converter's target in place of its plan's; the safety gate still applies. 0 s ends the override.
@@ -233,10 +293,10 @@ class Service:
             self._stores.keep("journal", partial(self.memory.keep_cycle, kept, self.planning.margin))
             self.planning.observe(cycle)
             self.check = self._grid_check.after(self.check, cycle.image.snapshot.measurements)
-            if self.mode is Mode.ACTIVE and (overtaken := _overtaken(cycle)):
+            if self.mode is Mode.ACTIVE and self._permit.valid and (overtaken := _overtaken(cycle)):
                 _log.error("yielding: %s", overtaken)
                 self.notices["yielded"] = Finding("yielded", Severity.ALARM, "service", overtaken)
-                await self._set_mode(Mode.MONITOR, within_s=0.0)
+                await self._set_mode(Mode.MONITOR, 0.0, self._permit)
             self._modes.beat()
             return record
 
@@ -278,17 +338,20 @@ class Service:
             self._setup.live.publish(record)
         return record
 
-    async def _set_mode(self, mode: Mode, within_s: float) -> Mapping[str, Outcome]:
+    async def _set_mode(self, mode: Mode, within_s: float, permit: Permit) -> Mapping[str, Outcome]:
         before = self.mode
         if mode is before:
             return {}
         try:
-            outcomes = await self._modes.change(mode, within_s)
+            outcomes = await self._modes.change(mode, within_s, permit)
         finally:
             if self.mode is not before:
                 self.check = self.record = None
         if mode is Mode.ACTIVE:
+            self._permit = permit
             self.notices.clear()
+        elif before is Mode.ACTIVE:
+            self._released = outcomes
         return outcomes
 
     def _start_states(self) -> dict[str, NodeState]:

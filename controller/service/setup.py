@@ -1,9 +1,10 @@
 """Settings of a service beyond its configuration, and the constants of its converters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.live.state import LiveState
+from controller.stop.order import StopSwitch
 from core.config import Config
 from realtime.node import NodeLimits
 from realtime.shares import battery_share, shares_by_rating
@@ -25,6 +26,7 @@ class Setup:
         live: state of a live page, if there is one.
         boot: of this computer, see :func:`controller.process.heartbeat.boot_id`; None in virtual time.
         planner: socket of a planner that is a service of its own; None for a child process.
+        stops: emergency stops of this process.
     """
 
     config: Config
@@ -37,6 +39,7 @@ class Setup:
     live: LiveState | None = None
     boot: str | None = None
     planner: Path | None = None
+    stops: StopSwitch = field(default_factory=StopSwitch)
 
 
 def node_limits(config: Config) -> dict[str, NodeLimits]:

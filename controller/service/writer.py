@@ -9,6 +9,7 @@ from math import inf
 from controller.process.failures import RecordError
 from controller.record.audit import Attempt, AuditTrail
 from controller.service.doubts import Doubts
+from controller.stop.order import Permit
 from core.devices import Converter, Outcome, Setpoint
 from core.time import Clock
 from realtime.timing import WRITE_S
@@ -21,15 +22,18 @@ class Writer:
 
     Args:
         doubts: is informed of every write, so that it can recognise our setpoints.
+        permit: to send setpoints; void from the next emergency stop on, at once and whatever the event loop is doing.
 
     Attributes:
         accepted_s: when converters last accepted a write, by name; monotonic.
     """
 
-    def __init__(self, converters: Mapping[str, Converter], audit: AuditTrail, clock: Clock, doubts: Doubts) -> None:
+    def __init__(
+        self, converters: Mapping[str, Converter], audit: AuditTrail, clock: Clock, doubts: Doubts, permit: Permit
+    ) -> None:
         self.accepted_s: dict[str, float] = {}
         self._converters, self._audit, self._clock, self._doubts = converters, audit, clock, doubts
-        self._halted = False
+        self._permit, self._halted = permit, False
         self._sending: set[asyncio.Task[Outcome]] = set()
         self._lease_ends_s: dict[str, float] = {}
 
@@ -107,8 +111,11 @@ class Writer:
 
     async def _send(self, name: str, setpoint: Setpoint | None, by_s: float) -> Outcome:
         converter = self._converters[name]
-        if setpoint is not None and (self._halted or self._clock.monotonic_s() > by_s):
-            return Outcome.REJECTED  # a process that was suspended must not act on old data
+        late = self._clock.monotonic_s() > by_s  # a process that was suspended must not act on old data
+        if setpoint is not None and (self._halted or late or not self._permit.valid):
+            return Outcome.REJECTED
+        if setpoint is None and self._permit.released(name):
+            return Outcome.VERIFIED  # by the stop's own connection, with an epoch that keeps ours out
         try:
             return await (converter.release() if setpoint is None else converter.write(setpoint))
         except Exception:  # a defect of one driver must not affect the others

@@ -18,6 +18,7 @@ from controller.service.plans import DatedPlan, Plans
 from controller.service.setup import node_limits
 from controller.service.watch import Watch
 from controller.service.writer import Writer
+from controller.stop.order import StopSwitch
 from core.config import Config
 from core.config_devices import OpcUaConverter
 from core.load import load_config
@@ -87,7 +88,7 @@ async def bench(
                 watch = Watch(devices, clock, WallClock(), patience_s)
                 states = {name: NodeState.start(node.battery) for name, node in limits.items()}
                 doubts = Doubts(here, 1)
-                writer = Writer(devices.converters, audit, clock, doubts)
+                writer = Writer(devices.converters, audit, clock, doubts, StopSwitch().permit())
                 loop = ControlLoop(limits, watch, writer, doubts, PassiveHouses(here), Start(states, released or {}))
                 yield Bench(plant, clock, loop, watch, folder / "audit.jsonl", day, plans)
                 await watch.close()

@@ -1,0 +1,50 @@
+"""Implementation of ``gridlab serve``, once its state folder is locked and emergency stops are executed."""
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from controller.api import serve as serving
+from controller.cli.screens.loop import print_serving
+from controller.cli.screens.status import print_released
+from controller.process.clocks import WallClock
+from controller.runs import directory as run_directory
+from controller.service.setup import Setup
+from controller.service.stores import AUDIT
+from controller.simulation.options import require_converter
+from controller.stop.order import StopSwitch
+from core.devices import Outcome
+from core.errors import GridlabError
+from core.load import load_config
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """Options of the command."""
+
+    config: Path
+    out: Path | None
+    state: Path
+    live_port: int
+    planner: Path | None
+    quiet: bool
+
+
+def serve_until_stopped(options: ServeOptions, stops: StopSwitch) -> None:
+    """Serve until SIGTERM.
+
+    Raises:
+        InputError: the configuration cannot be served.
+        GridlabError: a converter is not known to be safe at the end.
+    """
+    clock, settings, out = WallClock(), load_config(options.config), options.out
+    require_converter(settings, options.config)
+    run_path = out if out and (out / AUDIT).exists() else run_directory.choose(out, settings.name, clock.now())
+    setup = Setup(settings, options.config, run_path, options.state, planner=options.planner, stops=stops)
+    started = partial(print_serving, run_path=run_path, quiet=options.quiet)
+    outcomes = asyncio.run(serving.serve(setup, clock, options.live_port, started))
+    if not options.quiet:
+        print_released(outcomes)
+    if unsafe := [name for name, outcome in outcomes.items() if outcome is not Outcome.VERIFIED]:
+        raise GridlabError(f"not known to be safe, their leases end within 75 s: {', '.join(unsafe)}")
