@@ -257,7 +257,11 @@ class Service:
             self._stores.audit.note(
                 self._clock.now(), "override", f"{device}: {p_kw} kW, {q_kvar} kvar, {for_s} s, {who}"
             )
-            self._connection.loop.overrides[device] = Override(p_kw, q_kvar, self._clock.monotonic_s() + for_s)
+            overrides = self._connection.loop.overrides
+            if for_s:
+                overrides[device] = Override(p_kw, q_kvar, self._clock.monotonic_s() + for_s)
+            else:
+                overrides.pop(device, None)
 
     async def close(self, within_s: float = STOP_S) -> Mapping[str, Outcome]:
         """Go to OFF for good; from now on no other mode can be requested."""

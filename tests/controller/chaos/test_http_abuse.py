@@ -60,6 +60,7 @@ async def test_what_is_good_but_for_its_sender_is_done_for_an_operator(here: Ser
         content = {"device": "n3_converter", "p_kw": 1.0, "q_kvar": 0.0, "for_s": end}
         (answer,) = await asked(here, [json_request(OVERRIDE, content, operator)])
         assert (answer.status, answer.refused) == (200, False)
+    assert here.service.overrides == {}, "0 s has ended it"
 
 
 async def test_an_unfinished_request_is_given_up(here: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
