@@ -36,6 +36,7 @@ for command, example in (
     (operation.planner, "planner --socket state/planner.sock"),
     (runs.report, "report runs/20180620T210000Z-gridlab9"),
     (runs.export, "export runs/20180620T210000Z-gridlab9 --parquet"),
+    (runs.audit, "audit runs/20180620T210000Z-gridlab9"),
     (runs.import_influx, "import-influx runs/20180620T210000Z-gridlab9 lab.yaml"),
 ):
     app.command(epilog=f"Example: gridlab {example}")(command)

@@ -48,6 +48,32 @@ def export(
         print_path("export", folder)
 
 
+def audit(
+    run_dir: RunArgument,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="State folder of the service.", show_default="RUN_DIR if it has a journal, else state"),
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Verify the audit trail of a run, running or ended, and name the first line that is not as it was written."""
+    from controller.cli.screens.terminal import console
+    from controller.record.audit_check import AUDIT, check_run
+    from controller.record.audit_parts import trail_parts
+    from controller.record.reading import JOURNAL
+
+    if not trail_parts(run_dir / AUDIT):
+        raise InputError([Fault(str(run_dir), AUDIT, "no such file", "a run of `serve` or `simulate`")])
+    checks = check_run(run_dir, state or (run_dir if (run_dir / JOURNAL).exists() else Path("state")))
+    if broken := [f"{check.name}: {check.text}" for check in checks if check.whole is False]:
+        raise GridlabError("\n".join(broken))
+    if unproven := [check for check in checks if check.whole is None]:
+        raise InputError([Fault(str(run_dir), check.name, check.text, "lines with hashes") for check in unproven])
+    if not quiet:
+        for check in checks:
+            console.print(f"{check.name}: {check.text}", soft_wrap=True)
+
+
 def import_influx(run_dir: RunArgument, config: ConfigArgument, quiet: QuietOption = False) -> None:
     """Send the telemetry of a past run to the InfluxDB of CONFIG; repeating it is harmless."""
     from controller.cli.screens.plan import steps

@@ -7,12 +7,14 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from controller.process.failures import RecordError
 from controller.process.heartbeat import Takeover
 from controller.record.audit import Attempt, AuditTrail
+from controller.record.audit_heads import read_head, write_head
 from core.devices import Outcome
 from core.time import Clock
 
@@ -47,22 +49,22 @@ class GuardianRecords:
     async def note(self, event: str, detail: str) -> bool:
         """Record an event that is no release; whether that succeeded."""
 
-        def write() -> bool:
-            self._opened().note(self._clock.now(), event, detail)
+        def write(trail: AuditTrail) -> bool:
+            trail.note(self._clock.now(), event, detail)
             return True
 
-        return bool(await self._try_record(write))
+        return bool(await self._record(write))
 
     async def begin(self, device: str, reason: str) -> int | None:
         """Record a release before it is attempted; its number, or None if the record failed."""
         attempt = Attempt(device, None, None, reason, "")
-        numbers = await self._try_record(lambda: self._opened().begin(self._clock.now(), [attempt]))
+        numbers = await self._record(lambda trail: trail.begin(self._clock.now(), [attempt]))
         return numbers[0] if numbers else None
 
     async def complete(self, number: int | None, outcome: Outcome) -> None:
         """Record the outcome of a release."""
         if number is not None:
-            await self._try_record(lambda: self._opened().complete(self._clock.now(), {number: outcome}))
+            await self._record(lambda trail: trail.complete(self._clock.now(), {number: outcome}))
 
     async def write_takeover(self, takeover: Takeover) -> None:
         """Write ``takeover.json`` for the next service."""
@@ -70,8 +72,24 @@ class GuardianRecords:
 
     def _opened(self) -> AuditTrail:
         if self._trail is None:
-            self._trail = self._stack.enter_context(AuditTrail(self._path))
+            self._trail = self._stack.enter_context(AuditTrail(self._path, known=partial(read_head, self._path)))
         return self._trail
+
+    async def _record(self, write: Callable[[AuditTrail], T]) -> T | None:
+        """Write to the trail if possible, and keep its head beside it."""
+
+        def written() -> T:
+            trail = self._opened()
+            result = write(trail)
+            for line in trail.noticed():
+                _log.error("%s", line)
+            try:
+                write_head(self._path, trail.head)
+            except RecordError as error:
+                _log.error("the end of the trail is not proven: %s", error)
+            return result
+
+        return await self._try_record(written)
 
     async def _try_record(self, write: Callable[[], T]) -> T | None:
         """Write a record if possible; the first failure and the recovery are logged."""

@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from controller.process.failures import DamagedError, recording
+from controller.record.audit_parts import trail_parts
 from core.codec import CodecError, decode
 from core.devices import Outcome
 
 SCHEMA_VERSION = 1
 ATTEMPTED = "attempted"
+TRAIL_NOTE = "trail"
+"""Event of a note about the trail itself: what somebody did to its file, and which part it continues."""
+CHAIN_KEYS = ("line", "hash")
+"""Keys of a line that are no part of its record, see :mod:`controller.record.audit_chain`."""
 _OUTCOMES = {ATTEMPTED, *Outcome}
 
 
@@ -44,20 +49,19 @@ class AuditNote:
 
 
 def read_audit(path: Path) -> Iterator[AuditWrite | AuditNote]:
-    """All records in file order, without incomplete lines; none if there is no file.
+    """All records of all parts in file order, without incomplete lines; none if there is no file.
 
     Raises:
         RecordError: the file cannot be read, or a complete line is not one that this version writes.
     """
-    if not path.exists():
-        return
-    with recording(path), path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if values := complete_line(line):
-                try:
-                    yield _record(values)
-                except CodecError as error:
-                    raise DamagedError(f"{path}: line {number}: {error}") from error
+    for part in trail_parts(path):
+        with recording(part), part.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if values := complete_line(line):
+                    try:
+                        yield _record(values)
+                    except CodecError as error:
+                        raise DamagedError(f"{part}: line {number}: {error}") from error
 
 
 def unfinished(path: Path) -> tuple[AuditWrite, ...]:
@@ -72,15 +76,16 @@ def unfinished(path: Path) -> tuple[AuditWrite, ...]:
     return tuple(begun.values())
 
 
-def json_line(record: AuditWrite | AuditNote) -> bytes:
-    """One line of JSON.
+def json_object(record: AuditWrite | AuditNote, line: int) -> bytes:
+    """A record as JSON, with the number of its line in the chain.
 
     Raises:
         ValueError: the time has no zone.
     """
     if record.time.tzinfo is None:
         raise ValueError(f"audit: asked {record.time}, allowed a time with its zone")
-    return json.dumps({**vars(record), "time": record.time.isoformat()}, ensure_ascii=False).encode() + b"\n"
+    values = {**vars(record), "time": record.time.isoformat(), "line": line}
+    return json.dumps(values, ensure_ascii=False).encode()
 
 
 def _record(values: dict[str, Any]) -> AuditWrite | AuditNote:
@@ -89,6 +94,7 @@ def _record(values: dict[str, Any]) -> AuditWrite | AuditNote:
     Raises:
         CodecError: it is not one that this version writes.
     """
+    values = {key: value for key, value in values.items() if key not in CHAIN_KEYS}
     record = decode(AuditNote, values) if "event" in values else decode(AuditWrite, values)
     if record.schema_version != SCHEMA_VERSION:
         raise CodecError(f"schema_version: got {record.schema_version}, allowed {SCHEMA_VERSION}")

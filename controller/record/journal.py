@@ -17,6 +17,7 @@ from typing import Self, TypeVar
 
 from controller.process.failures import DamagedError, RecordError, recording
 from controller.record.database import SCHEMA_VERSION, open_database, set_aside, transaction
+from controller.record.reading import reading
 from core.codec import CodecError, decode, encode
 
 T = TypeVar("T")
@@ -177,6 +178,17 @@ class Journal:
 
     def _report(self, line: str) -> None:
         self._damaged[" ".join(line.split())] = None
+
+
+def read_records(path: Path) -> Mapping[str, object]:
+    """The newest valid JSON value of every record, read-only; a service may be writing.
+
+    Raises:
+        InputError: it is no readable journal.
+    """
+    with reading(path) as connection:
+        rows = [row for stored in connection.execute(_SELECT) if (row := _row(stored))]
+    return {row.key: json.loads(row.value) for row in sorted(rows, key=lambda row: row.generation)}
 
 
 def _row(stored: tuple[object, ...]) -> _Row | None:

@@ -6,14 +6,17 @@ Control continues without telemetry, journal or heartbeat; without the audit tra
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from controller.process.failures import RecordError
 from controller.record.audit import AuditTrail
+from controller.record.audit_heads import JournalHead
 from controller.record.forwarder import Forwarder
 from controller.record.influx import with_token_path
 from controller.record.journal import Journal
+from controller.record.reading import JOURNAL
 from controller.record.recorder import Recorder
 from controller.record.records import Severity
 from controller.record.retention import Retention
@@ -41,6 +44,7 @@ class Stores:
         self._setup, self._clock = setup, clock
         self._stack = AsyncExitStack()
         self._lost: dict[str, str] = {}
+        self._missed: tuple[str, ...] = ()
 
     async def __aenter__(self) -> Self:
         """Open all records.
@@ -50,8 +54,9 @@ class Stores:
         """
         setup, telemetry = self._setup, self._setup.config.telemetry
         async with AsyncExitStack() as stack:
-            self.audit = stack.enter_context(AuditTrail(setup.folder / AUDIT))
-            journal = stack.enter_context(Journal(setup.state / "journal.sqlite"))
+            journal = stack.enter_context(Journal(setup.state / JOURNAL))
+            self._head = JournalHead(journal, setup.folder / AUDIT)
+            self.audit = stack.enter_context(AuditTrail(setup.folder / AUDIT, known=self._head.load))
             owner, older_owner = identity(setup.config), identity_of_version_1(setup.config)
             self.memory = Memory(journal, self._clock, owner, durable=not setup.tables, older_owner=older_owner)
             self.recorder = stack.enter_context(
@@ -72,6 +77,7 @@ class Stores:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.keep("journal", partial(self._head.keep, self.audit.head))
         await self._stack.aclose()
 
     @property
@@ -92,6 +98,14 @@ class Stores:
         if self._lost.pop(what, None):
             _log.info("%s back", what)
 
+    def look_after(self) -> None:
+        """Once a cycle: notice and mend what others have done to the records, and keep the end of the audit trail."""
+        self.keep("audit trail", partial(self.audit.check, self._clock.now()))
+        self.keep("journal", partial(self._head.keep, self.audit.head))
+        self._missed = self.audit.noticed()
+        for line in self._missed:
+            _log.error("%s", line)
+
     async def sent(self) -> None:
         """Wait a moment for the database, if it accepts anything, to receive what is queued."""
         if self._setup.config.telemetry.influx and self.forwarder.failure is None:
@@ -99,6 +113,8 @@ class Stores:
 
     def lost(self) -> Iterator[Finding]:
         """Findings about records that cannot be written at present."""
+        for text in self._missed:
+            yield Finding("record", Severity.ALARM, text.partition(" ")[0].rstrip(":"), text)
         for what, reason in self._lost.items():
             yield Finding("lost", Severity.ALARM, what, reason)
         if failure := self.forwarder.failure:

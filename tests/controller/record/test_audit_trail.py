@@ -36,7 +36,7 @@ def test_an_attempt_is_said_before_and_after_under_one_number(path: Path) -> Non
         before = [json.loads(line) for line in path.read_text().splitlines()]
         trail.complete(LATER, dict(zip(numbers, (Outcome.VERIFIED, Outcome.UNKNOWN), strict=True)))
     columns = ["seq", "time", "device", "p_kw", "q_kvar", "reason", "plan_id", "outcome", "schema_version"]
-    assert [list(line) for line in before] == [columns] * 2
+    assert [list(line) for line in before] == [[*columns, "line", "hash"]] * 2
     assert before[0]["time"] == "2018-06-21T10:00:00+00:00"
     assert [line["outcome"] for line in before] == ["attempted", "attempted"]
     assert [(r.seq, r.time, r.device, r.p_kw, r.outcome) for r in read_audit(path) if isinstance(r, AuditWrite)] == [
@@ -106,19 +106,30 @@ def test_a_file_torn_anywhere_loses_no_whole_line(path: Path) -> None:
         assert seqs(path) == [*kept, max(kept, default=0) + 1]
 
 
-def test_blocks_of_zeros_from_a_power_loss_are_passed_over(path: Path) -> None:
+@pytest.mark.parametrize("size", [4096, 3 << 20])
+def test_blocks_of_zeros_from_a_power_loss_are_passed_over(path: Path, size: int) -> None:
     with AuditTrail(path) as trail:
         trail.note(AT, "first", "")
-    path.write_bytes(path.read_bytes() + b"\0" * 4096)
+    path.write_bytes(path.read_bytes() + b"\0" * size)
     with AuditTrail(path) as trail:
         trail.note(AT, "second", "")
     assert seqs(path) == [1, 2]
 
 
+def test_garbage_of_any_length_inside_restarts_no_number(path: Path) -> None:
+    with AuditTrail(path) as trail:
+        trail.begin(AT, [N4] * 3)
+        trail.complete(LATER, {1: Outcome.VERIFIED})
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join((*lines[:3], b"\0\xff" * (1 << 20), b"\n", lines[3])))
+    with AuditTrail(path) as trail:
+        assert trail.begin(AT, [N4]) == (4,)
+
+
 def test_a_full_disk_is_an_error_and_its_half_line_stays_alone(path: Path) -> None:
     with AuditTrail(path) as trail:
         trail.begin(AT, [N4])
-        with full_disk(path.stat().st_size + 250), pytest.raises(RecordError, match=r"audit\.jsonl"):
+        with full_disk(path.stat().st_size + 400), pytest.raises(RecordError, match=r"audit\.jsonl"):
             trail.begin(AT, [N4, N5, N4])
         assert trail.begin(AT, [N5]) == (5,)
     assert seqs(path) == [1, 2, 5]
