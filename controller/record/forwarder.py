@@ -7,9 +7,11 @@ good goes to ``dead_letters.jsonl`` in the folder of the telemetry, one JSON lin
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
@@ -18,14 +20,16 @@ from typing import Self
 from controller.record.database import open_database
 from controller.record.influx import ANSWER_S, CONNECT_S, Influx, deliver
 from controller.record.outbox import DEAD_LETTERS, Counts, Outbox, append_dead_letters
-from controller.record.retention import DEFAULT_RETENTION, Retention, prune
-from controller.record.telemetry import TABLES, nanoseconds
+from controller.record.retention import DEFAULT_RETENTION, Retention, count_run, prune
+from controller.record.telemetry import TABLES
 from core.config import InfluxConfig
 from core.errors import GridlabError
 from core.time import Clock
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.02
+COUNT_EVERY_S = 60
+"""How often the time for which the service has run is written, s."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Forwarder:
 
     Args:
         database: file of a :class:`~controller.record.telemetry.Telemetry` with an outbox.
-        clock: the one that stamps the records; ages are relative to it.
+        clock: its monotonic time counts for how long the service has run.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Forwarder:
         self._stop, self._wake, self._ended = Event(), Event(), asyncio.Event()
         self._counts, self._rounds = Counts(), 0
         self._failure: str | None = None
+        self._counted_s = clock.monotonic_s()
 
     async def __aenter__(self) -> Self:
         """Start the thread. A missing token or database sets ``failure`` and raises nothing: control never stops for
@@ -130,13 +135,25 @@ class Forwarder:
             influx = stack.enter_context(Influx(self._influx, self._pace.answer_s)) if self._influx else None
             while not self._stop.is_set():
                 self._wake.clear()
-                more = prune(self._database, connection, self._retention, nanoseconds(self._clock.now()))
+                more = self._prune(connection)
                 if influx:
                     more |= self._forward(outbox, influx)
                 self._counts = outbox.counts()
                 self._rounds += 1
                 yield
                 self._wake.wait(0.0 if more else self._pace.period_s)
+
+    def _prune(self, connection: sqlite3.Connection) -> bool:
+        """Delete an hour beyond the limits; whether there was one."""
+        now_s = self._clock.monotonic_s()
+        if (run_s := int(now_s - self._counted_s)) >= COUNT_EVERY_S:
+            count_run(self._database, connection, run_s)
+            self._counted_s += run_s
+        removed = prune(self._database, connection, self._retention)
+        if removed:
+            at, kept = datetime.fromtimestamp(3600 * removed.hour, UTC), f"limit {removed.limit}"
+            _log.info("telemetry: %d points from %s removed, %d unsent: %s", removed.points, at, removed.unsent, kept)
+        return removed is not None
 
     def _forward(self, outbox: Outbox, influx: Influx) -> bool:
         """Send one batch; False if the queue was empty."""

@@ -23,7 +23,7 @@ OUTBOX = """CREATE TABLE IF NOT EXISTS outbox (
 )"""
 ENQUEUE = "INSERT INTO outbox (measurement, time, points) VALUES (?, ?, ?)"
 DEAD_LETTERS = "dead_letters.jsonl"
-SENT, DEAD, DROPPED = "sent", "dead_letters", "dropped"
+SENT, DEAD, DROPPED, REMOVED = "sent", "dead_letters", "dropped", "removed"
 """Counters in the table ``meta``, in points since the file was created."""
 _COUNT = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = value + excluded.value"
 _ROWS = {
@@ -53,13 +53,14 @@ class Batch:
 @dataclass(frozen=True)
 class Counts:
     """Points since the file was created. Points without a known value count in ``backlog`` only, as they have no
-    line.
+    line. ``removed``: deleted by age or size, unsent or not.
     """
 
     sent: int = 0
     backlog: int = 0
     dropped: int = 0
     dead_letters: int = 0
+    removed: int = 0
 
 
 class Outbox:
@@ -93,7 +94,7 @@ class Outbox:
         with recording(self._path):
             (backlog,) = self._connection.execute("SELECT coalesce(sum(points), 0) FROM outbox").fetchone()
             kept = dict(self._connection.execute("SELECT key, value FROM meta").fetchall())
-        return Counts(kept.get(SENT, 0), backlog, kept.get(DROPPED, 0), kept.get(DEAD, 0))
+        return Counts(kept.get(SENT, 0), backlog, kept.get(DROPPED, 0), kept.get(DEAD, 0), kept.get(REMOVED, 0))
 
     def _oldest(self, points: int) -> Iterator[tuple[int, str, int]]:
         entries = "SELECT sequence, measurement, time, points FROM outbox ORDER BY sequence LIMIT ?"

@@ -14,6 +14,7 @@ from controller.process.failures import DamagedError, RecordError, recording
 from controller.record.database import open_database, set_aside, transaction
 from controller.record.measurements import MEASUREMENTS, MeasurementSchema, Record, columns, points
 from controller.record.outbox import DROPPED, ENQUEUE, OUTBOX, count
+from controller.record.retention import HOUR_NS, HOURS, STAMP_HOUR, adopt_hours
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -47,6 +48,7 @@ class Telemetry:
             aside = set_aside(self._path)
             self.damaged = f"{error}; set aside as {aside.name}"
             self._connection = open_database(self._path, TABLES)
+        adopt_hours(self._path, self._connection)
         return self
 
     def __exit__(
@@ -76,6 +78,7 @@ class Telemetry:
                     self._connection.executemany(_INSERTS[name], rows_of_table)
                 if self._outbox:
                     self._connection.executemany(ENQUEUE, [(name, time_ns, len(rows[name])) for name in rows])
+                self._connection.execute(STAMP_HOUR, (time_ns // HOUR_NS,))
                 count(self._connection, [(DROPPED, self._lost)])
         except RecordError:
             self.lose(record)
@@ -109,5 +112,5 @@ def _insert(measurement: MeasurementSchema) -> str:
     return f"INSERT OR REPLACE INTO {measurement.name} VALUES ({places})"
 
 
-TABLES = [*(_table(measurement) for measurement in MEASUREMENTS.values()), OUTBOX]
+TABLES = [*(_table(measurement) for measurement in MEASUREMENTS.values()), OUTBOX, HOURS]
 _INSERTS = {name: _insert(measurement) for name, measurement in MEASUREMENTS.items()}
