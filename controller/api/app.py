@@ -7,8 +7,8 @@ the service. A refusal is ``{"error": one line}``.
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 from pydantic import ValidationError
@@ -64,10 +64,10 @@ class Api:
             *(Route(e.path, partial(self._answer, e), methods=[e.method]) for e in ENDPOINTS),
         )
 
-    @contextmanager
-    def operating(self, service: Service) -> Iterator[None]:
+    @asynccontextmanager
+    async def operating(self, service: Service) -> AsyncIterator[None]:
         """Execute requests until the block ends; before and after it they are refused."""
-        with self._requests.recorded(service.note):
+        async with self._requests.recorded(service.note):
             self._operations = Operations(service, self._clock)
             try:
                 yield

@@ -120,11 +120,17 @@ class ControllerSession:
         self._opened = self._steadfast = self._resumes = False
 
     async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Execute one request.
+        """Execute one request; what it has recorded is on the disk when it is answered.
 
         Raises:
             GridlabError, OSError, ValueError: it failed.
         """
+        answer = await self._execute(request)
+        if self._opened:
+            await self._service.settled()
+        return answer
+
+    async def _execute(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         match request:
             case {"open": dict(opening)}:
                 return await self._open(ControllerOpening(**opening))
@@ -181,7 +187,7 @@ class ControllerSession:
         else:
             await self._service.begin()
         if api:
-            self._stack.enter_context(api.operating(self._service))
+            await self._stack.enter_async_context(api.operating(self._service))
         if opening.at_s is not None and self._service.mode is Mode.ACTIVE:
             await self._resume(opening.at_s, setup.config.schedule.realtime_s)
         return {"day_ahead": day_summary(day_ahead) if day_ahead else None, "live_port": port}

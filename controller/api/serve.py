@@ -53,7 +53,7 @@ async def serve(
         for line in service.damaged:
             _log.error("%s", line)
         await service.begin()
-        with api.operating(service):
+        async with api.operating(service):
             started(service.mode, port)
             notify(READY, status(service.mode))
             await schedule.run()

@@ -9,13 +9,13 @@ into parts (:mod:`controller.record.audit_file`).
 One process writes the file; its threads may share the trail.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import isfinite
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from types import TracebackType
 from typing import Self
 
@@ -54,12 +54,13 @@ class AuditTrail:
     def __init__(
         self, path: Path, known: Callable[[], AuditHead | None] = lambda: None, part_bytes: int = PART_BYTES
     ) -> None:
-        self._path, self._known, self._lock = path, known, Lock()
+        self._path, self._known, self._lock = path, known, RLock()
         self._file = AuditFile(path, part_bytes)
         self._head, self._next_seq, self._incomplete = ChainWalk().head, 1, False
         self._begun: dict[int, Attempt] = {}
         self._unsaid: list[str] = []
         self._noticed: list[str] = []
+        self._shared_sync = self._unsynced = False
 
     def __enter__(self) -> Self:
         with recording(self._path):
@@ -141,6 +142,7 @@ class AuditTrail:
             self._noticed.append(touched)
         if self._file.full and not self._incomplete:
             with suppress(RecordError):  # the long part goes on; a disk that fails shows when a line is written
+                self._sync()
                 self._unsaid.append(f"continues {self._file.begin_part()}")
         while self._unsaid:
             self._note(at, TRAIL_NOTE, self._unsaid[0])
@@ -149,6 +151,17 @@ class AuditTrail:
     def _note(self, at: datetime, event: str, detail: str) -> None:
         (seq,) = self._next(1)
         self._append([AuditNote(seq, at, event, detail)])
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Within the block methods return before their lines are on the disk; at its end they are, by one fsync."""
+        with self._lock:
+            self._shared_sync = True
+            try:
+                yield
+            finally:
+                self._shared_sync = False
+            self._sync()
 
     def _next(self, count: int) -> tuple[int, ...]:
         seqs = tuple(range(self._next_seq, self._next_seq + count))
@@ -171,8 +184,14 @@ class AuditTrail:
         with recording(self._path):
             if written != len(data):
                 raise OSError(None, f"{written} of {len(data)} bytes written")
-        self._incomplete = False
-        self._file.sync()
+        self._incomplete, self._unsynced = False, True
+        if not self._shared_sync:
+            self._sync()
+
+    def _sync(self) -> None:
+        if self._unsynced:
+            self._file.sync()
+            self._unsynced = False
 
     def _advance(self, lines: Sequence[tuple[bytes, AuditHead]], written: int) -> None:
         """The chain goes on after the last line that is whole in the file, also if the others are not."""

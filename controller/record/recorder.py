@@ -65,6 +65,20 @@ class Recorder:
         """The damage of a telemetry file that had to be replaced; None if there was none."""
         return self._telemetry.damaged
 
+    def write(self, record: Record) -> None:
+        """Record a cycle, an MPC run, or a change between two cycles.
+
+        Raises:
+            RecordError: a file could not be written; the others were.
+        """
+        match record:
+            case CycleRecord():
+                self.cycle(record)
+            case MpcRecord():
+                self.mpc(record)
+            case DevicesRecord():
+                self.devices(record)
+
     def cycle(self, record: CycleRecord) -> None:
         """Record one 30 s cycle.
 
@@ -92,6 +106,10 @@ class Recorder:
         """
         row = mpc_row(self._local(record.time), record)
         self._write_all(record, *(partial(table.append, [row]) for table in self._mpc_tables))
+
+    def lose(self, record: Record) -> None:
+        """Count the points of a record that cannot even be requested as dropped; does not wait for a write."""
+        self._telemetry.lose(record)
 
     def _local(self, time: datetime) -> str:
         return time.astimezone(self._zone).isoformat()

@@ -7,6 +7,7 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -31,7 +32,7 @@ class Telemetry:
     def __init__(self, path: Path, *, outbox: bool = False) -> None:
         self._path, self._outbox = path, outbox
         self._connection: sqlite3.Connection | None = None
-        self._lost = 0
+        self._lost, self._counting = 0, Lock()
         self.damaged: str | None = None
 
     def __enter__(self) -> Self:
@@ -72,6 +73,7 @@ class Telemetry:
         for point in points(record):
             tag = () if point.tag is None else (point.tag,)
             rows.setdefault(point.measurement, []).append((time_ns, *tag, *map(_sql_value, point.values)))
+        lost = self._lost
         try:
             with recording(self._path), transaction(self._connection, durable=False):
                 for name, rows_of_table in rows.items():
@@ -79,15 +81,17 @@ class Telemetry:
                 if self._outbox:
                     self._connection.executemany(ENQUEUE, [(name, time_ns, len(rows[name])) for name in rows])
                 self._connection.execute(STAMP_HOUR, (time_ns // HOUR_NS,))
-                count(self._connection, [(DROPPED, self._lost)])
+                count(self._connection, [(DROPPED, lost)])
         except RecordError:
             self.lose(record)
             raise
-        self._lost = 0
+        with self._counting:
+            self._lost -= lost
 
     def lose(self, record: Record) -> None:
-        """Count the points of a record that is not stored as dropped."""
-        self._lost += sum(1 for _ in points(record))
+        """Count the points of a record that is not stored as dropped; any thread may call this, also during a write."""
+        with self._counting:
+            self._lost += sum(1 for _ in points(record))
 
 
 def nanoseconds(instant: datetime) -> int:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from controller.process.heartbeat import read_takeover
-from controller.record.audit import AuditTrail
 from controller.service.cycle import ControlLoop, Start
 from controller.service.doubts import Doubts
 from controller.service.houses import PassiveHouses
 from controller.service.setup import Setup, node_limits
+from controller.service.stores import Stores
 from controller.service.watch import Watch
 from controller.service.writer import Writer
 from controller.stop.order import Permit
@@ -35,11 +35,11 @@ class DeviceConnection:
         states: states of prosumers, by name, kept across connections.
     """
 
-    def __init__(self, setup: Setup, audit: AuditTrail, clock: Clock, stopwatch: Clock) -> None:
+    def __init__(self, setup: Setup, stores: Stores, clock: Clock, stopwatch: Clock) -> None:
         self.states: dict[str, NodeState] = {}
         self.watch: Watch | None = None
         self.loop: ControlLoop | None = None
-        self._setup, self._audit, self._clock, self._stopwatch = setup, audit, clock, stopwatch
+        self._setup, self._stores, self._clock, self._stopwatch = setup, stores, clock, stopwatch
         self._limits, self._houses = node_limits(setup.config), PassiveHouses(setup.config)
         self._stack = AsyncExitStack()
 
@@ -56,7 +56,8 @@ class DeviceConnection:
         self._stack.push_async_callback(self.watch.close)
         doubts = Doubts(config, epoch)
         permit = permit or setup.stops.permit()
-        writer = Writer(devices.converters, self._audit, self._clock, doubts, permit)
+        audit, thread = self._stores.audit, self._stores.audit_thread
+        writer = Writer(devices.converters, audit, thread, self._clock, doubts, permit)
         start = Start(self.states, self._released())
         self.loop = ControlLoop(self._limits, self.watch, writer, doubts, self._houses, start)
         return self.loop

@@ -1,14 +1,15 @@
 """The mode of the service: the connection to the devices that it needs, the fencing epoch, the heartbeat."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from controller.guardian.site import ReleaseSite
 from controller.process.heartbeat import Heartbeat, read_takeover
 from controller.process.modes import Mode
+from controller.record.store_thread import LateRecordError
 from controller.service.connection import DeviceConnection
 from controller.service.setup import Setup
-from controller.service.stores import Stores
+from controller.service.stores import Store, Stores
 from controller.stop.order import Permit
 from core.devices import Outcome
 from core.errors import GridlabError
@@ -47,12 +48,15 @@ class ModeControl:
             permit.require()
         if self.closing and mode is not Mode.OFF:
             raise GridlabError(f"service: asked mode {mode}, allowed off; it is stopping")
-        noted = partial(self._stores.audit.note, self._clock.now(), "mode", f"{self.mode} → {mode}")
+        noted, back = self._noted(self.mode, mode), self._noted(mode, self.mode)
         epoch = None
         if mode is Mode.ACTIVE:
-            noted()
+            await self._record_active(noted, back)
             self._name_converters()
-            epoch = self._epoch = self._stores.memory.next_epoch(await self._highest_epoch())
+            reported = await self._highest_epoch()
+            epoch = self._epoch = await self._stores.done(
+                Store.JOURNAL, partial(self._stores.memory.next_epoch, reported)
+            )
         outcomes = await self._connection.release(within_s) if self.mode is Mode.ACTIVE else {}
         await self._connection.disconnect()
         self.mode = Mode.OFF
@@ -64,8 +68,8 @@ class ModeControl:
         if self._setup.live:
             self._setup.live.publish_mode(mode)
         if mode is not Mode.ACTIVE:
-            self._stores.keep("audit trail", noted)
-        self._stores.keep("journal", partial(self._stores.memory.keep_mode, mode))
+            self._stores.keep(Store.AUDIT, noted)
+        self._stores.keep(Store.JOURNAL, partial(self._stores.memory.keep_mode, mode))
         return outcomes
 
     def _name_converters(self) -> None:
@@ -78,7 +82,18 @@ class ModeControl:
         """Write the heartbeat, which tells the guardian that this service is alive, and its mode."""
         now, setup = self._clock.now(), self._setup
         beat = Heartbeat(self._epoch, self.mode, now, self._clock.monotonic_s(), setup.boot)
-        self._stores.keep("heartbeat", partial(beat.write, setup.state))
+        self._stores.keep(Store.HEARTBEAT, partial(beat.write, setup.state))
+
+    def _noted(self, before: Mode, after: Mode) -> Callable[[], None]:
+        return partial(self._stores.audit.note, self._clock.now(), "mode", f"{before} → {after}")
+
+    async def _record_active(self, noted: Callable[[], None], back: Callable[[], None]) -> None:
+        """Wait for the record of ACTIVE; one that is late is taken back by another, as the mode is unchanged."""
+        try:
+            await self._stores.done(Store.AUDIT, noted)
+        except LateRecordError:
+            self._stores.keep(Store.AUDIT, back)
+            raise
 
     async def _highest_epoch(self) -> int:
         """The highest epoch of any earlier writer, the guardian included."""

@@ -7,7 +7,7 @@ a clock master.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from types import TracebackType
@@ -20,6 +20,7 @@ from controller.planner.planner import Planner
 from controller.process.heartbeat import read_takeover
 from controller.process.modes import Mode
 from controller.record.records import CycleRecord, MpcRecord, Severity
+from controller.record.store_thread import LateRecordError
 from controller.service.alarms import Finding
 from controller.service.connection import DeviceConnection
 from controller.service.cycle import Cycle
@@ -31,7 +32,7 @@ from controller.service.overrides import check_override
 from controller.service.planning import Planning, Replanned
 from controller.service.recording import CycleRecorder
 from controller.service.setup import Setup, node_limits
-from controller.service.stores import Stores
+from controller.service.stores import Store, Stores
 from controller.stop.order import Permit, StopOrder
 from core.devices import Outcome
 from core.errors import GridlabError
@@ -93,8 +94,8 @@ class Service:
             days = DayLoader(config, setup.path)
             self.planning = Planning(config, days, planner, self._clock, self._stopwatch, coordinate=setup.coordinate)
             await self.planning.open(self.memory.plans(days), self.memory.margin())
-            stores.keep("journal", partial(self.memory.keep_plans, self.planning.plans))
-            self._connection = DeviceConnection(setup, stores.audit, self._clock, self._stopwatch)
+            stores.keep(Store.JOURNAL, partial(self.memory.keep_plans, self.planning.plans))
+            self._connection = DeviceConnection(setup, stores, self._clock, self._stopwatch)
             self._connection.states = self._start_states()
             self._modes = ModeControl(setup, stores, self._connection, self._clock)
             self._recorder.costs = self.memory.costs() or self._recorder.costs
@@ -140,13 +141,20 @@ class Service:
         """An operator's overrides of converters, by name."""
         return self._connection.loop.overrides if self._connection.loop else {}
 
-    def note(self, event: str, detail: str) -> None:
+    async def note(self, event: str, detail: str) -> None:
         """Record an operator's request in the audit trail.
 
         Raises:
+            LateRecordError: it is not recorded in time; it will be.
             RecordError: it cannot be recorded.
         """
-        self._stores.audit.note(self._clock.now(), event, detail)
+        await self._stores.done(Store.AUDIT, self._noted(event, detail))
+
+    async def settled(self) -> None:
+        """Wait until every record requested so far has been made or has failed: for a driver whose time stands
+        still.
+        """
+        await self._stores.settled()
 
     def first_mode(self) -> Mode:
         """ACTIVE if the last service recently ended in it, except in a crash loop; else MONITOR."""
@@ -186,8 +194,11 @@ class Service:
         """
         permit = permit or self._setup.stops.permit()
         if who:
-            noted = partial(self.note, "command", f"mode {mode}, {who}")
-            noted() if mode is Mode.ACTIVE else self._stores.keep("audit trail", noted)
+            noted = self._noted("command", f"mode {mode}, {who}")
+            if mode is Mode.ACTIVE:
+                await self._stores.done(Store.AUDIT, noted)
+            else:
+                self._stores.keep(Store.AUDIT, noted)
         async with self._lock:
             outcomes = await self._set_mode(mode, within_s, permit)
             if mode is Mode.ACTIVE and not permit.valid:
@@ -230,7 +241,7 @@ class Service:
     async def _stop(self, order: StopOrder) -> None:
         who, loop = order.who, self._connection.loop
         try:
-            self._stores.keep("audit trail", partial(self._stores.audit.note, self._clock.now(), "emergency stop", who))
+            self._stores.keep(Store.AUDIT, self._noted("emergency stop", who))
             if loop is None or self.mode is not Mode.ACTIVE:
                 return
             loop.halt()
@@ -254,9 +265,12 @@ class Service:
         async with self._lock:
             if self._connection.loop is None or self.mode is not Mode.ACTIVE:
                 raise GridlabError(f"service: asked an override in {self.mode}, allowed in active")
-            self._stores.audit.note(
-                self._clock.now(), "override", f"{device}: {p_kw} kW, {q_kvar} kvar, {for_s} s, {who}"
-            )
+            detail = f"{device}: {p_kw} kW, {q_kvar} kvar, {for_s} s, {who}"
+            try:
+                await self.note("override", detail)
+            except LateRecordError:
+                self._stores.keep(Store.AUDIT, self._noted("override", f"{detail}: refused, recorded too late"))
+                raise
             overrides = self._connection.loop.overrides
             if for_s:
                 overrides[device] = Override(p_kw, q_kvar, self._clock.monotonic_s() + for_s)
@@ -278,25 +292,25 @@ class Service:
             if watch := self._connection.watch:
                 await watch.poll()
                 if changed := self._recorder.changed(watch):
-                    self._stores.keep("telemetry", partial(self._stores.recorder.devices, changed))
+                    self._stores.keep_telemetry(changed)
 
     async def cycle(self) -> CycleRecord | None:
         """Run one cycle; None in OFF.
 
         Raises:
-            RecordError: nothing can be recorded, so nothing was written to any device.
+            RecordError: nothing can be recorded in time, so no setpoint was sent to any device.
         """
         async with self._lock:
             if (loop := self._connection.loop) is None:
-                self._stores.look_after()
+                await self._stores.look_after()
                 return None
             began_s = self._stopwatch.monotonic_s()
             self.planning.advance_day()
             cycle = await loop.run(self.planning.day, self.planning.plans)
-            self._stores.look_after()
+            await self._stores.look_after()
             record = self._recorded(cycle, 1e3 * (self._stopwatch.monotonic_s() - began_s))
             kept = KeptCycle(cycle.at, loop.state, self._recorder.costs)
-            self._stores.keep("journal", partial(self.memory.keep_cycle, kept, self.planning.margin))
+            self._stores.keep(Store.JOURNAL, partial(self.memory.keep_cycle, kept, self.planning.margin))
             self.planning.observe(cycle)
             self.check = self._grid_check.after(self.check, cycle.image.snapshot.measurements)
             if self.mode is Mode.ACTIVE and self._permit.valid and (overtaken := _overtaken(cycle)):
@@ -317,9 +331,9 @@ class Service:
     def adopt(self, done: Replanned) -> MpcRecord:
         """Put a finished plan in force, and record the run."""
         self.planning.adopt(done)
-        self._stores.keep("journal", partial(self.memory.keep_plans, self.planning.plans))
+        self._stores.keep(Store.JOURNAL, partial(self.memory.keep_plans, self.planning.plans))
         self._recorder.remember_mpc(done.record)
-        self._stores.keep("telemetry", partial(self._stores.recorder.mpc, done.record))
+        self._stores.keep_telemetry(done.record)
         if self._setup.live:
             self._setup.live.publish_mpc(done.record)
         return done.record
@@ -332,14 +346,18 @@ class Service:
         """
         self.planning.advance_day()
         await self.planning.tomorrow()
-        self._stores.keep("journal", partial(self.memory.keep_plans, self.planning.plans))
+        self._stores.keep(Store.JOURNAL, partial(self.memory.keep_plans, self.planning.plans))
+
+    def _noted(self, event: str, detail: str) -> Callable[[], None]:
+        """A line of the audit trail, of this moment, to be written by its thread."""
+        return partial(self._stores.audit.note, self._clock.now(), event, detail)
 
     def _recorded(self, cycle: Cycle, cycle_ms: float) -> CycleRecord:
         state = ServiceState(self.mode, cycle_ms, self.missed, self._stores.forwarder.counts)
         notices = (*self.notices.values(), *self._stores.lost())
         record = self._recorder.record(cycle, self.planning.plans, state, notices)
         self.record = record
-        self._stores.keep("telemetry", partial(self._stores.recorder.cycle, record))
+        self._stores.keep_telemetry(record)
         if self._setup.live:
             self._setup.live.publish(record)
         return record

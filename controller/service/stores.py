@@ -1,25 +1,31 @@
 """All records that a service keeps, open for as long as it lives, and which of them are lost at present.
 
-Control continues without telemetry, journal or heartbeat; without the audit trail nothing is written to a device.
+Control continues without telemetry, journal or heartbeat; without the audit trail nothing is written to a device. Each
+store has a thread, so that a slow disk delays neither the event loop nor another store.
 """
 
 import logging
+from asyncio import Future
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
+from datetime import datetime
+from enum import StrEnum
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-from controller.process.failures import RecordError
 from controller.record.audit import AuditTrail
+from controller.record.audit_chain import AuditHead
 from controller.record.audit_heads import JournalHead
 from controller.record.forwarder import Forwarder
 from controller.record.influx import with_token_path
 from controller.record.journal import Journal
+from controller.record.measurements import Record
 from controller.record.reading import JOURNAL
 from controller.record.recorder import Recorder
 from controller.record.records import Severity
 from controller.record.retention import Retention
+from controller.record.store_thread import DRAIN_S, RECORD_S, StoreThread
 from controller.service.alarms import Finding
 from controller.service.memory import Memory, identity
 from controller.service.older_journal import identity_of_version_1
@@ -28,23 +34,40 @@ from core.time import Clock
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 AUDIT = "audit.jsonl"
+LOOK_S = 0.05
+"""How long a cycle waits for the check of its records; what is found later belongs to the next one."""
 SEND_S = 10.0
 """How long the end of a run waits for its database."""
+
+
+class Store(StrEnum):
+    """The stores, as alarms name them."""
+
+    AUDIT = "audit trail"
+    JOURNAL = "journal"
+    TELEMETRY = "telemetry"
+    HEARTBEAT = "heartbeat"
 
 
 class Stores:
     """Opens and closes all records of a service.
 
     Attributes:
-        audit, memory, recorder, forwarder: present while the block lasts.
+        audit: to be written by ``audit_thread`` only.
+        memory, recorder, forwarder: present while the block lasts.
     """
 
     def __init__(self, setup: Setup, clock: Clock) -> None:
         self._setup, self._clock = setup, clock
         self._stack = AsyncExitStack()
-        self._lost: dict[str, str] = {}
         self._missed: tuple[str, ...] = ()
+        self.audit = AuditTrail(setup.folder / AUDIT, known=lambda: self._head.load())
+        patient = setup.boot is None
+        self.audit_thread = StoreThread(Store.AUDIT, patient=patient, together=self.audit.together)
+        others = (StoreThread(name, patient=patient) for name in (Store.JOURNAL, Store.TELEMETRY, Store.HEARTBEAT))
+        self._threads = {thread.name: thread for thread in (self.audit_thread, *others)}
 
     async def __aenter__(self) -> Self:
         """Open all records.
@@ -54,19 +77,16 @@ class Stores:
         """
         setup, telemetry = self._setup, self._setup.config.telemetry
         async with AsyncExitStack() as stack:
-            journal = stack.enter_context(Journal(setup.state / JOURNAL))
+            for thread in self._threads.values():
+                await stack.enter_async_context(thread)
+            journal = await self._threads[Store.JOURNAL].enter(Journal(setup.state / JOURNAL))
             self._head = JournalHead(journal, setup.folder / AUDIT)
-            self.audit = stack.enter_context(AuditTrail(setup.folder / AUDIT, known=self._head.load))
+            await self.audit_thread.enter(self.audit)
             owner, older_owner = identity(setup.config), identity_of_version_1(setup.config)
-            self.memory = Memory(journal, self._clock, owner, durable=not setup.tables, older_owner=older_owner)
-            self.recorder = stack.enter_context(
-                Recorder(
-                    setup.folder,
-                    setup.config.horizon.timezone,
-                    telemetry,
-                    tables=setup.tables,
-                )
-            )
+            remember = partial(Memory, durable=not setup.tables, older_owner=older_owner)
+            self.memory = await self._threads[Store.JOURNAL].request(partial(remember, journal, self._clock, owner))
+            recorder = Recorder(setup.folder, setup.config.horizon.timezone, telemetry, tables=setup.tables)
+            self.recorder = await self._threads[Store.TELEMETRY].enter(recorder)
             seen = with_token_path(setup.path, telemetry.influx) if telemetry.influx else None
             retention = Retention.of(telemetry)
             forwarder = Forwarder(setup.folder / telemetry.sqlite, seen, self._clock, retention)
@@ -77,7 +97,8 @@ class Stores:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.keep("journal", partial(self._head.keep, self.audit.head))
+        await self.audit_thread.settled(DRAIN_S)
+        self.keep(Store.JOURNAL, partial(self._head.keep, self.audit.head))
         await self._stack.aclose()
 
     @property
@@ -87,35 +108,66 @@ class Stores:
         return (*self.memory.damaged, *((telemetry,) if telemetry else ()))
 
     def keep(self, what: str, write: Callable[[], None]) -> None:
-        """Write a record that control does not depend on; log once that it is lost, and once that it is back."""
-        try:
-            write()
-        except RecordError as error:
-            if what not in self._lost:
-                _log.error("%s lost: %s", what, error)
-            self._lost[what] = str(error)
-            return
-        if self._lost.pop(what, None):
-            _log.info("%s back", what)
+        """Request a record that control does not depend on; it is logged once that it is lost, and once that it is
+        back.
+        """
+        self._threads[what].request(write)
 
-    def look_after(self) -> None:
+    async def done(self, what: str, write: Callable[[], T], within_s: float = RECORD_S) -> T:
+        """Request a record and wait for it.
+
+        Raises:
+            LateRecordError: it has not been made within ``within_s``; it will be.
+            RecordError: it failed.
+        """
+        return await self._threads[what].done(write, within_s)
+
+    def keep_telemetry(self, record: Record) -> None:
+        """Request that a record becomes telemetry; if too many wait, its points are counted as dropped."""
+        thread = self._threads[Store.TELEMETRY]
+        if thread.full:
+            self.recorder.lose(record)
+        thread.request(partial(self.recorder.write, record))
+
+    async def settled(self) -> None:
+        """Wait until everything that was requested has ended, whether it succeeded or not."""
+        for thread in self._threads.values():
+            await thread.settled()
+
+    async def look_after(self) -> None:
         """Once a cycle: notice and mend what others have done to the records, and keep the end of the audit trail."""
-        self.keep("audit trail", partial(self.audit.check, self._clock.now()))
-        self.keep("journal", partial(self._head.keep, self.audit.head))
-        self._missed = self.audit.noticed()
-        for line in self._missed:
+        self.audit_thread.request(partial(self._check_audit, self._clock.now())).add_done_callback(self._checked)
+        await self.audit_thread.settled(LOOK_S)
+
+    def _check_audit(self, at: datetime) -> tuple[AuditHead, tuple[str, ...]]:
+        self.audit.check(at)
+        return self.audit.head, self.audit.noticed()
+
+    def _checked(self, check: "Future[tuple[AuditHead, tuple[str, ...]]]") -> None:
+        """Only now is everything up to that head on the disk."""
+        if check.cancelled() or check.exception():
+            return
+        head, missed = check.result()
+        self.keep(Store.JOURNAL, partial(self._head.keep, head))
+        self._missed += missed
+        for line in missed:
             _log.error("%s", line)
 
     async def sent(self) -> None:
         """Wait a moment for the database, if it accepts anything, to receive what is queued."""
+        await self._threads[Store.TELEMETRY].settled(SEND_S)
         if self._setup.config.telemetry.influx and self.forwarder.failure is None:
             await self.forwarder.drain(SEND_S)
 
     def lost(self) -> Iterator[Finding]:
-        """Findings about records that cannot be written at present."""
-        for text in self._missed:
+        """Findings about records that cannot be written at present, or only slowly, and once what others did to
+        them.
+        """
+        missed, self._missed = self._missed, ()
+        for text in missed:
             yield Finding("record", Severity.ALARM, text.partition(" ")[0].rstrip(":"), text)
-        for what, reason in self._lost.items():
-            yield Finding("lost", Severity.ALARM, what, reason)
-        if failure := self.forwarder.failure:
-            yield Finding("forwarding", Severity.WARNING, "telemetry", failure)
+        for thread in self._threads.values():
+            if failure := thread.failure:
+                yield Finding("lost", Severity.ALARM, thread.name, failure)
+        if reason := self.forwarder.failure:
+            yield Finding("forwarding", Severity.WARNING, Store.TELEMETRY, reason)

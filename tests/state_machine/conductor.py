@@ -137,7 +137,7 @@ class Conductor:
         world.witness.begin(world.in_force)
         began_s = time.monotonic()
         try:
-            return self.do(work)
+            return self.do(self._settled(work))
         finally:
             if time.monotonic() - began_s > STALL_S:
                 self.ledger.shaken(world.at_s)
@@ -169,6 +169,12 @@ class Conductor:
         except BaseException:
             self.sound = False
             raise
+
+    async def _settled(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await work
+        finally:
+            await self.world.settled()
 
     async def _switch(self, fault: Fault, *, on: bool) -> None:
         twin = fault.name == "twin_write"

@@ -181,7 +181,7 @@ class Laboratory(RuleBasedStateMachine):
         if within_cycle:
             self.tick(cycles=1, polled=False)
         with self.world.disk():
-            service.adopt(done)
+            self.conductor.do(self.world.adopt(done))
 
     @rule(back=st.booleans())
     def jump(self, back: bool) -> None:

@@ -30,6 +30,7 @@ from controller.record.records import CycleRecord
 from controller.service import connection as connection
 from controller.service import days
 from controller.service import stores as stores
+from controller.service.planning import Replanned
 from controller.service.service import Service
 from controller.service.setup import Setup
 from core.config import Config
@@ -146,6 +147,17 @@ class World:
         """As the disk is: for whatever service or guardian do."""
         return nullcontext() if self.disk_bytes is None else full_disk(self.disk_bytes)
 
+    async def settled(self) -> None:
+        """All records of the service have been made, or have failed: time stands still until then."""
+        if self.service:
+            await self.service.settled()
+
+    async def adopt(self, done: Replanned) -> None:
+        """A finished plan comes into force."""
+        assert self.service
+        self.service.adopt(done)
+        await self.settled()
+
     async def pass_to(self, at_s: float) -> None:
         """Time goes on, nobody does anything."""
         self.at_s = at_s
@@ -188,6 +200,7 @@ class World:
                 assert self.disk_bytes is not None
                 await service.__aexit__(None, None, None)
                 return False
+            await service.settled()
         self.service = service
         return True
 
@@ -207,6 +220,7 @@ class World:
         assert service
         if at_frame is not None:
             await self._die(service, at_frame)
+        await service.settled()
         await service._connection.disconnect()
         with tempfile.TemporaryDirectory() as aside:
             _copy(self.setup.state, Path(aside))

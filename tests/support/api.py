@@ -175,15 +175,15 @@ async def _serve(folder: Path, rates: Rates, ready: Future[tuple[ServiceUnderTes
                 async with (
                     api_server(api, live, 0, folder) as port,
                     Service(setup, clock, WallClock()) as service,
+                    api.operating(service),
                 ):
-                    with api.operating(service):
-                        ready.set_result(
-                            (
-                                ServiceUnderTest(folder, port, service, api, clock, plant, asyncio.get_running_loop()),
-                                stop,
-                            )
+                    ready.set_result(
+                        (
+                            ServiceUnderTest(folder, port, service, api, clock, plant, asyncio.get_running_loop()),
+                            stop,
                         )
-                        await stop.wait()
+                    )
+                    await stop.wait()
     except BaseException as error:
         if ready.done():
             raise

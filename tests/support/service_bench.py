@@ -10,6 +10,7 @@ from pathlib import Path
 from controller.process.clocks import SteppedClock, WallClock
 from controller.process.follower import at_addresses
 from controller.record.audit import AuditTrail
+from controller.record.store_thread import StoreThread
 from controller.service.cycle import ControlLoop, Cycle, Start
 from controller.service.days import Day, DayLoader
 from controller.service.doubts import Doubts
@@ -62,6 +63,7 @@ class Bench:
     clock: SteppedClock
     loop: ControlLoop
     watch: Watch
+    thread: StoreThread
     audit: Path
     day: Day
     plans: Plans
@@ -72,7 +74,10 @@ class Bench:
         self.at_s += after_s
         await self.plant.advance(self.at_s)
         self.clock.advance_to(self.at_s)
-        return await self.loop.run(self.day, self.plans)
+        try:
+            return await self.loop.run(self.day, self.plans)
+        finally:
+            await self.thread.settled()
 
 
 @asynccontextmanager
@@ -83,14 +88,16 @@ async def bench(
     async with open_plant(replace(plant_config(config, CONFIG, start), free_ports=True)) as plant:
         here = at_addresses(config, {device.name: address(device) for device in plant.devices})
         clock, limits = SteppedClock(start), node_limits(here)
-        with AuditTrail(folder / "audit.jsonl") as audit:
+        audit = AuditTrail(folder / "audit.jsonl")
+        async with StoreThread("audit trail", patient=True, together=audit.together) as thread:
+            await thread.enter(audit)
             async with connect(here.devices, DriverSettings(CONFIG.parent, 400.0, clock), writer_epoch=1) as devices:
                 watch = Watch(devices, clock, WallClock(), patience_s)
                 states = {name: NodeState.start(node.battery) for name, node in limits.items()}
                 doubts = Doubts(here, 1)
-                writer = Writer(devices.converters, audit, clock, doubts, StopSwitch().permit())
+                writer = Writer(devices.converters, audit, thread, clock, doubts, StopSwitch().permit())
                 loop = ControlLoop(limits, watch, writer, doubts, PassiveHouses(here), Start(states, released or {}))
-                yield Bench(plant, clock, loop, watch, folder / "audit.jsonl", day, plans)
+                yield Bench(plant, clock, loop, watch, thread, folder / "audit.jsonl", day, plans)
                 await watch.close()
 
 

@@ -12,17 +12,21 @@ async def test_a_flood_is_one_line_and_then_a_count(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("controller.api.attempts.WINDOW_S", 0.1)
     lines: list[str] = []
     attempts = RequestLog()
-    with attempts.recorded(lambda event, detail: lines.append(f"{event}: {detail}")):
+
+    async def note(event: str, detail: str) -> None:
+        lines.append(f"{event}: {detail}")
+
+    async with attempts.recorded(note):
         for _ in range(500):
-            attempts.add("a", counted=True)
-            attempts.add("b", counted=True)
+            await attempts.add("a", counted=True)
+            await attempts.add("b", counted=True)
         assert lines == ["api: a"]
-        attempts.add("mine", counted=False)
+        await attempts.add("mine", counted=False)
         assert lines[1:] == ["api: b × 500; a × 499; mine"]
-        attempts.add("late", counted=True)
+        await attempts.add("late", counted=True)
         await asyncio.sleep(0.15)
         assert lines[2:] == ["api: late"]
-        attempts.add("at the end", counted=True)
+        await attempts.add("at the end", counted=True)
     assert lines[3:] == ["api: at the end"]
 
 
@@ -30,18 +34,18 @@ async def test_what_cannot_be_written_is_written_later() -> None:
     lines: list[str] = []
     full = True
 
-    def note(event: str, detail: str) -> None:
+    async def note(event: str, detail: str) -> None:
         if full:
             raise RecordError("disk full")
         lines.append(detail)
 
     attempts = RequestLog()
-    attempts.add("before", counted=False)
-    with attempts.recorded(note):
+    await attempts.add("before", counted=False)
+    async with attempts.recorded(note):
         for k in range(2 * KINDS_MAX):
-            attempts.add(f"order {k}", counted=False)
+            await attempts.add(f"order {k}", counted=False)
         full = False
-        attempts.add("last", counted=False)
+        await attempts.add("last", counted=False)
     parts = lines[0].split("; ")
     assert parts[:2] == ["before", "order 0"]
     assert parts[-1] == f"others × {KINDS_MAX + 2}"
