@@ -1,6 +1,7 @@
 """The tariff, and the two messages of a coordination. Nothing else passes between the parties."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 
@@ -36,6 +37,34 @@ class Tariff:
 
 
 @dataclass(frozen=True)
+class VoltageSlope:
+    """What a prosumer is to do between two plans when the voltage at its node leaves a band: one rule for all steps.
+
+    To lower the voltage by one p.u. it raises its demand by ``kvar_per_pu`` or by ``kw_per_pu``, to raise the voltage
+    it lowers its demand.
+
+    Attributes:
+        v_low_pu, v_high_pu: the band within which nothing is asked, p.u.
+        kw_per_pu, kvar_per_pu: slopes of active and of reactive demand, ≥ 0; 0: such power is of no use.
+    """
+
+    v_low_pu: float
+    v_high_pu: float
+    kw_per_pu: float
+    kvar_per_pu: float
+
+    @property
+    def valid(self) -> bool:
+        """Whether the band is one, and the slopes are finite and not negative."""
+        slopes = (self.kw_per_pu, self.kvar_per_pu)
+        return 0 < self.v_low_pu < self.v_high_pu < inf and all(0 <= k < inf for k in slopes)
+
+    def scaled(self, share: float) -> "VoltageSlope":
+        """The part of one of several converters."""
+        return replace(self, kw_per_pu=share * self.kw_per_pu, kvar_per_pu=share * self.kvar_per_pu)
+
+
+@dataclass(frozen=True)
 class PriceSignal:
     """Non-linear price of a demand profile (paper A, eq. 13): C(x) = Σ_t [½ x_t'H_t x_t + g_t'x_t] + fee.
 
@@ -43,11 +72,13 @@ class PriceSignal:
         h: [T, 2, 2], CHF/kW², symmetric positive semidefinite; zero for a plain price.
         g: [T, 2], CHF/kW and CHF/kvar per step; contains the retail tariff.
         fee_chf: independent of the demand (15).
+        slope: for the time between two plans; it has no part in the answer. None: nothing is asked.
     """
 
     h: FloatArray
     g: FloatArray
     fee_chf: float
+    slope: VoltageSlope | None = None
 
     def cost_chf(self, x: FloatArray) -> float:
         """Advertised cost C of the profile x [T, 2]."""

@@ -144,6 +144,12 @@ class GridModel:
             kappa=np.where(idle, 0.0, self._price_cap / np.where(idle, 1.0, np.abs(a).max(axis=2))),
         )
 
+    def voltage_per_demand(self, rows: Rows) -> FloatArray:
+        """∂|V| at each prosumer's node by the demand of each prosumer, p.u. per kW and kvar, [T, N, N, 2]."""
+        at = self._nodes[self._column]
+        nodal: FloatArray = rows.a[:, at] * rows.norm[:, at, None]
+        return nodal.reshape(*nodal.shape[:2], -1, 2)
+
     def linearisation_error_pu(self, rows: Rows, x: FloatArray, flow: Flow) -> float:
         """(19): largest |linear − AC| over all rows at the profiles x with the power flow ``flow``."""
         linear = (rows.value(x) - rows.offset) * rows.norm

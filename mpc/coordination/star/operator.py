@@ -5,8 +5,9 @@ Round 0 advertises the plain tariff: everyone answers with the uncoordinated opt
 1. collect the answers; AC power flow, cost, violation, certificate: stop?
 2. re-linearise the rows if their error (19) is above what the remaining violation bears    Step 4
 3. update copies and multipliers (11, 12), adapt ρ (18)                                     Steps 2, 3
-4. advertise the new price signals (13); once the limits are nearly held, also the plain    Step 1
-   prices c + A'λ, whose answers add up to a lower bound (:mod:`mpc.coordination.star.stopping`)
+4. advertise the new price signals (13) with the voltage slopes of the present rows;        Step 1
+   once the limits are nearly held, also the plain prices c + A'λ, whose answers add up to a lower bound
+   (:mod:`mpc.coordination.star.stopping`)
 
 A :class:`Deadline` ends it at once, with the best of the rounds that were answered, round 0 included.
 """
@@ -19,7 +20,7 @@ import numpy as np
 from core.arrays import FloatArray
 from core.config_coordination import CoordinationConfig
 from core.plan import Agreement
-from core.prices import DemandProfile, PriceSignal
+from core.prices import DemandProfile, PriceSignal, VoltageSlope
 from core.time import Clock
 from mpc.coordination.nodes import Deadline, Message
 from mpc.coordination.outcome import CoordinationStatus, Unanswered, WarmStart
@@ -29,6 +30,7 @@ from mpc.coordination.star.penalty import adapted, start_penalty
 from mpc.coordination.star.splitting import Splitting
 from mpc.coordination.star.stopping import Candidate, StoppingRule
 from mpc.grid.rows import GridModel, Rows
+from mpc.grid.slope import voltage_slopes
 
 ERROR_PER_VIOLATION = 0.1
 """Tolerable error of the linearisation as a share of the violation that is still to be removed."""
@@ -67,6 +69,7 @@ class GridOperator:
         self._splitting = warm_start.splitting if isinstance(warm_start, StarWarmStart) else None
         self._round = 0
         self._signals: list[PriceSignal] = []
+        self._sloped: tuple[Rows, list[VoltageSlope]] | None = None
         self._open: set[tuple[int, str]] = set()
         self._answers: dict[tuple[int, str], DemandProfile] = {}
         self._uncoordinated: dict[str, DemandProfile] = {}
@@ -161,7 +164,8 @@ class GridOperator:
         self._splitting = splitting
         self._round += 1
         self._answers.clear()
-        self._signals = [PriceSignal(s.h, self._tariff + s.g, s.fee_chf) for s in splitting.signals()]
+        priced = zip(splitting.signals(), self._slopes(splitting.rows), strict=True)
+        self._signals = [PriceSignal(s.h, self._tariff + s.g, s.fee_chf, slope) for s, slope in priced]
         messages = self._ask(self._signals, Question.PRICED)
         if certify:
             prices = splitting.rows.to_profiles(splitting.row_prices)
@@ -191,6 +195,12 @@ class GridOperator:
         self._relinearisations += 1
         self._bound_chf = None
         return self._grid.linearise(x)
+
+    def _slopes(self, rows: Rows) -> list[VoltageSlope]:
+        """The voltage slopes by ``rows``, computed once for each linearisation."""
+        if self._sloped is None or self._sloped[0] is not rows:
+            self._sloped = rows, voltage_slopes(self._grid, rows)
+        return self._sloped[1]
 
     def _worth_certifying(self, candidate: Candidate) -> bool:
         upcoming = self._round + 1

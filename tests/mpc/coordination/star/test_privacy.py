@@ -10,7 +10,7 @@ import pytest
 from core.algorithms import SplittingName
 from core.config_coordination import CoordinationConfig
 from core.network import GridLimits, Network
-from core.prices import DemandProfile, PriceSignal, Tariff
+from core.prices import DemandProfile, PriceSignal, Tariff, VoltageSlope
 from core.resources import Outlook
 from core.scenario import Scenario
 from core.time import TimeAxis
@@ -60,9 +60,13 @@ def test_messages_hold_the_declared_fields_only(splitting: SplittingName) -> Non
             check_array(message.body.x, STEPS, 2)
         else:
             assert message.sender == "operator"
-            check_fields(message.body, h=np.ndarray, g=np.ndarray, fee_chf=float)
+            slope = type(message.body.slope)
+            assert slope in (VoltageSlope, type(None))
+            check_fields(message.body, h=np.ndarray, g=np.ndarray, fee_chf=float, slope=slope)
             check_array(message.body.h, STEPS, 2, 2)
             check_array(message.body.g, STEPS, 2)
+            if message.body.slope:
+                check_fields(message.body.slope, v_low_pu=float, v_high_pu=float, kw_per_pu=float, kvar_per_pu=float)
 
 
 @each_splitting
