@@ -167,6 +167,12 @@ class ScheduleConfig(Section):
     mpc_budget_s: Seconds = 60.0
 
 
+class RealtimeConfig(Section):
+    """The 30 s layer; ``voltage_slope``: whether it reacts to measured voltages by the slopes of the price signal."""
+
+    voltage_slope: Annotated[Literal["auto", "off"], Field(description="auto or off")] = "auto"
+
+
 SolverName = Annotated[
     Literal["piqp", "clarabel", "osqp", "proxqp", "daqp", "highs", "scs", "gurobi", "mosek", "cplex", "copt", "xpress"],
     BeforeValidator(lower_case),
@@ -220,6 +226,7 @@ class Config(Section):
     prosumers: Annotated[tuple[ProsumerConfig, ...], Field(description="a list of prosumers {name, node, load, …}")]
     devices: Annotated[tuple[Device, ...], Field(description="a list of devices {name, kind, …}")] = ()
     schedule: ScheduleConfig = ScheduleConfig()
+    realtime: RealtimeConfig = RealtimeConfig()
     coordination: CoordinationConfig = CoordinationConfig()
     solver: SolverConfig = SolverConfig()
     telemetry: TelemetryConfig = TelemetryConfig()

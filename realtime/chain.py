@@ -5,6 +5,7 @@ Its node is what it reproduces: the whole prosumer, or its share (:mod:`realtime
     soc   ← measured power over the real time                        :mod:`realtime.emulation`
     rung  ← ages of data and plans                                   :mod:`realtime.fallback`
     x     ← USE: (26)   HOLD: last setpoint   SAFE: net load and PV  :mod:`realtime.tracker`
+    w, x  ← USE: x moved if the voltage left the published band      :mod:`realtime.slope`
     S     ← gate(x)                                                  :mod:`realtime.safety`
     what the node emulates from now on ← emulate(S)                  :mod:`realtime.emulation`
 
@@ -17,13 +18,14 @@ from core.devices import Measurement, Quality, Setpoint
 from realtime.emulation import BatteryState, advance, emulate, explains, lapsed, range_after
 from realtime.fallback import Decision, LadderInputs, Rung
 from realtime.fallback import step as ladder_step
-from realtime.node import NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
+from realtime.node import AgedTarget, NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
 from realtime.plane import ANY, ZERO, Interval, Power
 from realtime.reasons import Reason
 from realtime.safety import Bounds, gate
+from realtime.slope import NO_CORRECTION, Correction, next_correction, shifted
 from realtime.storage import Storage, allowed_power, inward
 from realtime.timing import CYCLE_DEADLINE_S, HOLD_DATA_S, S_PER_H
-from realtime.tracker import LoadAndPv, Target, power_limits, track
+from realtime.tracker import LoadAndPv, power_limits, track
 
 STANDSTILL = Interval(0.0, 0.0)
 
@@ -48,6 +50,7 @@ class _Proposal:
     battery_range: Interval = STANDSTILL
     s_max_kva: float = float("inf")
     reasons: tuple[Reason, ...] = ()
+    correction: Correction = NO_CORRECTION
 
 
 def step_node(
@@ -61,10 +64,12 @@ def step_node(
     """The chain of one converter at the monotonic time ``at_s``."""
     seen, state = _perceive(at_s, reading, now, state, node)
     booked, booking_reasons = _account(seen, state, node)
-    state = replace(state, battery=booked)
+    corrects = state.correction if state.sent is not None else NO_CORRECTION  # who sends nothing corrects nothing
+    state = replace(state, battery=booked, correction=corrects)
     decision, ladder = ladder_step(_ladder_inputs(seen, targets), state.ladder)
     storage = _storage(state, node)
-    proposal = _proposal(decision, targets.of(decision.source), seen, state, storage, node)
+    offer = targets.of(decision.source)
+    proposal = _proposal(decision, offer, seen, state, storage, node)
     held, ramp_kva = _held(seen, state, node)
     s_max_kva = min(node.s_max_kva, proposal.s_max_kva, _derating(now))
     bounds = Bounds(s_max_kva, ramp_kva, _soc_strip(proposal, storage), node.resolution_kw)
@@ -73,18 +78,22 @@ def step_node(
         emulate(gated.setpoint, proposal.amounts, proposal.pv_kw, proposal.battery_range) if proposal.amounts else None
     )
     changed = tuple(reason for reason in gated.reasons if reason is not Reason.TRUNCATED)  # which is usual
+    correction = _done(proposal, state, held, gated.setpoint)
     mismatch = (Reason.LOAD_MISMATCH,) if in_force and abs(in_force.mismatch_kw) > node.resolution_kw else ()
     result = NodeResult(
         setpoint=Setpoint(gated.setpoint.p_kw, gated.setpoint.q_kvar, node.lease_s),
         rung=decision.rung,
         source=decision.source,
         reasons=(*booking_reasons, *decision.reasons, *proposal.reasons, *changed, *mismatch),
-        target=targets.of(decision.source),
+        target=offer.target if offer else None,
         measured=seen.measured,
         in_force=in_force,
         soc=booked.soc if booked else None,
+        slope_pu=correction.w_pu,
     )
-    return result, replace(state, ladder=ladder, in_force=in_force, sent=gated.setpoint, cycle_s=at_s)
+    return result, replace(
+        state, ladder=ladder, in_force=in_force, sent=gated.setpoint, cycle_s=at_s, correction=correction
+    )
 
 
 def _perceive(
@@ -149,7 +158,7 @@ def _storage(state: NodeState, node: NodeLimits) -> Storage | None:
 
 def _proposal(
     decision: Decision,
-    target: Target | None,
+    offer: AgedTarget | None,
     seen: _Perceived,
     state: NodeState,
     storage: Storage | None,
@@ -157,16 +166,53 @@ def _proposal(
 ) -> _Proposal:
     if seen.now.stop:
         return _Proposal()
+    if decision.rung is Rung.USE and offer is not None and state.amounts is not None:
+        return _followed(offer, state.amounts, seen, state, storage, node)
     battery_range = power_limits(storage) if storage else STANDSTILL
-    if decision.rung is Rung.USE and target is not None and state.amounts is not None:
-        tracked = track(target, state.amounts, storage, node.cycle_s / S_PER_H)
-        return _Proposal(tracked.net, state.amounts, tracked.pv_kw, battery_range, reasons=tracked.reasons)
     if decision.rung is Rung.HOLD and state.in_force is not None and state.sent is not None:
         amounts = state.in_force.amounts
+        s_max_kva = _held_kva(seen.now, state.sent, node)
         return _Proposal(
-            state.sent, amounts, amounts.pv_available_kw, battery_range, _held_kva(seen.now, state.sent, node)
+            state.sent, amounts, amounts.pv_available_kw, battery_range, s_max_kva, correction=state.correction
         )
     return _safe(state.amounts)
+
+
+def _followed(
+    offer: AgedTarget,
+    amounts: LoadAndPv,
+    seen: _Perceived,
+    state: NodeState,
+    storage: Storage | None,
+    node: NodeLimits,
+) -> _Proposal:
+    """The target (26), moved by the voltage slope."""
+    tracked = track(offer.target, amounts, storage, node.cycle_s / S_PER_H)
+    battery_range = power_limits(storage) if storage else STANDSTILL
+    correction = next_correction(state.correction, offer.slope, seen.now.v_pu, seen.at_s)
+    if offer.slope is None or correction.w_pu == 0:
+        return _Proposal(
+            tracked.net, amounts, tracked.pv_kw, battery_range, reasons=tracked.reasons, correction=correction
+        )
+    moved = shifted(tracked, correction.w_pu, offer.slope, amounts, storage)
+    return _Proposal(
+        moved.net,
+        amounts,
+        moved.pv_kw,
+        battery_range,
+        reasons=(*tracked.reasons, Reason.VOLTAGE_SLOPE),
+        correction=replace(correction, w_pu=moved.done_pu),
+    )
+
+
+def _done(proposal: _Proposal, state: NodeState, held: Power | None, gated: Power) -> Correction:
+    """The part of the proposed correction that the gate let through, by the share of the way from ``held``."""
+    wanted, before = proposal.correction, state.correction
+    if held is None or wanted.w_pu in (0.0, before.w_pu):
+        return wanted
+    way_kva = held.distance_kva(proposal.net)
+    share = min(held.distance_kva(gated) / way_kva, 1.0) if way_kva > 0 else 1.0
+    return replace(wanted, w_pu=before.w_pu + share * (wanted.w_pu - before.w_pu))
 
 
 def _held_kva(now: NodeNow, sent: Power, node: NodeLimits) -> float:

@@ -39,6 +39,7 @@ class CycleInputs:
         targets: of the plans, by prosumer.
         overrides: of operators, which replace the plans' targets, by converter.
         doubts: converters in doubt, by name.
+        voltages_pu: as measured at present at the node of a converter, by its name; none that is in doubt.
         write: False if nothing may be written; then everything is decided, and nothing done.
     """
 
@@ -46,6 +47,7 @@ class CycleInputs:
     targets: Mapping[str, PlanTargets] = field(default_factory=dict)
     overrides: Mapping[str, Override] = field(default_factory=dict)
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
+    voltages_pu: Mapping[str, float] = field(default_factory=dict)
     write: bool = True
 
 
@@ -126,7 +128,7 @@ def next_states(
     """
     refused = {name for name, outcome in outcomes.items() if outcome is Outcome.REJECTED} | decided.withheld
     return {
-        name: replace(state, in_force=was.in_force, sent=was.sent)
+        name: replace(state, in_force=was.in_force, sent=was.sent, correction=was.correction)
         if name in refused and (was := before.get(name))
         else state
         for name, state in decided.states.items()
@@ -144,8 +146,9 @@ def _now(name: str, node: NodeLimits, snapshot: Snapshot, inputs: CycleInputs, b
     status, polls = snapshot.statuses.get(name), snapshot.polls.get(name, 0)
     amounts, doubted = inputs.amounts.get(node.prosumer), name in inputs.doubts
     amounts = amounts.scaled(node.share) if amounts else None
+    v_pu = inputs.voltages_pu.get(name)
     if status is None:
-        return NodeNow(amounts, polls=polls, stop=doubted)
+        return NodeNow(amounts, polls=polls, stop=doubted, v_pu=v_pu)
     return NodeNow(
         amounts,
         held=_held(status, _since_s(name, status, before)),
@@ -153,6 +156,7 @@ def _now(name: str, node: NodeLimits, snapshot: Snapshot, inputs: CycleInputs, b
         operated=status.state in FOLLOWING,
         polls=polls,
         stop=doubted or status.state in AT_THE_PANEL,
+        v_pu=v_pu,
     )
 
 

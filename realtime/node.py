@@ -3,11 +3,13 @@
 from dataclasses import dataclass, replace
 
 from core.devices import Setpoint
+from core.prices import VoltageSlope
 from core.resources import Battery
 from realtime.emulation import BatteryState, InForce, advance
 from realtime.fallback import START, LadderState, Rung, Source
 from realtime.plane import Power
 from realtime.reasons import Reason
+from realtime.slope import NO_CORRECTION, Correction
 from realtime.timing import CYCLE_S, LEASE_S
 from realtime.tracker import LoadAndPv, Target
 
@@ -54,6 +56,7 @@ class NodeNow:
         operated: the device follows setpoints (REMOTE, lease alive).
         polls: number of valid readings since the last cycle, if the newest is new.
         stop: emergency stop or local control.
+        v_pu: voltage at the node, measured at present and not in doubt.
     """
 
     amounts: LoadAndPv | None = None
@@ -62,18 +65,21 @@ class NodeNow:
     operated: bool = True
     polls: int = 1
     stop: bool = False
+    v_pu: float | None = None
 
 
 @dataclass(frozen=True)
 class AgedTarget:
-    """The present target of a plan, and the plan's age."""
+    """The present target of a plan, the plan's age, and the voltage slope that came with its prices."""
 
     target: Target
     age_s: float
+    slope: VoltageSlope | None = None
 
     def scaled(self, share: float) -> "AgedTarget":
         """The part of one of several converters."""
-        return replace(self, target=self.target.scaled(share))
+        slope = self.slope.scaled(share) if self.slope else None
+        return replace(self, target=self.target.scaled(share), slope=slope)
 
 
 @dataclass(frozen=True)
@@ -83,10 +89,9 @@ class PlanTargets:
     intraday: AgedTarget | None = None
     day_ahead: AgedTarget | None = None
 
-    def of(self, source: Source) -> Target | None:
-        """The target of the plan that the ladder chose; None without one."""
-        offer = {Source.INTRADAY: self.intraday, Source.DAY_AHEAD: self.day_ahead}.get(source)
-        return offer.target if offer else None
+    def of(self, source: Source) -> AgedTarget | None:
+        """What the plan that the ladder chose asks for; None without one."""
+        return {Source.INTRADAY: self.intraday, Source.DAY_AHEAD: self.day_ahead}.get(source)
 
     @property
     def newest(self) -> Target | None:
@@ -103,7 +108,8 @@ class PlanTargets:
 class NodeState:
     """State of a node from one cycle to the next; times are monotonic, None before the first.
 
-    ``sent`` is the last setpoint that passed the gate, ``in_force`` what the node emulates (None: nothing).
+    ``sent`` is the last setpoint that passed the gate, ``in_force`` what the node emulates (None: nothing),
+    ``correction`` that of the voltage at the node.
     """
 
     battery: BatteryState | None = None
@@ -114,6 +120,7 @@ class NodeState:
     received_s: float | None = None
     amounts: LoadAndPv | None = None
     amounts_s: float | None = None
+    correction: Correction = NO_CORRECTION
 
     @classmethod
     def start(cls, battery: Battery | None, soc: float | None = None) -> "NodeState":
@@ -135,7 +142,15 @@ class NodeState:
         if battery is not None and account is not None:
             account = advance(battery, account, self.in_force, seen, after_s)
         cycle_s = None if self.cycle_s is None else self.cycle_s + after_s
-        return replace(self, battery=account, ladder=START, in_force=None, sent=None, cycle_s=cycle_s)
+        return replace(
+            self,
+            battery=account,
+            ladder=START,
+            in_force=None,
+            sent=None,
+            cycle_s=cycle_s,
+            correction=NO_CORRECTION,
+        )
 
     def resumed(self, at_s: float, away_s: float) -> "NodeState":
         """The state after a restart at ``at_s`` of a new monotonic clock, ``away_s`` seconds after the last cycle.
@@ -148,7 +163,8 @@ class NodeState:
         alive = 0 <= away_s <= LEASE_S
         ladder, sent = (LadderState(self.ladder.rung), self.sent) if alive else (START, None)
         fresh = replace(self, received_s=None, amounts=None, amounts_s=None, sent=sent)
-        return replace(fresh, ladder=ladder, cycle_s=at_s - max(away_s, 0.0))
+        correction = self.correction.resumed(at_s, self.cycle_s, away_s) if alive else NO_CORRECTION
+        return replace(fresh, ladder=ladder, cycle_s=at_s - max(away_s, 0.0), correction=correction)
 
 
 @dataclass(frozen=True)
@@ -156,6 +172,7 @@ class NodeResult:
     """The decision for one prosumer or converter, with everything that its record needs.
 
     ``setpoint`` None: write nothing, release the device (``error`` is the reason). ``soc``: present best estimate.
+    ``slope_pu``: correction of the voltage in ``setpoint``.
     """
 
     setpoint: Setpoint | None
@@ -167,3 +184,4 @@ class NodeResult:
     in_force: InForce | None = None
     soc: float | None = None
     error: str | None = None
+    slope_pu: float = 0.0

@@ -11,6 +11,9 @@ class Reason(StrEnum):
     PV_CURTAILED = "pv_curtailed"
     """Tracker: PV below its planned share, so that the export does not exceed the target."""
 
+    VOLTAGE_SLOPE = "voltage_slope"
+    """Slope: moved away from the target, since the voltage at the node left the band that the operator published."""
+
     NOT_FINITE = "not_finite"
     """Gate: NaN or infinity was requested; the safe setpoint replaces it."""
     NO_READBACK = "no_readback"

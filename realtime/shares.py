@@ -63,6 +63,7 @@ def prosumer_result(
         in_force=_in_force([part.in_force for part in parts if part.in_force]),
         soc=_mean([part.soc for part in parts], shares),
         error="; ".join(part.error for part in parts if part.error) or None,
+        slope_pu=sum(part.slope_pu * share for part, share in zip(parts, shares, strict=True)),
     )
 
 

@@ -177,6 +177,9 @@ def _faults(answer: Answer, job: Job) -> Iterator[str]:
         yield f"a plan of {plan.axis.n_steps} steps from {plan.axis.start.isoformat()}"
     if any(list(part) != names for part in (plan.prosumers, plan.agreements, running.bills)):
         yield "a plan of other prosumers"
+    slopes = (agreement.signal.slope for agreement in plan.agreements.values())
+    if not all(slope is None or slope.valid for slope in slopes):
+        yield "a plan whose voltage slopes are none"
     shape = plan.axis.n_steps, len(day.network.nodes) - 1
     for what, array, wanted in _arrays(running, *shape):
         if array.shape != wanted or not np.isfinite(array).all():

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from controller.process.heartbeat import read_takeover
 from controller.service.cycle import ControlLoop, Start
 from controller.service.doubts import Doubts
-from controller.service.houses import PassiveHouses
+from controller.service.metered_nodes import MeteredNodes
 from controller.service.setup import Setup, node_limits
 from controller.service.stores import Stores
 from controller.service.watch import Watch
@@ -40,7 +40,7 @@ class DeviceConnection:
         self.watch: Watch | None = None
         self.loop: ControlLoop | None = None
         self._setup, self._stores, self._clock, self._stopwatch = setup, stores, clock, stopwatch
-        self._limits, self._houses = node_limits(setup.config), PassiveHouses(setup.config)
+        self._limits, self._nodes = node_limits(setup.config), MeteredNodes.of(setup.config)
         self._stack = AsyncExitStack()
 
     async def connect(self, epoch: int | None, permit: Permit | None = None) -> ControlLoop:
@@ -59,7 +59,7 @@ class DeviceConnection:
         audit, thread = self._stores.audit, self._stores.audit_thread
         writer = Writer(devices.converters, audit, thread, self._clock, doubts, permit)
         start = Start(self.states, self._released())
-        self.loop = ControlLoop(self._limits, self.watch, writer, doubts, self._houses, start)
+        self.loop = ControlLoop(self._limits, self.watch, writer, doubts, self._nodes, start)
         return self.loop
 
     async def disconnect(self) -> None:

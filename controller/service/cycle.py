@@ -8,7 +8,7 @@ from datetime import datetime
 from controller.record.audit import Attempt
 from controller.service.days import Day
 from controller.service.doubts import Doubts
-from controller.service.houses import PassiveHouses
+from controller.service.metered_nodes import MeteredNodes
 from controller.service.overrides import PLAN_ID
 from controller.service.plans import Plans
 from controller.service.watch import Image, Watch
@@ -83,13 +83,13 @@ class ControlLoop:
         watch: Watch,
         writer: Writer,
         doubts: Doubts,
-        houses: PassiveHouses,
+        nodes: MeteredNodes,
         start: Start,
     ) -> None:
         self.state = dict(start.states)
         self.overrides: dict[str, Override] = {}
         self._limits, self._released = limits, start.released
-        self._watch, self._writer, self._doubts, self._houses = watch, writer, doubts, houses
+        self._watch, self._writer, self._doubts, self._nodes = watch, writer, doubts, nodes
 
     async def run(self, day: Day, plans: Plans) -> Cycle:
         """Run one cycle.
@@ -107,6 +107,7 @@ class ControlLoop:
             targets={name: plans.targets(name, at, at_s) for name in converters_by_prosumer(self._limits)},
             overrides=self.overrides,
             doubts=self._doubts.after(image),
+            voltages_pu=self._nodes.voltages.seen(image),
             write=bool(self._writer.devices),
         )
         before = CycleMemory(self.state, self._writer.accepted_s, self._released)
@@ -116,7 +117,7 @@ class ControlLoop:
         in_force = self.overrides if inputs.write else {}
         houses = {
             name: ObservedHouse(demand, plans.targets(name, at, at_s).newest)
-            for name, demand in self._houses.seen(image, day).items()
+            for name, demand in self._nodes.houses.seen(image, day).items()
         }
         amounts = {**inputs.amounts, **_measured(houses)}
         return Cycle(at, image, amounts, decided, outcomes, self._writer.leases_s(), inputs.doubts, in_force, houses)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from controller.service.cycle import Cycle
+from controller.service.describe import Places
 from core.config import Config
 from core.devices import Outcome
 from core.network import Network
@@ -29,7 +30,9 @@ from realtime.tracker import LoadAndPv
 class CycleView:
     """Observations of one cycle: load, PV and charge by prosumer, voltage by node. None, or no entry, is unknown.
 
-    ``followed``: every prosumer was to follow the plan, and its device has confirmed that.
+    ``v_pu`` are the voltages as they would be without the corrections by voltage slopes: the margin learns the whole
+    error of the plan, so slopes cannot make it too small. ``followed``: every prosumer was to follow the plan, and its
+    device has confirmed that.
     """
 
     amounts: Mapping[str, LoadAndPv | None]
@@ -38,9 +41,13 @@ class CycleView:
     followed: bool
 
     @classmethod
-    def of(cls, cycle: Cycle, meters: Mapping[str, str]) -> "CycleView":
-        """The view of a cycle; ``meters`` gives the meter of each node."""
-        v_pu = {node: r.v_pu if (r := cycle.image.fresh(meter)) else None for node, meter in meters.items()}
+    def of(cls, cycle: Cycle, places: Places) -> "CycleView":
+        """The view of a cycle; ``places`` gives the meter of each node and the node of each prosumer."""
+        corrected = {places.nodes[name]: result.slope_pu for name, result in cycle.result.nodes.items()}
+        v_pu = {
+            node: r.v_pu + corrected.get(node, 0.0) if (r := cycle.image.fresh(meter)) and r.v_pu is not None else None
+            for node, meter in places.meters.items()
+        }
         soc = {name: result.soc for name, result in cycle.result.nodes.items()}
         return cls(cycle.amounts, soc, v_pu, _followed(cycle))
 

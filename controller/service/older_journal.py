@@ -2,7 +2,8 @@
 
 Version 1 of the records had a prosumer's plan as flat arrays of its battery, PV plant and load, and identified a
 configuration by the way pydantic prints its sections. It kept states of the real-time layer by prosumer, as each had
-one converter, with the rung of its ladder as ``mode``.
+one converter, with the rung of its ladder as ``mode``. Until voltage slopes came, signals had no ``slope``, and states
+no ``correction``.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from core.arrays import FloatArray
 from core.codec import CodecError, decode, encode
 from core.config import Config
 from core.plan import AVAILABLE, BATTERY, LOAD, PV, SOC, ProsumerPlan, ResourcePlan
+from realtime.slope import NO_CORRECTION
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,17 @@ def upgraded_plans(kept: object) -> object:
 
 
 def upgraded_cycle(kept: object, converter_of: Mapping[str, str]) -> object:
-    """The JSON of :class:`controller.service.memory.KeptCycle`, converted if it is of version 1.
+    """The JSON of :class:`controller.service.memory.KeptCycle`, converted if it is of an older version.
 
-    Anything else is returned unchanged.
+    Anything else is returned unchanged, for the reader to reject.
 
     Args:
         converter_of: prosumer → its only converter, by which its state is kept now.
     """
     match kept:
-        case {"states": dict(states), **rest} if any(map(_is_of_version_1, states.values())):
-            return {**rest, "states": {converter_of.get(name, name): _upgraded_state(s) for name, s in states.items()}}
+        case {"states": dict(states), **rest}:
+            renamed = converter_of if any(map(_is_of_version_1, states.values())) else {}
+            return {**rest, "states": {renamed.get(name, name): _upgraded_state(s) for name, s in states.items()}}
     return kept
 
 
@@ -83,15 +86,29 @@ def _is_of_version_1(state: object) -> bool:
 def _upgraded_state(state: object) -> object:
     match state:
         case {"ladder": {"mode": rung, **ladder}, **rest}:
-            return {**rest, "ladder": {**ladder, "rung": rung}}
+            state = {**rest, "ladder": {**ladder, "rung": rung}}
+    if isinstance(state, dict):
+        return {**state, "correction": state.get("correction", encode(NO_CORRECTION))}
     return state
 
 
 def _upgraded_plan(kept: object) -> object:
     match kept:
-        case {"running": {"plan": {"prosumers": dict(prosumers), **plan}, **running}, **rest}:
-            today = {name: _upgraded_prosumer(prosumer) for name, prosumer in prosumers.items()}
-            return {**rest, "running": {**running, "plan": {**plan, "prosumers": today}}}
+        case {
+            "running": {"plan": {"prosumers": dict(prosumers), "agreements": dict(agreements), **plan}, **running},
+            **rest,
+        }:
+            own = {name: _upgraded_prosumer(prosumer) for name, prosumer in prosumers.items()}
+            agreed = {name: _upgraded_agreement(agreement) for name, agreement in agreements.items()}
+            return {**rest, "running": {**running, "plan": {**plan, "prosumers": own, "agreements": agreed}}}
+    return kept
+
+
+def _upgraded_agreement(kept: object) -> object:
+    """With a signal that asks no voltage slope, if it is from before there were slopes."""
+    match kept:
+        case {"signal": dict(signal), **rest}:
+            return {**rest, "signal": {**signal, "slope": signal.get("slope")}}
     return kept
 
 

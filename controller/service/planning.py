@@ -69,7 +69,7 @@ class Planning:
         self.day_ahead: DayAhead | None = None
         self._network = config.grid.network()
         self.margin = Margin.unlearned(len(self._network.nodes) - 1)
-        self._meters = Places.of(config, self._network).meters
+        self._places = Places.of(config, self._network)
         self._today = Today(days, config.horizon.timezone)
         self._jobs, self._planner = PlannerJobs(config, coordinate), planner
         self._observation = Observation.beginning(config, clock.now())
@@ -119,7 +119,7 @@ class Planning:
     def observe(self, cycle: Cycle) -> None:
         """Observe a cycle; when it closes a complete interval, the margin learns from it."""
         midnight = self.day.forecast.axis.start
-        self._observation = seen = self._observation.after(CycleView.of(cycle, self._meters), cycle.at, midnight)
+        self._observation = seen = self._observation.after(CycleView.of(cycle, self._places), cycle.at, midnight)
         means = seen.last.closed(self._network)
         if means is not None and seen.learn_from is not None:
             self.margin = learn_margin(self.margin, seen.learn_from, means, self.plans)

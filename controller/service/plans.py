@@ -21,11 +21,13 @@ class DatedPlan:
     plan_id: str
 
     def offer(self, prosumer: str, at: datetime, at_s: float) -> AgedTarget | None:
-        """The plan's present target for a prosumer, with the plan's age; None if it has none."""
-        plan = self.running.plan.prosumers.get(prosumer)
-        if plan is None or not self.reaches(at):
+        """The plan's present target for a prosumer, its age and voltage slope; None if it has none."""
+        plan = self.running.plan
+        own, agreement = plan.prosumers.get(prosumer), plan.agreements.get(prosumer)
+        if own is None or not self.reaches(at):
             return None
-        return AgedTarget(Target.of(plan, self.running.row(self.day.step_of(at))), at_s - self.made_s)
+        slope = agreement.signal.slope if agreement else None
+        return AgedTarget(Target.of(own, self.running.row(self.day.step_of(at))), at_s - self.made_s, slope)
 
     def soc_after(self, row: int) -> Mapping[str, float]:
         """States of charge at the end of a step, of prosumers with a battery; ``row`` counts from the plan's begin."""

@@ -14,7 +14,7 @@ from controller.record.store_thread import StoreThread
 from controller.service.cycle import ControlLoop, Cycle, Start
 from controller.service.days import Day, DayLoader
 from controller.service.doubts import Doubts
-from controller.service.houses import PassiveHouses
+from controller.service.metered_nodes import MeteredNodes
 from controller.service.plans import DatedPlan, Plans
 from controller.service.setup import node_limits
 from controller.service.watch import Watch
@@ -96,7 +96,7 @@ async def bench(
                 states = {name: NodeState.start(node.battery) for name, node in limits.items()}
                 doubts = Doubts(here, 1)
                 writer = Writer(devices.converters, audit, thread, clock, doubts, StopSwitch().permit())
-                loop = ControlLoop(limits, watch, writer, doubts, PassiveHouses(here), Start(states, released or {}))
+                loop = ControlLoop(limits, watch, writer, doubts, MeteredNodes.of(here), Start(states, released or {}))
                 yield Bench(plant, clock, loop, watch, thread, folder / "audit.jsonl", day, plans)
                 await watch.close()
 

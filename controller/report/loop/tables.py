@@ -40,8 +40,9 @@ def following_table(record: LoopRecord) -> Markup:
     """How well targets and setpoints were followed, and on which rung of the ladder the nodes stood."""
     realtime = record.recording.realtime
     asked_for = (tag("th", f"|{asked} − measured| (kW)", colspan="2") for asked in ("target", "setpoint"))
-    groups = tag("tr", tag("th", ""), *asked_for, tag("th", "", colspan="2"))
-    head = row("th", "prosumer", *("mean", "95 %") * 2, "cycles held or safe", "battery saturated")
+    groups = tag("tr", tag("th", ""), *asked_for, tag("th", "", colspan="3"))
+    shares = {"battery saturated": Reason.BATTERY_SATURATED, "voltage corrected": Reason.VOLTAGE_SLOPE}
+    head = row("th", "prosumer", *("mean", "95 %") * 2, "cycles held or safe", *shares)
     drawn, rows = realtime["p_measured_kw"].shift(-1), []
     for name in record.recording.prosumers:
         cells = []
@@ -51,8 +52,9 @@ def following_table(record: LoopRecord) -> Markup:
         rung = realtime["rung"][name]
         lower = rung[~rung.isin(("", Rung.USE))]
         elsewhere = ", ".join(f"{word} {count}" for word, count in lower.value_counts().items())
-        saturated = realtime["reasons"][name].str.contains(Reason.BATTERY_SATURATED, regex=False).mean()
-        rows.append(row("td", name, *cells, elsewhere or "none", percent(float(saturated))))
+        given = realtime["reasons"][name].str
+        parts = [float(given.contains(reason, regex=False).mean()) for reason in shares.values()]
+        rows.append(row("td", name, *cells, elsewhere or "none", *map(percent, parts)))
     return table([groups, head], rows)
 
 

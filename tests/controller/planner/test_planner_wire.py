@@ -27,6 +27,7 @@ from core.codec import encode
 from core.config_coordination import CoordinationConfig
 from core.errors import CoordinationError, Fault, GridlabError, InputError, SolverError, SolverLicenceError
 from core.plan import Plan
+from core.prices import VoltageSlope
 from core.scenario import Scenario
 from mpc.forecast import Observed
 from mpc.solvers.quadratic import PIQP
@@ -94,6 +95,9 @@ def spoiled(answer: Answer, what: str) -> Answer:
         case "shape":
             signal = replace(agreement.signal, g=agreement.signal.g[1:])
             plan = replace(plan, agreements={**plan.agreements, name: replace(agreement, signal=signal)})
+        case "slope":
+            signal = replace(agreement.signal, slope=VoltageSlope(0.95, 1.05, -40.0, 60.0))
+            plan = replace(plan, agreements={**plan.agreements, name: replace(agreement, signal=signal)})
         case "other prosumers":
             plan = replace(plan, prosumers={"N99": prosumer})
         case "steps":
@@ -112,6 +116,7 @@ def spoiled(answer: Answer, what: str) -> Answer:
         ("no finite array", "whose battery soc of .* is no finite array"),
         ("no state of charge", "whose battery soc of .* is no finite array"),
         ("shape", "whose g of .* is no finite array"),
+        ("slope", "a plan whose voltage slopes are none"),
         ("other prosumers", "a plan of other prosumers"),
         ("steps", "a plan of 47 steps"),
         ("computed for", "computed for step 5"),

@@ -20,6 +20,7 @@ from controller.service.plans import Plans
 from controller.service.setup import node_limits
 from core.config import Config
 from core.load import load_config
+from realtime.slope import NO_CORRECTION
 from tests.support.paths import ROOT
 
 CASE = ROOT / "tests" / "cases" / "journal_of_version_1"
@@ -108,6 +109,21 @@ def test_what_was_kept_by_prosumer_is_kept_by_converter(path: Path) -> None:
     assert upgraded_cycle(today, {"a_converter": "elsewhere"}) == today
     for other in (None, [], {"states": 1}, {"states": {"A": 1}}):
         assert upgraded_cycle(other, {}) == other
+
+
+def test_a_journal_from_before_voltage_slopes_asks_for_none(path: Path, config: Config, days: DayLoader) -> None:
+    with Journal(path) as journal:
+        kept = memory(journal, config, identity_of_version_1(config))
+        plans, states = kept.plans(days), kept.states(node_limits(config), {})
+        assert plans is not None
+        assert plans.day_ahead is not None
+        agreed = plans.day_ahead.running.plan.agreements.values()
+        assert {agreement.signal.slope for agreement in agreed} == {None}
+        assert {state.correction for state in states.values()} == {NO_CORRECTION}
+        cycle = upgraded_cycle(journal.get("cycle"), {})
+    assert isinstance(cycle, dict)
+    moved = {**cycle["states"]["A"], "correction": {"w_pu": 0.02, "seen_s": 1.0}}
+    assert upgraded_cycle({"states": {"A": moved}}, {}) == {"states": {"A": moved}}, "what is there stays"
 
 
 @pytest.mark.parametrize("kept", [None, [], {"intraday": None}, {"intraday": {"running": 1}}, {"intraday": {"a": {}}}])
