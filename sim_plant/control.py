@@ -4,6 +4,7 @@
 |---|---|
 | ``{"advance_to": t}`` | ``{"at": t}``, once every device is at ``t`` seconds since the start |
 | ``{"slack_pu": v}``; null follows the series again | ``{"at": t}`` |
+| ``{"supply_step_pu": x}``: the supply voltage is shifted by x; 0 ends it | ``{"at": t}`` |
 | ``{"fault": name, "device": name, "on": bool, "number": x}`` (``number`` optional) | ``{"at": t}`` |
 | ``{"ask": "referee"}`` | ``{"frames": n, "refused": n, "violations": n, "rules": {…}, "devices": {…}}`` |
 | ``{"ask": "truth"}`` | true powers, energies, voltages and currents |

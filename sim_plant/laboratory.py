@@ -16,6 +16,9 @@ from sim_plant.stations import ConverterStation, Instrument, MeterStation, Plant
 SUPPLY_PU = (0.5, 1.5)
 """Range of a supply voltage that can be set (p.u.)."""
 
+SUPPLY_STEP_PU = 0.2
+"""Largest step of the supply voltage (p.u.)."""
+
 
 class Laboratory:
     """All devices and passive houses at their nodes.
@@ -31,6 +34,7 @@ class Laboratory:
         self._feeds = config.network.feeds
         self._at_s = 0.0
         self._slack_pu: float | None = None
+        self._supply_step_pu = 0.0
         context = PlantContext(self.now_s, config.start, config.seed)
         self.converters = {d.name: self._converter(d, context) for d in config.devices if isinstance(d, Converter)}
         meters = [d for d in config.devices if isinstance(d, ModbusMeter)]
@@ -60,7 +64,7 @@ class Laboratory:
             drawn = self.houses[house.name] = self.houses[house.name].advanced(t_s, house.at(t_s))
             demand[house.node] = demand.get(house.node, 0j) + drawn.s_kva
         slack_pu = self.config.slack.at(t_s) if self._slack_pu is None else self._slack_pu
-        self.grid_state = self._grid.solve(demand, slack_pu)
+        self.grid_state = self._grid.solve(demand, slack_pu + self._supply_step_pu)
         for converter in self.converters.values():
             converter.instrument.latch(converter.truth(self._voltage_v(converter.node)), t_s)
         for meter in self.meters.values():
@@ -79,6 +83,16 @@ class Laboratory:
         if v_pu is not None and not low <= v_pu <= high:
             raise PlantError(f"plant: asked {v_pu} p.u. of the supply, allowed {low} … {high}")
         self._slack_pu = v_pu
+
+    def step_supply(self, by_pu: float) -> None:
+        """Shift the supply voltage by ``by_pu`` from what it would be, from the next advance on; 0 ends the step.
+
+        Raises:
+            PlantError: a step larger than ``SUPPLY_STEP_PU``.
+        """
+        if not abs(by_pu) <= SUPPLY_STEP_PU:
+            raise PlantError(f"plant: asked a supply step of {by_pu} p.u., allowed ± {SUPPLY_STEP_PU}")
+        self._supply_step_pu = by_pu
 
     def station(self, name: str) -> Station:
         """The device of this name.

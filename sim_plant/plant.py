@@ -78,22 +78,26 @@ class Plant:
             case {"slack_pu": int() | float() | None as v_pu}:
                 laboratory.hold_slack(v_pu)
                 return await self._advanced(laboratory.now_s())
+            case {"supply_step_pu": int() | float() as by_pu}:
+                laboratory.step_supply(by_pu)
+                return await self._advanced(laboratory.now_s())
             case {"fault": str(fault), "device": str(device), "on": bool(on), **rest}:
                 number = rest.get("number")
                 if not isinstance(number, int | float | None):
                     raise RequestError(f"{device}: asked fault {fault} with {number}, allowed a number or none")
                 await self.switch(fault, device, on=on, number=number)
                 return await self._advanced(laboratory.now_s())
-            case {"ask": "referee"}:
-                return counts(laboratory.recorder.tally)
-            case {"ask": "truth"}:
-                return truth(laboratory)
-            case {"ask": "devices"}:
-                return {device.name: address(device) for device in self.devices}
+            case {"ask": "referee" | "truth" | "devices" as what}:
+                return self._report(what)
             case {"stop": True}:
                 self.stopping.set()
                 return {"stopping": True}
-        raise RequestError(f"plant: asked {request}, allowed advance_to, slack_pu, fault, ask, stop")
+        raise RequestError(f"plant: asked {request}, allowed advance_to, slack_pu, supply_step_pu, fault, ask, stop")
+
+    def _report(self, what: str) -> Answer:
+        if what == "devices":
+            return {device.name: address(device) for device in self.devices}
+        return truth(self.laboratory) if what == "truth" else counts(self.laboratory.recorder.tally)
 
     async def _advanced(self, t_s: float) -> Answer:
         await self.advance(t_s)

@@ -29,6 +29,9 @@ def simulate(
     ] = None,
     faults: Annotated[Path | None, typer.Option(help="YAML list of faults of the plant's devices.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the meters' noise.")] = 0,
+    plant: Annotated[
+        Path | None, typer.Option(help="Configuration of the plant, to differ from the controller's.")
+    ] = None,
     server_key: ServerKeyOption = None,
     live: Annotated[bool, typer.Option("--live", help="Serve a live page.")] = False,
     live_port: LivePortOption = 8484,
@@ -46,7 +49,7 @@ def simulate(
 
     clock, settings = WallClock(), load_config(config)
     port = live_port if live else None
-    request = SimulationRequest(start, end, pace, not uncoordinated, margin, faults, seed, server_key, port)
+    request = SimulationRequest(start, end, pace, not uncoordinated, margin, faults, seed, server_key, port, plant)
     job = request.job(settings, config)
     run_path = run_directory.choose(out, settings.name, clock.now())
     with screen.progress(job, quiet) as observe:

@@ -22,6 +22,9 @@ LINK = (
     "cut", "reset", "slow", "sliced",
 )  # fmt: skip
 """Faults of the link to a device."""
+SUPPLY_STEP = "supply_step"
+"""Fault of the supply, at no device: its voltage is shifted by ``number`` p.u."""
+LARGEST_STEP_PU = 0.2
 MODBUS_ONLY = ("byte_swap", "fewer")
 NUMBERS = {
     "flapping": "a number > 0 Hz",
@@ -32,6 +35,7 @@ NUMBERS = {
     "wrong_scale": "a factor > 0",
     "clock_jumps": "a number of s",
     "foreign_write": "a whole number 0 … 65535, an epoch",
+    SUPPLY_STEP: f"a number of p.u. from −{LARGEST_STEP_PU:g} to {LARGEST_STEP_PU:g}",
 }
 """Faults with a number, and what it may be; the plant has a default for each."""
 KEYS = ("at", "for_s", "device", "fault", "number")
@@ -39,7 +43,10 @@ KEYS = ("at", "for_s", "device", "fault", "number")
 
 @dataclass(frozen=True)
 class FaultEvent:
-    """A fault of a device from ``at`` (aware) for ``for_s``; ``NUMBERS`` states the unit of ``number``."""
+    """A fault of a device from ``at`` (aware) for ``for_s``; ``NUMBERS`` states the unit of ``number``.
+
+    ``device`` is empty for a fault of the supply.
+    """
 
     at: datetime
     for_s: float
@@ -84,14 +91,19 @@ def fault_requests(
             end_s = begin_s + event.for_s
         for when_s, on in ((begin_s, True), (end_s, False)):
             if t_s <= when_s < t_s + period_s:
-                number = {} if event.number is None or not on else {"number": event.number}
-                yield {"fault": event.fault, "device": event.device, "on": on, **number}
+                yield _request(event, on=on)
+
+
+def _request(event: FaultEvent, *, on: bool) -> Mapping[str, Any]:
+    if event.fault == SUPPLY_STEP:
+        return {"supply_step_pu": event.number if on else 0.0}
+    number = {} if event.number is None or not on else {"number": event.number}
+    return {"fault": event.fault, "device": event.device, "on": on, **number}
 
 
 def _event(at: str, item: object, path: Path, config: Config, faults: list[Fault]) -> FaultEvent | None:
-    allowed = f"a section {{{', '.join(KEYS)}}}"
-    if not isinstance(item, dict) or not set(item) <= set(KEYS) or not set(KEYS[:4]) <= set(item):
-        faults.append(Fault(str(path), at, shown(item), allowed))
+    if not isinstance(item, dict) or not set(item) <= set(KEYS) or not _required(item) <= set(item):
+        faults.append(Fault(str(path), at, shown(item), f"a section {{{', '.join(KEYS)}}}"))
         return None
     invalid = dict(_invalid(item, config))
     faults += [
@@ -100,7 +112,12 @@ def _event(at: str, item: object, path: Path, config: Config, faults: list[Fault
     instant = _instant(item["at"], config.horizon.date, config.horizon.timezone)
     if instant is None or invalid:
         return None
-    return FaultEvent(instant, float(item["for_s"]), item["device"], item["fault"], item.get("number"))
+    return FaultEvent(instant, float(item["for_s"]), item.get("device", ""), item["fault"], item.get("number"))
+
+
+def _required(item: Mapping[str, Any]) -> set[str]:
+    """Keys that the entry must have: a step of the supply has a number, and no device."""
+    return {*KEYS[:2], "fault", "number" if item.get("fault") == SUPPLY_STEP else "device"}
 
 
 def _invalid(item: Mapping[str, Any], config: Config) -> Iterator[tuple[str, str]]:
@@ -109,13 +126,22 @@ def _invalid(item: Mapping[str, Any], config: Config) -> Iterator[tuple[str, str
         yield "at", "a time of day HH:MM:SS in quotes"
     if not _is_number(item["for_s"]) or item["for_s"] <= 0:
         yield "for_s", "a number > 0"
-    device, fault = next((d for d in config.devices if d.name == item["device"]), None), item["fault"]
-    if device is None:
+    device, fault = next((d for d in config.devices if d.name == item.get("device")), None), item["fault"]
+    if fault == SUPPLY_STEP:
+        yield from _invalid_step(item)
+    elif device is None:
         yield "device", f"one of {', '.join(d.name for d in config.devices)}"
     elif fault not in possible_faults(device):
         yield "fault", f"one of {', '.join(possible_faults(device))}"
     elif "number" in item and not _number_allowed(fault, item["number"]):
         yield "number", NUMBERS.get(fault, f"none for {fault}")
+
+
+def _invalid_step(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if "device" in item:
+        yield "device", f"none for {SUPPLY_STEP}"
+    if not (_is_number(item["number"]) and abs(item["number"]) <= LARGEST_STEP_PU):
+        yield "number", NUMBERS[SUPPLY_STEP]
 
 
 def _number_allowed(fault: str, number: object) -> bool:

@@ -36,6 +36,7 @@ class SimulationJob:
         pace: simulated seconds per second of wall time; None: as fast as possible.
         server_key: private key of the plant's servers if the configuration asks for security or TLS.
         live_port: port of a live page on this machine; 0 selects a free one, None serves none.
+        plant_path: configuration of the plant if it is not the controller's, such as one with other impedances.
     """
 
     config: Config
@@ -49,6 +50,7 @@ class SimulationJob:
     faults: tuple[FaultEvent, ...] = ()
     server_key: Path | None = None
     live_port: int | None = None
+    plant_path: Path | None = None
 
     @property
     def period_s(self) -> float:
@@ -243,7 +245,7 @@ def _plant_arguments(job: SimulationJob, folder: Path) -> Sequence[str]:
     key = () if job.server_key is None else ("--server-key", str(job.server_key))
     start = ("--start", job.start.isoformat(), "--seed", str(job.seed))
     return (
-        str(job.path),
+        str(job.plant_path or job.path),
         "--lock-step",
         "--free-ports",
         "--until-eof",

@@ -8,7 +8,7 @@ from controller.simulation.faults import load_faults
 from controller.simulation.master import SimulationJob
 from core.config import Config
 from core.errors import Fault, InputError
-from core.load import load_scenario
+from core.load import load_config, load_scenario
 from core.time import TimeAxis
 
 PACES = {"max": None, "realtime": 1.0}
@@ -27,6 +27,7 @@ class SimulationRequest:
         seed: of the noise of the meters.
         server_key: private key of the plant's servers if the configuration asks for security or TLS.
         live_port: port of a live page on this machine; 0 selects a free one, None serves none.
+        plant: configuration file of the plant if it differs from the controller's.
     """
 
     start: str | None = None
@@ -38,15 +39,18 @@ class SimulationRequest:
     seed: int = 0
     server_key: Path | None = None
     live_port: int | None = None
+    plant: Path | None = None
 
     def job(self, config: Config, path: Path) -> SimulationJob:
         """The run to simulate; ``config`` was read from ``path``.
 
         Raises:
-            InputError: an option, a series, or the file of faults is invalid.
+            InputError: an option, a series, the file of faults, or the plant's configuration is invalid.
         """
         for variant in ("forecast", "realised"):
             load_scenario(config, path, variant)
+        if self.plant is not None:
+            load_config(self.plant)
         start, end = span(config, self.start, self.end)
         return SimulationJob(
             config=config,
@@ -60,6 +64,7 @@ class SimulationRequest:
             faults=load_faults(self.faults, config) if self.faults else (),
             server_key=self.server_key,
             live_port=self.live_port,
+            plant_path=self.plant,
         )
 
 

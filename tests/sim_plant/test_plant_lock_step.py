@@ -81,6 +81,9 @@ async def test_what_a_master_can_ask() -> None:
             assert (await client.read_holding_registers(7, count=1, device_id=1)).registers == [3]
         async with modbus(plant, "m") as client:
             assert floats((await client.read_holding_registers(200, count=2, device_id=1)).registers) == [408.0]
+            await ask(supply_step_pu=-0.02)
+            assert (await ask(ask="truth"))["nodes"]["N1"] == pytest.approx(1.0)
+            await ask(supply_step_pu=0)
             await ask(slack_pu=None, fault=None)
             await ask(fault="wrong_scale", device="m", on=True, number=2)
             assert floats((await client.read_holding_registers(200, count=2, device_id=1)).registers) == [800.0]
@@ -99,6 +102,9 @@ async def test_what_a_master_can_ask() -> None:
         '{"advance_to": -1}',
         '{"advance_to": NaN}',
         '{"slack_pu": 230}',
+        '{"supply_step_pu": 0.3}',
+        '{"supply_step_pu": NaN}',
+        '{"supply_step_pu": null}',
         '{"fault": "gremlin", "device": "c1", "on": true}',
         '{"fault": "local", "device": "c9", "on": true}',
         '{"ask": "everything"}',

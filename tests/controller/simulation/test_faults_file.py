@@ -40,6 +40,27 @@ def test_what_it_may_say(tmp_path: Path, gridlab9_config: Config, entries: dict[
     assert event.number == (float(entries["number"]) if "number" in entries else None)
 
 
+def test_a_step_of_the_supply_has_a_number_and_no_device(tmp_path: Path, gridlab9_config: Config) -> None:
+    path = tmp_path / "faults.yaml"
+
+    def step(more: str) -> tuple[FaultEvent, ...]:
+        path.write_text(f'- {{at: "12:00:00", for_s: 60, fault: supply_step{more}}}\n')
+        return load_faults(path, gridlab9_config)
+
+    events = step(", number: -0.03")
+    told = {t_s: list(fault_requests(events, events[0].at, t_s, 30.0)) for t_s in (0, 30, 60)}
+    assert told == {0: [{"supply_step_pu": -0.03}], 30: [], 60: [{"supply_step_pu": 0.0}]}
+    for more, line in (
+        ("", "[0]: got a section; allowed: a section {at, for_s, device, fault, number}"),
+        (", number: 0.3", "[0].number: got 0.3; allowed: a number of p.u. from −0.2 to 0.2"),
+        (", number: .nan", "[0].number: got NaN; allowed: a number of p.u."),
+        (", number: 0.1, device: n3_meter", '[0].device: got "n3_meter"; allowed: none for supply_step'),
+    ):
+        with pytest.raises(InputError) as caught:
+            step(more)
+        assert str(caught.value.faults[0]).removeprefix(f"{path}: ").startswith(line)
+
+
 @pytest.mark.parametrize(
     ("entries", "line"),
     [
