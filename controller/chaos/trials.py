@@ -6,14 +6,14 @@ from enum import StrEnum
 from typing import Any
 
 from controller.chaos.injection import Injection
-from controller.chaos.injections import deaths, http_abuse, operations, planner_attack, planning, records
+from controller.chaos.injections import deaths, http_abuse, operations, planner_attack, planning, records, supply
 from controller.chaos.injections.devices import CONVERTERS, MODBUS, PlantFault, flapping, foreign_writer, plant_fault
 from controller.judge.case import Kind
 from core.config_devices import ModbusConverter, ModbusMeter, OpcUaConverter
 from realtime.timing import CYCLE_S, POLL_S
 
-DAY, NOON = (6, 20), (10, 13)
-"""Local hours of the start: while plans change, and with much sun."""
+DAY, NOON, EVENING = (6, 20), (10, 13), (21, 22)
+"""Local hours of the start: while plans change, with much sun, and with much load."""
 LINK, DATA, STALE, DEVICE = Kind.LINK, Kind.DATA, Kind.STALE, Kind.DEVICE
 
 
@@ -101,5 +101,7 @@ TRIALS = (
     Trial(28, "stop", operations.stop_with_bad_link),
     Trial(29, "leaks", records.long_run, poll_s=CYCLE_S),
     Trial(30, "emergency-stop", operations.emergency_stop),
+    Trial(57, "supply-up", supply.supply_step(0.03), hours=(11, 14)),
+    Trial(58, "supply-down", supply.supply_step(-0.03), hours=EVENING),
     _planning(61, "malicious-job", planner_attack.malicious_job, helper=Helper.PLANNER),
 )

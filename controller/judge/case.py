@@ -36,7 +36,8 @@ class Kind(StrEnum):
     LINK: answers are missing, late or garbled. DATA: a device's values make no sense. STALE: a device repeats itself.
     DEVICE: a device is off, switched to local control, disobeys or lies. DEATH: no controller lives, or it hangs. STOP:
     it ends for good, or an operator stops it. PLANNER: no good plans. WRITER: another writer interferes. CLOCK: the
-    wall clock jumps. DISK: records cannot be kept. OTHER: everything that must have no effect on any device.
+    wall clock jumps. DISK: records cannot be kept. SUPPLY: the supply voltage steps, by no more than the prosumers can
+    correct. OTHER: everything that must have no effect on any device.
     """
 
     LINK = "link"
@@ -49,6 +50,7 @@ class Kind(StrEnum):
     WRITER = "writer"
     CLOCK = "clock"
     DISK = "disk"
+    SUPPLY = "supply"
     OTHER = "other"
 
 
@@ -106,6 +108,21 @@ class ConverterLimits:
 
 
 @dataclass(frozen=True)
+class VoltageBand:
+    """Limits of the voltage at every node but ``slack``, p.u."""
+
+    v_min_pu: float
+    v_max_pu: float
+    slack: str
+
+    def beyond_pu(self, node: str, v_pu: float | None) -> float:
+        """By how much a voltage lies outside; 0 inside, at the slack, and if it is unknown."""
+        if v_pu is None or node == self.slack:
+            return 0.0
+        return max(self.v_min_pu - v_pu, v_pu - self.v_max_pu, 0.0)
+
+
+@dataclass(frozen=True)
 class CaseConfig:
     """What the judge must know of the configuration.
 
@@ -122,6 +139,7 @@ class CaseConfig:
     links: Mapping[str, frozenset[str]]
     cycle_s: float
     poll_s: float
+    band: VoltageBand
 
     @classmethod
     def of(cls, config: Config, poll_s: float | None = None) -> "CaseConfig":
@@ -138,7 +156,8 @@ class CaseConfig:
             for name in p.converters
         }
         cycle_s = config.schedule.realtime_s
-        return cls(converters, config.meter_at, _links(config.devices), cycle_s, poll_s or cycle_s)
+        band = VoltageBand(config.limits.v_min_pu, config.limits.v_max_pu, config.grid.slack)
+        return cls(converters, config.meter_at, _links(config.devices), cycle_s, poll_s or cycle_s, band)
 
     @property
     def prosumers(self) -> tuple[str, ...]:

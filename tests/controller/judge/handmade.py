@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from controller.judge.case import Case, CaseConfig, ConverterLimits, InjectedFault, Kind
+from controller.judge.case import Case, CaseConfig, ConverterLimits, InjectedFault, Kind, VoltageBand
 from controller.judge.histories import (
     DevicePoint,
     Histories,
@@ -27,6 +27,7 @@ SITE = CaseConfig(
     links={"a": frozenset("a"), "b": frozenset("b"), "m": frozenset("m")},
     cycle_s=30.0,
     poll_s=30.0,
+    band=VoltageBand(0.95, 1.05, "slack"),
 )
 WANTED_KVA = 1.0 - 0.5j
 PLAN = "mpc 2018-06-21T10:00:00+00:00"

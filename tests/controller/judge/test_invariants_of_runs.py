@@ -144,6 +144,34 @@ def test_a_death_with_its_restart_breaks_nothing(dead: range) -> None:
     assert 13 in numbers(run)
 
 
+def stepped(*v_pu: float) -> set[int]:
+    """Broken in a run whose supply steps after cycle 4 and returns after cycle 12; ``v_pu`` are from cycle 5 on."""
+    measured = {at(5 + k): v for k, v in enumerate(v_pu)}
+    nodes = tuple(replace(point, v_pu=measured.get(point.time, 1.0)) for point in RUN.nodes)
+    return numbers(replace(RUN, nodes=nodes), fault(Kind.SUPPLY, 4.1, 12.1))
+
+
+def test_two_cycles_after_a_step_of_the_supply_voltages_are_back_and_stay() -> None:
+    up, down = 1.08, 0.92
+    assert stepped(up, up) == set(), "the first cycle sees it, the second sees what the first has done"
+    assert stepped(up, up, 1.0519) == set(), "the supply itself moves a little"
+    assert stepped(up, up, 1.053) == {23}
+    assert stepped(down, down, 0.947) == {23}
+    assert stepped(up, up, 1.0, 1.0, up) == {23}
+    assert stepped(*[1.0] * 8, down, down) == set(), "nor is its return seen before"
+    assert stepped(*[1.0] * 8, down, down, down) == {23}
+
+
+def test_only_an_active_service_must_correct_a_step_and_never_at_the_slack() -> None:
+    outside = replace(RUN, nodes=changed(RUN.nodes, lambda _: True, v_pu=1.08))
+    step = fault(Kind.SUPPLY, 4.1, 12.1)
+    assert numbers(outside, step) == {23}
+    assert numbers(outside) == set(), "without a step of the supply it may be that nobody can"
+    assert numbers(replace(outside, nodes=changed(outside.nodes, lambda _: True, node="slack")), step) == set()
+    monitoring = replace(outside, service=changed(outside.service, lambda _: True, mode="monitor"))
+    assert 23 not in numbers(monitoring, step)
+
+
 def test_a_restart_must_not_jump() -> None:
     run = calm(dead=range(5, 6))
     for jump_kva in (WANTED_KVA + 0.5, WANTED_KVA - 20):

@@ -11,7 +11,7 @@ from realtime.reasons import Reason
 from tests.controller.judge.handmade import BATTERY, SITE, at, calm, changed, cut_off, fault
 
 LIMITS = {name: replace(limits, prosumer="A", battery=BATTERY) for name, limits in SITE.converters.items()}
-TOGETHER = CaseConfig(LIMITS, SITE.meters, SITE.links, SITE.cycle_s, SITE.poll_s)
+TOGETHER = CaseConfig(LIMITS, SITE.meters, SITE.links, SITE.cycle_s, SITE.poll_s, SITE.band)
 LOST = fault(Kind.LINK, 8, 12, "a")
 TAKEN = fault(Kind.DEVICE, 8, 12, "a")
 ORDER = tuple(Rung)
