@@ -1,5 +1,6 @@
 """SQLite files of a run, with a write-ahead log so that others can read while we write; damaged files are replaced."""
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -57,16 +58,52 @@ def transaction(connection: sqlite3.Connection, *, durable: bool) -> Iterator[No
         yield
 
 
-def set_aside(path: Path) -> Path:
-    """Rename a damaged database and its log to the first free ``<name>.aside-<number>``."""
+def set_aside(path: Path) -> Path | None:
+    """Rename a database and its log to the first free ``<name>.aside-<number>``; None if nothing is there."""
     aside = next(p for k in count(1) if not (p := path.with_name(f"{path.name}.aside-{k}")).exists())
+    there = [name for name in _files(path) if name.exists()]
     with recording(path):
-        path.rename(aside)
-        for suffix in ("-wal", "-shm"):
-            companion = path.with_name(path.name + suffix)
-            if companion.exists():
-                companion.rename(aside.with_name(aside.name + suffix))
-    return aside
+        for file in there:
+            file.rename(aside.with_name(aside.name + file.name.removeprefix(path.name)))
+    return aside if there else None
+
+
+class OpenedFiles:
+    """The files of an open database as they were when it was opened, to notice what others do to them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._files, self._bytes = _identities(path), _size(path)
+
+    def touched(self) -> str | None:
+        """What somebody has done to the files; None if nothing."""
+        now, size, before = _identities(self._path), _size(self._path), self._bytes
+        self._bytes = size
+        for path, opened, there in zip(_files(self._path), self._files, now, strict=True):
+            if opened != there:
+                return f"{path.name} was {'removed' if there is None else 'replaced'}"
+        return f"{self._path.name} was shortened from {before} to {size} bytes" if size < before else None
+
+
+def _files(path: Path) -> tuple[Path, ...]:
+    return tuple(path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm"))
+
+
+def _identities(path: Path) -> tuple[tuple[int, int] | None, ...]:
+    """Device and number of each file; None if it is not there."""
+    return tuple((status.st_dev, status.st_ino) if (status := _status(file)) else None for file in _files(path))
+
+
+def _size(path: Path) -> int:
+    status = _status(path)
+    return status.st_size if status else 0
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
 
 
 def _text(raw: bytes) -> str:

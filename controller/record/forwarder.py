@@ -17,7 +17,8 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
-from controller.record.database import open_database
+from controller.process.failures import RecordError
+from controller.record.database import OpenedFiles, open_database
 from controller.record.influx import ANSWER_S, CONNECT_S, Influx, deliver
 from controller.record.outbox import DEAD_LETTERS, Counts, Outbox, append_dead_letters
 from controller.record.retention import DEFAULT_RETENTION, Retention, count_run, prune
@@ -129,12 +130,17 @@ class Forwarder:
 
     def _session(self) -> Iterator[None]:
         """Yields after every successful round; all rounds use one connection to each database."""
+        if not self._database.exists():
+            raise RecordError(f"{self._database}: not there, the next cycle begins it anew")
         with closing(open_database(self._database, TABLES)) as connection, ExitStack() as stack:
+            files = OpenedFiles(self._database)
             outbox = Outbox(self._database, connection)
             self._counts = outbox.counts()
             influx = stack.enter_context(Influx(self._influx, self._pace.answer_s)) if self._influx else None
             while not self._stop.is_set():
                 self._wake.clear()
+                if touched := files.touched():
+                    raise RecordError(f"{self._database}: {touched}")
                 more = self._prune(connection)
                 if influx:
                     more |= self._forward(outbox, influx)

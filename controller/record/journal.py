@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from controller.process.failures import DamagedError, RecordError, recording
-from controller.record.database import SCHEMA_VERSION, open_database, set_aside, transaction
+from controller.record.database import SCHEMA_VERSION, OpenedFiles, open_database, set_aside, transaction
 from controller.record.reading import reading
 from core.codec import CodecError, decode, encode
 
@@ -51,13 +51,15 @@ class _Row:
 class Journal:
     """Open while the service runs; any thread may use it.
 
-    A damaged file is renamed, its readable records are copied into a new one, and ``damaged`` reports it.
+    A damaged file is renamed, its readable records are copied into a new one, and ``damaged`` reports it. One that
+    somebody removes or replaces while it is open is written again from memory, see :meth:`check`.
     """
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, Lock()
         self._connection: sqlite3.Connection | None = None
-        self._generations: dict[str, int] = {}
+        self._newest: dict[str, _Row] = {}
+        self._opened_files: OpenedFiles | None = None
         self._damaged: dict[str, None] = {}
 
     def __enter__(self) -> Self:
@@ -97,13 +99,26 @@ class Journal:
         """
         texts = {key: json.dumps(encode(value), allow_nan=False).encode() for key, value in values.items()}
         with self._lock:
-            rows = [_Row(key, self._generations.get(key, 0) + 1, text) for key, text in texts.items()]
+            rows = [_Row(key, self._generation(key) + 1, text) for key, text in texts.items()]
             keys = tuple(forget)
             try:
                 self._commit(rows, durable=durable, forget=keys)
             except DamagedError as error:
                 self._recreate(error)
                 self._commit(rows, durable=durable, forget=keys)
+
+    def check(self) -> str | None:
+        """Look whether somebody has removed or replaced the file, and write it again; says so, None if nobody has.
+
+        Raises:
+            RecordError: the disk or another process prevents it.
+        """
+        with self._lock:
+            touched = self._opened_files.touched() if self._opened_files else None
+            if touched:
+                self._recreate(DamagedError(f"{self._path}: {touched}"))
+                return f"{touched}; {len(self._newest)} records written again"
+        return None
 
     def get(self, key: str) -> object | None:
         """The JSON value of the newest record with a correct checksum; None if there is none."""
@@ -141,14 +156,19 @@ class Journal:
 
     def _commit(self, rows: Iterable[_Row], *, durable: bool, forget: Iterable[str] = ()) -> None:
         rows = tuple(rows)
+        forget = tuple(forget)
         with recording(self._path), transaction(self._opened(), durable=durable):
             self._opened().executemany(_DELETE, [(key,) for key in forget])
             self._opened().executemany(_INSERT, [row.stored for row in rows])
+        for key in forget:
+            self._newest.pop(key, None)
         self._remember(rows)
 
     def _remember(self, rows: Iterable[_Row]) -> None:
-        for row in rows:
-            self._generations[row.key] = max(row.generation, self._generations.get(row.key, 0))
+        self._newest.update({row.key: row for row in rows if row.generation >= self._generation(row.key)})
+
+    def _generation(self, key: str) -> int:
+        return self._newest[key].generation if key in self._newest else 0
 
     def _connect(self) -> None:
         self._connection = open_database(self._path, [_TABLE])
@@ -157,14 +177,17 @@ class Journal:
         if verdict != "ok":
             raise DamagedError(f"{self._path}: {verdict}")
         self._remember(self._rows())
+        self._opened_files = OpenedFiles(self._path)
 
     def _recreate(self, error: DamagedError) -> None:
-        self._close()
+        """Begin a new file, with the records in memory; with those of the damaged file if it was just opened."""
         aside = set_aside(self._path)
+        self._close()
+        saved = list(self._newest.values()) or (_readable(aside) if aside else [])
         self._connect()
-        saved = _readable(aside)
         self._commit(saved, durable=True)
-        self._report(f"{error}; set aside as {aside.name}, {len(saved)} records saved")
+        where = f"set aside as {aside.name}, " if aside else ""
+        self._report(f"{error}; {where}{len(saved)} records saved")
 
     def _close(self) -> None:
         if self._connection:

@@ -79,6 +79,11 @@ class Recorder:
             case DevicesRecord():
                 self.devices(record)
 
+    def check(self) -> str | None:
+        """Look after the telemetry's file, see :meth:`controller.record.telemetry.Telemetry.check`."""
+        with self._lock:
+            return self._telemetry.check()
+
     def cycle(self, record: CycleRecord) -> None:
         """Record one 30 s cycle.
 

@@ -4,6 +4,7 @@ Writing a point again replaces it, so forwarding or repeating twice is harmless.
 """
 
 import sqlite3
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from pathlib import Path
@@ -12,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from controller.process.failures import DamagedError, RecordError, recording
-from controller.record.database import open_database, set_aside, transaction
+from controller.record.database import OpenedFiles, open_database, set_aside, transaction
 from controller.record.measurements import MEASUREMENTS, MeasurementSchema, Record, columns, points
 from controller.record.outbox import DROPPED, ENQUEUE, OUTBOX, count
 from controller.record.retention import HOUR_NS, HOURS, STAMP_HOUR, adopt_hours
@@ -34,6 +35,8 @@ class Telemetry:
         self._connection: sqlite3.Connection | None = None
         self._lost, self._counting = 0, Lock()
         self.damaged: str | None = None
+        self._opened_files: OpenedFiles | None = None
+        self._unusable = False
 
     def __enter__(self) -> Self:
         """Open the file.
@@ -44,20 +47,15 @@ class Telemetry:
         with recording(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._connection = open_database(self._path, TABLES)
+            self._open()
         except DamagedError as error:
-            aside = set_aside(self._path)
-            self.damaged = f"{error}; set aside as {aside.name}"
-            self._connection = open_database(self._path, TABLES)
-        adopt_hours(self._path, self._connection)
+            self.damaged = self._recreate(str(error))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._connection:
-            self._connection.close()
-            self._connection = None
+        self._close()
 
     def write(self, record: Record) -> None:
         """Store all points of a record, or none; points that could not be stored are counted at the next successful
@@ -82,16 +80,60 @@ class Telemetry:
                     self._connection.executemany(ENQUEUE, [(name, time_ns, len(rows[name])) for name in rows])
                 self._connection.execute(STAMP_HOUR, (time_ns // HOUR_NS,))
                 count(self._connection, [(DROPPED, lost)])
-        except RecordError:
+        except RecordError as error:
+            self._unusable = isinstance(error, DamagedError)
             self.lose(record)
             raise
         with self._counting:
             self._lost -= lost
 
+    def check(self) -> str | None:
+        """Look whether somebody has removed, replaced or damaged the file, and begin a new one; says so.
+
+        Counters go on; points that still waited to be sent count as dropped.
+
+        Raises:
+            RecordError: the disk or another process prevents it.
+        """
+        touched = self._opened_files.touched() if self._opened_files else None
+        if self._unusable and not touched:
+            touched = f"{self._path.name} was damaged"
+        return self._recreate(touched) if touched else None
+
+    def _open(self) -> None:
+        self._connection = open_database(self._path, TABLES)
+        adopt_hours(self._path, self._connection)
+        self._opened_files, self._unusable = OpenedFiles(self._path), False
+
+    def _recreate(self, why: str) -> str:
+        """Set aside what is there and begin a new file; what was done."""
+        counters = _counters(self._connection) if self._connection else {}
+        aside = set_aside(self._path)
+        self._close()
+        self._open()
+        assert self._connection is not None
+        with recording(self._path), transaction(self._connection, durable=False):
+            count(self._connection, counters.items())
+        return f"{why}; {f'set aside as {aside.name}' if aside else 'begun anew'}"
+
+    def _close(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
     def lose(self, record: Record) -> None:
         """Count the points of a record that is not stored as dropped; any thread may call this, also during a write."""
         with self._counting:
             self._lost += sum(1 for _ in points(record))
+
+
+def _counters(connection: sqlite3.Connection) -> dict[str, int]:
+    """Counters of a file that is given up, with what waits as dropped; none if it cannot be read any more."""
+    with suppress(sqlite3.Error):
+        kept = dict(connection.execute("SELECT key, value FROM meta WHERE key <> 'schema_version'").fetchall())
+        (waiting,) = connection.execute("SELECT coalesce(sum(points), 0) FROM outbox").fetchone()
+        return {**kept, DROPPED: kept.get(DROPPED, 0) + waiting}
+    return {}
 
 
 def nanoseconds(instant: datetime) -> int:
