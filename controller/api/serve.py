@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from controller.api.address import ADDRESS
 from controller.api.app import Api
 from controller.api.serving import api_server
 from controller.api.tokens import Tokens
@@ -46,6 +47,8 @@ async def serve(
         api_server(api, live, live_port, setup.state) as port,
         Service(replace(setup, live=live, boot=boot_id()), clock, clock) as service,
     ):
+        if setup.files:
+            setup.files.keep(ADDRESS)
         schedule = Schedule(service, config.schedule, config.horizon.timezone, clock)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -36,10 +36,10 @@ def serve(
 
     log_to_stderr()
     stops = StopSwitch()
-    with exclusive_lock(state, LOCK, "service"), service_stops(state, stops):
+    with exclusive_lock(state, LOCK, "service") as lock, service_stops(state, stops):
         from controller.cli.serving import ServeOptions, serve_until_stopped  # takes seconds; a stop does not wait
 
-        serve_until_stopped(ServeOptions(config, out, state, live_port, planner, quiet), stops)
+        serve_until_stopped(ServeOptions(config, out, state, live_port, planner, quiet), stops, lock)
 
 
 def planner(

@@ -9,8 +9,10 @@ from controller.api import serve as serving
 from controller.cli.screens.loop import print_serving
 from controller.cli.screens.status import print_released
 from controller.process.clocks import WallClock
+from controller.process.lock import FolderLock
 from controller.runs import directory as run_directory
 from controller.service.setup import Setup
+from controller.service.state_files import StateFiles
 from controller.service.stores import AUDIT
 from controller.simulation.options import require_converter
 from controller.stop.order import StopSwitch
@@ -31,8 +33,8 @@ class ServeOptions:
     quiet: bool
 
 
-def serve_until_stopped(options: ServeOptions, stops: StopSwitch) -> None:
-    """Serve until SIGTERM.
+def serve_until_stopped(options: ServeOptions, stops: StopSwitch, lock: FolderLock) -> None:
+    """Serve until SIGTERM; ``lock`` is that of the state folder.
 
     Raises:
         InputError: the configuration cannot be served.
@@ -40,8 +42,10 @@ def serve_until_stopped(options: ServeOptions, stops: StopSwitch) -> None:
     """
     clock, settings, out = WallClock(), load_config(options.config), options.out
     require_converter(settings, options.config)
-    run_path = out if out and (out / AUDIT).exists() else run_directory.choose(out, settings.name, clock.now())
-    setup = Setup(settings, options.config, run_path, options.state, planner=options.planner, stops=stops)
+    continued = out and any((out / name).exists() for name in (AUDIT, settings.telemetry.sqlite))
+    run_path = out if out and continued else run_directory.choose(out, settings.name, clock.now())
+    files = StateFiles(options.state, lock)
+    setup = Setup(settings, options.config, run_path, options.state, planner=options.planner, stops=stops, files=files)
     started = partial(print_serving, run_path=run_path, quiet=options.quiet)
     outcomes = asyncio.run(serving.serve(setup, clock, options.live_port, started))
     if not options.quiet:

@@ -184,6 +184,8 @@ class Journal:
         aside = set_aside(self._path)
         self._close()
         saved = list(self._newest.values()) or (_readable(aside) if aside else [])
+        with recording(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
         self._connect()
         self._commit(saved, durable=True)
         where = f"set aside as {aside.name}, " if aside else ""

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
 from types import TracebackType
@@ -103,10 +104,14 @@ class StoreThread:
         """
         return await self.request(lambda: self._stack.enter_context(store))
 
-    def request(self, write: Callable[[], T]) -> "asyncio.Future[T]":
-        """Request a write. The result may be awaited; it is an error if too many wait, or the store is closed."""
+    def request(self, write: Callable[[], T], *, look: bool = False) -> "asyncio.Future[T]":
+        """Request a write. The result may be awaited; it is an error if too many wait, or the store is closed.
+
+        Args:
+            look: it usually writes nothing, so that its success does not show that records can be written.
+        """
         future: asyncio.Future[T] = self._loop.create_future()
-        future.add_done_callback(self._finished)
+        future.add_done_callback(partial(self._finished, look=look))
         if self._closed or self.full:
             reason = "is closed" if self._closed else f"has {WAITING_MAX} records that wait for the disk"
             future.set_exception(RecordError(f"{self.name}: it {reason}"))
@@ -154,12 +159,14 @@ class StoreThread:
                 return f"the disk is slow: {len(self._requested_s)} records wait, the first for {waiting_s:.0f} s"
         return self._failure
 
-    def _finished(self, future: "asyncio.Future[Any]") -> None:
+    def _finished(self, future: "asyncio.Future[Any]", *, look: bool) -> None:
         """Log once that records are lost, and once that they are back."""
         if future.cancelled():
             return
         error = future.exception()
         if error is None:
+            if look:
+                return
             if self._failure:
                 _log.info("%s back", self.name)
             self._failure = ""

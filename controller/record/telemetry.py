@@ -110,6 +110,8 @@ class Telemetry:
         counters = _counters(self._connection) if self._connection else {}
         aside = set_aside(self._path)
         self._close()
+        with recording(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
         self._open()
         assert self._connection is not None
         with recording(self._path), transaction(self._connection, durable=False):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from controller.guardian.site import ReleaseSite
+from controller.guardian.site import SITE, ReleaseSite
 from controller.process.heartbeat import Heartbeat, read_takeover
 from controller.process.modes import Mode
 from controller.record.store_thread import LateRecordError
@@ -77,12 +77,13 @@ class ModeControl:
         site, state = ReleaseSite.of(self._setup.config, self._setup.path), self._setup.state
         if ReleaseSite.read(state) != site:
             site.write(state)
+        self._stores.keep(Store.HEARTBEAT, partial(self._stores.files.keep, SITE))
 
     def beat(self) -> None:
         """Write the heartbeat, which tells the guardian that this service is alive, and its mode."""
         now, setup = self._clock.now(), self._setup
         beat = Heartbeat(self._epoch, self.mode, now, self._clock.monotonic_s(), setup.boot)
-        self._stores.keep(Store.HEARTBEAT, partial(beat.write, setup.state))
+        self._stores.keep(Store.HEARTBEAT, partial(self._stores.files.beat, beat))
 
     def _noted(self, before: Mode, after: Mode) -> Callable[[], None]:
         return partial(self._stores.audit.note, self._clock.now(), "mode", f"{before} → {after}")

@@ -302,12 +302,12 @@ class Service:
         """
         async with self._lock:
             if (loop := self._connection.loop) is None:
-                await self._stores.look_after()
+                await self._stores.look_after(self.mode)
                 return None
             began_s = self._stopwatch.monotonic_s()
             self.planning.advance_day()
             cycle = await loop.run(self.planning.day, self.planning.plans)
-            await self._stores.look_after()
+            await self._stores.look_after(self.mode)
             record = self._recorded(cycle, 1e3 * (self._stopwatch.monotonic_s() - began_s))
             kept = KeptCycle(cycle.at, loop.state, self._recorder.costs)
             self._stores.keep(Store.JOURNAL, partial(self.memory.keep_cycle, kept, self.planning.margin))

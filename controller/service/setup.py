@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.live.state import LiveState
+from controller.service.state_files import StateFiles
 from controller.stop.order import StopSwitch
 from core.config import Config
 from realtime.node import NodeLimits
@@ -27,6 +28,7 @@ class Setup:
         boot: of this computer, see :func:`controller.process.heartbeat.boot_id`; None in virtual time.
         planner: socket of a planner that is a service of its own; None for a child process.
         stops: emergency stops of this process.
+        files: of the state folder, to be watched; None: those that the service writes.
     """
 
     config: Config
@@ -40,6 +42,7 @@ class Setup:
     boot: str | None = None
     planner: Path | None = None
     stops: StopSwitch = field(default_factory=StopSwitch)
+    files: StateFiles | None = None
 
 
 def node_limits(config: Config) -> dict[str, NodeLimits]:

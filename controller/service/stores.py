@@ -4,9 +4,10 @@ Control continues without telemetry, journal or heartbeat; without the audit tra
 store has a thread, so that a slow disk delays neither the event loop nor another store.
 """
 
+import asyncio
 import logging
 from asyncio import Future
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from enum import StrEnum
@@ -14,6 +15,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
+from controller.process.modes import Mode
 from controller.record.audit import AuditTrail
 from controller.record.audit_chain import AuditHead
 from controller.record.audit_heads import JournalHead
@@ -30,6 +32,7 @@ from controller.service.alarms import Finding
 from controller.service.memory import Memory, identity
 from controller.service.older_journal import identity_of_version_1
 from controller.service.setup import Setup
+from controller.service.state_files import StateFiles
 from core.time import Clock
 
 _log = logging.getLogger(__name__)
@@ -56,6 +59,7 @@ class Stores:
 
     Attributes:
         audit: to be written by ``audit_thread`` only.
+        files: the small files of the state folder, to be written by the thread of the heartbeat only.
         memory, recorder, forwarder: present while the block lasts.
     """
 
@@ -63,6 +67,7 @@ class Stores:
         self._setup, self._clock = setup, clock
         self._stack = AsyncExitStack()
         self._missed: tuple[str, ...] = ()
+        self.files = setup.files or StateFiles(setup.state)
         self.audit = AuditTrail(setup.folder / AUDIT, known=lambda: self._head.load())
         patient = setup.boot is None
         self.audit_thread = StoreThread(Store.AUDIT, patient=patient, together=self.audit.together)
@@ -79,7 +84,7 @@ class Stores:
         async with AsyncExitStack() as stack:
             for thread in self._threads.values():
                 await stack.enter_async_context(thread)
-            journal = await self._threads[Store.JOURNAL].enter(Journal(setup.state / JOURNAL))
+            journal = self._journal = await self._threads[Store.JOURNAL].enter(Journal(setup.state / JOURNAL))
             self._head = JournalHead(journal, setup.folder / AUDIT)
             await self.audit_thread.enter(self.audit)
             owner, older_owner = identity(setup.config), identity_of_version_1(setup.config)
@@ -134,24 +139,33 @@ class Stores:
         for thread in self._threads.values():
             await thread.settled()
 
-    async def look_after(self) -> None:
+    async def look_after(self, mode: Mode) -> None:
         """Once a cycle: notice and mend what others have done to the records, and keep the end of the audit trail."""
-        self.audit_thread.request(partial(self._check_audit, self._clock.now())).add_done_callback(self._checked)
-        await self.audit_thread.settled(LOOK_S)
+        checks: Mapping[Store, Callable[[], tuple[str, ...]]] = {
+            Store.AUDIT: partial(self._check_audit, self._clock.now()),
+            Store.JOURNAL: lambda: _line(self._journal.check()),
+            Store.TELEMETRY: lambda: _line(self.recorder.check()),
+            Store.HEARTBEAT: partial(self.files.check, mode),
+        }
+        for store, check in checks.items():
+            self._threads[store].request(check, look=True).add_done_callback(self._checked)
+        self._threads[Store.AUDIT].request(lambda: self.audit.head, look=True).add_done_callback(self._keep_head)
+        await asyncio.gather(*(thread.settled(LOOK_S) for thread in self._threads.values()))
 
-    def _check_audit(self, at: datetime) -> tuple[AuditHead, tuple[str, ...]]:
+    def _check_audit(self, at: datetime) -> tuple[str, ...]:
         self.audit.check(at)
-        return self.audit.head, self.audit.noticed()
+        return self.audit.noticed()
 
-    def _checked(self, check: "Future[tuple[AuditHead, tuple[str, ...]]]") -> None:
-        """Only now is everything up to that head on the disk."""
-        if check.cancelled() or check.exception():
-            return
-        head, missed = check.result()
-        self.keep(Store.JOURNAL, partial(self._head.keep, head))
+    def _checked(self, check: "Future[tuple[str, ...]]") -> None:
+        missed = () if check.cancelled() or check.exception() else check.result()
         self._missed += missed
         for line in missed:
             _log.error("%s", line)
+
+    def _keep_head(self, head: "Future[AuditHead]") -> None:
+        """Only now is everything up to that head on the disk."""
+        if not head.cancelled() and not head.exception():
+            self.keep(Store.JOURNAL, partial(self._head.keep, head.result()))
 
     async def sent(self) -> None:
         """Wait a moment for the database, if it accepts anything, to receive what is queued."""
@@ -171,3 +185,7 @@ class Stores:
                 yield Finding("lost", Severity.ALARM, thread.name, failure)
         if reason := self.forwarder.failure:
             yield Finding("forwarding", Severity.WARNING, Store.TELEMETRY, reason)
+
+
+def _line(text: str | None) -> tuple[str, ...]:
+    return (text,) if text else ()

@@ -63,7 +63,7 @@ def test_a_changed_line_is_named_and_the_exit_code_is_1(state: Path, audited: Au
     assert (code, out, err) == (1, "", "audit.jsonl: line 3 was changed\nguardian.jsonl: line 2 was changed\n")
 
 
-def test_what_cannot_be_told_is_bad_input(state: Path, audited: Audited) -> None:
+def test_a_trail_that_proves_nothing_is_bad_input(state: Path, audited: Audited) -> None:
     trail = state.parent / "run" / "audit.jsonl"
     trail.write_text('{"seq": 1, "time": "2018-06-21T10:00:00+00:00", "event": "a", "detail": ""}\n')
     code, out, err = audited()
