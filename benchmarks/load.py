@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.tables import ResultTable, Targets
 from controller.process.clocks import WallClock
+from controller.process.heartbeat import boot_id
 from controller.process.modes import Mode
 from controller.service.schedule import Schedule
 from controller.service.service import Service
@@ -23,6 +24,7 @@ from controller.service.setup import Setup
 from core.load import load_config
 from drivers.modbus import ModbusLink
 from sim_plant.modbus_server import serve_modbus
+from tests.support.guardians import guardian_process
 from tests.support.laboratory import laboratory
 
 DEVICES, REGISTERS, UNITS_OF_A_LINK = 100, 60, 10
@@ -92,9 +94,9 @@ def _device_process() -> Iterator[int]:
 
 
 async def _served(config: Path, folder: Path, port: int, minutes: float) -> tuple[Service, PollLoad, list[float]]:
-    setup, clock, load = Setup(load_config(config), config, folder / "run", folder / "state"), WallClock(), PollLoad()
-    for path in (setup.folder, setup.state):
-        path.mkdir()
+    setup = Setup(load_config(config), config, folder / "run", folder / "state", boot=boot_id())
+    clock, load = WallClock(), PollLoad()
+    setup.folder.mkdir()
     cycles_ms: list[float] = []
     async with Service(setup, clock, clock) as service:
         schedule = Schedule(service, setup.config.schedule, setup.config.horizon.timezone, clock)
@@ -120,7 +122,12 @@ async def _served(config: Path, folder: Path, port: int, minutes: float) -> tupl
 
 def run(minutes: float = MINUTES) -> Iterator[ResultTable]:
     """Yield what was measured of the cycles and of the additional reads, then the targets."""
-    with TemporaryDirectory() as scratch, laboratory(Path(scratch), realtime_s=30.0) as lab, _device_process() as port:
+    with (
+        TemporaryDirectory() as scratch,
+        laboratory(Path(scratch), realtime_s=30.0) as lab,
+        guardian_process(lab.config, Path(scratch) / "state"),
+        _device_process() as port,
+    ):
         service, load, cycles_ms = asyncio.run(_served(lab.config, Path(scratch), port, minutes))
         violations = lab.ask(ask="referee")["violations"]
     table = ResultTable(f"{minutes:g} minutes beside {DEVICES} devices of {REGISTERS} registers", ("", "found"))

@@ -18,6 +18,7 @@ from benchmarks import load
 from benchmarks.cases import ROOT
 from benchmarks.parts import Parts, measure_parts
 from benchmarks.tables import ResultTable
+from tests.support.guardians import guardian_process
 
 PAGE = ROOT / "docs" / "proof.md"
 CONFIG = ROOT / "configs" / "gridlab9.yaml"
@@ -50,7 +51,10 @@ def service(console: Console) -> Iterator[ResultTable]:
     with TemporaryDirectory() as scratch, _plant() as control:
         run, state = Path(scratch) / "run", Path(scratch) / "state"
         command = ("serve", str(CONFIG), "--out", str(run), "--state", str(state))
-        with subprocess.Popen([*GRIDLAB, *command], stdout=subprocess.PIPE, text=True) as serving:
+        with (
+            guardian_process(CONFIG, state),
+            subprocess.Popen([*GRIDLAB, *command], stdout=subprocess.PIPE, text=True) as serving,
+        ):
             assert serving.stdout
             console.print(serving.stdout.readline().strip())
             time.sleep(READY_S)

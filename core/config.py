@@ -188,12 +188,17 @@ class SolverConfig(Section):
 
 
 class InfluxConfig(Section):
-    """An InfluxDB that receives the points; its token is in a file of its own."""
+    """An InfluxDB that receives the points; its token is in a file of its own.
+
+    Beyond this machine it must be reached by TLS, unless ``allow_clear_text`` says that token and points may be read on
+    the way.
+    """
 
     url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", description="an address such as http://127.0.0.1:8086")]
     org: Text
     bucket: Text
     token_file: FilePath
+    allow_clear_text: Annotated[bool, Field(strict=True, description="true or false")] = False
 
 
 class TelemetryConfig(Section):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from core.config import Config, GridConfig, HorizonConfig, LimitsConfig, ProsumerConfig, ScheduleConfig
+from core.config import Config, GridConfig, HorizonConfig, InfluxConfig, LimitsConfig, ProsumerConfig, ScheduleConfig
 from core.config_devices import (
     Converter,
     MappedModbus,
@@ -64,6 +64,8 @@ def broken_rules(config: Config, exists: FileExists) -> Iterator[BrokenRule]:
     yield from _converters(config)
     yield from _devices(config, exists)
     yield from _shared_addresses(config)
+    if known(config, "telemetry") and known(config.telemetry, "influx") and config.telemetry.influx:
+        yield from _influx(config.telemetry.influx)
 
 
 def _horizon(horizon: HorizonConfig) -> Iterator[BrokenRule]:
@@ -252,10 +254,26 @@ def _shared_addresses(config: Config) -> Iterator[BrokenRule]:
 
 
 def _security(key: str, device: OpcUaConverter) -> Iterator[BrokenRule]:
-    try:
-        host = urlsplit(device.url).hostname or ""
-        local = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    if device.security is None and not local:
+    if device.security is None and not _on_this_machine(device.url):
         yield BrokenRule(f"{key}.security", "nothing", f"security, as {device.url} is not on this machine")
+
+
+def _influx(influx: InfluxConfig) -> Iterator[BrokenRule]:
+    """No secret in the address, and no token in clear text beyond this machine without an explicit word."""
+    if not known(influx, "url", "allow_clear_text"):
+        return
+    key = "telemetry.influx.url"
+    if "@" in urlsplit(influx.url).netloc:
+        yield BrokenRule(key, "a user or password", "an address without, and a token_file")
+    elif not influx.url.startswith("https:") and not _on_this_machine(influx.url) and not influx.allow_clear_text:
+        allowed = "https, or http on this machine, or telemetry.influx.allow_clear_text: true"
+        yield BrokenRule(key, shown(influx.url), allowed)
+
+
+def _on_this_machine(url: str) -> bool:
+    """Whether an address is a loopback one; names other than localhost may lead anywhere."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

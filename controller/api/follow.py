@@ -66,6 +66,8 @@ class ControllerOpening:
         steadfast: a failed cycle is answered by ``{"failed": text}``, and the next one is tried, as in `serve`.
         influx, coordination: replace those of the configuration.
         planner: socket of a planner service.
+        guardian_s: age of the guardian's last sign of life up to which it counts as living; by default one and a half
+            cycles, since it looks after every cycle.
     """
 
     config: str
@@ -82,6 +84,7 @@ class ControllerOpening:
     influx: Mapping[str, str] | None = None
     coordination: Mapping[str, Any] | None = None
     planner: str | None = None
+    guardian_s: float | None = None
 
     def setup(self) -> Setup:
         """The service's setup."""
@@ -105,6 +108,7 @@ class ControllerOpening:
             coordinate=self.coordinate,
             patience_s=self.patience_s,
             planner=Path(self.planner) if self.planner else None,
+            guardian_s=1.5 * config.schedule.realtime_s if self.guardian_s is None else self.guardian_s,
         )
 
 

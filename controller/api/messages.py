@@ -80,12 +80,21 @@ class LastCycle:
 
 
 @dataclass(frozen=True)
+class GuardianState:
+    """Whether a guardian lives, without which there is no ACTIVE; ``absent`` says why not, and is empty if it does."""
+
+    living: bool
+    absent: str
+
+
+@dataclass(frozen=True)
 class Status:
     """State of the service. ``check`` (grid model against measured voltages) and ``cycle`` are None until the first
     cycle after a change of mode.
     """
 
     mode: Mode
+    guardian: GuardianState
     missed: int
     plan_id: str | None
     check: ModelCheck | None

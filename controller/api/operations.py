@@ -10,6 +10,7 @@ from controller.api.messages import (
     Armed,
     Changed,
     Devices,
+    GuardianState,
     Horizon,
     LastCycle,
     Lower,
@@ -47,7 +48,9 @@ class Operations:
         cycle = None
         if record:
             cycle = LastCycle(record.time, record.cycle_ms, record.plan_age_s, record.violation_pu, record.alarms)
-        return Status(service.mode, service.missed, current.plan_id if current else None, service.check, cycle)
+        life = await service.guardian.look()
+        guardian, plan_id = GuardianState(life.living, life.absent), current.plan_id if current else None
+        return Status(service.mode, guardian, service.missed, plan_id, service.check, cycle)
 
     async def devices(self, _: Nothing) -> Devices:
         """The current devices and overrides."""
@@ -76,6 +79,7 @@ class Operations:
         if service.mode is Mode.ACTIVE:
             raise GridlabError("service: asked to arm in active, allowed in off, monitor")
         self._permit = service.permit()
+        await service.guardian.require()
         return Armed(self._arming.arm(service.mode), ARMED_S, self._warnings(service.check), service.check)
 
     async def mode(self, order: Lower | Activate) -> Changed:

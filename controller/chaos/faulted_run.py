@@ -29,6 +29,8 @@ from controller.simulation.master import (
 from realtime.timing import POLL_S, REQUEST_TIMEOUT_S
 
 OPERATOR = "operator"
+SPARE_S = 5.0
+"""How much older than the longest step a guardian's sign of life may be (s)."""
 SETTLE_S = 0.05
 """Real time (s) in which the last bytes of a killed process reach the plant."""
 
@@ -78,6 +80,7 @@ class FaultedRun:
     _guardian: Follower | None = None
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _suspended: bool = False
+    _guardian_suspended: bool = False
     _next_s: float = 0.0
 
     @property
@@ -159,6 +162,38 @@ class FaultedRun:
         await self.poll_now()
         return await self.running_controller.ask(request)
 
+    async def kill_guardian(self) -> None:
+        """Kill the guardian with SIGKILL."""
+        self.running_guardian.send_signal(signal.SIGKILL)
+        await self.running_guardian.exit_code()
+        self._guardian, self._guardian_suspended = None, False
+
+    def suspend_guardian(self) -> None:
+        """Suspend the guardian (SIGSTOP); it looks no more."""
+        self.running_guardian.send_signal(signal.SIGSTOP)
+        self._guardian_suspended = True
+
+    async def start_guardian(self) -> None:
+        """Start another guardian, in place of one that was killed.
+
+        Raises:
+            FollowerError: it refuses to start.
+        """
+        guardian = await self._stack.enter_async_context(running_module(GUARDIAN, (), self.folder / "guardian.log"))
+        await guardian.ask({"open": {**guardian_opening(self.job, self.folder, self.addresses), "at_s": self.now_s}})
+        self._guardian = guardian
+
+    @property
+    def running_guardian(self) -> Follower:
+        """The guardian.
+
+        Raises:
+            FollowerError: none is running.
+        """
+        if self._guardian is None:
+            raise FollowerError(f"{GUARDIAN}: not running")
+        return self._guardian
+
     async def poll_now(self) -> None:
         """Let the controller read its clock and its devices now."""
         await self.running_controller.ask({"poll": self.now_s})
@@ -180,9 +215,11 @@ class FaultedRun:
         return answer
 
     async def close(self) -> None:
-        """Stop all controllers; a suspended one is killed, as it would not see the end of its stdin."""
+        """Stop all processes; a suspended one is killed, as it would not see the end of its stdin."""
         if self.controller is not None and self._suspended:
             await self.kill()
+        if self._guardian_suspended:
+            await self.kill_guardian()
         await self._stack.aclose()
 
     async def _advance(self, t_s: float) -> None:
@@ -205,9 +242,9 @@ class FaultedRun:
         await self._tick_guardian()
 
     async def _tick_guardian(self) -> None:
-        """Let the guardian check the heartbeat."""
-        assert self._guardian is not None
-        self.state.took_over = (await self._guardian.ask({"tick": self.now_s}))["took_over"]
+        """Let the guardian check the heartbeat, if there is one."""
+        if self._guardian is not None and not self._guardian_suspended:
+            self.state.took_over = (await self._guardian.ask({"tick": self.now_s}))["took_over"]
         self._schedule_next()
 
     def _schedule_next(self) -> None:
@@ -233,7 +270,8 @@ async def open_faulted_run(
         first = await stack.enter_async_context(running_module(CONTROLLER, (), folder / "controller.log"))
         guardian = await stack.enter_async_context(running_module(GUARDIAN, (), folder / "guardian.log"))
         plant, addresses = await stack.enter_async_context(running_plant(job, folder))
-        all_options = {"patience_s": REQUEST_TIMEOUT_S, **options}
+        step_s = min(2 * poll_s, job.period_s)
+        all_options = {"patience_s": REQUEST_TIMEOUT_S, "guardian_s": step_s + SPARE_S, **options}
         faulted = FaultedRun(job, folder, plant, addresses, poll_s, all_options, controller=first, _guardian=guardian)
         stack.push_async_callback(faulted.close)
         await guardian.ask({"open": guardian_opening(job, folder, addresses)})

@@ -69,11 +69,13 @@ class InjectionResult:
     Attributes:
         complaints: faults that only the injection itself could observe.
         alarm: an alarm that must have been raised, by its name in telemetry.
+        also: further faults that the injection has brought about on the way.
     """
 
     fault: InjectedFault
     complaints: tuple[str, ...] = ()
     alarm: str | None = None
+    also: tuple[InjectedFault, ...] = ()
 
 
 Injection = Callable[..., Awaitable[InjectionResult]]

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from random import Random
 from shutil import copy
@@ -111,10 +112,14 @@ async def _run_and_judge(trial: Trial, seed: int, path: Path, folder: Path, blan
             await faulted.stop()
         end = faulted.now
     histories = read_histories(folder)
-    judgement = judge(histories, site, [injected.fault], end)
-    (verdict,) = judgement.verdicts
-    broken = [f"{b.invariant}: {b.device or 'all'} {b.what}" for b in (*judgement.before_faults, *verdict.broken)]
-    alarmed_s = _alarmed_s(Case.of(histories, site, [injected.fault], end), injected)
+    faults = [injected.fault, *injected.also]
+    judgement = judge(histories, site, faults, end)
+    (verdict,) = (verdict for verdict in judgement.verdicts if verdict.fault is injected.fault)
+    others = [other for other in judgement.verdicts if other is not verdict]
+    verdict = replace(verdict, late=(*verdict.late, *chain.from_iterable(other.late for other in others)))
+    found = (*judgement.before_faults, *chain.from_iterable(each.broken for each in (verdict, *others)))
+    broken = [f"{b.invariant}: {b.device or 'all'} {b.what}" for b in found]
+    alarmed_s = _alarmed_s(Case.of(histories, site, faults, end), injected)
     if injected.alarm and alarmed_s is None:
         injected = replace(injected, complaints=(*injected.complaints, f"no alarm {injected.alarm}"))
     if injected.fault.kind is Kind.OTHER:

@@ -6,7 +6,16 @@ from enum import StrEnum
 from typing import Any
 
 from controller.chaos.injection import Injection
-from controller.chaos.injections import deaths, http_abuse, operations, planner_attack, planning, records, supply
+from controller.chaos.injections import (
+    deaths,
+    guardians,
+    http_abuse,
+    operations,
+    planner_attack,
+    planning,
+    records,
+    supply,
+)
 from controller.chaos.injections.devices import CONVERTERS, MODBUS, PlantFault, flapping, foreign_writer, plant_fault
 from controller.judge.case import Kind
 from core.config_devices import ModbusConverter, ModbusMeter, OpcUaConverter
@@ -103,5 +112,7 @@ TRIALS = (
     Trial(30, "emergency-stop", operations.emergency_stop),
     Trial(57, "supply-up", supply.supply_step(0.03), hours=(11, 14)),
     Trial(58, "supply-down", supply.supply_step(-0.03), hours=EVENING),
+    Trial(59, "guardian-dies", guardians.guardian_dies, options=({"live_port": 0, "api": True},)),
+    Trial(60, "no-guardian", guardians.no_guardian, options=({"live_port": 0, "api": True},)),
     _planning(61, "malicious-job", planner_attack.malicious_job, helper=Helper.PLANNER),
 )

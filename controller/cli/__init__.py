@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from controller.cli import authoring, laboratory, operation, operator, planning, runs
+from controller.process.private_files import private_files
 from core.errors import GridlabError, InputError, SolverLicenceError
 
 app = typer.Typer(
@@ -64,7 +65,8 @@ def options(
 def main() -> None:
     """Entry point: errors become one line each on stderr, and an exit code."""
     try:
-        code = app(standalone_mode=False)
+        with private_files():
+            code = app(standalone_mode=False)
     except typer.TyperException as error:
         code = fail(2, error.format_message())
     except (InputError, SolverLicenceError) as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from controller.guardian.guardian import GuardianSetup, realtime_setup, run_guardian
 from controller.process.clocks import WallClock
+from controller.process.private_files import private_files
 from controller.process.systemd import READY, STOPPING, WATCHDOG, notify
 from core.errors import GridlabError, InputError
 from core.load import load_config
@@ -26,7 +27,8 @@ def main() -> int:
     args = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        asyncio.run(_guard(realtime_setup(load_config(args.config), args.config, args.state)))
+        with private_files():
+            asyncio.run(_guard(realtime_setup(load_config(args.config), args.config, args.state)))
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT

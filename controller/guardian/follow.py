@@ -12,6 +12,7 @@ stands still and nothing is retried: a tick is one attempt at each converter tha
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ from controller.guardian.guardian import Guardian, GuardianSetup
 from controller.guardian.watching import SILENCE_S
 from controller.process.clocks import SteppedClock
 from controller.process.follower import at_addresses, follow, log_to_stderr
+from controller.process.guardian_life import LOCK
+from controller.process.lock import exclusive_lock
 from core.errors import GridlabError
 from core.load import load_config
 from realtime.timing import WRITE_S
@@ -31,7 +34,8 @@ class GuardianOpening:
     """The first request of the clock master.
 
     ``addresses``: where each device listens, {host, port, unit} or {url} by name. ``state``: the folder where the
-    controller of the run writes its heartbeat. ``start``: start of virtual time, ISO 8601 with zone.
+    controller of the run writes its heartbeat. ``start``: start of virtual time, ISO 8601 with zone; ``at_s``: virtual
+    time now, that of its first look.
     """
 
     config: str
@@ -39,6 +43,7 @@ class GuardianOpening:
     start: str
     addresses: Mapping[str, Mapping[str, Any]]
     silence_s: float = SILENCE_S
+    at_s: float = 0.0
 
     def setup(self) -> GuardianSetup:
         """The guardian's setup."""
@@ -53,6 +58,7 @@ class GuardianSession:
     def __init__(self) -> None:
         self._clock: SteppedClock
         self._guardian: Guardian | None = None
+        self._stack = ExitStack()
 
     async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Execute one request.
@@ -70,15 +76,19 @@ class GuardianSession:
         raise GridlabError(f"guardian: asked {request}, allowed open, then tick")
 
     async def close(self) -> None:
-        """Cancel the releases in progress."""
-        if self._guardian:
-            await self._guardian.close()
+        """Cancel the releases in progress, and give the folder up."""
+        with self._stack:
+            if self._guardian:
+                await self._guardian.close()
 
     async def _open(self, opening: GuardianOpening) -> Mapping[str, Any]:
         self._clock, setup = SteppedClock(datetime.fromisoformat(opening.start)), opening.setup()
+        self._clock.advance_to(opening.at_s)
+        self._stack.enter_context(exclusive_lock(setup.state, LOCK, "guardian"))
         guardian = Guardian(setup, self._clock)
         if guardian.guarded:  # of a run of passive houses there is nothing to guard
             await guardian.check()
+        await guardian.step()
         self._guardian = guardian
         return {"guarding": len(guardian.guarded)}
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.guardian.release import GuardedConverter
+from controller.guardian.signing import SignsOfLife
 from controller.guardian.trail import GuardianRecords
 from controller.guardian.watching import SILENCE_S, UNKNOWN_EPOCH, Action, WatchState, watch
 from controller.process.failures import RecordError
+from controller.process.guardian_life import LOCK
 from controller.process.heartbeat import Takeover, boot_id, read_heartbeat
 from controller.process.lock import FolderLock, exclusive_lock
 from core.config import Config
@@ -28,7 +30,6 @@ _log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 """Time (s) between two checks of the heartbeat, and between two attempts at a device."""
-LOCK = "guardian.lock"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Guardian:
         self._settings = DriverSettings(setup.path.parent, setup.config.grid.voltage_v, clock)
         self._converters = tuple(setup.config.converters.values())
         self._records = GuardianRecords(setup.state, clock)
+        self._signs = SignsOfLife(setup.config, setup.state, setup.boot, clock)
         guarded = (GuardedConverter(one, self._settings, self._records, setup.state) for one in self._converters)
         self.guarded = {converter.name: converter for converter in guarded}
         self._watching = WatchState()
@@ -90,7 +92,7 @@ class Guardian:
             pass
 
     async def step(self) -> Mapping[str, Outcome]:
-        """Check the heartbeat once and act on it; returns the outcomes so far."""
+        """Check the heartbeat once, act on it, and give a sign of life; returns the outcomes so far."""
         before, now_s = self._watching, self._clock.monotonic_s()
         found = read_heartbeat(self._setup.state)
         self._watching, action = watch(before, found, now_s, self._setup.boot, self._setup.silence_s)
@@ -103,6 +105,7 @@ class Guardian:
                 await self._step_back()
         if self._overtaken is not None and (self._pending or self._running):
             await self._release(self._overtaken, now_s)
+        await self._signs.give()
         return dict(self.outcomes)
 
     async def close(self) -> None:

@@ -37,7 +37,7 @@ class Kind(StrEnum):
     DEVICE: a device is off, switched to local control, disobeys or lies. DEATH: no controller lives, or it hangs. STOP:
     it ends for good, or an operator stops it. PLANNER: no good plans. WRITER: another writer interferes. CLOCK: the
     wall clock jumps. DISK: records cannot be kept. SUPPLY: the supply voltage steps, by no more than the prosumers can
-    correct. OTHER: everything that must have no effect on any device.
+    correct. GUARDIAN: no guardian lives, or it hangs. OTHER: everything that must have no effect on any device.
     """
 
     LINK = "link"
@@ -51,6 +51,7 @@ class Kind(StrEnum):
     CLOCK = "clock"
     DISK = "disk"
     SUPPLY = "supply"
+    GUARDIAN = "guardian"
     OTHER = "other"
 
 

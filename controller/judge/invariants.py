@@ -1,12 +1,12 @@
 """All invariants, those of writes (:mod:`controller.judge.writes`), of cycles (:mod:`controller.judge.cycles`) and of
-the supply voltage (:mod:`controller.judge.supply`).
+the supply voltage (:mod:`controller.judge.supply`), and of the guardian (:mod:`controller.judge.guardians`).
 
 Their numbers are those of docs/reliability.md, which also says what histories cannot show.
 """
 
 from collections.abc import Callable, Iterator
 
-from controller.judge import cycles, supply, writes
+from controller.judge import cycles, guardians, supply, writes
 from controller.judge.case import BrokenInvariant, Case
 
 INVARIANTS: tuple[Callable[[Case], Iterator[BrokenInvariant]], ...] = (
@@ -26,6 +26,7 @@ INVARIANTS: tuple[Callable[[Case], Iterator[BrokenInvariant]], ...] = (
     cycles.others_undisturbed,
     cycles.safe_left_slowly,
     cycles.modes_commanded,
+    guardians.active_only_guarded,
     supply.voltages_corrected,
 )
 

@@ -66,7 +66,7 @@ class FolderLock:
         if folder and file:
             return None
         if not folder:
-            self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._state.mkdir(parents=True, exist_ok=True, mode=0o750)
             self._claim_folder()
         if not file:
             self._lock_file()
@@ -107,7 +107,7 @@ def exclusive_lock(state: Path, lock: str, program: str) -> Iterator[FolderLock]
     Raises:
         InputError: another process of ``program`` holds it.
     """
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state.mkdir(parents=True, exist_ok=True, mode=0o750)
     with ExitStack() as stack:
         try:
             held = stack.enter_context(FolderLock(state, lock))
@@ -151,7 +151,7 @@ def _record_lock(folder: int, command: int, kind: int, lock: str) -> int:
 
 
 def _opened(stack: ExitStack, path: Path, flags: int) -> int:
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = os.open(path, flags, 0o640)
     stack.callback(os.close, descriptor)
     return descriptor
 

@@ -54,7 +54,7 @@ def run_folder(path: Path) -> Iterator[Path]:
         draft = Path(mkdtemp(prefix=f".{path.name}.", suffix=PARTIAL, dir=path.parent))
     except OSError as error:
         raise _unwritable(path, error) from error
-    draft.chmod(0o755)
+    draft.chmod(0o750)
     try:
         yield draft
     except BaseException:

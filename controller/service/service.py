@@ -26,6 +26,7 @@ from controller.service.connection import DeviceConnection
 from controller.service.cycle import Cycle
 from controller.service.days import DayLoader
 from controller.service.describe import ServiceState
+from controller.service.guardian_watch import GuardianWatch
 from controller.service.memory import KeptCycle, Memory
 from controller.service.mode_control import ModeControl
 from controller.service.overrides import check_override
@@ -60,6 +61,7 @@ class Service:
         record: of the last cycle since the last change of mode.
         missed: number of cycles that the driver has skipped.
         notices: findings of the driver by kind, until it removes them.
+        guardian: of this service.
     """
 
     def __init__(self, setup: Setup, clock: Clock, stopwatch: Clock) -> None:
@@ -67,7 +69,7 @@ class Service:
         self.check: ModelCheck | None = None
         self.record: CycleRecord | None = None
         self.missed = 0
-        self.notices: dict[str, Finding] = {}
+        self.notices, self.guardian = dict[str, Finding](), GuardianWatch(setup, clock)
         self._setup, self._clock, self._stopwatch = setup, clock, stopwatch
         self._recorder, self._grid_check = CycleRecorder(config, clock), GridCheck(config)
         self._limits = node_limits(config)
@@ -151,9 +153,7 @@ class Service:
         await self._stores.done(Store.AUDIT, self._noted(event, detail))
 
     async def settled(self) -> None:
-        """Wait until every record requested so far has been made or has failed: for a driver whose time stands
-        still.
-        """
+        """Wait until every record requested so far has been made or has failed: for a driver of virtual time."""
         await self._stores.settled()
 
     def first_mode(self) -> Mode:
@@ -161,6 +161,7 @@ class Service:
         if not self.memory.was_active():
             return Mode.MONITOR
         if not self.memory.crash_loop():
+            self.guardian.resume()
             return Mode.ACTIVE
         text = "ended in ACTIVE again and again without being told to: an operator has to look"
         _log.error("crash loop: %s", text)
@@ -190,7 +191,7 @@ class Service:
         Raises:
             RecordError: ACTIVE was requested and cannot be recorded; the mode is unchanged.
             InputError: a register map, certificate or key cannot be used; the mode is OFF.
-            GridlabError: the service is stopping, or there was an emergency stop since ACTIVE was requested.
+            GridlabError: the service is stopping; for ACTIVE, no guardian lives, or there was an emergency stop since.
         """
         permit = permit or self._setup.stops.permit()
         if who:
@@ -199,6 +200,7 @@ class Service:
                 await self._stores.done(Store.AUDIT, noted)
             else:
                 self._stores.keep(Store.AUDIT, noted)
+        await self.guardian.admit(mode, self.mode)
         async with self._lock:
             outcomes = await self._set_mode(mode, within_s, permit)
             if mode is Mode.ACTIVE and not permit.valid:
@@ -308,6 +310,7 @@ class Service:
             self.planning.advance_day()
             cycle = await loop.run(self.planning.day, self.planning.plans)
             await self._stores.look_after(self.mode)
+            unguarded = await self.guardian.noticed(self.notices, self.mode)
             record = self._recorded(cycle, 1e3 * (self._stopwatch.monotonic_s() - began_s))
             kept = KeptCycle(cycle.at, loop.state, self._recorder.costs)
             self._stores.keep(Store.JOURNAL, partial(self.memory.keep_cycle, kept, self.planning.margin))
@@ -317,6 +320,9 @@ class Service:
                 _log.error("yielding: %s", overtaken)
                 self.notices["yielded"] = Finding("yielded", Severity.ALARM, "service", overtaken)
                 await self._set_mode(Mode.MONITOR, 0.0, self._permit)
+            if self.mode is Mode.ACTIVE and unguarded:
+                self._stores.keep(Store.AUDIT, self._noted("command", f"mode monitor, {unguarded}"))
+                await self._set_mode(Mode.MONITOR, STOP_S, self._permit)
             self._modes.beat()
             return record
 

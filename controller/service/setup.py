@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.live.state import LiveState
+from controller.process.guardian_life import YOUNG_S
 from controller.service.state_files import StateFiles
 from controller.stop.order import StopSwitch
 from core.config import Config
@@ -29,6 +30,8 @@ class Setup:
         planner: socket of a planner that is a service of its own; None for a child process.
         stops: emergency stops of this process.
         files: of the state folder, to be watched; None: those that the service writes.
+        guardian_s: age up to which the guardian's last sign of life counts. It gives one every second; in virtual time
+            only when the clock master lets it look.
     """
 
     config: Config
@@ -43,6 +46,7 @@ class Setup:
     planner: Path | None = None
     stops: StopSwitch = field(default_factory=StopSwitch)
     files: StateFiles | None = None
+    guardian_s: float = YOUNG_S
 
 
 def node_limits(config: Config) -> dict[str, NodeLimits]:

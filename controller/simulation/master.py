@@ -110,8 +110,8 @@ async def simulate(
         plant, addresses = await stack.enter_async_context(running_plant(job, folder))
         controller = await stack.enter_async_context(running_module(CONTROLLER, (), folder / "controller.log"))
         guardian = await stack.enter_async_context(running_module(GUARDIAN, (), folder / "guardian.log"))
-        opened = await controller.ask({"open": controller_opening(job, folder, addresses)})
         await guardian.ask({"open": guardian_opening(job, folder, addresses)})
+        opened = await controller.ask({"open": controller_opening(job, folder, addresses)})
         if opened["live_port"] is not None:
             announce(opened["live_port"])
         run = _Run(job, plant, controller, guardian, clock, observe)

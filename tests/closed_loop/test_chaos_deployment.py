@@ -6,6 +6,6 @@ from controller.chaos.trials import Trial
 from tests.closed_loop.chaos_trials import assert_safe, named, tried
 
 
-@named(61)
+@named(59, 60, 61)
 def test_a_fault_of_the_deployment_is_judged_safe(trial: Trial, journal: Path, tmp_path: Path) -> None:
     assert_safe(tried(trial, journal, tmp_path))

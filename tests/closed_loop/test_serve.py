@@ -12,6 +12,7 @@ import pytest
 
 from controller.record.audit_lines import AuditNote, AuditWrite, read_audit
 from tests.support.commands import GRIDLAB
+from tests.support.guardians import guardian_process
 from tests.support.laboratory import Laboratory, laboratory, wait_for
 
 CONVERTERS = {f"n{k}_converter" for k in (3, 4, 5, 7, 9)}
@@ -25,11 +26,15 @@ def lab(tmp_path: Path) -> Iterator[Laboratory]:
 
 @contextmanager
 def serving(lab: Laboratory, state: Path, out: Path) -> Iterator[subprocess.Popen[str]]:
-    """The service, once it says that it serves."""
+    """The service beside its guardian, once it says that it serves."""
     words = ("serve", str(lab.config), "--out", str(out), "--state", str(state))
     pipe = subprocess.PIPE
     log = state.with_suffix(".log").open("a")
-    with log, subprocess.Popen([*GRIDLAB, *words], stdout=pipe, stderr=log, text=True) as service:
+    with (
+        guardian_process(lab.config, state),
+        log,
+        subprocess.Popen([*GRIDLAB, *words], stdout=pipe, stderr=log, text=True) as service,
+    ):
         assert service.stdout
         try:
             service.said = service.stdout.readline()  # type: ignore[attr-defined]

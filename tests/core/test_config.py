@@ -115,6 +115,23 @@ def test_faulty_fields_and_rules(case: dict[str, Any], write: Write) -> None:
         assert all(word in faults[key] for word in words), faults[key]
 
 
+@pytest.mark.parametrize(
+    ("url", "clear"),
+    [
+        ("http://192.0.2.7:8086", True),
+        ("http://localhost:8086", False),
+        ("http://[::1]:8086", False),
+        ("http://127.0.0.9:8086", False),
+        ("https://influx.example.org", False),
+    ],
+)
+def test_a_database_in_tls_on_this_machine_or_in_clear_text_on_purpose(url: str, clear: bool, write: Write) -> None:
+    path = write({"set": {"telemetry.influx.url": url, "telemetry.influx.allow_clear_text": clear}})
+    influx = load_config(path).telemetry.influx
+    assert influx
+    assert (influx.url, influx.allow_clear_text) == (url, clear)
+
+
 @pytest.mark.parametrize("case", cases("texts.yaml"))
 def test_texts_that_are_no_configuration(case: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"

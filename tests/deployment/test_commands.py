@@ -11,7 +11,7 @@ from tests.support.paths import CONFIGS
 
 def of_units() -> list[str]:
     texts = [path.read_text() for path in sorted((CONFIGS / "systemd").glob("*.service"))]
-    lines = [line for text in texts for line in text.splitlines() if line.startswith("ExecStart=")]
+    lines = [line for text in texts for line in text.splitlines() if line.startswith("ExecStart=/opt/gridlab/")]
     return [line.split("/gridlab ", 1)[1] for line in lines]
 
 

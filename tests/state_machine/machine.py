@@ -9,7 +9,6 @@ from typing import ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from controller.process.failures import RecordError
 from controller.process.modes import Mode
 from core.devices import Outcome
 from core.errors import GridlabError
@@ -211,13 +210,13 @@ class Laboratory(RuleBasedStateMachine):
     @lives
     @rule(mode=st.sampled_from((Mode.ACTIVE, Mode.ACTIVE, Mode.MONITOR, Mode.OFF)))
     def set_mode(self, mode: Mode) -> None:
-        """An operator's command; ACTIVE needs a record of it."""
+        """An operator's command; ACTIVE needs a record of it, and a guardian whose sign of life can be written."""
         service, was = self.world.service, self.world.mode
         assert service
         try:
             with self.world.disk():
                 outcomes = self.conductor.operate(service.set_mode(mode, within_s=0.0), changes_mode=True)
-        except RecordError:
+        except GridlabError:
             assert self.world.disk_bytes is not None
             assert self.world.mode is was
             return

@@ -30,6 +30,7 @@ from core.load import load_config
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
+from tests.support.guardians import STANDING_S, living_guardian
 from tests.support.paths import CONFIG
 
 T = TypeVar("T")
@@ -169,11 +170,13 @@ async def _serve(folder: Path, rates: Rates, ready: Future[tuple[ServiceUnderTes
             here = at_addresses(config, {device.name: address(device) for device in plant.devices})
             clock, live = SteppedClock(NOON), LiveState(here)
             setup = Setup(here, CONFIG, folder, folder, patience_s=6.0, coordinate=False, live=live)
+            setup = replace(setup, guardian_s=STANDING_S)
             api = Api(Tokens.of(folder), clock, rates)
             with (folder / LOCK).open("w") as lock:
                 flock(lock, LOCK_EX | LOCK_NB)
                 async with (
                     api_server(api, live, 0, folder) as port,
+                    living_guardian(setup, clock),
                     Service(setup, clock, WallClock()) as service,
                     api.operating(service),
                 ):

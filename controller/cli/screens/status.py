@@ -14,6 +14,8 @@ from core.devices import Outcome
 def print_status(status: Status) -> None:
     """Print mode, plan, last cycle, alarms and the model check."""
     console.print(f"mode {status.mode}, plan {status.plan_id or 'none'}, {status.missed} cycles missed")
+    living, absent = status.guardian.living, escape(status.guardian.absent)
+    console.print("guardian: living" if living else f"[yellow]guardian: none, so no ACTIVE[/]: {absent}")
     if cycle := status.cycle:
         outside = "–" if cycle.violation_pu is None else f"{cycle.violation_pu:.4f}"
         age = "–" if cycle.plan_age_s is None else f"{cycle.plan_age_s / 60:.0f}"

@@ -150,7 +150,7 @@ async def test_no_takeover_while_heartbeats_come_nor_in_monitor_nor_after_a_stop
             assert [await room.at(t_s + later_s) for later_s in (0, 70, 150)] == [{}] * 3
         assert room.plant.laboratory.recorder.tally.frames.total() == frames
         assert not room.guardian.is_writer
-        assert {path.name for path in room.state.iterdir()} == {"heartbeat.json"}
+        assert {path.name for path in room.state.iterdir()} == {"heartbeat.json", "guardian.json"}
 
 
 async def test_the_old_writer_comes_back_and_a_new_one_begins(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from core.load import load_config
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
+from tests.support.guardians import STANDING_S, living_guardian
 from tests.support.paths import CONFIG
 
 CONVERTERS = tuple(f"n{k}_converter" for k in (3, 4, 5, 7, 9))
@@ -42,8 +43,8 @@ async def evening(
     async with open_plant(replace(plant_config(config, CONFIG, start), free_ports=True)) as plant:
         here = at_addresses(config, {device.name: address(device) for device in plant.devices})
         clock = SteppedClock(start)
-        setup = Setup(here, CONFIG, folder, folder, patience_s=6.0)
-        async with Service(setup, clock, WallClock()) as service:
+        setup = Setup(here, CONFIG, folder, folder, patience_s=6.0, guardian_s=STANDING_S)
+        async with living_guardian(setup, clock), Service(setup, clock, WallClock()) as service:
             yield service, clock, plant
 
 
