@@ -1,7 +1,8 @@
 """The HTTP server of the live page: its assets, the state as JSON, and updates as server-sent events.
 
 It runs in the event loop of the service. Neither its clients nor a failure disturb the control loop: each client has a
-bounded queue, their number is limited, and errors are only logged. The API adds its routes to it.
+bounded queue, connections are limited (:mod:`controller.live.connections`), and errors are only logged. The API adds
+its routes to it.
 """
 
 import asyncio
@@ -19,24 +20,25 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from controller.live.connections import OneRequest, accepted_at_a_time, connections_within
 from controller.live.feed import Feed
 from controller.live.guard import Guard, refusal
 from controller.live.state import LiveState
+from controller.process import descriptors
 from controller.process.loopback import LOOPBACK
 from core.codec import encode
 from core.errors import Fault, InputError
 
 _log = logging.getLogger(__name__)
 
-CLIENTS_MAX, CONNECTIONS_MAX = 16, 64
+CLIENTS_MAX = 16
+QUEUE = 1024
+"""Connections that the kernel keeps until they are accepted; they take no descriptor."""
 BEAT_S, RETRY_MS, STOP_S = 5.0, 2000, 2
 """Time (s) between signs of life in a stream without updates; time (ms) until a browser reconnects; time (s) for
 clients to disconnect at the end.
 """
-BEGIN_S = 5.0
-"""Time (s) for the head of a request to arrive."""
 PAGE = Path(__file__).parent / "page"
 SCRIPTS = ("live", "format", "levels", "diagram", "charts", "panels")
 ASSETS = {
@@ -68,21 +70,7 @@ async def live_server(
         InputError: the port is in use or not allowed.
     """
     with _listening(port) as listener:
-        server = _Server(
-            uvicorn.Config(
-                live_app(state, routes, middleware),
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                server_header=False,
-                lifespan="off",
-                http=_OneRequest,
-                ws="none",
-                proxy_headers=False,
-                limit_concurrency=CONNECTIONS_MAX,
-                timeout_graceful_shutdown=STOP_S,
-            )
-        )
+        server = _Server(_server_config(live_app(state, routes, middleware)))
         serving = asyncio.create_task(server.serve([listener]), name="live page")
         serving.add_done_callback(_report)
         try:
@@ -91,6 +79,24 @@ async def live_server(
             state.end()
             server.should_exit = True
             await asyncio.wait([serving])
+
+
+def _server_config(app: Starlette) -> uvicorn.Config:
+    most = connections_within(descriptors.limit())
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        http=OneRequest,
+        ws="none",
+        proxy_headers=False,
+        limit_concurrency=most,
+        backlog=accepted_at_a_time(most),
+        timeout_graceful_shutdown=STOP_S,
+    )
 
 
 def live_app(state: LiveState, routes: Sequence[Route] = (), middleware: Sequence[Middleware] = ()) -> Starlette:
@@ -134,24 +140,6 @@ async def _internal_error(_: Request, __: Exception) -> Response:
     return refusal(500, "service: internal error; see its log")
 
 
-class _OneRequest(H11Protocol):
-    """Closes a connection whose request does not begin in time: connections are limited, and an operator may need
-    one.
-    """
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._deadline = self.loop.call_later(BEGIN_S, self._close_idle)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._deadline.cancel()
-        super().connection_lost(exc)
-
-    def _close_idle(self) -> None:
-        if self.cycle is None:
-            self.transport.close()
-
-
 class _Server(uvicorn.Server):
     """Leaves SIGINT and SIGTERM to the service."""
 
@@ -160,13 +148,23 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Listener(socket.socket):
+    """Lets connections wait in the kernel, however few the event loop accepts at a time."""
+
+    def listen(self, _: int = QUEUE) -> None:
+        super().listen(QUEUE)
+
+
 @contextmanager
 def _listening(port: int) -> Iterator[socket.socket]:
-    try:
-        listener = socket.create_server((LOOPBACK, port), backlog=CONNECTIONS_MAX)
-    except (OSError, OverflowError) as error:
-        raise InputError([Fault("--live-port", "", str(port), "a free port from 1 to 65535, or 0 for any")]) from error
-    with listener:
+    with _Listener(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, port))
+            listener.listen()
+        except (OSError, OverflowError) as error:
+            fault = Fault("--live-port", "", str(port), "a free port from 1 to 65535, or 0 for any")
+            raise InputError([fault]) from error
         yield listener
 
 

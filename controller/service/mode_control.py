@@ -52,11 +52,7 @@ class ModeControl:
         epoch = None
         if mode is Mode.ACTIVE:
             await self._record_active(noted, back)
-            self._name_converters()
-            reported = await self._highest_epoch()
-            epoch = self._epoch = await self._stores.done(
-                Store.JOURNAL, partial(self._stores.memory.next_epoch, reported)
-            )
+            epoch = self._epoch = await self._next_epoch()
         outcomes = await self._connection.release(within_s) if self.mode is Mode.ACTIVE else {}
         await self._connection.disconnect()
         self.mode = Mode.OFF
@@ -95,6 +91,12 @@ class ModeControl:
         except LateRecordError:
             self._stores.keep(Store.AUDIT, back)
             raise
+
+    async def _next_epoch(self) -> int:
+        """An epoch above all others, kept before it is used."""
+        await self._stores.done(Store.HEARTBEAT, self._name_converters)
+        reported = await self._highest_epoch()
+        return await self._stores.done(Store.JOURNAL, partial(self._stores.memory.next_epoch, reported))
 
     async def _highest_epoch(self) -> int:
         """The highest epoch of any earlier writer, the guardian included."""

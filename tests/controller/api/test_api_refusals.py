@@ -126,7 +126,7 @@ def test_what_is_read_leaves_no_line(api: ServiceUnderTest) -> None:
 
 
 def test_a_connection_that_says_nothing_is_closed(api: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.live.server.BEGIN_S", 0.2)
+    monkeypatch.setattr("controller.live.connections.BEGIN_S", 0.2)
     for half in (b"", b"POST /api/v1/stop HTTP/1.1\r\nHost: 127"):
         with closing(socket.create_connection(("127.0.0.1", api.port), timeout=5)) as silent:
             silent.sendall(half)

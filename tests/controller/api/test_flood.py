@@ -13,7 +13,7 @@ import pytest
 
 from controller.api.rates import Rates
 from controller.cli import requests as commands
-from controller.live.server import CONNECTIONS_MAX
+from controller.live.connections import CONNECTIONS_MAX
 from controller.process.modes import Mode
 from realtime.timing import CYCLE_DEADLINE_S
 from tests.controller.api.orders import MODE
@@ -78,7 +78,7 @@ def test_an_operator_who_asks_too_often_fills_no_disk(tmp_path: Path) -> None:
 
 
 def test_connections_that_say_nothing_keep_no_stop_out(api: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.live.server.BEGIN_S", 1.0)
+    monkeypatch.setattr("controller.live.connections.BEGIN_S", 1.0)
     api.set_mode(Mode.ACTIVE)
     with ExitStack() as stack:
         for _ in range(2 * CONNECTIONS_MAX):

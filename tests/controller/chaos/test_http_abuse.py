@@ -64,7 +64,7 @@ async def test_what_is_good_but_for_its_sender_is_done_for_an_operator(here: Ser
 
 
 async def test_an_unfinished_request_is_given_up(here: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.live.server.BEGIN_S", 0.5)
+    monkeypatch.setattr("controller.live.connections.BEGIN_S", 0.5)
     monkeypatch.setattr("controller.api.app.BODY_S", 0.2)
 
     async def ended() -> list[bool]:
