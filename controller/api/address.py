@@ -25,4 +25,6 @@ def port_of(state: Path) -> int:
     try:
         return int(json.loads(path.read_text(encoding="ascii"))["port"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GridlabError(f"{path}: no address; the service may be starting or stopping") from error
+        raise GridlabError(
+            f"{path}: no address; the service may be starting or stopping, or finds no port: see its log"
+        ) from error

@@ -47,11 +47,14 @@ def print_result(summary: Mapping[str, Any], run_path: Path) -> None:
     print_path("report", run_path / "report.html")
 
 
-def print_serving(mode: Mode, port: int, run_path: Path, quiet: bool) -> None:
+def print_serving(mode: Mode, port: int | None, run_path: Path, quiet: bool) -> None:
     """Print the mode, the run directory, and the address of the live page."""
     if not quiet:
         console.print(f"serving in {mode.upper()}; records in {run_path}; stop with SIGTERM or Ctrl-C")
-        print_live(port, quiet)
+        if port is None:
+            console.print("live page: no port is free yet, see the log")
+        else:
+            print_live(port, quiet)
 
 
 def print_live(port: int, quiet: bool) -> None:
