@@ -7,13 +7,14 @@ Nothing is adopted while it is computed: the real-time loop gets a finished plan
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from controller.planner.link import AnyPlanner
 from controller.planner.planner import ReplanJob
 from controller.record.records import MpcRecord
+from controller.service.alarms import Finding
 from controller.service.cycle import Cycle
 from controller.service.days import Day, DayLoader
 from controller.service.describe import Places
@@ -21,6 +22,7 @@ from controller.service.observation import CycleView, Observation
 from controller.service.planner_answers import check_ratings, failed, plan_id, record
 from controller.service.planner_jobs import PlannerJobs, PlanningInputs
 from controller.service.plans import DatedPlan, Plans
+from controller.service.steady_time import SteadyTime
 from controller.service.today import Today
 from controller.service.voltage_margin import learn_margin
 from core.config import Config
@@ -73,7 +75,7 @@ class Planning:
         self._today = Today(days, config.horizon.timezone)
         self._jobs, self._planner = PlannerJobs(config, coordinate), planner
         self._observation = Observation.beginning(config, clock.now())
-        self._clock, self._stopwatch = clock, stopwatch
+        self._clock, self._stopwatch, self._time = clock, stopwatch, SteadyTime(clock)
         self._rated_kva = config.rating_kva_of
         self._budget_ms = 1e3 * config.schedule.mpc_budget_s
         self._period = timedelta(minutes=config.mpc_period_min)
@@ -102,9 +104,14 @@ class Planning:
         """The day in progress."""
         return self._today.day
 
+    @property
+    def findings(self) -> Iterator[Finding]:
+        """Whose data serve in place of missing ones, today and tomorrow."""
+        return self._today.findings
+
     def advance_day(self) -> None:
-        """Move to the present date."""
-        self.plans = self._today.advance(self.plans, self._clock.now())
+        """Move to the present date; a wall clock that jumps does not turn the day before it has stayed there."""
+        self.plans = self._today.advance(self.plans, self._time.now())
 
     async def tomorrow(self) -> None:
         """Plan the next day from its forecasts, and from the state of charge at the end of today's plan.

@@ -360,7 +360,7 @@ class Service:
 
     def _recorded(self, cycle: Cycle, cycle_ms: float) -> CycleRecord:
         state = ServiceState(self.mode, cycle_ms, self.missed, self._stores.forwarder.counts)
-        notices = (*self.notices.values(), *self._stores.lost())
+        notices = (*self.notices.values(), *self.planning.findings, *self._stores.lost())
         record = self._recorder.record(cycle, self.planning.plans, state, notices)
         self.record = record
         self._stores.keep_telemetry(record)

@@ -1,10 +1,13 @@
 """The change of day: the current local date, its series, and the plans that are left after midnight."""
 
 import logging
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from controller.service.days import Day, DayLoader
+from controller.record.records import Severity
+from controller.service.alarms import Finding
+from controller.service.days import Day, DayLoader, LocalDate
 from controller.service.plans import Plans
 from core.errors import InputError
 
@@ -21,6 +24,14 @@ class Today:
         self.day: Day
         self._loader, self._zone = loader, ZoneInfo(timezone)
         self._retry_at: datetime | None = None
+        self._substituted: dict[LocalDate, str] = {}
+
+    @property
+    def findings(self) -> Iterator[Finding]:
+        """Whose data serve in place of missing ones, today and tomorrow."""
+        for date, text in self._substituted.items():
+            if date >= self.day.date:
+                yield Finding("series", Severity.WARNING, date.isoformat(), text)
 
     def open(self, at: datetime) -> None:
         """Read the series of the local date of ``at``.
@@ -36,9 +47,12 @@ class Today:
         Raises:
             InputError: they cannot be read.
         """
-        loaded = self._loader.load(at.astimezone(self._zone).date())
+        date = at.astimezone(self._zone).date()
+        loaded = self._loader.load(date)
+        self._substituted.pop(date, None)
         for alarm in loaded.alarms:
             _log.warning("%s", alarm)
+            self._substituted[date] = alarm
         return loaded.day
 
     def advance(self, plans: Plans, at: datetime) -> Plans:

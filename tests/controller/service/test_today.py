@@ -50,6 +50,19 @@ def test_within_its_day_nothing_turns(today: Today) -> None:
     assert today.day is day
 
 
+def test_data_of_another_day_are_an_alarm_until_that_day_has_passed(today: Today, loader: UntilMidnight) -> None:
+    loader.there = True
+    assert tuple(today.findings) == ()
+    today.load(ENDS)
+    (found,) = today.findings
+    assert (found.kind, found.place) == ("series", "2018-06-22")
+    assert found.text.endswith("the data of 2018-06-21 serve")
+    today.advance(Plans(), ENDS)
+    assert tuple(today.findings) == (found,)
+    today.advance(Plans(), ENDS + timedelta(days=1))
+    assert [finding.place for finding in today.findings] == ["2018-06-23"]
+
+
 def test_at_midnight_the_day_of_tomorrows_plan_takes_over(today: Today, loader: UntilMidnight) -> None:
     """Its series are not read again: the plan was made with those."""
     tomorrow: Day = DayLoader(CONFIGURED, CONFIG).load(date(2018, 6, 22)).day
