@@ -7,6 +7,7 @@
 | ``{"poll": t}`` | ``{}``: all devices were read, as between the cycles of real time |
 | ``{"mode": mode, "who": name}`` · ``{"emergency_stop": who}`` | ``{"outcomes"}`` of the releases |
 | ``{"jump": s}`` | ``{}``: the wall clock is shifted by ``s``; monotonic time is not |
+| ``{"ask": "tomorrow"}`` | ``{}``: tomorrow's plan is made, as `serve` does in the evening |
 | ``{"ask": "tasks"}`` | ``{"tasks"}``: number of asyncio tasks of this process |
 | ``{"stop": t}`` | ``{"safe", "books", "cycle_ms", "check"}``; then it ends |
 
@@ -25,6 +26,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from controller.api.address import LOCK
 from controller.api.app import Api
 from controller.api.serving import api_server
 from controller.api.tokens import Tokens
@@ -34,6 +36,7 @@ from controller.live.state import LiveState
 from controller.process.clocks import SteppedClock, WallClock
 from controller.process.failures import RecordError
 from controller.process.follower import at_addresses, follow, log_to_stderr
+from controller.process.lock import exclusive_lock
 from controller.process.modes import Mode
 from controller.record.records import CycleRecord
 from controller.runs.directory import write_table
@@ -42,6 +45,7 @@ from controller.runs.tables import nodes_frame
 from controller.service.planning import Replanned
 from controller.service.service import Service
 from controller.service.setup import Setup
+from controller.service.state_files import StateFiles
 from core.codec import encode
 from core.config import InfluxConfig
 from core.devices import Outcome
@@ -154,12 +158,18 @@ class ControllerSession:
             case {"jump": int() | float() as seconds}:
                 self._clock.jump(seconds)
                 return {}
-            case {"ask": "tasks"}:
-                return {"tasks": len(asyncio.all_tasks())}
+            case {"ask": "tasks" | "tomorrow" as what}:
+                return await self._asked(what)
             case {"stop": int() | float() as t_s}:
                 return await self._stop(t_s)
         allowed = "open, cycle, poll, mode, emergency_stop, jump, ask, stop"
         raise GridlabError(f"controller: asked {request}, allowed {allowed}")
+
+    async def _asked(self, what: str) -> Mapping[str, Any]:
+        if what == "tasks":
+            return {"tasks": len(asyncio.all_tasks())}
+        await self._service.tomorrow()
+        return {}
 
     async def release(self) -> Mapping[str, Outcome]:
         """Release every converter, once: virtual time stands still, so there is nothing to wait for."""
@@ -167,6 +177,8 @@ class ControllerSession:
 
     async def _open(self, opening: ControllerOpening) -> Mapping[str, Any]:
         setup, self._steadfast = opening.setup(), opening.steadfast
+        lock = self._stack.enter_context(exclusive_lock(setup.state, LOCK, "service"))
+        setup = replace(setup, files=StateFiles(setup.state, lock))
         self._clock = SteppedClock(datetime.fromisoformat(opening.start))
         self._clock.advance_to(opening.at_s or 0.0)
         api = Api(Tokens.of(setup.state), self._clock) if opening.api else None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.process.failures import RecordError
+from controller.record.audit_check import check_run
 from controller.record.audit_lines import AuditNote, AuditWrite, read_audit
 from core.errors import Fault, InputError
 
@@ -136,7 +137,7 @@ class Histories:
     """Everything that a run recorded, each in order of time, audit trails in order of their files.
 
     ``stored_prosumers`` and ``stored_plans`` are the keys of those points in telemetry. If ``states`` is empty, the
-    safe state is inferred from leases.
+    safe state is inferred from leases. ``trail_faults``: what the hash chains of the audit trails show to be wrong.
     """
 
     frames: tuple[ReceivedFrame, ...] = ()
@@ -151,6 +152,7 @@ class Histories:
     stored_plans: frozenset[datetime] = frozenset()
     decisions: tuple[ProsumerCycle, ...] = ()
     plans: tuple[PlanRun, ...] = ()
+    trail_faults: tuple[str, ...] = ()
 
 
 def read_histories(folder: Path) -> Histories:
@@ -186,6 +188,7 @@ def _read(folder: Path) -> Histories:
         stored_plans=frozenset(p["time"] for p in points["mpc"]),
         decisions=tuple(_decision(row) for row in _rows(folder / DECISIONS)),
         plans=tuple(_plan(row) for row in _rows(folder / PLANS)),
+        trail_faults=tuple(f"{check.name}: {check.text}" for check in check_run(folder, folder) if not check.whole),
     )
 
 

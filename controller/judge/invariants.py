@@ -17,6 +17,7 @@ INVARIANTS: tuple[Callable[[Case], Iterator[BrokenInvariant]], ...] = (
     writes.one_writer,
     writes.everything_audited,
     writes.trails_whole,
+    writes.trails_chained,
     writes.written_is_read_back,
     cycles.soc_in_band,
     cycles.plans_sound,

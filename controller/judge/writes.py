@@ -104,6 +104,12 @@ def trails_whole(case: Case) -> Violations:
             last = max(last, record.seq)
 
 
+def trails_chained(case: Case) -> Violations:
+    """19: no line of an audit trail was changed, removed, torn or cut off, whoever did it."""
+    for fault in case.histories.trail_faults:
+        yield BrokenInvariant(19, case.end, None, fault)
+
+
 def written_is_read_back(case: Case) -> Violations:
     """7: a write that is recorded as verified was received and followed by the device."""
     for device, history in case.converters.items():

@@ -70,7 +70,7 @@ class FolderLock:
             self._claim_folder()
         if not file:
             self._lock_file()
-        return f"{path if folder else self._state} was removed or replaced; locked again"
+        return f"{(path if folder else self._state).name} was removed or replaced; locked again"
 
     def _lock_file(self) -> None:
         """Lock the file that is there now, in place of the one before."""

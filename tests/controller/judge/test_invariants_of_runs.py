@@ -95,6 +95,7 @@ BREACHES: Mapping[str, tuple[set[int], Histories]] = {
     "record after the frame": ({6, 7, 13}, late(RUN, 5, -10.0)),
     "attempt without an outcome": ({6}, without_audit(lambda r: r in RUN.audit[10:20] and r.outcome == "verified")),
     "lost line": ({6}, without_audit(lambda r: r.seq == 20)),
+    "altered trail": ({19}, replace(RUN, trail_faults=("audit.jsonl: line 3 was changed",))),
     "number used twice": ({6}, replace(RUN, audit=(*RUN.audit, replace(RUN.audit[0], event="x", time=at(20))))),
     "outcome of nothing": ({6}, replace(RUN, audit=(*RUN.audit, replace(RUN.audit[-2], seq=99)))),
     "refused, called verified": ({7}, with_frame(5, refusal="ignored")),
