@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -21,17 +22,24 @@ from controller.judge.histories import Histories, read_histories
 from controller.judge.invariants import violations
 from controller.process.answers import RefereeCounts, Truth
 from controller.process.modes import Mode
+from controller.record.audit_check import TrailCheck, check_run
+from controller.record.audit_lines import AuditWrite
 from controller.simulation.master import SimulationJob
 from core.config import Config
 from core.load import load_config, load_scenario
 from realtime.timing import CYCLE_S, POLL_S
+from tests.support.commands import scenario_file
 from tests.support.coordination import uncoordinated
+from tests.support.paths import CONFIGS
 
 DAY_S = 86_400.0
 SHORTLY_S = 1e-3
 GRID_ALARMS = ("voltage", "current", "P", "Q")
 """Kinds of alarm that the grid itself may cause, also without faults: limits bind, and the supply voltage moves."""
-START_S, WARM_S = 120.0, 3660.0
+START_S, WARM_S, DAY_AHEAD_S = 120.0, 3660.0, 3600.0
+GROWING = ("audit", "telemetry", "journal")
+AHEAD = "day-ahead"
+PV_FILE = "pv_clearsky_sion_1min"
 CYCLE_LASTS_S = 1.0
 """A death within this time after the start of a cycle counts as during the cycle."""
 
@@ -71,13 +79,44 @@ def day(path: Path, journal: Path, folder: Path, kills: int = 0, seed: int = 0) 
     return asyncio.run(_day(path, folder, kills, Random(seed)))
 
 
-def leaks(path: Path, journal: Path, folder: Path, hours: float) -> tuple[ProcessResources, ProcessResources]:
-    """What the process uses about an hour after its start, and again after ``hours`` of virtual time.
+@dataclass(frozen=True)
+class ThreeDays:
+    """Three days in one process, over two midnights; the third has no files of its own.
 
-    Both are measured at the same minute of the hour, with no MPC running and one reading per cycle.
+    Attributes:
+        warm, end: resources an hour after the start, and at the end.
+        grown_mb: by file, growth of each day, MB.
+        plans: identifiers of the day-ahead plans that converters followed.
+        alarms: how often each kind was raised, besides those of the grid.
+        trail: what the verification of the audit trail says.
     """
+
+    warm: ProcessResources
+    end: ProcessResources
+    grown_mb: Mapping[str, Sequence[float]]
+    plans: tuple[str, ...]
+    alarms: Mapping[str, int]
+    broken: tuple[BrokenInvariant, ...]
+    points_lost: int
+    trail: TrailCheck
+
+
+def three_days(path: Path, journal: Path, folder: Path, day_s: float = DAY_S) -> ThreeDays:
+    """Run three days, with a day-ahead plan for the next one at 23:00 of the first two; ``path``: see :func:`dated`."""
     fresh_folder(folder, journal)
-    return asyncio.run(_leaks(path, folder, hours))
+    return asyncio.run(_three_days(path, folder, day_s))
+
+
+def dated(folder: Path) -> Path:
+    """The default scenario with one PV file per day, for the first two days only."""
+    one, daily = f"file: {CONFIGS}/profiles/{PV_FILE}.csv", f'file: "{folder}/{PV_FILE}_{{date}}.csv"'
+    path = scenario_file(folder, (one, daily))
+    first = load_config(path).horizon.date
+    text = (CONFIGS / "profiles" / f"{PV_FILE}.csv").read_text(encoding="utf-8")
+    for date in (first, first + timedelta(days=1)):
+        series = text.replace(first.isoformat(), date.isoformat())
+        (folder / f"{PV_FILE}_{date}.csv").write_text(series, encoding="utf-8")
+    return path
 
 
 class _MeteredRun:
@@ -177,16 +216,36 @@ def _costs(
     return cost_chf, own_chf
 
 
-async def _leaks(path: Path, folder: Path, hours: float) -> tuple[ProcessResources, ProcessResources]:
+async def _three_days(path: Path, folder: Path, day_s: float) -> ThreeDays:
     config = load_config(path)
-    async with open_faulted_run(_job(config, path), folder, CYCLE_S) as faulted:
-        context = TrialContext(29, 0, faulted, CaseConfig.of(config), Random(0))
+    job, site = _job(config, path), CaseConfig.of(config)
+    sizes = [_sizes_mb(folder)]
+    async with open_faulted_run(job, folder, CYCLE_S) as faulted:
+        context = TrialContext(29, 0, faulted, site, Random(0))
         await faulted.run_until(WARM_S)
-        before = await context.resources()
-        await faulted.run_until(3600.0 * hours + WARM_S % 3600.0)
-        after = await context.resources()
+        warm = await context.resources()
+        for number in (1, 2, 3):
+            if number < 3:
+                await faulted.run_until(number * day_s - DAY_AHEAD_S)
+                await faulted.running_controller.ask({"ask": "tomorrow"})
+            await faulted.run_until(number * day_s)
+            sizes.append(_sizes_mb(folder))
+        await faulted.run_until(3 * day_s + WARM_S % 3600.0)
+        end = await context.resources()
         await faulted.stop()
-    return before, after
+        ended = faulted.now
+    histories = read_histories(folder)
+    case = Case.of(histories, site, [], ended)
+    plans = sorted({w.plan_id for w in histories.audit if isinstance(w, AuditWrite) and w.plan_id.startswith(AHEAD)})
+    raised = {kind: n for kind, n in _raised(histories).items() if kind not in GRID_ALARMS}
+    grown = {name: [after[name] - before[name] for before, after in pairwise(sizes)] for name in sizes[0]}
+    (trail,) = check_run(folder, folder)
+    return ThreeDays(warm, end, grown, tuple(plans), raised, violations(case), len(lost_points(case)), trail)
+
+
+def _sizes_mb(folder: Path) -> Mapping[str, float]:
+    """Sizes of the records that grow, with their parts and logs, 10⁶ bytes."""
+    return {name: sum(path.stat().st_size for path in folder.glob(f"{name}*")) / 1e6 for name in GROWING}
 
 
 def _raised(histories: Histories) -> Mapping[str, int]:
