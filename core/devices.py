@@ -63,7 +63,7 @@ class ConverterStatus:
     """State that a converter reports besides its measurements; None if it does not report a value.
 
     Setpoint and epoch are those in the device, whoever wrote them: a restart ramps from there, and a foreign writer is
-    detected by them.
+    detected by them. ``lease_s`` is what is left of the life of the setpoint.
     """
 
     state: OperatingState | None
@@ -71,6 +71,7 @@ class ConverterStatus:
     p_setpoint_kw: float | None
     q_setpoint_kvar: float | None
     writer_epoch: int | None
+    lease_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@
     send      a request without an answer may still be executed
     verify    read back: VERIFIED, REJECTED or UNKNOWN    :meth:`drivers.exchange.Exchanges.write_and_verify`
 
+A release skips the checks. If the device refuses it, it is repeated with the epoch that the device itself reports.
+
 A kind of converter is a :class:`Wire`: it reads values, and encodes a setpoint for its device. It does not decide on
 the outcome of a command.
 """
@@ -16,8 +18,9 @@ from typing import Protocol
 from core.devices import ConverterStatus, Measurement, Outcome, Quality, Setpoint
 from core.errors import GridlabError
 from drivers.exchange import ExchangeError, Exchanges
+from drivers.fencing import Fence
 from drivers.readings import ReadingCheck, Values, converter_status
-from drivers.setpoints import check_setpoint, check_writer, setpoint_held
+from drivers.setpoints import check_setpoint, setpoint_held
 
 Problems = Mapping[str, str]
 """Name of a value → description of its problem."""
@@ -106,14 +109,14 @@ class Wire(Protocol):
 class WiredConverter:
     """Implements :class:`core.devices.Converter` over a wire; ``status`` is of the last reading, None if it failed.
 
-    Args:
-        writer_epoch: number of this controller among all that ever wrote to the device.
+    Attributes:
+        fence: our epoch among those of all that ever wrote to the device.
     """
 
-    def __init__(self, wire: Wire, check: ReadingCheck, exchanges: Exchanges, writer_epoch: int) -> None:
-        self.name = check.device
+    def __init__(self, wire: Wire, check: ReadingCheck, exchanges: Exchanges, fence: Fence) -> None:
+        self.name, self.fence = check.device, fence
         self.status: ConverterStatus | None = None
-        self._wire, self._check, self._exchanges, self._epoch = wire, check, exchanges, writer_epoch
+        self._wire, self._check, self._exchanges = wire, check, exchanges
 
     async def read(self) -> Measurement:
         """Read all values; a reading with problems is INVALID, one that is only old is STALE."""
@@ -132,18 +135,32 @@ class WiredConverter:
 
     async def write(self, setpoint: Setpoint) -> Outcome:
         """Write a setpoint; verified if the device holds it and follows it."""
-        return await self._execute(setpoint)
+        try:
+            check_setpoint(self.name, setpoint, self._check.s_max_kva)
+            self.fence.check(self.name, self.status)
+        except GridlabError as error:
+            return self._exchanges.refuse(error)
+        outcome = await self._execute(setpoint, self.fence.epoch)
+        if outcome is Outcome.REJECTED and self.fence.yields_to_the_highest(self.status):
+            outcome = await self._execute(setpoint, self.fence.epoch)
+        if outcome is Outcome.VERIFIED:
+            self.fence.held()
+        return outcome
 
     async def release(self) -> Outcome:
-        """Release the device, also just after a failed exchange; verified if it no longer follows setpoints."""
-        return await self._execute(None)
+        """Release the device, whoever its writer is, also just after a failed exchange; verified if it no longer
+        follows setpoints.
+        """
+        outcome = await self._execute(None, epoch := self.fence.epoch)
+        if outcome is not Outcome.REJECTED:
+            return outcome
+        await self.read()
+        reported = self.status.writer_epoch if self.status else None
+        return outcome if reported is None or reported == epoch else await self._execute(None, reported)
 
-    async def _execute(self, setpoint: Setpoint | None) -> Outcome:
+    async def _execute(self, setpoint: Setpoint | None, epoch: int) -> Outcome:
+        request = WriteRequest(self.name, setpoint, epoch)
         try:
-            if setpoint is not None:
-                check_setpoint(self.name, setpoint, self._check.s_max_kva)
-            check_writer(self.name, self._epoch, self.status)
-            request = WriteRequest(self.name, setpoint, self._epoch)
             command = await self._wire.command(request)
         except ExchangeError:
             return Outcome.UNKNOWN

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
+from types import MappingProxyType
 from typing import assert_never
 
 from core.config_devices import (
@@ -19,10 +20,12 @@ from core.config_devices import (
     SunspecConverter,
 )
 from core.devices import ConverterStatus, Measurement, Meter
+from core.epochs import NOBODY
 from core.time import Clock
 from drivers.converter import Wire, WiredConverter
 from drivers.converters import generic_modbus, opcua, sunspec
 from drivers.exchange import TIMING, Exchanges, Timing
+from drivers.fencing import Fence
 from drivers.meters import sicam
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.modbus_tls import load_tls
@@ -78,12 +81,16 @@ class ConnectedDevices:
 
 @asynccontextmanager
 async def connect(
-    devices: Iterable[Device], settings: DriverSettings, writer_epoch: int | None
+    devices: Iterable[Device],
+    settings: DriverSettings,
+    writer_epoch: int | None,
+    fences: Mapping[str, Fence] = MappingProxyType({}),
 ) -> AsyncIterator[ConnectedDevices]:
     """Build all devices; nothing is sent before the first reading, and all connections are closed at the end.
 
     Args:
         writer_epoch: number of this controller among all that ever wrote to the devices; None: nothing can be written.
+        fences: of devices of which more is known than that number.
 
     Raises:
         InputError: a register map, certificate or key cannot be used.
@@ -91,7 +98,7 @@ async def connect(
     for library in _NOISY:
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
     async with AsyncExitStack() as stack:
-        build = _Build(settings, stack, writer_epoch or 0)
+        build = _Build(settings, stack, writer_epoch or NOBODY, fences)
         objects = [await build.device(device) for device in devices]
         meters = {x.name: x for x in objects if isinstance(x, sicam.SicamMeter)}
         converters = {x.name: x for x in objects if not isinstance(x, sicam.SicamMeter)}
@@ -104,8 +111,10 @@ async def connect(
 class _Build:
     """Builds devices; those of one host and port share a link, unless they differ in their TLS."""
 
-    def __init__(self, settings: DriverSettings, stack: AsyncExitStack, writer_epoch: int) -> None:
-        self._settings, self._stack, self._epoch = settings, stack, writer_epoch
+    def __init__(
+        self, settings: DriverSettings, stack: AsyncExitStack, writer_epoch: int, fences: Mapping[str, Fence]
+    ) -> None:
+        self._settings, self._stack, self._epoch, self._fences = settings, stack, writer_epoch, fences
         self._links: dict[tuple[str, int, ModbusTls | None], ModbusLink] = {}
 
     async def device(self, device: Device) -> WiredConverter | sicam.SicamMeter:
@@ -126,7 +135,7 @@ class _Build:
                 return sicam.SicamMeter(unit, check, exchanges)
             case _:
                 assert_never(device)
-        return WiredConverter(wire, check, exchanges, self._epoch)
+        return WiredConverter(wire, check, exchanges, self._fences.get(device.name) or Fence(self._epoch))
 
     def _check(self, device: Device) -> ReadingCheck:
         s_max_kva = inf if isinstance(device, ModbusMeter) else device.s_max_kva

@@ -80,6 +80,7 @@ def converter_status(values: Values) -> ConverterStatus:
         p_setpoint_kw=values.get("p_setpoint_kw"),
         q_setpoint_kvar=values.get("q_setpoint_kvar"),
         writer_epoch=None if epoch is None else int(epoch),
+        lease_s=values.get("lease_s"),
     )
 
 

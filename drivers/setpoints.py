@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from math import hypot, isfinite
 
-from core.devices import ConverterStatus, Setpoint
+from core.devices import Setpoint
 from core.errors import GridlabError
 from drivers.readings import Values
 
@@ -34,21 +34,6 @@ def check_setpoint(device: str, setpoint: Setpoint, s_max_kva: float) -> None:
         raise SetpointRangeError(f"{device}: asked {asked}, allowed 0 … {s_max_kva:g} kVA")
     if setpoint.lease_s <= 0:
         raise SetpointRangeError(f"{device}: asked a lease of {setpoint.lease_s:g} s, allowed > 0 s")
-
-
-class OvertakenError(GridlabError):
-    """A converter now follows a later writer."""
-
-
-def check_writer(device: str, writer_epoch: int, status: ConverterStatus | None) -> None:
-    """Refuse to write to a converter that has reported a later writer, before anything is sent.
-
-    Raises:
-        OvertakenError: the epoch of ``status`` is above ours.
-    """
-    if status and status.writer_epoch is not None and status.writer_epoch > writer_epoch:
-        asked, allowed = f"asked as writer {writer_epoch}", f"allowed from writer {status.writer_epoch} on"
-        raise OvertakenError(f"{device}: {asked}, {allowed}")
 
 
 def setpoint_held(asked: Mapping[str, float], held: Values, s_max_kva: float) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from core.devices import ConverterStatus, OperatingState, Outcome, Snapshot
 from realtime.chain import step_node
-from realtime.doubt import Doubt, DoubtKind
+from realtime.doubt import Doubt
 from realtime.fallback import START, Rung, Source
 from realtime.node import DeviceSetpoint, NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
 from realtime.override import Override
@@ -114,7 +114,7 @@ def decide(
         return CycleDecision(nodes, {name: replace(state, in_force=None, sent=None) for name, state in states.items()})
     writes = {name: result for name, result in results.items() if name not in stopped}
     releases = _to_release(snapshot, inputs.doubts)
-    if any(doubt.kind is DoubtKind.OVERTAKEN for doubt in inputs.doubts.values()):
+    if any(doubt.kind.yields for doubt in inputs.doubts.values()):
         return CycleDecision(nodes, states, releases=releases, withheld=frozenset(writes))
     return CycleDecision(nodes, states, writes, releases)
 
@@ -179,9 +179,9 @@ def _since_s(converter: str, status: ConverterStatus, before: CycleMemory) -> fl
 
 
 def _to_release(snapshot: Snapshot, doubts: Mapping[str, Doubt]) -> Mapping[str, Doubt]:
-    """Converters in doubt that may still follow a setpoint; those taken over belong to the other writer."""
+    """Converters in doubt that may still follow a setpoint; those of another writer are left to whoever yields."""
     safe = {name for name, status in snapshot.statuses.items() if status.state not in FOLLOWING}
-    return {n: doubt for n, doubt in doubts.items() if doubt.kind is not DoubtKind.OVERTAKEN and n not in safe}
+    return {n: doubt for n, doubt in doubts.items() if not doubt.kind.yields and n not in safe}
 
 
 def _failed(error: Exception) -> NodeResult:

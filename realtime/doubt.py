@@ -7,15 +7,21 @@ from enum import StrEnum
 class DoubtKind(StrEnum):
     """Kinds of doubt.
 
-    OVERTAKEN: the converter reports a writer with a higher fencing epoch than ours; then nothing is written to any
-    device.
+    OVERTAKEN: the converter reports the fencing epoch of another writer. TWIN: another writer uses our epoch, and goes
+    on writing. With either of them nothing is written to any device.
     FOREIGN: it holds a setpoint that we have not sent. CONTRADICTED: its power is not that of the meter at its node.
     A converter of the last two kinds is released, and not written while the doubt lasts.
     """
 
     OVERTAKEN = "overtaken"
+    TWIN = "twin"
     FOREIGN = "foreign"
     CONTRADICTED = "contradicted"
+
+    @property
+    def yields(self) -> bool:
+        """Whether all of the service gives way to the other writer."""
+        return self in (DoubtKind.OVERTAKEN, DoubtKind.TWIN)
 
 
 @dataclass(frozen=True)

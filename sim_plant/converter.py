@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from math import exp, inf, isfinite
 
+from core.epochs import later
 from core.errors import GridlabError
 
 
@@ -70,11 +71,13 @@ class Inputs:
 
     ``panel``: the state that the local panel or the converter's own protection holds it in: OFF, LOCAL or FAULT.
     ``stuck``: the output power stays constant. ``derated_kva``: apparent power that is available at its temperature.
+    ``plain_epochs``: its firmware is another maker's, which refuses the lower of two epochs, also in a release.
     """
 
     panel: ControlState | None = None
     stuck: bool = False
     derated_kva: float = inf
+    plain_epochs: bool = False
 
 
 UNDISTURBED = Inputs()
@@ -123,10 +126,11 @@ def update(state: State, t_s: float, rating: ConverterRating, inputs: Inputs = U
 
 
 def accept(state: State, frame: Frame, rating: ConverterRating, inputs: Inputs = UNDISTURBED) -> State | Refusal:
-    """The state just after the frame, or why it is refused. A release is refused only to a writer of an older epoch."""
-    if frame.epoch < state.epoch:
+    """The state just after the frame, or why it is refused. A release is accepted from every writer."""
+    fenced = superseded(frame.epoch, state.epoch, plain=inputs.plain_epochs)
+    if fenced and (frame.enable or inputs.plain_epochs):
         return Refusal.EPOCH
-    current = replace(state, epoch=frame.epoch)
+    current = state if fenced else replace(state, epoch=frame.epoch)
     if not frame.enable:
         return _without_setpoint(current, ControlState.SAFE, rating) if state.mode is ControlState.REMOTE else current
     if state.mode not in (ControlState.SAFE, ControlState.REMOTE):
@@ -141,6 +145,11 @@ def accept(state: State, frame: Frame, rating: ConverterRating, inputs: Inputs =
             current, setpoint_kva=frame.s_kva, mode=ControlState.REMOTE, lease_s=frame.lease_s, expires_s=expires_s
         )
     return _without_setpoint(current, ControlState.SAFE, rating) if frame.s_kva == rating.safe_kva else Refusal.LEASE
+
+
+def superseded(epoch: int, current: int, *, plain: bool = False) -> bool:
+    """Whether a writer of the ``current`` epoch has replaced that of ``epoch``; ``plain``: the lower is the older."""
+    return epoch < current if plain else later(current, epoch)
 
 
 def _with_panel(state: State, rating: ConverterRating, inputs: Inputs) -> State:

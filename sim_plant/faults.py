@@ -21,6 +21,7 @@ class DeviceFault(StrEnum):
     frozen: data and clock stand still, writes are acknowledged and lost; the lease timer runs on. stuck: the output
     stays constant. reboot: off while it lasts, then without memory. foreign_write: another client also commands the
     converter, with its own epoch. clock_stands, clock_jumps: affect the device's clock only; its data are right.
+    plain_epochs: the firmware of another maker, which refuses the lower of two epochs, also in a release.
     """
 
     FROZEN = "frozen"
@@ -38,6 +39,7 @@ class DeviceFault(StrEnum):
     FOREIGN_WRITE = "foreign_write"
     CLOCK_STANDS = "clock_stands"
     CLOCK_JUMPS = "clock_jumps"
+    PLAIN_EPOCHS = "plain_epochs"
 
 
 CONVERTER_FAULTS = tuple(DeviceFault)
@@ -97,7 +99,8 @@ class Faults:
     def inputs(self) -> Inputs:
         """Effect of the faults on the physics. Power off takes precedence over a trip, and a trip over the panel."""
         panel = next((mode for fault, mode in _PANEL.items() if fault in self), None)
-        return Inputs(panel, DeviceFault.STUCK in self, self.active.get(DeviceFault.DERATED, inf))
+        derated_kva, plain_epochs = self.active.get(DeviceFault.DERATED, inf), DeviceFault.PLAIN_EPOCHS in self
+        return Inputs(panel, DeviceFault.STUCK in self, derated_kva, plain_epochs)
 
     def distort(self, values: Values) -> Values:
         """The values as the device reports them."""

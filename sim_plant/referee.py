@@ -2,7 +2,7 @@
 
 Rules (docs: faults.md, invariants 1 to 5): the powers are finite; they lie in the capability circle; the setpoint moves
 by at most the ramp limit times the time since the last accepted frame; a setpoint other than the safe one has a lease
-of at most ``LEASE_MAX_S``; the writer has not been replaced by another one.
+of at most ``LEASE_MAX_S``; its writer has not been replaced by another one.
 
 Frames at most ``BURST_S`` apart are parts of one command (P and Q in two requests, a repeated write): their ramp is
 measured from the setpoint before the burst. A release is exempt from the ramp limit, and so is a frame that follows a
@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-from sim_plant.converter import Frame, Refusal
+from sim_plant.converter import Frame, Refusal, superseded
 
 STATES = "states.jsonl"
 LEASE_MAX_S = 90.0
@@ -43,11 +43,18 @@ class FrameRule(StrEnum):
 
 @dataclass(frozen=True)
 class FrameLimits:
-    """Limits of one converter. ``s_max_kva`` is what is available at the time, derating included."""
+    """Limits of one converter. ``s_max_kva`` is what is available at the time, derating included; ``plain_epochs``: the
+    lower of two epochs is the older one.
+    """
 
     s_max_kva: float
     ramp_kva_per_s: float
     safe_kva: complex = 0j
+    plain_epochs: bool = False
+
+    def latest(self, known: int, epoch: int) -> int:
+        """The epoch of the newest writer."""
+        return known if superseded(epoch, known, plain=self.plain_epochs) else epoch
 
 
 @dataclass(frozen=True)
@@ -82,10 +89,10 @@ class ControlStateChange:
 
 def broken_rules(frame: Frame, t_s: float, memory: RefereeMemory, limits: FrameLimits) -> tuple[FrameRule, ...]:
     """Every rule that the frame breaks."""
-    broken = [FrameRule.WRITER] if frame.epoch < memory.epoch else []
     if not frame.enable:
-        return tuple(broken)
-    s = frame.s_kva
+        return ()
+    replaced = limits.latest(memory.epoch, frame.epoch) != frame.epoch
+    s, broken = frame.s_kva, [FrameRule.WRITER] if replaced else []
     if not (isfinite(s.real) and isfinite(s.imag)):
         return (*broken, FrameRule.FINITE)
     if abs(s) > limits.s_max_kva + RESOLUTION_KVA:
@@ -98,13 +105,15 @@ def broken_rules(frame: Frame, t_s: float, memory: RefereeMemory, limits: FrameL
     return tuple(broken)
 
 
-def after_frame(memory: RefereeMemory, frame: Frame, t_s: float, *, accepted: bool) -> RefereeMemory:
+def after_frame(
+    memory: RefereeMemory, frame: Frame, t_s: float, limits: FrameLimits, *, accepted: bool
+) -> RefereeMemory:
     """The memory after the frame."""
     return RefereeMemory(
         memory.from_kva,
         memory.from_s,
         last_s=t_s if accepted else memory.last_s,
-        epoch=max(memory.epoch, frame.epoch),
+        epoch=limits.latest(memory.epoch, frame.epoch),
     )
 
 
@@ -125,9 +134,9 @@ class Referee:
         self._record = record
         self._memory = RefereeMemory(0j, idle_since_s, idle_since_s)
 
-    def epoch_claimed(self, epoch: int) -> None:
+    def epoch_claimed(self, epoch: int, limits: FrameLimits) -> None:
         """A writer has announced its epoch without a frame."""
-        self._memory = replace(self._memory, epoch=max(self._memory.epoch, epoch))
+        self._memory = replace(self._memory, epoch=limits.latest(self._memory.epoch, epoch))
 
     def state_changed(self, t_s: float, state: str) -> None:
         """Record that the converter has entered another state."""
@@ -139,7 +148,7 @@ class Referee:
         """Judge and record a frame; ``in_force_kva`` is the setpoint that was valid when it arrived."""
         memory = begin_burst(self._memory, in_force_kva, t_s)
         verdict = FrameVerdict(t_s, self.device, frame, refusal, broken_rules(frame, t_s, memory, limits))
-        self._memory = after_frame(memory, frame, t_s, accepted=refusal is None)
+        self._memory = after_frame(memory, frame, t_s, limits, accepted=refusal is None)
         self._record(verdict)
         return verdict
 

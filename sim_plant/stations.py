@@ -5,7 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from math import nan
 
-from sim_plant.converter import ControlState, ConverterRating, Frame, Refusal, State, accept, initial_state, update
+from core.epochs import successor
+from sim_plant.converter import (
+    ControlState,
+    ConverterRating,
+    Frame,
+    Refusal,
+    State,
+    accept,
+    initial_state,
+    superseded,
+    update,
+)
 from sim_plant.faults import METER_FAULTS, NO_FAULTS, DeviceFault, FaultError, Values, check_number
 from sim_plant.meter import Accuracy, MeterReading, measure
 from sim_plant.referee import FrameLimits, Referee
@@ -121,7 +132,7 @@ class ConverterStation:
         """Begin or end a fault, with its effect on the physics from now on."""
         self.advance(self._context.now_s())
         if fault == DeviceFault.FOREIGN_WRITE and number is None:
-            number = self.state.epoch + 1.0
+            number = float(successor(self.state.epoch))
         self.instrument.switch(fault, self._values(), on=on, number=number)
         self.advance(self.state.t_s)
         self._foreign_s = self.state.t_s
@@ -169,20 +180,23 @@ class ConverterStation:
         self.write({**powers, "lease_s": FOREIGN_LEASE_S, "writer_epoch": epoch, "enable": 1.0})
 
     def claim(self, epoch: int) -> Refusal | None:
-        """A writer announces its epoch without a setpoint; an epoch older than the current one is refused like a
-        frame.
+        """A writer announces its epoch without a setpoint; that of a writer who has been replaced is refused, and put
+        on record as a release that was.
         """
         state = self.advance(self._context.now_s())
-        if epoch < state.epoch:
-            return self.write({"writer_epoch": float(epoch), "enable": 0.0})
-        self._referee.epoch_claimed(epoch)
+        if superseded(epoch, state.epoch, plain=self.instrument.faults.inputs.plain_epochs):
+            announced = Frame(state.setpoint_kva, 0.0, epoch, enable=False)
+            self._referee.observe(state.t_s, announced, state.setpoint_kva, Refusal.EPOCH, self._limits())
+            return Refusal.EPOCH
+        self._referee.epoch_claimed(epoch, self._limits())
         if not self.instrument.faults.loses_writes:
             self.state = replace(state, epoch=epoch)
         return None
 
     def _limits(self) -> FrameLimits:
-        rating, derated_kva = self.rating, self.instrument.faults.inputs.derated_kva
-        return FrameLimits(min(rating.s_max_kva, derated_kva), rating.ramp_kva_per_s, rating.safe_kva)
+        rating, inputs = self.rating, self.instrument.faults.inputs
+        s_max_kva = min(rating.s_max_kva, inputs.derated_kva)
+        return FrameLimits(s_max_kva, rating.ramp_kva_per_s, rating.safe_kva, inputs.plain_epochs)
 
     def _setpoint(self) -> Mapping[str, float]:
         state = self.state

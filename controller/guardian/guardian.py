@@ -21,6 +21,7 @@ from controller.process.heartbeat import Takeover, boot_id, read_heartbeat
 from controller.process.lock import FolderLock, exclusive_lock
 from core.config import Config
 from core.devices import Outcome
+from core.epochs import latest
 from core.errors import Fault, InputError
 from core.time import Clock
 from drivers.factory import DriverSettings, connect
@@ -141,7 +142,7 @@ class Guardian:
             self._running[name] = asyncio.create_task(self.guarded[name].release(overtaken, "guardian"))
         await asyncio.wait(self._running.values(), timeout=self._setup.patience_s)
         if self._collect():
-            epoch = max(converter.epoch for converter in self.guarded.values())
+            epoch = latest(overtaken, (converter.epoch for converter in self.guarded.values()))
             released = {name: converter.released for name, converter in self.guarded.items() if converter.released}
             now, outcomes = self._clock.now(), dict(self.outcomes)
             await self._records.write_takeover(Takeover(overtaken, epoch, now, outcomes, released, self._setup.boot))

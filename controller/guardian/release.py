@@ -10,6 +10,7 @@ from controller.guardian.trail import GuardianRecords
 from controller.process.heartbeat import Released, newer_writer_active
 from core.config_devices import Converter
 from core.devices import Measurement, OperatingState, Outcome, Quality
+from core.epochs import NOBODY, successor
 from drivers.factory import DriverSettings, connect
 from realtime.timing import WRITE_S
 
@@ -43,7 +44,7 @@ class GuardedConverter:
         alone.
 
         Args:
-            overtaken: epoch of the previous writer; it and every epoch that the device has seen are fenced off.
+            overtaken: epoch of the previous writer, which is fenced off, as is the one that the device reports.
             anyone: an emergency stop, which also releases the device of a new writer.
         """
         before, self.released = self.released, None
@@ -51,9 +52,8 @@ class GuardedConverter:
         try:
             async with asyncio.timeout(WRITE_S):
                 reported, found = await self._read_state()
-                newer = not anyone and reported > max(overtaken, self.epoch)
-                replaced = newer and newer_writer_active(self._state, overtaken)
-                outcome = Outcome.REJECTED if replaced else await self._make_safe(overtaken, reported)
+                replaced = not anyone and newer_writer_active(self._state, overtaken)
+                outcome = Outcome.REJECTED if replaced else await self._make_safe(reported or overtaken)
                 if outcome is Outcome.VERIFIED:
                     self.released = self._released_now(found, before)
         except TimeoutError:
@@ -65,21 +65,21 @@ class GuardedConverter:
         return outcome
 
     async def _read_state(self) -> tuple[int, _PowerBefore | None]:
-        """The highest epoch that the device knows (0: unknown), and its power if it follows a setpoint."""
+        """The epoch that the device reports (0: unknown), and its power if it follows a setpoint."""
         async with connect([self.device], self._settings, None) as devices:
             converter = devices.watched[self.name]
             reading, status = await converter.read(), converter.status
         if status is None:
-            return 0, None
+            return NOBODY, None
         follows = status.state is OperatingState.REMOTE and reading.quality is Quality.GOOD
-        return status.writer_epoch or 0, _power_before(self._settings.clock.now(), reading) if follows else None
+        return status.writer_epoch or NOBODY, _power_before(self._settings.clock.now(), reading) if follows else None
 
-    async def _make_safe(self, overtaken: int, reported: int) -> Outcome:
-        """Release with an epoch above all others; the guardian's own, which the device reports after a first attempt,
-        is kept.
+    async def _make_safe(self, before: int) -> Outcome:
+        """Release with the epoch after that of the writer ``before``; the guardian's own, which the device reports
+        after a first attempt, is kept.
         """
-        if reported > self.epoch or overtaken >= self.epoch:
-            self.epoch = max(reported, overtaken) + 1
+        if before != self.epoch or self.epoch == NOBODY:
+            self.epoch = successor(before)
         async with connect([self.device], self._settings, self.epoch) as devices:
             return await devices.converters[self.name].release()
 

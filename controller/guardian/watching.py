@@ -10,7 +10,7 @@ comparable with ours: one of an earlier boot, or one ahead of us.
 | OFF, MONITOR | none: such a service cannot write |
 | damaged, or gone | silence goes on; a damaged file starts it, as its content is unknown |
 | ACTIVE again with the epoch that was overtaken | the old writer is back: release again, once per heartbeat |
-| ACTIVE with a higher epoch | a new writer is active: step back, and watch it |
+| ACTIVE with a later epoch | a new writer is active: step back, and watch it |
 """
 
 from dataclasses import dataclass, replace
@@ -18,13 +18,14 @@ from enum import StrEnum
 
 from controller.process.heartbeat import Heartbeat, NoHeartbeat
 from controller.process.modes import Mode
+from core.epochs import NOBODY, later
 
 SILENCE_S = 60.0
 """Time (s) without a completed cycle before the guardian takes over: two cycles. The leases (75 s) expire after
 that.
 """
-UNKNOWN_EPOCH = 0
-"""Lower than that of any writer."""
+UNKNOWN_EPOCH = NOBODY
+"""Before that of any writer."""
 
 
 class Action(StrEnum):
@@ -72,7 +73,7 @@ def watch(
 def _on_new_heartbeat(known: WatchState, found: Heartbeat, now_s: float, boot: str | None) -> tuple[WatchState, Action]:
     if found.mode is not Mode.ACTIVE:
         return WatchState(found), Action.NOTHING
-    if known.overtaken is not None and found.epoch <= known.overtaken:
+    if known.overtaken is not None and not later(found.epoch, known.overtaken):
         return replace(known, heartbeat=found), Action.TAKE_OVER
     alive_s = min(found.monotonic_s, now_s) if found.boot == boot else now_s
     return WatchState(found, alive_s), Action.STEP_BACK

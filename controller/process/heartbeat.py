@@ -21,6 +21,7 @@ from controller.process.failures import recording
 from controller.process.modes import Mode
 from core.codec import CodecError, decode, encode
 from core.devices import Outcome
+from core.epochs import later
 
 T = TypeVar("T")
 HEARTBEAT, TAKEOVER = "heartbeat.json", "takeover.json"
@@ -77,7 +78,7 @@ class Released:
 class Takeover:
     """The guardian has replaced the writer of epoch ``overtaken`` (0: unknown).
 
-    ``epoch`` is the highest that it has written to a device; the next service uses a higher one. ``outcomes``: of the
+    ``epoch`` is the latest that it has written to a device; the next service uses a later one. ``outcomes``: of the
     last attempt, by converter; ``released``: the converters that it has released. ``boot``: as in :class:`Heartbeat`.
     """
 
@@ -118,11 +119,11 @@ def read_heartbeat(state: Path) -> Heartbeat | NoHeartbeat:
 
 
 def newer_writer_active(state: Path, overtaken: int) -> bool:
-    """Whether a writer with an epoch above ``overtaken`` is active; it writes its heartbeat before it writes to a
+    """Whether a writer with an epoch after ``overtaken`` is active; it writes its heartbeat before it writes to a
     device.
     """
     record = read_heartbeat(state)
-    return isinstance(record, Heartbeat) and record.mode is Mode.ACTIVE and record.epoch > overtaken
+    return isinstance(record, Heartbeat) and record.mode is Mode.ACTIVE and later(record.epoch, overtaken)
 
 
 def read_takeover(state: Path) -> Takeover | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from controller.process.heartbeat import read_takeover
+from controller.service.claiming import ClaimedConverter
 from controller.service.cycle import ControlLoop, Start
 from controller.service.doubts import Doubts
 from controller.service.metered_nodes import MeteredNodes
@@ -14,10 +15,13 @@ from controller.service.stores import Stores
 from controller.service.watch import Watch
 from controller.service.writer import Writer
 from controller.stop.order import Permit
-from core.devices import Outcome
+from core.devices import Converter, Outcome, Quality
+from core.epochs import NOBODY
 from core.time import Clock
 from drivers.factory import DriverSettings, connect
+from drivers.fencing import Fence
 from realtime.cycle import GuardianRelease
+from realtime.doubt import Doubt, DoubtKind
 from realtime.node import NodeState
 from realtime.timing import WRITE_S
 
@@ -42,22 +46,27 @@ class DeviceConnection:
         self._setup, self._stores, self._clock, self._stopwatch = setup, stores, clock, stopwatch
         self._limits, self._nodes = node_limits(setup.config), MeteredNodes.of(setup.config)
         self._stack = AsyncExitStack()
+        self._fences: Mapping[str, Fence] = {}
 
-    async def connect(self, epoch: int | None, permit: Permit | None = None) -> ControlLoop:
-        """Connect to all devices; with an ``epoch``, as their writer, who by default is permitted to write from now on.
+    async def connect(self, fences: Mapping[str, Fence] | None, permit: Permit | None = None) -> ControlLoop:
+        """Connect to all devices; with ``fences``, by converter, as their writer, who by default is permitted to write
+        from now on.
 
         Raises:
             InputError: a register map, certificate or key cannot be used.
         """
-        config, setup = self._setup.config, self._setup
+        config, setup, self._fences = self._setup.config, self._setup, fences or {}
         settings = DriverSettings(setup.path.parent, config.grid.voltage_v, self._clock)
-        devices = await self._stack.enter_async_context(connect(config.devices, settings, epoch))
+        epoch = NOBODY if fences else None
+        devices = await self._stack.enter_async_context(connect(config.devices, settings, epoch, self._fences))
         self.watch = Watch(devices, self._clock, self._stopwatch, setup.patience_s)
         self._stack.push_async_callback(self.watch.close)
-        doubts = Doubts(config, epoch)
-        permit = permit or setup.stops.permit()
+        doubts, permit = Doubts(config, self._fences), permit or setup.stops.permit()
+        converters: Mapping[str, Converter] = devices.converters
+        if setup.boot is not None:  # virtual time stands still between two services
+            converters = {name: ClaimedConverter(converter, doubts) for name, converter in devices.converters.items()}
         audit, thread = self._stores.audit, self._stores.audit_thread
-        writer = Writer(devices.converters, audit, thread, self._clock, doubts, permit)
+        writer = Writer(converters, audit, thread, self._clock, doubts, permit)
         start = Start(self.states, self._released())
         self.loop = ControlLoop(self._limits, self.watch, writer, doubts, self._nodes, start)
         return self.loop
@@ -76,13 +85,25 @@ class DeviceConnection:
             return {}
         return {name: GuardianRelease(found.monotonic_s, found.epoch) for name, found in takeover.released.items()}
 
-    async def highest_epoch(self) -> int:
-        """The highest writer's epoch that any converter reports, read from all of them."""
+    def give_way(self, doubts: Mapping[str, Doubt]) -> None:
+        """Before a release: leave converters to the writer who has taken them over, and let a twin learn of us."""
+        if any(doubt.kind is DoubtKind.TWIN for doubt in doubts.values()):
+            for fence in self._fences.values():
+                fence.advance()
+        if self.loop:
+            self.loop.leave({name for name, doubt in doubts.items() if doubt.kind is DoubtKind.OVERTAKEN})
+
+    async def epochs(self) -> Mapping[str, int]:
+        """The writer's epoch that each converter reports, read from all of them; those are missing that report none, or
+        beside a reading that makes no sense.
+        """
         if self.watch is None:
             await self.connect(None)
         assert self.watch is not None
         await self.watch.poll()
-        return max((status.writer_epoch or 0 for status in self.watch.statuses.values()), default=0)
+        wrong = {name for name, reading in self.watch.devices().items() if reading.quality == Quality.INVALID}
+        found = {name: status.writer_epoch for name, status in self.watch.statuses.items() if name not in wrong}
+        return {name: epoch for name, epoch in found.items() if epoch is not None}
 
     async def release(self, within_s: float) -> Mapping[str, Outcome]:
         """Release all converters, and repeat it for those not known to be safe, for at most ``within_s``."""

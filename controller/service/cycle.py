@@ -120,11 +120,16 @@ class ControlLoop:
             for name, demand in self._nodes.houses.seen(image, day).items()
         }
         amounts = {**inputs.amounts, **_measured(houses)}
-        return Cycle(at, image, amounts, decided, outcomes, self._writer.leases_s(), inputs.doubts, in_force, houses)
+        doubts = {**inputs.doubts, **self._doubts.interfering}
+        return Cycle(at, image, amounts, decided, outcomes, self._writer.leases_s(), doubts, in_force, houses)
 
     def halt(self) -> None:
         """Stop sending setpoints, also those in progress; only releases are possible from now on."""
         self._writer.halt()
+
+    def leave(self, names: Collection[str]) -> None:
+        """Leave these converters to another writer."""
+        self._writer.leave(names)
 
     async def release(self, reason: str, only: Collection[str] | None = None) -> Mapping[str, Outcome]:
         """Put converters (all, or those of ``only``) into their own safe state and read it back, with or without a

@@ -4,7 +4,7 @@ Monotonic times are not valid in another process, so they are kept as ages on th
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from hashlib import sha256
@@ -17,6 +17,7 @@ from controller.service.days import Day, DayLoader
 from controller.service.older_journal import upgraded_cycle, upgraded_plans
 from controller.service.plans import DatedPlan, Plans
 from core.config import Config
+from core.epochs import NOBODY, latest, successor
 from core.resources import Battery
 from core.time import Clock
 from mpc.intra_day import RunningPlan
@@ -114,9 +115,9 @@ class Memory:
         """Keep the mode for the next start."""
         self._journal.put({"mode": mode.value})
 
-    def next_epoch(self, reported: int) -> int:
-        """A higher number than that of any earlier writer in journal or devices; it is kept before it is used."""
-        epoch = max(self._journal.load("epoch", int) or 0, reported) + 1
+    def next_epoch(self, reported: Iterable[int]) -> int:
+        """The epoch after that of any earlier writer in journal or devices; it is kept before it is used."""
+        epoch = successor(latest(self._journal.load("epoch", int) or NOBODY, reported))
         self._journal.put({"epoch": epoch})
         return epoch
 

@@ -14,6 +14,7 @@ from controller.stop.order import Permit
 from core.devices import Outcome
 from core.errors import GridlabError
 from core.time import Clock
+from drivers.fencing import Fence
 
 
 class ModeControl:
@@ -49,15 +50,15 @@ class ModeControl:
         if self.closing and mode is not Mode.OFF:
             raise GridlabError(f"service: asked mode {mode}, allowed off; it is stopping")
         noted, back = self._noted(self.mode, mode), self._noted(mode, self.mode)
-        epoch = None
+        fences = None
         if mode is Mode.ACTIVE:
             await self._record_active(noted, back)
-            epoch = self._epoch = await self._next_epoch()
+            fences = await self._fences()
         outcomes = await self._connection.release(within_s) if self.mode is Mode.ACTIVE else {}
         await self._connection.disconnect()
         self.mode = Mode.OFF
         if mode is not Mode.OFF:
-            await self._connection.connect(epoch, permit)
+            await self._connection.connect(fences, permit)
         self.mode = mode
         if set(outcomes.values()) <= {Outcome.VERIFIED}:
             self.beat()  # else the guardian continues the release
@@ -92,13 +93,13 @@ class ModeControl:
             self._stores.keep(Store.AUDIT, back)
             raise
 
-    async def _next_epoch(self) -> int:
-        """An epoch above all others, kept before it is used."""
+    async def _fences(self) -> Mapping[str, Fence]:
+        """Our epoch at every converter, after that of any earlier writer, the guardian included; kept before it is
+        used.
+        """
         await self._stores.done(Store.HEARTBEAT, self._name_converters)
-        reported = await self._highest_epoch()
-        return await self._stores.done(Store.JOURNAL, partial(self._stores.memory.next_epoch, reported))
-
-    async def _highest_epoch(self) -> int:
-        """The highest epoch of any earlier writer, the guardian included."""
-        takeover = read_takeover(self._setup.state)
-        return max(await self._connection.highest_epoch(), takeover.epoch if takeover else 0)
+        found, takeover = await self._connection.epochs(), read_takeover(self._setup.state)
+        before = (takeover.overtaken, takeover.epoch) if takeover else ()
+        following = partial(self._stores.memory.next_epoch, (*before, *found.values()))
+        self._epoch = await self._stores.done(Store.JOURNAL, following)
+        return {name: Fence(self._epoch, found.get(name)) for name in self._setup.config.converters}

@@ -38,7 +38,6 @@ from controller.stop.order import Permit, StopOrder
 from core.devices import Outcome
 from core.errors import GridlabError
 from core.time import Clock
-from realtime.doubt import DoubtKind
 from realtime.emulation import BatteryState
 from realtime.node import NodeState
 from realtime.override import Override
@@ -316,9 +315,10 @@ class Service:
             self._stores.keep(Store.JOURNAL, partial(self.memory.keep_cycle, kept, self.planning.margin))
             self.planning.observe(cycle)
             self.check = self._grid_check.after(self.check, cycle.image.snapshot.measurements)
-            if self.mode is Mode.ACTIVE and self._permit.valid and (overtaken := _overtaken(cycle)):
-                _log.error("yielding: %s", overtaken)
-                self.notices["yielded"] = Finding("yielded", Severity.ALARM, "service", overtaken)
+            if self.mode is Mode.ACTIVE and self._permit.valid and (why := _other_writers(cycle)):
+                _log.error("yielding: %s", why)
+                self.notices["yielded"] = Finding("yielded", Severity.ALARM, "service", why)
+                self._connection.give_way(cycle.doubts)
                 await self._set_mode(Mode.MONITOR, 0.0, self._permit)
             if self.mode is Mode.ACTIVE and unguarded:
                 self._stores.keep(Store.AUDIT, self._noted("command", f"mode monitor, {unguarded}"))
@@ -395,6 +395,6 @@ class Service:
         }
 
 
-def _overtaken(cycle: Cycle) -> str:
-    """Converters that another writer has taken over; empty if none."""
-    return ", ".join(f"{n}: {doubt.text}" for n, doubt in cycle.doubts.items() if doubt.kind is DoubtKind.OVERTAKEN)
+def _other_writers(cycle: Cycle) -> str:
+    """Converters of which another writer makes the service give way; empty if none."""
+    return ", ".join(f"{name}: {doubt.text}" for name, doubt in cycle.doubts.items() if doubt.kind.yields)

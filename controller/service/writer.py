@@ -82,6 +82,10 @@ class Writer:
         for task in self._sending:
             task.cancel()
 
+    def leave(self, names: Collection[str]) -> None:
+        """Leave these converters to another writer; they are neither written nor released any more."""
+        self._converters = {name: converter for name, converter in self._converters.items() if name not in names}
+
     async def write(
         self, at: datetime, attempts: Mapping[str, Attempt], setpoints: Mapping[str, Setpoint], by_s: float
     ) -> Mapping[str, Outcome]:
@@ -156,8 +160,8 @@ class Writer:
             await asyncio.gather(*tasks.values(), return_exceptions=True)
             self._sending.difference_update(tasks.values())
         outcomes = {name: Outcome.UNKNOWN if task.cancelled() else task.result() for name, task in tasks.items()}
-        self._doubts.wrote(setpoints, outcomes)
         now_s = self._clock.monotonic_s()
+        self._doubts.wrote(setpoints, outcomes, now_s)
         self.accepted_s.update({name: now_s for name, outcome in outcomes.items() if outcome is not Outcome.REJECTED})
         verified = {name for name, outcome in outcomes.items() if outcome is Outcome.VERIFIED}
         self._lease_ends_s.update({name: now_s + setpoints[name].lease_s for name in verified & setpoints.keys()})

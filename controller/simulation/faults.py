@@ -15,7 +15,7 @@ from core.load import load_yaml
 
 MEASURING = ("frozen", "sentinel", "nan", "byte_swap", "wrong_scale", "inverted_sign", "clock_stands", "clock_jumps")
 """Faults of any device of the simulated plant."""
-COMMANDED = ("local", "ignore_writes", "reboot", "trip", "stuck", "derated", "foreign_write")
+COMMANDED = ("local", "ignore_writes", "reboot", "trip", "stuck", "derated", "foreign_write", "plain_epochs")
 """Further faults of a converter."""
 LINK = (
     "down", "flapping", "black_hole", "silent", "late_write", "late", "replay", "garbage", "corrupt", "fewer", "short",

@@ -25,14 +25,17 @@ class GenericModbusWire:
         return RawReading(image.values, describe=lambda problems: f"{problems} ({image.raw(problems)})")
 
     async def command(self, request: WriteRequest) -> Command:
-        """Write with as few requests as the map allows, ``enable`` in the last one."""
+        """Write with as few requests as the map allows, ``enable`` in the last one; a release counts whatever epoch the
+        device then reports.
+        """
         writer = {"writer_epoch": request.writer_epoch} if "writer_epoch" in self._unit.registers else {}
         values = {**request.powers, **writer, _COMMAND: float(request.follow)}
         plan = self._unit.plan(values, request.device, last=_COMMAND)
+        expected = values if request.follow else {_COMMAND: values[_COMMAND]}
 
         async def read_back() -> ReadBack:
             state = ["state"] if "state" in self._unit.registers else []
             shown = (await self._unit.read([*values, *state])).values
-            return ReadBack(values, shown, shown["state"] == OperatingState.REMOTE if state else None)
+            return ReadBack(expected, shown, shown["state"] == OperatingState.REMOTE if state else None)
 
         return Command(lambda: self._unit.write(plan), read_back)

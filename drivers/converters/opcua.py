@@ -1,9 +1,11 @@
 """A converter behind OPC UA, with the variables of :mod:`drivers.opcua_model`."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext, suppress
 
 from core.devices import OperatingState
 from drivers.converter import Command, Problems, RawReading, ReadBack, WriteRequest
+from drivers.exchange import RefusedError
 from drivers.opcua import OpcUaSession, Sample
 from drivers.opcua_model import VARIABLES
 from drivers.readings import Values
@@ -35,18 +37,22 @@ class OpcUaWire:
         return RawReading({**dict.fromkeys(_NEEDED), **_values(samples)}, dict(_too_old(samples)), describe)
 
     async def command(self, request: WriteRequest) -> Command:
-        """Write setpoint and epoch first, then ``enable``, on which the device acts."""
+        """Write setpoint and epoch first, then ``enable``, on which the device acts; a release does not depend on the
+        epoch.
+        """
         values = {**request.powers, "writer_epoch": request.writer_epoch}
         command = {_COMMAND: float(request.follow)}
 
+        expected = {**values, **command} if request.follow else command
+
         async def send() -> None:
-            await self._session.write(values)
+            with nullcontext() if request.follow else suppress(RefusedError):
+                await self._session.write(values)
             await self._session.write(command)
 
         async def read_back() -> ReadBack:
-            everything = {**values, **command}
-            shown = _values(await self._session.read([*everything, "state"]))
-            return ReadBack(everything, shown, shown.get("state") == OperatingState.REMOTE)
+            shown = _values(await self._session.read([*values, *command, "state"]))
+            return ReadBack(expected, shown, shown.get("state") == OperatingState.REMOTE)
 
         return Command(send, read_back)
 

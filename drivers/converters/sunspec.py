@@ -1,11 +1,12 @@
 """A converter with SunSpec models 701, 704 and 715: setpoints in W and var, each with a reversion timer as lease."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from itertools import count
 
 from core.devices import OperatingState
 from drivers.converter import Command, RawReading, ReadBack, WriteRequest
-from drivers.exchange import Exchanges
+from drivers.exchange import Exchanges, RefusedError
 from drivers.modbus import ModbusLink, ModbusUnit, Plan
 from drivers.readings import Values
 from drivers.sunspec_discovery import discover
@@ -38,15 +39,28 @@ class SunspecWire:
             self._unit = None
             raise
         available = {name: value for name, value in image.values.items() if value is not None or name in _NEEDED}
-        values = {**available, "state": _state(image.values), "writer_epoch": _epoch(image.values)}
+        left_s = image.values["p_left_lease_s"]
+        values = {
+            **available,
+            "state": _state(image.values),
+            "writer_epoch": _epoch(image.values),
+            "lease_s": left_s,
+        }
         return RawReading(values, describe=lambda problems: f"{problems} ({image.raw(problems)})")
 
     async def command(self, request: WriteRequest) -> Command:
-        """Write the heartbeat first, then the steps of :func:`_steps`."""
+        """Write the heartbeat first, then the steps of :func:`_steps`; a release does not depend on the heartbeat."""
         steps = _steps(request)
         async with self._exchanges.attempt(urgent=not request.follow):
             unit = await self.discovered()
             plan = await self._plan(unit, request, steps)
+        heartbeat = unit.plan(self._heartbeat(request), request.device)
+
+        async def send() -> None:
+            with nullcontext() if request.follow else suppress(RefusedError):
+                await unit.write(heartbeat)
+            await unit.write(plan)
+
         values = {name: value for step in steps for name, value in step.items()}
 
         async def read_back() -> ReadBack:
@@ -56,7 +70,7 @@ class SunspecWire:
             }
             return ReadBack({**values, **remaining}, shown, _state(shown) is OperatingState.REMOTE)
 
-        return Command(lambda: unit.write(plan), read_back)
+        return Command(send, read_back)
 
     async def discovered(self) -> ModbusUnit:
         """The unit with the registers of its models.
@@ -68,7 +82,7 @@ class SunspecWire:
         return self._unit
 
     async def _plan(self, unit: ModbusUnit, request: WriteRequest, steps: tuple[Step, ...]) -> Plan:
-        """The heartbeat, then the requests of ``steps``, those that reduce |P| or |Q| before those that let it grow.
+        """The requests of ``steps``, those that reduce |P| or |Q| before those that let it grow.
 
         P and Q are written by two requests; in this order the setpoint between them stays in the circle of old and new.
         """
@@ -77,8 +91,11 @@ class SunspecWire:
         def grows(step: Step) -> bool:
             return any(name in held and abs(value) > abs(held[name] or 0.0) for name, value in step.items())
 
-        heartbeat = {"heartbeat": request.writer_epoch * 2**16 + next(self._count) % 2**16}
-        return [block for step in (heartbeat, *sorted(steps, key=grows)) for block in unit.plan(step, request.device)]
+        return [block for step in sorted(steps, key=grows) for block in unit.plan(step, request.device)]
+
+    def _heartbeat(self, request: WriteRequest) -> Step:
+        """The epoch in the upper word, a count in the lower one, never both at their maximum: "not implemented"."""
+        return {"heartbeat": request.writer_epoch * 2**16 + next(self._count) % (2**16 - 1)}
 
 
 def _steps(request: WriteRequest) -> tuple[Step, ...]:

@@ -10,6 +10,7 @@ from pymodbus.constants import ExcCodes
 
 from core.devices import OperatingState, Outcome, Quality, Setpoint
 from drivers.converter import WiredConverter
+from drivers.fencing import Fence
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
 from tests.drivers import locked_converter
@@ -57,7 +58,7 @@ async def bench() -> AsyncIterator[Bench]:
     async with served({1: device}) as port, ModbusLink("127.0.0.1", port, clock, QUICK) as link:
         gauge, exchanges = parts("n6", clock)
         wire = LockedWire(ModbusUnit(link, 1, REGISTERS), gauge.s_max_kva)
-        yield Bench(device, WiredConverter(wire, gauge, exchanges, writer_epoch=7))
+        yield Bench(device, WiredConverter(wire, gauge, exchanges, fence=Fence(7)))
 
 
 def test_it_takes_sixty_lines() -> None:
@@ -109,7 +110,7 @@ async def test_without_an_answer_nothing_is_known() -> None:
     async with ModbusLink("127.0.0.1", port, clock, QUICK) as link:
         gauge, exchanges = parts("n6", clock)
         wire = LockedWire(ModbusUnit(link, 1, REGISTERS), gauge.s_max_kva)
-        converter = WiredConverter(wire, gauge, exchanges, writer_epoch=7)
+        converter = WiredConverter(wire, gauge, exchanges, fence=Fence(7))
         assert (await converter.read()).quality is Quality.INVALID
         assert await converter.write(SETPOINT) is Outcome.UNKNOWN
         assert await converter.release() is Outcome.UNKNOWN

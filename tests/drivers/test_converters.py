@@ -13,6 +13,7 @@ import pytest
 from core.devices import OperatingState, Outcome, Quality, Setpoint
 from drivers.converter import WiredConverter
 from drivers.converters.generic_modbus import GenericModbusWire
+from drivers.fencing import Fence
 from drivers.meters.sicam import SicamMeter
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
@@ -40,7 +41,7 @@ async def bench(says: dict[str, float | None] | None = None) -> AsyncIterator[Be
     clock, device = ManualClock(), FakeDevice(CONVERTER, {**SAYS, **(says or {})})
     async with served({1: device}) as port, ModbusLink("127.0.0.1", port, clock, QUICK) as link:
         unit = ModbusUnit(link, 1, CONVERTER)
-        yield Bench(device, WiredConverter(GenericModbusWire(unit), *parts("n3", clock), writer_epoch=7), clock)
+        yield Bench(device, WiredConverter(GenericModbusWire(unit), *parts("n3", clock), fence=Fence(7)), clock)
 
 
 async def test_a_release_is_sent_also_within_the_pause_after_a_failure() -> None:
@@ -137,7 +138,7 @@ async def test_write_without_answer_is_decided_by_reading_back(lines: list[Excha
         clock = ManualClock()
         async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, clock, QUICK) as link:
             unit = ModbusUnit(link, 1, CONVERTER)
-            return await WiredConverter(GenericModbusWire(unit), *parts("n3", clock), writer_epoch=7).write(SETPOINT)
+            return await WiredConverter(GenericModbusWire(unit), *parts("n3", clock), fence=Fence(7)).write(SETPOINT)
 
     assert (await test()) is outcome
 
@@ -197,7 +198,7 @@ async def test_dead_device_is_invalid_without_values_and_comes_back() -> None:
         pass
     async with ModbusLink("127.0.0.1", port, clock, QUICK) as link:
         wire = GenericModbusWire(ModbusUnit(link, 1, CONVERTER))
-        converter = WiredConverter(wire, *parts("n3", clock), writer_epoch=7)
+        converter = WiredConverter(wire, *parts("n3", clock), fence=Fence(7))
         clock.move(5.0)
         measurement = await converter.read()
         assert measurement.quality is Quality.INVALID

@@ -9,8 +9,11 @@ import pytest
 
 from core.config_devices import Device
 from core.devices import Measurement, Outcome, Quality, Setpoint
+from core.epochs import LAST
 from drivers.device_clock import READINGS, TOLERANCE_S
 from drivers.factory import ConnectedDevices, DriverSettings, connect
+from drivers.fencing import Fence
+from sim_plant.converter import ControlState
 from sim_plant.plant import Plant, open_plant
 from tests.support.asynchronous import run
 from tests.support.drivers import QUICK, ManualClock
@@ -132,9 +135,42 @@ async def test_converters_that_another_writer_has_claimed_are_not_claimed_again(
         assert {c.status.writer_epoch for c in told.values() if c.status} == {4}
         frames = here.plant.laboratory.recorder.tally.frames.total()
         assert [await c.write(SETPOINT) for c in told.values()] == [Outcome.REJECTED] * 3
-        assert [await c.release() for c in told.values()] == [Outcome.REJECTED] * 3
         assert here.plant.laboratory.recorder.tally.frames.total() == frames, "nothing was sent"
+        assert [await c.release() for c in told.values()] == [Outcome.VERIFIED] * 3, "whoever commands them"
+        assert {c.state.mode for c in here.plant.laboratory.converters.values()} == {ControlState.SAFE}
+        assert {c.state.epoch for c in here.plant.laboratory.converters.values()} == {4}, "who was replaced stays so"
         assert here.plant.laboratory.recorder.tally.violations.total() == 0
+
+
+@pytest.mark.parametrize("firmware", ["ring", "plain_epochs"])
+@pytest.mark.parametrize("highest", [LAST // 2 + 2, LAST])
+async def test_an_intruder_cannot_use_up_the_epochs(firmware: str, highest: int) -> None:
+    """It has written with an epoch far ahead; who reads it first can claim, and release, every kind of converter."""
+    async with lab(*CONVERTERS) as here:
+        stations = here.plant.laboratory.converters
+        for station in stations.values():
+            if firmware == "plain_epochs":
+                station.switch(firmware, on=True)
+            frame = {"p_setpoint_kw": 1.0, "q_setpoint_kvar": 0.0, "lease_s": 75.0, "enable": 1.0}
+            assert station.write({**frame, "writer_epoch": float(highest)}) is None
+        await here.go_on(30.0)
+        fences = {name: Fence(1, highest) for name in stations}
+        settings = DriverSettings(CONFIGS, 400.0, here.clock, QUICK)
+        async with connect(here.plant.devices, settings, 1, fences) as again:
+            for converter in again.converters.values():
+                await converter.read()
+                assert await converter.write(SETPOINT) is Outcome.VERIFIED
+            await here.go_on(30.0)
+            for name, converter in again.converters.items():
+                await converter.read()
+                assert converter.status
+                assert not converter.fence.overtaken_by(converter.status.writer_epoch)
+                assert await converter.write(SETPOINT) is Outcome.VERIFIED, name
+        for converter in here.devices.converters.values():
+            assert await converter.release() is Outcome.VERIFIED, "by a writer of the fresh epoch 3"
+        assert {station.state.mode for station in stations.values()} == {ControlState.SAFE}
+        tally, once = here.plant.laboratory.recorder.tally, (firmware, highest) == ("plain_epochs", LAST)
+        assert tally.violations.total() == (2 if once else 0), "refused once, then with the only epoch that is left"
 
 
 async def test_converters_that_have_forgotten_the_other_writer_are_ours_again() -> None:

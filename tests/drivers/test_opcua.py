@@ -16,6 +16,7 @@ from core.devices import ConverterStatus, OperatingState, Outcome, Quality, Setp
 from drivers.converter import WiredConverter
 from drivers.converters.opcua import OpcUaWire
 from drivers.exchange import NoAnswerError, RefusedError, Timing
+from drivers.fencing import Fence
 from drivers.opcua import OpcUaSession
 from tests.support.drivers import ManualClock, parts
 from tests.support.opcua_server import SAMPLED_AT, FakeConverter
@@ -41,7 +42,7 @@ async def connected(
     url: str, clock: ManualClock | None = None, timing: Timing = TIMING
 ) -> AsyncIterator[WiredConverter]:
     async with OpcUaSession(url, None, timing) as session:
-        yield WiredConverter(OpcUaWire(session), *parts("n7", clock or ManualClock(), timing), writer_epoch=7)
+        yield WiredConverter(OpcUaWire(session), *parts("n7", clock or ManualClock(), timing), fence=Fence(7))
 
 
 async def test_reading(device: FakeConverter) -> None:
@@ -57,7 +58,7 @@ async def test_frames(device: FakeConverter) -> None:
         told = device.heard("p_setpoint_kw", "q_setpoint_kvar", "lease_s", "writer_epoch", "enable")
         assert told == [6.0, -8.0, 75.0, 7, True]
         await converter.read()
-        assert converter.status == ConverterStatus(OperatingState.REMOTE, 15.0, 6.0, -8.0, 7)
+        assert converter.status == ConverterStatus(OperatingState.REMOTE, 15.0, 6.0, -8.0, 7, 75.0)
         device.say("state", OperatingState.SAFE)
         assert await converter.release() is Outcome.VERIFIED
         assert device.heard("enable", "p_setpoint_kw") == [False, 6.0]

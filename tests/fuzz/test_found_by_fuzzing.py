@@ -13,6 +13,7 @@ from drivers.converter import WiredConverter
 from drivers.converters.opcua import OpcUaWire
 from drivers.converters.sunspec import SunspecWire
 from drivers.exchange import BadAnswerError, Exchanges
+from drivers.fencing import Fence
 from drivers.modbus import ModbusLink
 from drivers.opcua import OpcUaSession
 from drivers.readings import ReadingCheck
@@ -61,7 +62,7 @@ def test_sunspec_devices_that_raised(
         async with ModbusLink("sunspec", 1, clock) as link:
             gauge, turns = ReadingCheck("n5", 400.0, clock, 15.0), Exchanges("n5", clock, QUICK)
             wire = SunspecWire(link, 1, turns)
-            converter = WiredConverter(wire, gauge, turns, writer_epoch=7)
+            converter = WiredConverter(wire, gauge, turns, fence=Fence(7))
             assert (await converter.read()).quality is Quality.INVALID
             with pytest.raises(BadAnswerError, match=trouble.replace("[", r"\[").replace("]", r"\]")):
                 await wire.discovered()
@@ -78,7 +79,7 @@ def test_a_current_in_units_of_ten_to_the_ten_is_left_out() -> None:
         clock = LoopClock()
         async with ModbusLink("sunspec", 1, clock) as link:
             gauge, turns = ReadingCheck("n5", 400.0, clock, 15.0), Exchanges("n5", clock, QUICK)
-            reading = await WiredConverter(SunspecWire(link, 1, turns), gauge, turns, writer_epoch=7).read()
+            reading = await WiredConverter(SunspecWire(link, 1, turns), gauge, turns, fence=Fence(7)).read()
             assert (reading.quality, reading.p_kw, reading.i_a) == (Quality.GOOD, 4.0, None)
 
     run_on(device.answer, test(), lambda error: pytest.fail(str(error)))
@@ -90,7 +91,7 @@ async def test_true_and_false_are_no_powers() -> None:
         async def test() -> None:
             clock = ManualClock()
             async with OpcUaSession(fake.url, None) as session:
-                converter = WiredConverter(OpcUaWire(session), *parts("n7", clock), writer_epoch=7)
+                converter = WiredConverter(OpcUaWire(session), *parts("n7", clock), fence=Fence(7))
                 said = {name: ServedValue.of(name) for name in SAYS}
                 show(fake, said)
                 assert (await converter.read()).quality is Quality.GOOD

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.epochs import LAST
 from sim_plant.converter import (
     ControlState,
     ConverterError,
@@ -120,7 +121,6 @@ def test_a_stuck_output_stays_and_a_derated_one_shrinks() -> None:
         (Frame(1 + 0j, nan, 1), Refusal.LEASE),
         (Frame(1 + 0j, inf, 1), Refusal.LEASE),
         (Frame(1 + 0j, 75, 0), Refusal.EPOCH),
-        (Frame(0j, 0, 0, enable=False), Refusal.EPOCH),
     ],
 )
 def test_what_is_refused(frame: Frame, refusal: Refusal) -> None:
@@ -132,6 +132,23 @@ def test_a_release_and_a_setpoint_without_lease_at_the_safe_state_drop_the_setpo
         state = accept(commanded(2 + 0j), frame, RATING)
         assert isinstance(state, State)
         assert (state.mode, state.setpoint_kva, state.epoch) == (ControlState.SAFE, 0j, 2)
+
+
+@pytest.mark.parametrize("epoch", [0, 2, 9, LAST])
+def test_a_release_is_accepted_from_every_writer_and_lets_no_older_one_back(epoch: int) -> None:
+    held = replace(commanded(2 + 0j), epoch=9)
+    state = accept(held, Frame(0j, 0, epoch, enable=False), RATING)
+    assert isinstance(state, State)
+    assert (state.mode, state.epoch) == (ControlState.SAFE, 9)
+    refused = accept(held, Frame(0j, 0, epoch, enable=False), RATING, Inputs(plain_epochs=True))
+    assert (refused is Refusal.EPOCH) is (epoch < 9)
+
+
+def test_after_the_last_epoch_comes_the_first() -> None:
+    held = replace(commanded(2 + 0j), epoch=LAST)
+    assert isinstance(accept(held, Frame(1 + 0j, 75, 1), RATING), State)
+    assert accept(held, Frame(1 + 0j, 75, LAST - 1), RATING) is Refusal.EPOCH
+    assert accept(held, Frame(1 + 0j, 75, 1), RATING, Inputs(plain_epochs=True)) is Refusal.EPOCH
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,6 @@ def test_a_day_within_the_rules_has_no_violation() -> None:
         ({"s_kva": 4 + 1j, "lease_s": 300.0}, FrameRule.LEASE, None),
         ({"s_kva": 4 + 1j, "lease_s": nan}, FrameRule.LEASE, Refusal.LEASE),
         ({"s_kva": 4 + 1j, "epoch": 0}, FrameRule.WRITER, Refusal.EPOCH),
-        ({"s_kva": 0j, "epoch": 0, "enable": 0}, FrameRule.WRITER, Refusal.EPOCH),
     ],
 )
 def test_every_seeded_violation_is_caught(

@@ -64,8 +64,8 @@ class Ledger:
         attended_s: of the last cycle that may have written.
         active_s: since when the mode is ACTIVE without a break; None while it is not.
         shaken_s: when something last happened to the service as a whole.
-        highest: fencing epoch that service or guardian have used so far.
-        epoch: of the present writer; None before its first frame.
+        latest: fencing epoch that service or guardian have used so far, by device.
+        epochs: of the present writer, by device, since its first frame there.
         unwritten: devices that this process has not written yet.
         released: devices that the guardian has released, on record or not, and when each first followed a setpoint
             again: that may come in several frames of one moment. One of the epoch of the release (``fenced``) cannot be
@@ -79,8 +79,8 @@ class Ledger:
     attended_s: float = NEVER_S
     active_s: float | None = None
     shaken_s: float = 0.0
-    highest: int = 0
-    epoch: int | None = None
+    latest: dict[str, int] = field(default_factory=dict)
+    epochs: dict[str, int] = field(default_factory=dict)
     unwritten: set[str] = field(default_factory=set)
     released: dict[str, float] = field(default_factory=dict)
     fenced: dict[str, int] = field(default_factory=dict)
@@ -120,7 +120,7 @@ class Ledger:
         self.rungs.clear()
         self.intruded.clear()
         self._seen_s.clear()
-        self.epoch = None
+        self.epochs.clear()
 
     def born(self) -> None:
         """A new process has read nothing yet."""

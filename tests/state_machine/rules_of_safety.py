@@ -7,6 +7,7 @@ from controller.process.heartbeat import Heartbeat, read_heartbeat
 from controller.process.modes import Mode
 from controller.record.records import CycleRecord, ProsumerRecord
 from core.devices import Outcome, Quality
+from core.epochs import NOBODY, later
 from realtime.fallback import Rung
 from realtime.storage import soc_change
 from realtime.timing import FRESH_POLLS, HOLD_DATA_S, LEASE_S, S_PER_H, USE_DATA_S
@@ -61,16 +62,16 @@ def _setpoint_allowed(world: World, ledger: Ledger, sighting: Sighting, before: 
     if device in world.witness.late or verdict.refusal is Refusal.IGNORED:
         return
     unknowing = device in ledger.blind_since()  # what it says of its writer beside no good reading is not believed
-    replaced = ledger.intruded.get(device, -1) < frame.epoch
+    replaced = device not in ledger.intruded or later(frame.epoch, ledger.intruded[device])
     assert replaced or unknowing, f"5: {device}: {verdict}, it follows somebody else"
     if device in ledger.unwritten and not rested:
         grows_kva = abs(frame.s_kva) - abs(sighting.before_kva)
         assert grows_kva <= 2 * WIRE_KVA, f"10: {device}: {verdict}, it held {sighting.before_kva}"
-    if ledger.epoch is None:
-        assert frame.epoch > ledger.highest, f"5: {device}: {verdict}, epoch {ledger.highest} was used before"
-        ledger.epoch = frame.epoch
-    assert frame.epoch == ledger.epoch, f"5: {device}: {verdict}, the writer's epoch is {ledger.epoch}"
-    ledger.highest = max(ledger.highest, frame.epoch)
+    if device not in ledger.epochs:
+        before_us = ledger.latest.get(device, NOBODY)
+        assert later(frame.epoch, before_us), f"5: {device}: {verdict}, epoch {before_us} was used before"
+        ledger.epochs[device] = ledger.latest[device] = frame.epoch
+    assert frame.epoch == ledger.epochs[device], f"5: {device}: {verdict}, the writer's epoch is {ledger.epochs}"
 
 
 def _release_allowed(world: World, ledger: Ledger, sighting: Sighting, before: Mode, *, changes_mode: bool) -> None:
@@ -79,7 +80,7 @@ def _release_allowed(world: World, ledger: Ledger, sighting: Sighting, before: M
     if verdict.refusal is None and not sighting.by_service:
         ledger.released[device], ledger.fenced[device] = inf, verdict.frame.epoch
         if sighting.by_guardian:
-            ledger.highest = max(ledger.highest, verdict.frame.epoch)
+            ledger.latest[device] = verdict.frame.epoch
     excused = verdict.refusal is Refusal.EPOCH or world.disk_bytes is not None or device in world.witness.late
     assert excused or sighting.by_service or sighting.by_guardian, f"6: {device}: {verdict} announced by nobody"
     if before is not Mode.ACTIVE and not changes_mode and world.disk_bytes is None:

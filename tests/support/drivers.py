@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from drivers.converter import WiredConverter
 from drivers.converters.sunspec import SunspecWire
 from drivers.exchange import Exchanges, Timing
+from drivers.fencing import Fence
 from drivers.modbus import ModbusLink
 from drivers.readings import ReadingCheck
 
@@ -38,4 +39,4 @@ def parts(
 def sunspec_converter(link: ModbusLink, clock: ManualClock) -> WiredConverter:
     """Unit 1 of the link as converter n5, written by epoch 7."""
     gauge, exchanges = parts("n5", clock)
-    return WiredConverter(SunspecWire(link, 1, exchanges), gauge, exchanges, writer_epoch=7)
+    return WiredConverter(SunspecWire(link, 1, exchanges), gauge, exchanges, fence=Fence(7))

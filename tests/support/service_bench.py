@@ -94,7 +94,7 @@ async def bench(
             async with connect(here.devices, DriverSettings(CONFIG.parent, 400.0, clock), writer_epoch=1) as devices:
                 watch = Watch(devices, clock, WallClock(), patience_s)
                 states = {name: NodeState.start(node.battery) for name, node in limits.items()}
-                doubts = Doubts(here, 1)
+                doubts = Doubts(here, {name: converter.fence for name, converter in devices.converters.items()})
                 writer = Writer(devices.converters, audit, thread, clock, doubts, StopSwitch().permit())
                 loop = ControlLoop(limits, watch, writer, doubts, MeteredNodes.of(here), Start(states, released or {}))
                 yield Bench(plant, clock, loop, watch, thread, folder / "audit.jsonl", day, plans)

@@ -13,6 +13,7 @@ import pytest
 from core.devices import ConverterStatus, Measurement, OperatingState, Outcome, Quality, Setpoint
 from drivers.converter import WiredConverter
 from drivers.converters.generic_modbus import GenericModbusWire
+from drivers.fencing import Fence
 from drivers.meters.sicam import SicamMeter
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.registers import load_registers
@@ -43,7 +44,7 @@ async def generic(lines: list[Exchange]) -> AsyncIterator[WiredConverter]:
     async with scripted(lines) as (port, _), ModbusLink("127.0.0.1", port, ManualClock()) as link:
         registers = load_registers(REGISTERS / "converter_generic.yaml")
         wire = GenericModbusWire(ModbusUnit(link, 1, registers))
-        yield WiredConverter(wire, *parts("n3", ManualClock()), writer_epoch=7)
+        yield WiredConverter(wire, *parts("n3", ManualClock()), fence=Fence(7))
 
 
 async def seen(device: AbstractAsyncContextManager[Any]) -> tuple[Measurement, ConverterStatus]:
@@ -66,7 +67,7 @@ async def released(device: AbstractAsyncContextManager[Any]) -> Outcome:
 async def test_generic_converter_is_read_by_one_request() -> None:
     measurement, status = await seen(generic([("03 0000 0014", f"03 28 {CONVERTER_SAYS}")]))
     assert measurement == Measurement("n3", 1.25, -0.5, 401 / 400, None, TEN, 0.0, Quality.GOOD)
-    assert status == ConverterStatus(OperatingState.REMOTE, 14.0, 1.5, -2.0, 7)
+    assert status == ConverterStatus(OperatingState.REMOTE, 14.0, 1.5, -2.0, 7, 73.0)
 
 
 @pytest.mark.parametrize(
@@ -102,11 +103,28 @@ async def test_generic_converter_refuses() -> None:
     assert (await commanded(generic(lines), Setpoint(1.5, -2.0, 75.0))) is Outcome.REJECTED
 
 
+RELEASE: Exchange = ("10 0005 0002 04 0007 0000", "10 0005 0002")
+
+
+@pytest.mark.parametrize("held", ["0007 0000 0001", "ffff 0000 0001"], ids=["ours", "another writer"])
+async def test_generic_converter_is_released(held: str) -> None:
+    assert (await released(generic([RELEASE, ("03 0005 0003", f"03 06 {held}")]))) is Outcome.VERIFIED
+
+
+HIGHEST = CONVERTER_SAYS.replace("000700010002", "ffff00010002")
+
+
 @pytest.mark.parametrize(
-    ("held", "outcome"), [("0007 0000 0001", Outcome.VERIFIED), ("0007 0000 0002", Outcome.REJECTED)]
+    ("repeated", "outcome"), [("ffff 0000 0001", Outcome.VERIFIED), ("ffff 0001 0002", Outcome.REJECTED)]
 )
-async def test_generic_converter_is_released(held: str, outcome: Outcome) -> None:
-    lines: list[Exchange] = [("10 0005 0002 04 0007 0000", "10 0005 0002"), ("03 0005 0003", f"03 06 {held}")]
+async def test_a_refused_release_is_repeated_with_the_epoch_of_the_device(repeated: str, outcome: Outcome) -> None:
+    lines: list[Exchange] = [
+        ("10 0005 0002 04 0007 0000", "90 03"),
+        ("03 0005 0003", "03 06 ffff 0001 0002"),
+        ("03 0000 0014", f"03 28 {HIGHEST}"),
+        ("10 0005 0002 04 ffff 0000", "10 0005 0002"),
+        ("03 0005 0003", f"03 06 {repeated}"),
+    ]
     assert (await released(generic(lines))) is outcome
 
 
@@ -184,7 +202,7 @@ async def test_sunspec_converter_is_discovered_and_read() -> None:
     measurement, status = await seen(sunspec(lines))
     expected = Measurement("n5", 1.25, -0.5, 401 / 400, 1.83, TEN, 0.0, Quality.GOOD)
     assert measurement == expected
-    assert status == ConverterStatus(OperatingState.REMOTE, None, 1.5, -2.0, 7)
+    assert status == ConverterStatus(OperatingState.REMOTE, None, 1.5, -2.0, 7, 50.0)
 
 
 async def test_sunspec_converter_that_has_only_what_it_must() -> None:

@@ -12,6 +12,7 @@ from controller.service.overrides import check_override
 from controller.service.watch import Image
 from core.devices import ConverterStatus, OperatingState, Outcome, Quality, Setpoint, Snapshot
 from core.errors import InputError
+from drivers.fencing import Fence
 from realtime.doubt import DoubtKind
 from realtime.override import Override
 from sim_plant.converter import ControlState
@@ -22,6 +23,10 @@ async def settled(lab: Bench) -> None:
     for _ in range(3):
         cycle = await lab.cycle()
     assert rungs(cycle) == ["use"] * 3
+
+
+def fences(epoch: int) -> dict[str, Fence]:
+    return {name: Fence(epoch) for name in modbus_only().converters}
 
 
 def state_of(lab: Bench, converter: str) -> ControlState:
@@ -48,13 +53,13 @@ async def test_a_setpoint_that_is_not_ours_is_claimed_back_and_the_converter_rej
 
 
 def test_a_write_of_which_nothing_was_heard_is_ours_if_it_is_executed_later() -> None:
-    doubts, first, late = Doubts(modbus_only(), 1), Setpoint(1.0, 0.0, 75.0), Setpoint(2.0, 0.5, 75.0)
-    doubts.wrote({"n3_converter": first}, {"n3_converter": Outcome.VERIFIED})
-    doubts.wrote({"n3_converter": late}, {"n3_converter": Outcome.UNKNOWN})
+    doubts, first, late = Doubts(modbus_only(), fences(1)), Setpoint(1.0, 0.0, 75.0), Setpoint(2.0, 0.5, 75.0)
+    doubts.wrote({"n3_converter": first}, {"n3_converter": Outcome.VERIFIED}, 0.0)
+    doubts.wrote({"n3_converter": late}, {"n3_converter": Outcome.UNKNOWN}, 0.0)
     assert not doubts.after(holding(first, 30.0))
     assert not doubts.after(holding(late, 60.0))
     assert set(doubts.after(holding(Setpoint(3.0, 0.0, 75.0), 90.0))) == {"n3_converter"}
-    doubts.wrote({"n3_converter": first}, {"n3_converter": Outcome.VERIFIED})
+    doubts.wrote({"n3_converter": first}, {"n3_converter": Outcome.VERIFIED}, 0.0)
     assert not doubts.after(holding(first, 140.0))
     assert set(doubts.after(holding(late, 170.0))) == {"n3_converter"}
 
@@ -66,40 +71,40 @@ def holding(setpoint: Setpoint, at_s: float) -> Image:
 
 
 def test_what_was_answered_and_shows_only_later_is_ours() -> None:
-    doubts, slow = Doubts(modbus_only(), 1), Setpoint(1.0, 0.0, 75.0)
-    doubts.wrote({}, {"n3_converter": Outcome.VERIFIED})
-    doubts.wrote({"n3_converter": slow}, {"n3_converter": Outcome.REJECTED})
+    doubts, slow = Doubts(modbus_only(), fences(1)), Setpoint(1.0, 0.0, 75.0)
+    doubts.wrote({}, {"n3_converter": Outcome.VERIFIED}, 0.0)
+    doubts.wrote({"n3_converter": slow}, {"n3_converter": Outcome.REJECTED}, 0.0)
     assert not doubts.after(holding(slow, 30.0))
 
 
 def test_in_our_name_only_what_we_have_sent_is_ours() -> None:
-    doubts, unheard = Doubts(modbus_only(), 1), Setpoint(1.0, 0.0, 75.0)
-    doubts.wrote({"n3_converter": unheard}, {"n3_converter": Outcome.UNKNOWN})
+    doubts, unheard = Doubts(modbus_only(), fences(1)), Setpoint(1.0, 0.0, 75.0)
+    doubts.wrote({"n3_converter": unheard}, {"n3_converter": Outcome.UNKNOWN}, 0.0)
     assert not doubts.after(holding(unheard, 30.0))
     assert set(doubts.after(holding(Setpoint(2.0, 0.5, 75.0), 60.0))) == {"n3_converter"}
-    newer = Doubts(modbus_only(), 2)
-    newer.wrote({"n3_converter": unheard}, {"n3_converter": Outcome.UNKNOWN})
+    newer = Doubts(modbus_only(), fences(2))
+    newer.wrote({"n3_converter": unheard}, {"n3_converter": Outcome.UNKNOWN}, 0.0)
     assert not newer.after(holding(Setpoint(2.0, 0.5, 75.0), 60.0)), "it may still hold our predecessor's"
 
 
 def test_where_nothing_is_written_nobody_is_foreign() -> None:
-    doubts = Doubts(modbus_only(), None)
-    doubts.wrote({}, {"n3_converter": Outcome.VERIFIED})
+    doubts = Doubts(modbus_only(), {})
+    doubts.wrote({}, {"n3_converter": Outcome.VERIFIED}, 0.0)
     assert not doubts.after(holding(Setpoint(2.0, 0.5, 75.0), 30.0))
 
 
 def test_of_what_was_never_heard_of_not_everything_is_ours_for_ever() -> None:
-    doubts, first = Doubts(modbus_only(), 1), Setpoint(9.0, 0.0, 75.0)
-    doubts.wrote({}, {"n3_converter": Outcome.VERIFIED})
+    doubts, first = Doubts(modbus_only(), fences(1)), Setpoint(9.0, 0.0, 75.0)
+    doubts.wrote({}, {"n3_converter": Outcome.VERIFIED}, 0.0)
     for setpoint in (first, *(Setpoint(0.1 * k, 0.0, 75.0) for k in range(UNKNOWN_MAX))):
-        doubts.wrote({"n3_converter": setpoint}, {"n3_converter": Outcome.UNKNOWN})
+        doubts.wrote({"n3_converter": setpoint}, {"n3_converter": Outcome.UNKNOWN}, 0.0)
     assert set(doubts.after(holding(first, 30.0))) == {"n3_converter"}
 
 
 def test_whoever_commands_a_converter_that_was_released_is_somebody_else() -> None:
-    doubts, ours, theirs = Doubts(modbus_only(), 1), Setpoint(1.0, 0.0, 75.0), Setpoint(2.0, 0.5, 75.0)
-    doubts.wrote({"n3_converter": ours}, {"n3_converter": Outcome.VERIFIED})
-    doubts.wrote({}, {"n3_converter": Outcome.VERIFIED})
+    doubts, ours, theirs = Doubts(modbus_only(), fences(1)), Setpoint(1.0, 0.0, 75.0), Setpoint(2.0, 0.5, 75.0)
+    doubts.wrote({"n3_converter": ours}, {"n3_converter": Outcome.VERIFIED}, 0.0)
+    doubts.wrote({}, {"n3_converter": Outcome.VERIFIED}, 0.0)
     found = doubts.after(holding(theirs, 30.0))["n3_converter"]
     assert (found.kind, found.text) == (
         DoubtKind.FOREIGN,

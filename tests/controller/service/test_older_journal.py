@@ -74,7 +74,7 @@ def test_plans_margin_and_memory_are_resumed(path: Path, config: Config, days: D
         battery = kept.states(node_limits(config), {})["a_converter"].battery
         assert battery is not None
         assert 0.1 < battery.soc < 0.9
-        assert kept.next_epoch(0) == 2
+        assert kept.next_epoch(()) == 2
         assert kept.damaged == ()
 
 

@@ -135,12 +135,12 @@ def test_another_configuration_takes_up_nothing_but_the_epoch(
         mine = memory(journal)
         mine.keep_plans(Plans(None, today))
         mine.keep_cycle(KeptCycle(NOW, {"n3_converter": NodeState()}, Costs.none(NOW)), Margin.unlearned(8))
-        assert mine.next_epoch(0) == 1
+        assert mine.next_epoch(()) == 1
         assert memory(journal).plans(days) is not None
         other = memory(journal, owner="that")
         assert (other.plans(days), other.margin(), other.states({}, {}), other.was_active()) == (None, None, {}, False)
-        assert other.next_epoch(0) == 2
-        assert other.next_epoch(7) == 8, "a device has seen a writer that this journal does not know"
+        assert other.next_epoch(()) == 2
+        assert other.next_epoch((7,)) == 8, "a device has seen a writer that this journal does not know"
 
 
 def test_a_plan_of_a_clock_that_was_set_back_is_new(tmp_path: Path, days: DayLoader, today: DatedPlan) -> None:
@@ -200,12 +200,12 @@ def test_what_another_configuration_left_is_gone_for_good_but_the_epoch(
         before.keep_plans(Plans(None, today))
         before.keep_cycle(KeptCycle(NOW, {"N3": NodeState(sent=ZERO)}, Costs.none(NOW)), Margin.unlearned(8))
         before.keep_mode(Mode.ACTIVE)
-        assert before.next_epoch(7) == 8
+        assert before.next_epoch((7,)) == 8
         for start in ("first", "second"):
             now = memory(journal)
             assert not now.was_active(), start
             assert (now.plans(days), now.margin(), now.costs()) == (None, None, None), start
-        assert memory(journal).next_epoch(0) == 9
+        assert memory(journal).next_epoch(()) == 9
         assert memory(journal, owner="another").plans(days) is None
 
 

@@ -221,6 +221,7 @@ async def test_a_writer_begins_above_what_the_devices_know(tmp_path: Path) -> No
     async with evening(tmp_path) as (service, clock, plant):
         for station in plant.laboratory.converters.values():
             station.claim(41)
+        await plant.advance(0.0)
         await service.set_mode(Mode.ACTIVE)
         clock.advance_to(30.0)
         await plant.advance(30.0)

@@ -14,6 +14,7 @@ from core.devices import Measurement, Outcome, Quality, Setpoint
 from drivers.converter import WiredConverter
 from drivers.converters.generic_modbus import GenericModbusWire
 from drivers.exchange import TIMING, Exchanges
+from drivers.fencing import Fence
 from drivers.meters.sicam import SicamMeter
 from drivers.modbus import ModbusLink, ModbusUnit
 from drivers.readings import ReadingCheck
@@ -113,7 +114,7 @@ def fuzz_converter(seed: random.Random, exchanges: int) -> Findings:
             unit = ModbusUnit(link, 1, load_registers(REGISTERS / "converter_generic.yaml"))
             for k in range(exchanges):
                 gauge, turns = ReadingCheck("n4", 400.0, clock, RATING_KVA), Exchanges("n4", clock, TIMING)
-                converter = WiredConverter(GenericModbusWire(unit), gauge, turns, writer_epoch=7)
+                converter = WiredConverter(GenericModbusWire(unit), gauge, turns, fence=Fence(7))
                 if k % 3:
                     await _read(device, converter, found)
                 else:

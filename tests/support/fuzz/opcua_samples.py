@@ -20,6 +20,7 @@ from core.devices import Measurement, Quality
 from drivers.converter import WiredConverter
 from drivers.converters.opcua import OpcUaWire
 from drivers.exchange import TIMING, Exchanges
+from drivers.fencing import Fence
 from drivers.opcua import OpcUaSession
 from drivers.readings import ReadingCheck
 from tests.support.drivers import ManualClock
@@ -100,7 +101,7 @@ def fuzz_opcua(rng: random.Random, readings: int) -> Findings:
                 show(fake, served)
                 for _ in range(readings):
                     gauge, turns = ReadingCheck("n7", 400.0, clock, 15.0), Exchanges("n7", clock, TIMING)
-                    converter = WiredConverter(OpcUaWire(session), gauge, turns, writer_epoch=7)
+                    converter = WiredConverter(OpcUaWire(session), gauge, turns, fence=Fence(7))
                     served |= {name: ServedValue.by(rng, name) for name in SAYS}
                     found.tried += 1
                     try:

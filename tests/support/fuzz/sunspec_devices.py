@@ -14,6 +14,7 @@ from core.devices import Measurement, Quality
 from drivers.converter import WiredConverter
 from drivers.converters.sunspec import SunspecWire
 from drivers.exchange import TIMING, Exchanges
+from drivers.fencing import Fence
 from drivers.modbus import ModbusLink
 from drivers.readings import ReadingCheck
 from tests.support.fuzz.findings import Findings
@@ -116,7 +117,7 @@ def fuzz_sunspec(seed: random.Random, devices: int) -> Findings:
             device.renew()
             async with ModbusLink("sunspec", 1, clock) as link:
                 gauge, turns = ReadingCheck("n5", 400.0, clock, RATING_KVA), Exchanges("n5", clock, TIMING)
-                converter = WiredConverter(SunspecWire(link, 1, turns), gauge, turns, writer_epoch=7)
+                converter = WiredConverter(SunspecWire(link, 1, turns), gauge, turns, fence=Fence(7))
                 for _ in range(3):
                     await _read(device, converter, found)
 
