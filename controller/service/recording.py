@@ -5,6 +5,7 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from controller.live.site import PageSite
+from controller.process.modes import Mode
 from controller.record.records import CycleRecord, DevicesRecord, MpcRecord, Severity
 from controller.service.alarms import AlarmLog, Finding
 from controller.service.costs import Costs
@@ -14,7 +15,7 @@ from controller.service.plans import Plans
 from controller.service.prices import prices_at
 from controller.service.watch import Watch
 from core.config import Config
-from core.devices import Snapshot
+from core.devices import Outcome, Snapshot
 from core.time import Clock
 
 JUMP_S = 1.0
@@ -35,6 +36,7 @@ class CycleRecorder:
         self._mpc: MpcRecord | None = None
         self._last: Snapshot | None = None
         self._quality: dict[str, str] = {}
+        self._unverified: dict[str, Finding] = {}
         self.costs = Costs.none(clock.now().astimezone(self._zone))
 
     def remember_mpc(self, record: MpcRecord) -> None:
@@ -56,7 +58,9 @@ class CycleRecorder:
         record = cycle_record(cycle, self._places, self._limits, context)
         jumped, self._last = tuple(_jumped(self._last, cycle.image.snapshot)), cycle.image.snapshot
         self._quality = {name: device.quality for name, device in record.devices.items()}
-        standing, ended = self._alarms.after(record, self._mpc, (*_cycle_findings(cycle), *jumped, *notices))
+        self._unverified = _unverified(self._unverified, cycle) if service.mode is Mode.ACTIVE else {}
+        found = (*_cycle_findings(cycle), *self._unverified.values(), *jumped, *notices)
+        standing, ended = self._alarms.after(record, self._mpc, found)
         return replace(record, alarms=standing, ended=ended)
 
 
@@ -74,6 +78,16 @@ def _cycle_findings(cycle: Cycle) -> Iterator[Finding]:
         left_s = override.until_s - cycle.image.snapshot.monotonic_s
         text = f"{override.p_kw:g} kW, {override.q_kvar:g} kvar by an operator, {left_s:.0f} s more"
         yield Finding("override", Severity.WARNING, name, text)
+
+
+def _unverified(before: Mapping[str, Finding], cycle: Cycle) -> dict[str, Finding]:
+    """A finding for each converter whose last write, of whatever kind, was not read back."""
+    findings = {
+        name: Finding("write", Severity.ALARM, name, f"{outcome}, not read back")
+        for name, outcome in cycle.outcomes.items()
+        if outcome is not Outcome.VERIFIED
+    }
+    return {name: finding for name, finding in before.items() if name not in cycle.outcomes} | findings
 
 
 def _jumped(last: Snapshot | None, now: Snapshot) -> Iterator[Finding]:
