@@ -16,10 +16,11 @@ from controller.chaos.injections import (
     planning,
     records,
     supply,
+    writers,
 )
 from controller.chaos.injections.devices import CONVERTERS, MODBUS, PlantFault, flapping, foreign_writer, plant_fault
 from controller.judge.case import Kind
-from core.config_devices import ModbusConverter, ModbusMeter, OpcUaConverter
+from core.config_devices import ModbusConverter, ModbusMeter, OpcUaConverter, SunspecConverter
 from realtime.timing import CYCLE_S, POLL_S
 
 DAY, NOON, EVENING = (6, 20), (10, 13), (21, 22)
@@ -111,6 +112,10 @@ TRIALS = (
     Trial(28, "stop", operations.stop_with_bad_link),
     Trial(29, "leaks", records.long_run, poll_s=CYCLE_S),
     Trial(30, "emergency-stop", operations.emergency_stop),
+    Trial(36, "epochs-used-up", writers.epochs_used_up((ModbusConverter, OpcUaConverter))),
+    Trial(37, "epochs-used-up-sunspec", writers.epochs_used_up((SunspecConverter,))),
+    Trial(38, "writes-rejected", writers.writes_rejected),
+    Trial(39, "two-services", writers.two_services),
     Trial(48, "audit-removed", missed_records.remove_audit),
     Trial(49, "journal-removed", missed_records.remove_journal),
     Trial(50, "second-service", missed_records.start_second),

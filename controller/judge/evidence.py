@@ -98,11 +98,19 @@ class ConverterHistory:
         return self.holds[index - 1] if index else None
 
 
+def attempts_of_trail(trail: Trail) -> Mapping[str, tuple[RecordedWrite, ...]]:
+    """Attempts of one controller, by device, in order of time."""
+    return _by_device(_attempts(trail, guardian=False))
+
+
 def attempts_of(histories: Histories) -> Mapping[str, tuple[RecordedWrite, ...]]:
     """Attempts of controller and guardian together, by device, in order of time."""
+    return _by_device([*_attempts(histories.audit, guardian=False), *_attempts(histories.guardian, guardian=True)])
+
+
+def _by_device(attempts: Sequence[RecordedWrite]) -> Mapping[str, tuple[RecordedWrite, ...]]:
     found: dict[str, list[RecordedWrite]] = {}
-    both = [*_attempts(histories.audit, guardian=False), *_attempts(histories.guardian, guardian=True)]
-    for attempt in sorted(both, key=lambda attempt: attempt.time):
+    for attempt in sorted(attempts, key=lambda attempt: attempt.time):
         found.setdefault(attempt.device, []).append(attempt)
     return {device: tuple(attempts) for device, attempts in found.items()}
 

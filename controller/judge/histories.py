@@ -22,6 +22,8 @@ from core.errors import Fault, InputError
 FRAMES, STATES, AUDIT, GUARDIAN, TELEMETRY, DECISIONS, PLANS = (
     "frames.jsonl", "states.jsonl", "audit.jsonl", "guardian.jsonl", "telemetry.sqlite", "realtime.csv", "mpc.csv",
 )  # fmt: skip
+TWIN = "twin"
+"""Folder of a second service on the same plant."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _POINTS: Mapping[str, tuple[str, ...]] = {
     "prosumer": ("prosumer",),
@@ -136,14 +138,16 @@ Key = tuple[datetime, str]
 class Histories:
     """Everything that a run recorded, each in order of time, audit trails in order of their files.
 
-    ``stored_prosumers`` and ``stored_plans`` are the keys of those points in telemetry. If ``states`` is empty, the
-    safe state is inferred from leases. ``trail_faults``: what the hash chains of the audit trails show to be wrong.
+    ``twin`` is the audit trail of a second service on the same plant. ``stored_prosumers`` and ``stored_plans`` are the
+    keys of those points in telemetry. If ``states`` is empty, the safe state is inferred from leases. ``trail_faults``:
+    what the hash chains of the audit trails show to be wrong.
     """
 
     frames: tuple[ReceivedFrame, ...] = ()
     states: tuple[StateChange, ...] = ()
     audit: Trail = ()
     guardian: Trail = ()
+    twin: Trail = ()
     devices: tuple[DevicePoint, ...] = ()
     nodes: tuple[NodePoint, ...] = ()
     service: tuple[ServicePoint, ...] = ()
@@ -180,6 +184,7 @@ def _read(folder: Path) -> Histories:
         states=tuple(StateChange(_time(x["time"]), x["device"], x["state"]) for x in _lines(folder / STATES)),
         audit=tuple(read_audit(folder / AUDIT)),
         guardian=tuple(read_audit(folder / GUARDIAN)),
+        twin=tuple(read_audit(folder / TWIN / AUDIT)),
         devices=tuple(DevicePoint(**p) for p in points["device"]),
         nodes=tuple(NodePoint(**p) for p in points["node"]),
         service=tuple(_service(p) for p in points["service"]),

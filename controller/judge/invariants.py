@@ -1,12 +1,13 @@
-"""All invariants, those of writes (:mod:`controller.judge.writes`), of cycles (:mod:`controller.judge.cycles`) and of
-the supply voltage (:mod:`controller.judge.supply`), and of the guardian (:mod:`controller.judge.guardians`).
+"""All invariants: those of writes (:mod:`controller.judge.writes`), of writers (:mod:`controller.judge.writers`), of
+cycles (:mod:`controller.judge.cycles`), of the supply voltage (:mod:`controller.judge.supply`), and of the guardian
+(:mod:`controller.judge.guardians`).
 
 Their numbers are those of docs/reliability.md, which also says what histories cannot show.
 """
 
 from collections.abc import Callable, Iterator
 
-from controller.judge import cycles, guardians, supply, writes
+from controller.judge import cycles, guardians, supply, writers, writes
 from controller.judge.case import BrokenInvariant, Case
 
 INVARIANTS: tuple[Callable[[Case], Iterator[BrokenInvariant]], ...] = (
@@ -14,7 +15,7 @@ INVARIANTS: tuple[Callable[[Case], Iterator[BrokenInvariant]], ...] = (
     writes.ramps_kept,
     cycles.data_young_enough,
     writes.leases_live,
-    writes.one_writer,
+    writers.one_writer,
     writes.everything_audited,
     writes.trails_whole,
     writes.trails_chained,
@@ -28,6 +29,9 @@ INVARIANTS: tuple[Callable[[Case], Iterator[BrokenInvariant]], ...] = (
     cycles.safe_left_slowly,
     cycles.modes_commanded,
     guardians.active_only_guarded,
+    writers.releases_followed,
+    writers.unverified_writes_alarmed,
+    writers.twins_found,
     supply.voltages_corrected,
 )
 

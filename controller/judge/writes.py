@@ -12,6 +12,7 @@ from controller.judge.case import BrokenInvariant, Case, Kind
 from controller.judge.evidence import RESOLUTION_KVA, SAFE_WITHIN_S, WIRE_S, ExplainedFrame, RecordedWrite
 from controller.judge.histories import ReceivedFrame
 from controller.record.audit_lines import ATTEMPTED, AuditWrite
+from core.epochs import later
 from realtime.fallback import Rung
 from realtime.timing import LEASE_S
 
@@ -59,16 +60,6 @@ def leases_live(case: Case) -> Violations:
                 yield BrokenInvariant(
                     4, latest, device, f"still at {hold.s_kva} kVA, {SAFE_WITHIN_S:g} s after the last write"
                 )
-
-
-def one_writer(case: Case) -> Violations:
-    """5: a writer that another has replaced is never followed again."""
-    for device, history in case.converters.items():
-        newest = 0
-        for frame in (received.frame for received in history.received if received.frame.accepted):
-            if frame.epoch < newest:
-                yield BrokenInvariant(5, frame.time, device, f"frame of epoch {frame.epoch} after one of {newest}")
-            newest = max(newest, frame.epoch)
 
 
 def everything_audited(case: Case) -> Violations:
@@ -131,7 +122,7 @@ def restarts_without_bump(case: Case) -> Violations:
         ours = [k for k, r in enumerate(followed) if r.attempt and not r.attempt.guardian]
         for mine, now in pairwise(ours):
             first = followed[now]
-            if first.frame.epoch <= followed[mine].frame.epoch or not first.frame.enable:
+            if not later(first.frame.epoch, followed[mine].frame.epoch) or not first.frame.enable:
                 continue
             same = (first.frame.epoch, first.frame.time)
             last = [followed[k] for k in ours if (followed[k].frame.epoch, followed[k].frame.time) == same][-1]

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from controller.judge.case import Case, CaseConfig, ConverterLimits, InjectedFault, Kind, VoltageBand
 from controller.judge.histories import (
+    AlarmPoint,
     DevicePoint,
     Histories,
     NodePoint,
@@ -133,6 +134,8 @@ def cut_off(begins: int, heals: int, cycles: int = 20) -> Histories:
         lost = point.device == "a" and at(begins) <= point.time < at(heals)
         return replace(point, quality="invalid", age_s=age_s, latency_ms=None) if lost else point
 
+    alarms = tuple(AlarmPoint(at(k), "a write", True, "unknown") for k in range(begins, heals))
+
     def arrived(frame: ReceivedFrame) -> bool:
         return frame.device != "a" or not at(begins) <= frame.time < at(heals)
 
@@ -143,6 +146,7 @@ def cut_off(begins: int, heals: int, cycles: int = 20) -> Histories:
         audit=tuple(map(written, run.audit)),
         decisions=tuple(map(decided, run.decisions)),
         devices=tuple(map(read, run.devices)),
+        alarms=alarms,
     )
 
 

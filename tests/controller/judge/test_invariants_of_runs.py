@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from controller.judge.case import Case, CaseConfig, Kind
-from controller.judge.histories import Histories, ReceivedFrame, StateChange
+from controller.judge.histories import AlarmPoint, Histories, ReceivedFrame, StateChange
 from controller.judge.invariants import violations
 from controller.record.audit_lines import AuditNote, AuditWrite
+from core.epochs import LAST
 from core.load import load_config
 from tests.controller.judge.handmade import SITE, START, WANTED_KVA, at, calm, changed, fault, numbers
 from tests.support.paths import CONFIG
@@ -69,12 +70,37 @@ def insisting(run: Histories, k: int) -> Histories:
             lambda r: isinstance(r, AuditWrite) and r.outcome == "verified" and r.time >= at(k) and r.device == "a",
             outcome="unknown",
         ),
+        alarms=tuple(AlarmPoint(at(m), "a write", True, "unknown") for m in range(k, 20)),
     )
 
 
 def foreign(epoch: int) -> Histories:
     frame = replace(RUN.frames[10], epoch=epoch, s_kva=3 + 0j)
     return replace(RUN, frames=tuple(sorted((*RUN.frames, frame), key=lambda f: f.time)))
+
+
+def released_by_the_guardian(k: float, refusal: str | None) -> Histories:
+    """In mid-run; the device that refuses it goes on."""
+    attempt = AuditWrite(1, at(k), "a", None, None, "guardian", "", "attempted")
+    frame = ReceivedFrame(at(k), "a", 0j, 0.0, 2, enable=False, refusal=refusal, violations=())
+    outcome = "verified" if refusal is None else "rejected"
+    frames = tuple(sorted((*RUN.frames, frame), key=lambda f: f.time))
+    return replace(RUN, frames=frames, guardian=(attempt, replace(attempt, outcome=outcome)))
+
+
+def rejected(alarm_after: float | None) -> Histories:
+    """One write, and perhaps its alarm so many cycles later."""
+
+    def which(record: object) -> bool:
+        return isinstance(record, AuditWrite) and (record.time, record.device, record.outcome) == (
+            at(5),
+            "a",
+            "verified",
+        )
+
+    run = replace(RUN, audit=changed(RUN.audit, which, outcome="rejected"))
+    alarms = () if alarm_after is None else (AlarmPoint(at(5 + alarm_after), "a write", True, "rejected"),)
+    return replace(run, alarms=alarms)
 
 
 BREACHES: Mapping[str, tuple[set[int], Histories]] = {
@@ -117,6 +143,10 @@ BREACHES: Mapping[str, tuple[set[int], Histories]] = {
     "left without a plan": ({14}, with_decision(2, p_target_kw=None)),
     "left too early": ({14}, with_decision(1, rung="use")),
     "mode not on record": ({15}, replace(RUN, service=changed(RUN.service, lambda p: p.time == at(5), mode="monitor"))),
+    "release refused": ({17}, released_by_the_guardian(5.5, "older epoch")),
+    "rejected without an alarm": ({17}, rejected(None)),
+    "rejected, the alarm too late": ({17}, rejected(2.5)),
+    "two services": ({21}, replace(RUN, twin=RUN.audit)),
     "writes in MONITOR": (
         {15},
         replace(
@@ -130,6 +160,33 @@ BREACHES: Mapping[str, tuple[set[int], Histories]] = {
 
 def test_a_calm_run_breaks_nothing() -> None:
     assert numbers(RUN) == set()
+
+
+@pytest.mark.parametrize("alarm_after", [0, 1, 2])
+def test_a_rejected_write_with_its_alarm_breaks_nothing(alarm_after: int) -> None:
+    assert numbers(rejected(alarm_after)) == set()
+
+
+def test_a_release_that_is_obeyed_breaks_nothing() -> None:
+    assert numbers(released_by_the_guardian(5.5, None)) == set()
+
+
+def test_a_second_service_that_gives_way_within_a_minute_breaks_nothing() -> None:
+    theirs = tuple(record for record in RUN.audit if at(4) <= record.time <= at(6))
+    assert numbers(replace(RUN, twin=theirs)) == set()
+
+
+def test_after_the_last_epoch_comes_the_first() -> None:
+    def numbered(*epochs: int) -> Histories:
+        return replace(RUN, frames=tuple(replace(f, epoch=epochs[f.time >= at(8)]) for f in RUN.frames))
+
+    assert numbers(numbered(LAST, 1)) == set()
+    again = numbered(1, LAST)
+    first = changed(again.frames, lambda f: f.time >= at(12), epoch=1)
+    assert numbers(numbered(1, 2)) == set()
+    assert numbers(replace(again, frames=first)) == set(), "a ring: 1 follows the last one"
+    back = changed(numbered(1, 2).frames, lambda f: f.time == at(12), epoch=1)
+    assert numbers(replace(RUN, frames=back)) == {5}
 
 
 @pytest.mark.parametrize("breach", BREACHES)

@@ -23,6 +23,7 @@ from sim_plant.converter import ControlState
 from sim_plant.plant import Plant, open_plant
 from sim_plant.reports import address
 from sim_plant.settings import plant_config
+from tests.support.guardians import STANDING_S, living_guardian
 from tests.support.paths import CONFIG
 from tests.support.service_bench import modbus_only
 
@@ -69,7 +70,10 @@ async def site(folder: Path, services: int = 1, boot: str | None = None) -> Asyn
         for k in range(services):
             state = folder / str(k)
             state.mkdir()
-            setup = Setup(here, CONFIG, state, state, coordinate=False, patience_s=6.0, boot=boot)
+            setup = Setup(
+                here, CONFIG, state, state, coordinate=False, patience_s=6.0, boot=boot, guardian_s=STANDING_S
+            )
+            await stack.enter_async_context(living_guardian(setup, clock))
             opened.append(await stack.enter_async_context(Service(setup, clock, WallClock())))
         yield Site(plant, clock, opened)
 
