@@ -21,6 +21,7 @@ from controller.record.audit_lines import AuditNote, AuditWrite, read_audit, unf
 from core.config import Config
 from core.config_devices import Converter, ModbusConverter, OpcUaConverter
 from core.devices import Outcome, Setpoint
+from core.epochs import LAST
 from core.errors import InputError
 from core.load import load_config
 from drivers.factory import DriverSettings, connect
@@ -215,6 +216,18 @@ async def test_a_higher_epoch_in_a_device_is_overtaken_too(tmp_path: Path) -> No
         takeover = read_takeover(room.state)
         assert takeover
         assert takeover.epoch == 10
+
+
+@pytest.mark.parametrize("firmware", ["ring", "plain_epochs"])
+async def test_the_last_epoch_keeps_nobody_from_releasing(tmp_path: Path, firmware: str) -> None:
+    async with watchroom(tmp_path, opcua=True) as room:
+        for station in room.plant.laboratory.converters.values():
+            station.state = replace(station.state, epoch=LAST)
+            if firmware == "plain_epochs":
+                station.switch(firmware, on=True)
+        await room.plant.advance(30.0)
+        assert set((await room.at(60.0)).values()) == {Outcome.VERIFIED}
+        assert (room.modes, room.epochs) == ({ControlState.SAFE}, {LAST if firmware == "plain_epochs" else 1})
 
 
 async def test_without_a_heartbeat_the_devices_tell_the_epoch(tmp_path: Path) -> None:

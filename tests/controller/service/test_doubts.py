@@ -1,6 +1,7 @@
 """Converters that another writer commands, or whose meter contradicts them; overrides; the emergency stop."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from controller.service.watch import Image
 from core.devices import ConverterStatus, OperatingState, Outcome, Quality, Setpoint, Snapshot
 from core.errors import InputError
 from drivers.fencing import Fence
-from realtime.doubt import DoubtKind
+from realtime.doubt import Doubt, DoubtKind
 from realtime.override import Override
 from sim_plant.converter import ControlState
 from tests.support.service_bench import Bench, bench, midsummer, modbus_only, rungs, selfish_plans
@@ -177,3 +178,70 @@ def test_an_override_that_nobody_may_ask_for(asked: tuple[str, float, float, flo
     with pytest.raises(InputError) as refused:
         check_override(*asked, rated_kva={"n3_converter": 15.0})
     assert str(refused.value) == line
+
+
+def seen(status: ConverterStatus, at_s: float) -> Image:
+    snapshot = Snapshot(datetime(2018, 6, 21, tzinfo=UTC), at_s, {}, {"n3_converter": status})
+    return Image(snapshot, {}, {"n3_converter": Quality.GOOD}, {})
+
+
+def following(epoch: int, left_s: float | None = None, p_kw: float = 1.0) -> ConverterStatus:
+    return ConverterStatus(OperatingState.REMOTE, 15.0, p_kw, 0.0, epoch, left_s)
+
+
+def kinds(found: Mapping[str, Doubt]) -> list[DoubtKind]:
+    return [doubt.kind for doubt in found.values()]
+
+
+@pytest.mark.parametrize(("found", "kind"), [(1, [DoubtKind.TWIN]), (2, []), (None, [])])
+def test_who_uses_our_epoch_before_us_is_a_twin(found: int | None, kind: list[DoubtKind]) -> None:
+    fence = Fence(2, found)
+    fence.epoch = 2
+    assert kinds(Doubts(modbus_only(), {"n3_converter": fence}).after(seen(following(2), 0.0))) == kind
+
+
+@pytest.mark.parametrize(
+    ("left_s", "kind"),
+    [(45.0, []), (50.0, []), (60.0, [DoubtKind.TWIN]), (75.0, []), (None, [])],
+    ids=["ours", "clocks differ", "renewed", "does not count", "not shown"],
+)
+def test_a_lease_that_was_renewed_gives_a_twin_away(left_s: float | None, kind: list[DoubtKind]) -> None:
+    doubts, ours = Doubts(modbus_only(), fences(1)), Setpoint(1.0, 0.0, 75.0)
+    doubts.wrote({"n3_converter": ours}, {"n3_converter": Outcome.VERIFIED}, 0.0)
+    assert kinds(doubts.after(seen(following(1, left_s), 30.0))) == kind
+
+
+def test_a_write_that_is_executed_late_renews_no_lease_of_a_twin() -> None:
+    doubts, ours = Doubts(modbus_only(), fences(1)), Setpoint(1.0, 0.0, 75.0)
+    doubts.wrote({"n3_converter": ours}, {"n3_converter": Outcome.UNKNOWN}, 0.0)
+    doubts.wrote({"n3_converter": ours}, {"n3_converter": Outcome.VERIFIED}, 30.0)
+    assert not doubts.after(seen(following(1, 60.0), 60.0))
+
+
+def test_who_commands_again_what_was_released_is_a_twin() -> None:
+    doubts, ours = Doubts(modbus_only(), fences(1)), Setpoint(1.0, 0.0, 75.0)
+    doubts.wrote({"n3_converter": ours}, {"n3_converter": Outcome.VERIFIED}, 0.0)
+    assert kinds(doubts.after(seen(following(1, p_kw=3.0), 30.0))) == [DoubtKind.FOREIGN]
+    assert kinds(doubts.after(seen(following(1, p_kw=3.0), 60.0))) == [DoubtKind.FOREIGN], "it was not released yet"
+    doubts.wrote({}, {"n3_converter": Outcome.VERIFIED}, 60.0)
+    assert kinds(doubts.after(seen(following(1, p_kw=3.0), 90.0))) == [DoubtKind.TWIN]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "interferes"),
+    [
+        (following(1, 45.0), following(1, 44.0), False),
+        (following(1, 45.0), following(1, 75.0), True),
+        (following(1, 45.0), following(1, 45.0, p_kw=1.5), True),
+        (following(0), following(1), True),
+        (following(1), following(2), False),
+        (None, following(1), False),
+    ],
+    ids=["nothing", "lease", "setpoint", "our epoch", "another epoch, which the fence sees", "unheard"],
+)
+def test_who_writes_between_reading_and_writing_interferes(
+    before: ConverterStatus | None, after: ConverterStatus, interferes: bool
+) -> None:
+    doubts = Doubts(modbus_only(), fences(1))
+    assert doubts.interfered("n3_converter", before, after) is interferes
+    assert kinds(doubts.interfering) == [DoubtKind.TWIN] * interferes
