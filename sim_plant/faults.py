@@ -21,6 +21,7 @@ class DeviceFault(StrEnum):
     frozen: data and clock stand still, writes are acknowledged and lost; the lease timer runs on. stuck: the output
     stays constant. reboot: off while it lasts, then without memory. foreign_write: another client also commands the
     converter, with its own epoch. clock_stands, clock_jumps: affect the device's clock only; its data are right.
+    voltage_scale, voltage_frozen: affect the voltage only, and the clock runs. swapped: a meter measures another node.
     plain_epochs: the firmware of another maker, which refuses the lower of two epochs, also in a release.
     """
 
@@ -39,11 +40,14 @@ class DeviceFault(StrEnum):
     FOREIGN_WRITE = "foreign_write"
     CLOCK_STANDS = "clock_stands"
     CLOCK_JUMPS = "clock_jumps"
+    VOLTAGE_SCALE = "voltage_scale"
+    VOLTAGE_FROZEN = "voltage_frozen"
+    SWAPPED = "swapped"
     PLAIN_EPOCHS = "plain_epochs"
 
 
-CONVERTER_FAULTS = tuple(DeviceFault)
-OPCUA_FAULTS = tuple(fault for fault in DeviceFault if fault is not DeviceFault.BYTE_SWAP)
+CONVERTER_FAULTS = tuple(fault for fault in DeviceFault if fault is not DeviceFault.SWAPPED)
+OPCUA_FAULTS = tuple(fault for fault in CONVERTER_FAULTS if fault is not DeviceFault.BYTE_SWAP)
 """Faults of a converter whose values are not register words."""
 METER_FAULTS = (
     DeviceFault.FROZEN,
@@ -54,6 +58,9 @@ METER_FAULTS = (
     DeviceFault.INVERTED_SIGN,
     DeviceFault.CLOCK_STANDS,
     DeviceFault.CLOCK_JUMPS,
+    DeviceFault.VOLTAGE_SCALE,
+    DeviceFault.VOLTAGE_FROZEN,
+    DeviceFault.SWAPPED,
 )
 
 
@@ -61,12 +68,19 @@ class FaultError(GridlabError):
     """A fault, or a number of it, that this device cannot have."""
 
 
-_DEFAULTS = {DeviceFault.WRONG_SCALE: 10.0, DeviceFault.DERATED: 5.0, DeviceFault.CLOCK_JUMPS: 3600.0}
+_DEFAULTS = {
+    DeviceFault.WRONG_SCALE: 10.0,
+    DeviceFault.DERATED: 5.0,
+    DeviceFault.CLOCK_JUMPS: 3600.0,
+    DeviceFault.VOLTAGE_SCALE: 1.03,
+}
 _NUMBERS = {
     DeviceFault.WRONG_SCALE: "a factor > 0",
     DeviceFault.DERATED: "a number > 0 kVA",
     DeviceFault.CLOCK_JUMPS: "a number of s",
     DeviceFault.FOREIGN_WRITE: "an epoch 0 … 65535",
+    DeviceFault.VOLTAGE_SCALE: "a factor > 0",
+    DeviceFault.SWAPPED: "the position of a node, from 1",
 }
 _PANEL = {
     DeviceFault.REBOOT: ControlState.OFF,
@@ -119,7 +133,13 @@ class Faults:
             return dict.fromkeys(measured, nan)
         factor = self.active.get(DeviceFault.WRONG_SCALE, 1.0)
         signs = {"p_kw": -1.0, "q_kvar": -1.0} if DeviceFault.INVERTED_SIGN in self else {}
-        return {k: v if v is None else v * factor * signs.get(k, 1.0) for k, v in measured.items()}
+        measured = {k: v if v is None else v * factor * signs.get(k, 1.0) for k, v in measured.items()}
+        return {**measured, **self._voltage(measured)}
+
+    def _voltage(self, measured: Values) -> Values:
+        """The number of ``voltage_frozen`` is the voltage that stands."""
+        v_v = self.active.get(DeviceFault.VOLTAGE_FROZEN, measured.get("v_v"))
+        return {} if v_v is None else {"v_v": v_v * self.active.get(DeviceFault.VOLTAGE_SCALE, 1.0)}
 
 
 NO_FAULTS = Faults({})
@@ -132,8 +152,10 @@ def check_number(device: str, fault: DeviceFault, number: float) -> None:
         FaultError: it cannot.
     """
     match fault:
-        case DeviceFault.WRONG_SCALE | DeviceFault.DERATED:
+        case DeviceFault.WRONG_SCALE | DeviceFault.DERATED | DeviceFault.VOLTAGE_SCALE:
             allowed = 0 < number < inf
+        case DeviceFault.SWAPPED:
+            allowed = number >= 1 and float(number).is_integer()
         case DeviceFault.CLOCK_JUMPS:
             allowed = isfinite(number)
         case _:

@@ -38,7 +38,10 @@ class Laboratory:
         context = PlantContext(self.now_s, config.start, config.seed)
         self.converters = {d.name: self._converter(d, context) for d in config.devices if isinstance(d, Converter)}
         meters = [d for d in config.devices if isinstance(d, ModbusMeter)]
-        self.meters = {d.name: MeterStation(d.name, self._node(d.node), config.accuracy, context) for d in meters}
+        nodes = config.network.nodes
+        self.meters = {
+            d.name: MeterStation(d.name, self._node(d.node), config.accuracy, context, nodes) for d in meters
+        }
         self.houses = {house.name: HouseState(0.0, house.at(0.0)) for house in config.houses}
         for house in config.houses:
             self._node(house.node)
@@ -68,7 +71,7 @@ class Laboratory:
         for converter in self.converters.values():
             converter.instrument.latch(converter.truth(self._voltage_v(converter.node)), t_s)
         for meter in self.meters.values():
-            meter.instrument.latch(self._truth_at(meter.node, demand), t_s)
+            meter.instrument.latch(self._truth_at(meter.measured_node, demand), t_s)
         for converter in self.converters.values():
             converter.run_foreign_writer()
         self.recorder.flush()

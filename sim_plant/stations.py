@@ -1,6 +1,6 @@
 """Devices as their servers see them, between physics and protocol: values by canonical name, and setpoint frames."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import nan
@@ -26,6 +26,9 @@ SETPOINT = ("p_setpoint_kw", "q_setpoint_kvar", "lease_s", "writer_epoch", "enab
 
 FOREIGN_S, FOREIGN_SHARE, FOREIGN_LEASE_S = 30.0, 0.05, 75.0
 """A foreign writer: interval of its writes (s), step of the setpoint as a share of the rating, and lease (s)."""
+
+_STANDING = {DeviceFault.CLOCK_STANDS: "clock_s", DeviceFault.VOLTAGE_FROZEN: "v_v"}
+"""The value that stands, by fault."""
 
 
 @dataclass(frozen=True)
@@ -74,25 +77,40 @@ class Instrument:
         reported = self.reported(values)
         if number is not None:
             check_number(self.name, DeviceFault(fault), number)
-        if fault == DeviceFault.CLOCK_STANDS:
-            number = reported["clock_s"]
+        if fault in _STANDING:
+            number = reported[_STANDING[DeviceFault(fault)]]
         self.faults = self.faults.switched(DeviceFault(fault), on=on, number=number)
         self._frozen = reported if DeviceFault.FROZEN in self.faults else None
 
 
 class MeterStation:
-    """A meter at a node."""
+    """A meter at a node; ``nodes`` are those of the grid, any of which it may measure once it is swapped."""
 
-    def __init__(self, name: str, node: str, accuracy: Accuracy, context: PlantContext) -> None:
+    def __init__(
+        self, name: str, node: str, accuracy: Accuracy, context: PlantContext, nodes: Sequence[str] = ()
+    ) -> None:
         self.name, self.node = name, node
         self.instrument = Instrument(name, accuracy, context, METER_FAULTS)
+        self._nodes = nodes
+
+    @property
+    def measured_node(self) -> str:
+        """The node that it measures."""
+        position = self.instrument.faults.active.get(DeviceFault.SWAPPED)
+        return self.node if position is None else self._nodes[int(position) - 1]
 
     def values(self) -> Values:
         """The reported values, by canonical name."""
         return self.instrument.reported(self._values())
 
     def switch(self, fault: str, *, on: bool, number: float | None = None) -> None:
-        """Begin or end a fault."""
+        """Begin or end a fault.
+
+        Raises:
+            FaultError: it cannot have it, or not with this number.
+        """
+        if fault == DeviceFault.SWAPPED and on and (number is None or not 1 <= number <= len(self._nodes)):
+            raise FaultError(f"{self.name}: asked fault {fault} with {number}, allowed a node 1 … {len(self._nodes)}")
         self.instrument.switch(fault, self._values(), on=on, number=number)
 
     def _values(self) -> Values:

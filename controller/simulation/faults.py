@@ -13,8 +13,13 @@ from core.config_devices import Device, ModbusMeter, OpcUaConverter
 from core.errors import Fault, InputError, shown
 from core.load import load_yaml
 
-MEASURING = ("frozen", "sentinel", "nan", "byte_swap", "wrong_scale", "inverted_sign", "clock_stands", "clock_jumps")
+MEASURING = (
+    "frozen", "sentinel", "nan", "byte_swap", "wrong_scale", "inverted_sign", "clock_stands", "clock_jumps",
+    "voltage_scale", "voltage_frozen",
+)  # fmt: skip
 """Faults of any device of the simulated plant."""
+METERED = ("swapped",)
+"""Further faults of a meter."""
 COMMANDED = ("local", "ignore_writes", "reboot", "trip", "stuck", "derated", "foreign_write", "plain_epochs")
 """Further faults of a converter."""
 LINK = (
@@ -34,6 +39,8 @@ NUMBERS = {
     "derated": "a number > 0 kVA",
     "wrong_scale": "a factor > 0",
     "clock_jumps": "a number of s",
+    "voltage_scale": "a factor > 0",
+    "swapped": "a whole number > 0, the position of a node",
     "foreign_write": "a whole number 0 … 65535, an epoch",
     SUPPLY_STEP: f"a number of p.u. from −{LARGEST_STEP_PU:g} to {LARGEST_STEP_PU:g}",
 }
@@ -72,7 +79,7 @@ def load_faults(path: Path, config: Config) -> tuple[FaultEvent, ...]:
 
 def possible_faults(device: Device) -> tuple[str, ...]:
     """The faults that a device, or the link to it, can have."""
-    faults = (*MEASURING, *(() if isinstance(device, ModbusMeter) else COMMANDED), *LINK)
+    faults = (*MEASURING, *(METERED if isinstance(device, ModbusMeter) else COMMANDED), *LINK)
     return tuple(f for f in faults if not (isinstance(device, OpcUaConverter) and f in MODBUS_ONLY))
 
 
@@ -149,6 +156,8 @@ def _number_allowed(fault: str, number: object) -> bool:
         return False
     if fault == "foreign_write":
         return number in range(2**16)
+    if fault == "swapped":
+        return number > 0 and float(number).is_integer()
     return fault == "clock_jumps" or number > 0
 
 

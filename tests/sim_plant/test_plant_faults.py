@@ -51,6 +51,40 @@ def test_frozen(lab: Laboratory, converter: ConverterStation) -> None:
     assert converter.values()["clock_s"] == START.timestamp() + 200.0
 
 
+def test_a_wrong_or_standing_voltage_leaves_powers_and_clock_alone(lab: Laboratory) -> None:
+    meter = lab.meters["m"]
+    right = meter.values()
+    assert right["v_v"] is not None
+    meter.switch("voltage_scale", on=True, number=1.1)
+    assert meter.values() == {**right, "v_v": pytest.approx(1.1 * right["v_v"])}
+    meter.switch("voltage_scale", on=False)
+    meter.switch("voltage_frozen", on=True)
+    assert lab.converters["c"].write({**SETPOINT, "p_setpoint_kw": 9.0}) is None
+    lab.advance(60.0)
+    seen = meter.values()
+    assert seen["v_v"] == right["v_v"]
+    assert (seen["p_kw"], seen["clock_s"]) != (right["p_kw"], right["clock_s"])
+    meter.switch("voltage_frozen", on=False)
+    assert meter.values()["v_v"] != right["v_v"]
+
+
+def test_a_swapped_meter_measures_another_node(lab: Laboratory) -> None:
+    meter = lab.meters["m"]
+    meter.switch("swapped", on=True, number=1)
+    lab.advance(60.0)
+    assert meter.measured_node == lab.config.network.nodes[0]
+    assert meter.values()["p_kw"] == pytest.approx(lab.grid_state.slack_kva.real, abs=0.02)
+    meter.switch("swapped", on=False)
+    lab.advance(90.0)
+    assert meter.measured_node == "N3"
+
+
+@pytest.mark.parametrize("number", [None, 0.0, 1.5, 99.0])
+def test_a_meter_cannot_be_swapped_with_no_node(lab: Laboratory, number: float | None) -> None:
+    with pytest.raises(FaultError, match="swapped"):
+        lab.meters["m"].switch("swapped", on=True, number=number)
+
+
 def test_local(lab: Laboratory, converter: ConverterStation) -> None:
     converter.switch("local", on=True)
     assert converter.write(SETPOINT) is not None

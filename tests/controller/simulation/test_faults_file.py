@@ -109,4 +109,6 @@ def test_the_plant_knows_every_name(gridlab9_config: Config) -> None:
         }.get(device.kind, plant_faults.CONVERTER_FAULTS)
         link = set(LinkFault) - ({LinkFault.FEWER} if device.kind == "opcua_converter" else set())
         assert set(possible_faults(device)) == {*own, *link}
-    assert {*LINK_NUMBERS, "derated", "wrong_scale", "clock_jumps", "foreign_write"} == set(NUMBERS)
+    assert {*LINK_NUMBERS, "derated", "wrong_scale", "clock_jumps", "foreign_write", "voltage_scale", "swapped"} == set(
+        NUMBERS
+    )
