@@ -36,7 +36,7 @@ class GridCheck:
             check: of earlier snapshots, None if there are none.
             readings: by device; only those of quality GOOD count that are less than one poll older than the newest.
         """
-        errors = self._errors(_simultaneous(readings))
+        errors = self._errors(simultaneous(readings))
         if not errors:
             return check
         node, worst_pu = max(errors.items(), key=lambda item: item[1])
@@ -75,7 +75,8 @@ class GridCheck:
         return sum(known, 0j) if all(owned) and len(known) == len(powers) else None
 
 
-def _simultaneous(readings: Mapping[str, Measurement]) -> dict[str, Measurement]:
+def simultaneous(readings: Mapping[str, Measurement]) -> dict[str, Measurement]:
+    """Readings of quality GOOD that are less than one poll older than the newest."""
     good = {name: reading for name, reading in readings.items() if reading.quality is Quality.GOOD}
     newest_s = max((reading.received_s for reading in good.values()), default=0.0)
     return {name: reading for name, reading in good.items() if newest_s - reading.received_s < POLL_S}

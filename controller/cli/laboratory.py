@@ -74,6 +74,7 @@ def plant(
 def check(
     config: ConfigArgument,
     probe: Annotated[bool, typer.Option("--probe", help="Read every device as well; nothing is written.")] = False,
+    reads: Annotated[int, typer.Option(min=2, help="Readings of each device with --probe, one a second.")] = 3,
     quiet: QuietOption = False,
 ) -> None:
     """Validate a scenario and all files that it names."""
@@ -82,7 +83,7 @@ def check(
     from controller.cli.screens import plan as screen
     from controller.cli.screens.probe import print_probe
     from controller.process.clocks import WallClock
-    from controller.service.probe import model_check
+    from controller.service.probe import check_meters, model_check
     from controller.service.probe import probe as read_devices
     from core.config_fields import Variant
     from core.load import load_config, load_scenario
@@ -94,9 +95,9 @@ def check(
         for variant, scenario in scenarios.items():
             screen.print_overloads(variant, scenario)
     if probe:
-        reports = asyncio.run(read_devices(checked, config, WallClock()))
+        reports = asyncio.run(read_devices(checked, config, WallClock(), reads))
         if not quiet:
-            print_probe(reports, model_check(checked, reports))
+            print_probe(reports, model_check(checked, reports), check_meters(checked, reports))
         if silent := [report.name for report in reports if not report.answered]:
             raise GridlabError(f"no answer: {', '.join(silent)}")
 

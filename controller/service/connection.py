@@ -10,6 +10,7 @@ from controller.service.claiming import ClaimedConverter
 from controller.service.cycle import ControlLoop, Start
 from controller.service.doubts import Doubts
 from controller.service.metered_nodes import MeteredNodes
+from controller.service.meters import MeterDoubts
 from controller.service.setup import Setup, node_limits
 from controller.service.stores import Stores
 from controller.service.watch import Watch
@@ -45,6 +46,7 @@ class DeviceConnection:
         self.loop: ControlLoop | None = None
         self._setup, self._stores, self._clock, self._stopwatch = setup, stores, clock, stopwatch
         self._limits, self._nodes = node_limits(setup.config), MeteredNodes.of(setup.config)
+        self._meters = MeterDoubts(setup.config)
         self._stack = AsyncExitStack()
         self._fences: Mapping[str, Fence] = {}
 
@@ -67,7 +69,7 @@ class DeviceConnection:
             converters = {name: ClaimedConverter(converter, doubts) for name, converter in devices.converters.items()}
         audit, thread = self._stores.audit, self._stores.audit_thread
         writer = Writer(converters, audit, thread, self._clock, doubts, permit)
-        start = Start(self.states, self._released())
+        start = Start(self.states, self._released(), self._meters)
         self.loop = ControlLoop(self._limits, self.watch, writer, doubts, self._nodes, start)
         return self.loop
 

@@ -9,6 +9,7 @@ from controller.record.audit import Attempt
 from controller.service.days import Day
 from controller.service.doubts import Doubts
 from controller.service.metered_nodes import MeteredNodes
+from controller.service.meters import BelievedImage, MeterDoubts
 from controller.service.overrides import PLAN_ID
 from controller.service.plans import Plans
 from controller.service.watch import Image, Watch
@@ -44,10 +45,11 @@ class Cycle:
         lease_s: remaining time of the leases of verified setpoints, by device.
         doubts, overrides: those that stand, by device.
         houses: passive houses, by prosumer.
+        believed: the image without readings that are not believed; everything was decided by it.
     """
 
     at: datetime
-    image: Image
+    believed: BelievedImage
     amounts: Mapping[str, LoadAndPv]
     result: CycleDecision
     outcomes: Mapping[str, Outcome]
@@ -56,13 +58,19 @@ class Cycle:
     overrides: Mapping[str, Override]
     houses: Mapping[str, ObservedHouse]
 
+    @property
+    def image(self) -> Image:
+        """The image that is believed."""
+        return self.believed.image
+
 
 @dataclass(frozen=True)
 class Start:
-    """Initial state of a loop, by converter: states, and releases by the guardian."""
+    """Initial state of a loop: states and releases by the guardian, by converter, and what is known of the meters."""
 
     states: Mapping[str, NodeState]
     released: Mapping[str, GuardianRelease]
+    meters: MeterDoubts
 
 
 class ControlLoop:
@@ -90,6 +98,7 @@ class ControlLoop:
         self.overrides: dict[str, Override] = {}
         self._limits, self._released = limits, start.released
         self._watch, self._writer, self._doubts, self._nodes = watch, writer, doubts, nodes
+        self._meters = start.meters
 
     async def run(self, day: Day, plans: Plans) -> Cycle:
         """Run one cycle.
@@ -98,7 +107,8 @@ class ControlLoop:
             RecordError: the audit trail cannot be written, so no device was.
         """
         await self._watch.poll()
-        image = self._watch.image()
+        believed = self._meters.after(self._watch.image())
+        image = believed.image
         at, at_s = image.snapshot.at, image.snapshot.monotonic_s
         plans = plans.advanced_to(at)
         self.overrides = standing(self.overrides, at_s)
@@ -121,7 +131,7 @@ class ControlLoop:
         }
         amounts = {**inputs.amounts, **_measured(houses)}
         doubts = {**inputs.doubts, **self._doubts.interfering}
-        return Cycle(at, image, amounts, decided, outcomes, self._writer.leases_s(), doubts, in_force, houses)
+        return Cycle(at, believed, amounts, decided, outcomes, self._writer.leases_s(), doubts, in_force, houses)
 
     def halt(self) -> None:
         """Stop sending setpoints, also those in progress; only releases are possible from now on."""

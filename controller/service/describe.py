@@ -123,7 +123,7 @@ def _voltage(prosumer: str, image: Image, places: Places) -> float | None:
     """Voltage (p.u.) from the meter at the prosumer's node, else from its first converter with a fresh reading."""
     meter = places.meters.get(places.nodes[prosumer])
     readings = (image.fresh(device) for device in (meter, *places.converters[prosumer]))
-    return next((reading.v_pu for reading in readings if reading), None)
+    return next((reading.v_pu for reading in readings if reading and reading.v_pu is not None), None)
 
 
 def _prosumer(name: str, cycle: Cycle, v_pu: float | None, around: RecordContext) -> ProsumerRecord:

@@ -49,7 +49,7 @@ class CycleView:
             for node, meter in places.meters.items()
         }
         soc = {name: result.soc for name, result in cycle.result.nodes.items()}
-        return cls(cycle.amounts, soc, v_pu, _followed(cycle))
+        return cls(cycle.amounts, soc, {**v_pu, **cycle.believed.instead_pu}, _followed(cycle))
 
 
 @dataclass(frozen=True)

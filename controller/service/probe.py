@@ -12,14 +12,16 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
 
-from controller.accounts.grid_check import GridCheck
+from controller.accounts.grid_check import GridCheck, simultaneous
 from controller.accounts.model_check import ModelCheck
+from controller.service.meters import meter_places, without_voltage
 from core.config import Config
 from core.config_devices import Device, ModbusMeter, OpcUaConverter
 from core.devices import ConverterStatus, Measurement, OperatingState, Quality
 from core.time import Clock
 from drivers import exchange
 from drivers.factory import ConnectedDevices, DriverSettings, connect
+from realtime.meters import MeterCheck, MeterVerdict
 
 PAUSE_S = 1.1
 """Pause between two readings: the clock of a device must have advanced, and the pause after a failure must be over."""
@@ -91,6 +93,23 @@ class DeviceReport:
         return median(times) if times else None
 
 
+@dataclass(frozen=True)
+class MeterReport:
+    """Meters that are not believed.
+
+    Attributes:
+        compared: whether the readings sufficed for any comparison.
+        problems: complete phrases, by device.
+        undecided: devices whose voltages contradict each other, while nobody can tell which of them is wrong.
+        unclear: pairs of meters that may be exchanged: at this load it would not show.
+    """
+
+    compared: bool
+    problems: Mapping[str, str]
+    undecided: tuple[str, ...]
+    unclear: tuple[tuple[str, str], ...]
+
+
 async def probe(config: Config, config_path: Path, clock: Clock, reads: int = 3) -> tuple[DeviceReport, ...]:
     """Read every device ``reads`` times (at least once), in the order of the configuration.
 
@@ -113,6 +132,23 @@ def model_check(config: Config, reports: Sequence[DeviceReport]) -> ModelCheck |
     for readings in zip(*(report.readings for report in reports), strict=True):
         check = grid.after(check, {r.measurement.device: r.measurement for r in readings})
     return check
+
+
+def check_meters(config: Config, reports: Sequence[DeviceReport]) -> MeterReport:
+    """Compare all voltages with the grid model and with each other, and each meter's readings with those of others."""
+    check = MeterCheck(meter_places(config))
+    memory, verdict = check.start(), MeterVerdict()
+    for k, readings in enumerate(zip(*(report.readings for report in reports), strict=True)):
+        off = {r.measurement.device for r in readings if r.status and r.status.state is OperatingState.OFF}
+        shown = simultaneous({r.measurement.device: r.measurement for r in readings})
+        verdict, memory = check.after(without_voltage(shown, frozenset(off)), k * PAUSE_S, memory)
+    exchanged = check.exchanged(memory)
+    problems = {name: doubt.text for name, doubt in verdict.doubts.items()}
+    if exchanged.pair:
+        first, second = exchanged.pair
+        for name, other in ((first, second), (second, first)):
+            problems[name] = f"its readings fit the node of {other}, and the other way round: exchanged?"
+    return MeterReport(bool(memory.samples), problems, verdict.undecided, exchanged.unclear)
 
 
 async def _round(configured: Sequence[Device], devices: ConnectedDevices, clock: Clock) -> Mapping[str, ProbeReading]:

@@ -74,6 +74,11 @@ def _measured_kw(cycle: Cycle) -> Mapping[str, float | None]:
 def _cycle_findings(cycle: Cycle) -> Iterator[Finding]:
     for name, doubt in cycle.doubts.items():
         yield Finding(doubt.kind, Severity.ALARM, name, doubt.text)
+    for name, voltage in cycle.believed.doubts.items():
+        yield Finding(voltage.kind, Severity.ALARM, name, voltage.text)
+    if undecided := cycle.believed.undecided:
+        text = f"contradict each other, and nobody can tell which is wrong: {', '.join(undecided)}"
+        yield Finding("voltages", Severity.ALARM, "grid", text)
     for name, override in cycle.overrides.items():
         left_s = override.until_s - cycle.image.snapshot.monotonic_s
         text = f"{override.p_kw:g} kW, {override.q_kvar:g} kvar by an operator, {left_s:.0f} s more"

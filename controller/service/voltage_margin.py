@@ -1,4 +1,8 @@
-"""The margin to the voltage limits: how the service learns it, and which one a plan uses."""
+"""The margin to the voltage limits: how the service learns it, and which one a plan uses.
+
+Whatever was learned, a plan keeps at least half of the band between the limits: a margin is at most ``LARGEST_SHARE``
+of the band on each side, so that no meter can empty it.
+"""
 
 from datetime import datetime
 
@@ -9,6 +13,9 @@ from controller.service.plans import Plans
 from core.arrays import FloatArray
 from core.config import LimitsConfig
 from mpc.margin import Margin
+
+LARGEST_SHARE = 0.25
+"""Largest learned margin, as a share of the band between the voltage limits."""
 
 
 def learn_margin(margin: Margin, begin: datetime, means: IntervalMeans, plans: Plans) -> Margin:
@@ -29,5 +36,5 @@ def learn_margin(margin: Margin, begin: datetime, means: IntervalMeans, plans: P
 def margin_pu(limits: LimitsConfig, margin: Margin) -> float | FloatArray:
     """The margin to plan with (p.u.): the learned one of each node besides the slack, or the configured one."""
     if limits.margin == "auto":
-        return margin.margin_pu
+        return np.minimum(margin.margin_pu, LARGEST_SHARE * (limits.v_max_pu - limits.v_min_pu))
     return 0.0 if limits.margin == "off" else limits.margin

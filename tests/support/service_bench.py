@@ -15,6 +15,7 @@ from controller.service.cycle import ControlLoop, Cycle, Start
 from controller.service.days import Day, DayLoader
 from controller.service.doubts import Doubts
 from controller.service.metered_nodes import MeteredNodes
+from controller.service.meters import MeterDoubts
 from controller.service.plans import DatedPlan, Plans
 from controller.service.setup import node_limits
 from controller.service.watch import Watch
@@ -96,7 +97,8 @@ async def bench(
                 states = {name: NodeState.start(node.battery) for name, node in limits.items()}
                 doubts = Doubts(here, {name: converter.fence for name, converter in devices.converters.items()})
                 writer = Writer(devices.converters, audit, thread, clock, doubts, StopSwitch().permit())
-                loop = ControlLoop(limits, watch, writer, doubts, MeteredNodes.of(here), Start(states, released or {}))
+                start_states = Start(states, released or {}, MeterDoubts(here))
+                loop = ControlLoop(limits, watch, writer, doubts, MeteredNodes.of(here), start_states)
                 yield Bench(plant, clock, loop, watch, thread, folder / "audit.jsonl", day, plans)
                 await watch.close()
 

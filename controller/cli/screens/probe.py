@@ -1,6 +1,6 @@
 """Terminal output of ``gridlab check --probe``: readings, states of converters, problems, and the model check."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from rich.table import Table
@@ -8,13 +8,14 @@ from rich.text import Text
 
 from controller.accounts.model_check import WARNING_PU, ModelCheck
 from controller.cli.screens.terminal import console
-from controller.service.probe import DeviceReport
+from controller.service.probe import DeviceReport, MeterReport
 from core.devices import Quality
 
+UNCLEAR_SHOWN = 4
 _STYLES = {Quality.GOOD: "green", Quality.STALE: "yellow", Quality.INVALID: "red"}
 
 
-def print_probe(reports: Sequence[DeviceReport], check: ModelCheck | None) -> None:
+def print_probe(reports: Sequence[DeviceReport], check: ModelCheck | None, meters: MeterReport) -> None:
     """Print all reports; ``check`` is None if the readings do not suffice for a comparison with the grid model."""
     console.print(_devices(reports))
     console.print(_measurements(reports))
@@ -23,7 +24,11 @@ def print_probe(reports: Sequence[DeviceReport], check: ModelCheck | None) -> No
     for report in reports:
         for problem in report.problems:
             console.print(Text.assemble((f"{report.name}: ", "yellow"), problem), soft_wrap=True)
+    for name, problem in meters.problems.items():
+        console.print(Text.assemble((f"{name}: ", "yellow"), problem), soft_wrap=True)
     console.print(_model(check), soft_wrap=True)
+    for line in _meters(meters):
+        console.print(line, soft_wrap=True)
     console.print(f"{sum(report.answered for report in reports)} of {len(reports)} devices answered")
 
 
@@ -87,6 +92,17 @@ def _model(check: ModelCheck | None) -> str:
         f"by {check.worst_pu:.4f} p.u. at {check.worst_node}"
     )
     return f"[yellow]{text}; above {WARNING_PU:g} p.u. lines, nodes or signs are wrong" if check.doubtful else text
+
+
+def _meters(meters: MeterReport) -> Iterator[str]:
+    if meters.undecided:
+        yield f"[yellow]voltages contradict each other, one cannot tell which is wrong: {', '.join(meters.undecided)}"
+    if meters.unclear:
+        shown = ", ".join(f"{first}/{second}" for first, second in meters.unclear[:UNCLEAR_SHOWN])
+        more = f" and {rest} more" if (rest := len(meters.unclear) - UNCLEAR_SHOWN) > 0 else ""
+        yield f"exchanged meters would not show at this load: {shown}{more}; repeat it with load, and with more --reads"
+    elif meters.compared and not meters.problems:
+        yield "meters: each measures its own node"
 
 
 def _number(value: float | None, decimals: int) -> str:

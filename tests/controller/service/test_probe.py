@@ -16,7 +16,7 @@ import pytest
 
 from controller.cli.screens.probe import print_probe
 from controller.process.clocks import WallClock
-from controller.service.probe import DeviceReport, model_check, probe
+from controller.service.probe import DeviceReport, check_meters, model_check, probe
 from core.config import Config
 from core.devices import Outcome, Quality, Setpoint
 from drivers.factory import DriverSettings, connect
@@ -94,7 +94,7 @@ async def test_a_laboratory_in_order(plant: Plant, capsys: Capsys) -> None:
     assert check is not None
     assert check.samples == 16
     assert check.worst_pu < 0.002
-    print_probe(list(reports.values()), check)
+    print_probe(list(reports.values()), check, check_meters(plant.config, list(reports.values())))
     printed = capsys.readouterr().out
     assert "14 of 14 devices answered" in printed
     assert "of 16 voltages" in printed
@@ -142,7 +142,7 @@ async def test_every_trouble_has_its_words(plant: Plant, capsys: Capsys) -> None
         (problem,) = reports[name].problems
         assert words in problem
     assert reports["n1_meter"].problems == reports["n5_converter"].problems == ()
-    print_probe(found, model_check(config, found))
+    print_probe(found, model_check(config, found), check_meters(config, found))
     printed = capsys.readouterr().out
     assert "12 of 14 devices answered" in printed
     assert "n6_meter: invalid: {'p_kw': 'not available'" in printed
@@ -163,7 +163,7 @@ async def test_a_clock_an_hour_off(plant: Plant) -> None:
 async def test_no_devices_no_problem(gridlab9_config: Config, capsys: Capsys) -> None:
     config = gridlab9_config.model_copy(update={"devices": ()})
     assert await probed(config, reads=1) == {}
-    print_probe((), model_check(config, ()))
+    print_probe((), model_check(config, ()), check_meters(config, ()))
     printed = capsys.readouterr().out
     assert "0 of 0 devices answered" in printed
     assert "grid model: not compared" in printed
