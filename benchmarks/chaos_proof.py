@@ -18,6 +18,7 @@ from rich.console import Console
 from benchmarks import fuzz, voltage
 from benchmarks.cases import ROOT
 from benchmarks.endurance import EnduranceDay, ThreeDays, dated, day, three_days
+from benchmarks.lying_meters import lying_meters
 from benchmarks.parts import Parts, measure_parts
 from benchmarks.tables import ResultTable, Targets
 from controller.chaos.campaign import FaultCampaign, fault_numbers, run_campaign
@@ -113,6 +114,7 @@ PARTS: Parts = {
     "faults": faults,
     "deaths": deaths,
     "false alarms": false_alarms,
+    "lying meters": lambda console: lying_meters(CONFIG, console),
     "voltage": voltage.days,
     "long run": long_run,
     "fuzzing": lambda _: fuzz.run(),

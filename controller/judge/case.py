@@ -34,16 +34,18 @@ class Kind(StrEnum):
     """What a fault does, as far as the judge needs to know.
 
     LINK: answers are missing, late or garbled. DATA: a device's values make no sense. STALE: a device repeats itself.
-    DEVICE: a device is off, switched to local control, disobeys or lies. DEATH: no controller lives, or it hangs. STOP:
-    it ends for good, or an operator stops it. PLANNER: no good plans. WRITER: another writer interferes. CLOCK: the
-    wall clock jumps. DISK: records cannot be kept. SUPPLY: the supply voltage steps, by no more than the prosumers can
-    correct. GUARDIAN: no guardian lives, or it hangs. OTHER: everything that must have no effect on any device.
+    DEVICE: a device is off, switched to local control, disobeys or lies. VOLTAGE: a meter's voltage is not that of its
+    node. DEATH: no controller lives, or it hangs. STOP: it ends for good, or an operator stops it. PLANNER: no good
+    plans. WRITER: another writer interferes. CLOCK: the wall clock jumps. DISK: records cannot be kept. SUPPLY: the
+    supply voltage steps, by no more than the prosumers can correct. GUARDIAN: no guardian lives, or it hangs. OTHER:
+    everything that must have no effect on any device.
     """
 
     LINK = "link"
     DATA = "data"
     STALE = "stale"
     DEVICE = "device"
+    VOLTAGE = "voltage"
     DEATH = "death"
     STOP = "stop"
     PLANNER = "planner"
@@ -71,6 +73,8 @@ class InjectedFault:
         shift_s: jump of the wall clock, for ``Kind.CLOCK``; longer than the run.
         noticeable: False for a fault that may rightly pass undetected, such as a slow link.
         loses_journal: a death that deletes or damages the journal, so that there may be no plan to resume.
+        other_device: the second one of two that were exchanged.
+        named_within_s: time by which a lying meter must be named, for ``Kind.VOLTAGE``.
     """
 
     name: str
@@ -82,6 +86,8 @@ class InjectedFault:
     shift_s: float = 0.0
     noticeable: bool = True
     loses_journal: bool = False
+    other_device: str | None = None
+    named_within_s: float | None = None
 
     def covers(self, at: datetime, before_s: float = 0.0, after_s: float = 0.0) -> bool:
         """Whether ``at`` lies in the fault, extended by ``before_s`` and ``after_s``."""
@@ -256,7 +262,9 @@ class Case:
         """The devices that a fault may disturb."""
         if fault.device is None:
             return frozenset(self.site.links if fault.kind in DISTURB_ALL else ())
-        return self.site.links[fault.device] if fault.kind is Kind.LINK else frozenset((fault.device,))
+        if fault.kind is Kind.LINK:
+            return self.site.links[fault.device]
+        return frozenset(name for name in (fault.device, fault.other_device) if name)
 
     def during(self, at: datetime, *kinds: Kind, device: str | None = None, after_s: float = 0.0) -> bool:
         """Whether a fault of these kinds (that disturbs the device, if given) is present, counted from one cycle before

@@ -7,7 +7,7 @@ Their numbers are those of docs/reliability.md, which also says what histories c
 
 from collections.abc import Callable, Iterator
 
-from controller.judge import cycles, guardians, supply, writers, writes
+from controller.judge import cycles, guardians, meters, supply, writers, writes
 from controller.judge.case import BrokenInvariant, Case
 
 INVARIANTS: tuple[Callable[[Case], Iterator[BrokenInvariant]], ...] = (
@@ -28,6 +28,7 @@ INVARIANTS: tuple[Callable[[Case], Iterator[BrokenInvariant]], ...] = (
     cycles.others_undisturbed,
     cycles.safe_left_slowly,
     cycles.modes_commanded,
+    meters.lying_meters_named,
     guardians.active_only_guarded,
     writers.releases_followed,
     writers.unverified_writes_alarmed,
