@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from controller.process.failures import RecordError
 from controller.record.audit import Attempt
 from controller.service.days import Day
 from controller.service.doubts import Doubts
@@ -104,7 +105,7 @@ class ControlLoop:
         """Run one cycle.
 
         Raises:
-            RecordError: the audit trail cannot be written, so no device was.
+            RecordError: the audit trail was not written in time, so no setpoint was sent.
         """
         await self._watch.poll()
         believed = self._meters.after(self._watch.image())
@@ -146,8 +147,12 @@ class ControlLoop:
         record.
         """
         names = self._writer.devices if only is None else only
-        self.state = {n: replace(state, sent=None) if n in names else state for n, state in self.state.items()}
+        self._forget_sent(names)
         return await self._writer.release(reason, names)
+
+    def _forget_sent(self, names: Collection[str]) -> None:
+        """After a release nothing that was sent before may stand in for a read-back."""
+        self.state = {n: replace(state, sent=None) if n in names else state for n, state in self.state.items()}
 
     async def _write(self, at: datetime, decided: CycleDecision, plans: Plans, by_s: float) -> Mapping[str, Outcome]:
         attempts = {
@@ -164,7 +169,11 @@ class ControlLoop:
             else:
                 setpoints[name] = setpoint
                 attempts[name] = Attempt(name, setpoint.p_kw, setpoint.q_kvar, reason, plan_id)
-        return await self._writer.write(at, attempts, setpoints, by_s)
+        try:
+            return await self._writer.write(at, attempts, setpoints, by_s)
+        except RecordError:  # whatever has no setpoint was released all the same
+            self._forget_sent(attempts.keys() - setpoints.keys())
+            raise
 
 
 def _measured(houses: Mapping[str, ObservedHouse]) -> Mapping[str, LoadAndPv]:

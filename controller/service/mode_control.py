@@ -70,11 +70,14 @@ class ModeControl:
         return outcomes
 
     def _name_converters(self) -> None:
-        """Write down which converters will be commanded, for whoever has to release them without this service."""
+        """Write down which converters will be commanded, for whoever has to release them without this service.
+
+        Runs in the heartbeat's thread.
+        """
         site, state = ReleaseSite.of(self._setup.config, self._setup.path), self._setup.state
         if ReleaseSite.read(state) != site:
             site.write(state)
-        self._stores.keep(Store.HEARTBEAT, partial(self._stores.files.keep, SITE))
+        self._stores.files.keep(SITE)
 
     def beat(self) -> None:
         """Write the heartbeat, which tells the guardian that this service is alive, and its mode."""

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from controller.process.clocks import WallClock
+from controller.process.failures import RecordError
 from controller.record.audit import Attempt, AuditTrail
 from controller.record.audit_lines import ATTEMPTED, AuditWrite, read_audit
 from controller.record.store_thread import LateRecordError, StoreThread
@@ -22,7 +23,9 @@ from controller.service.doubts import Doubts
 from controller.service.writer import Writer
 from controller.stop.order import StopSwitch
 from core.devices import Outcome, Setpoint
-from tests.support.service_bench import modbus_only
+from realtime.cycle import CycleDecision, decide
+from realtime.doubt import Doubt, DoubtKind
+from tests.support.service_bench import bench, midsummer, modbus_only, selfish_plans
 
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SETPOINT = Setpoint(1.0, 0.5, 75.0)
@@ -165,3 +168,31 @@ async def test_a_release_on_a_full_disk_is_recorded_once_there_is_room(
     async with writing(path, {"a": device}) as writer:
         assert await writer.release("stop", ["a"]) == {"a": Outcome.VERIFIED}
     assert [outcome for _, _, outcome in lines(path)] == [ATTEMPTED, "verified"]
+
+
+async def test_what_a_failed_cycle_has_released_counts_as_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day, plans = midsummer(), selfish_plans()
+    async with bench(tmp_path, day, plans) as at:
+        for _ in range(4):
+            await at.cycle()
+        assert all(at.loop.state[name].sent for name in ("n3_converter", "n4_converter"))
+        monkeypatch.setattr(
+            "controller.service.cycle.decide", lambda *given: _with_release(decide(*given), "n3_converter")
+        )
+        monkeypatch.setattr(os, "fsync", _broken)
+        with pytest.raises(RecordError):
+            await at.cycle()
+        assert at.loop.state["n3_converter"].sent is None
+        assert at.loop.state["n4_converter"].sent is not None
+        assert at.plant.laboratory.converters["n3_converter"].state.setpoint_kva == 0
+
+
+def _with_release(decided: CycleDecision, name: str) -> CycleDecision:
+    writes = {device: result for device, result in decided.writes.items() if device != name}
+    return replace(decided, writes=writes, releases={name: Doubt(DoubtKind.FOREIGN, "text")})
+
+
+def _broken(descriptor: int) -> None:
+    raise OSError(5, "Input/output error")
