@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help demo test format check lint types contracts bench proof figures dashboards clean
+.PHONY: help demo test format check lint types contracts bench proof figures dashboards hashes clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ figures: .venv/.dev  ## rewrites docs/figures
 
 dashboards: .venv/.dev  ## rewrites configs/grafana
 	$(BIN)/python -m controller.grafana
+
+hashes: .venv/.dev  ## rewrites requirements-deploy.txt: what a deployment installs, with hashes
+	$(BIN)/python -m tests.support.deployment_file
 
 clean:  ## removes .venv
 	rm -rf .venv

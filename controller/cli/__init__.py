@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import authoring, laboratory, operation, operator, planning, runs
+from controller.cli import authoring, keeping, laboratory, operation, operator, planning, runs
 from controller.process.private_files import private_files
 from core.errors import GridlabError, InputError, SolverLicenceError
 
@@ -33,6 +33,8 @@ for command, example in (
     (operator.mode, "mode active"),
     (operator.override, "override n4_converter --p 2.5 --for 10"),
     (operator.stop, "stop"),
+    (keeping.backup, "backup /mnt/backup/state-2026-11-30 --state state"),
+    (keeping.restore, "restore /mnt/backup/state-2026-11-30 --state state"),
     (operation.guardian, "guardian configs/gridlab9.yaml --state state"),
     (operation.planner, "planner --socket state/planner.sock"),
     (runs.report, "report runs/20180620T210000Z-gridlab9"),

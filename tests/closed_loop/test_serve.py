@@ -33,7 +33,7 @@ def serving(lab: Laboratory, state: Path, out: Path) -> Iterator[subprocess.Pope
     with (
         guardian_process(lab.config, state),
         log,
-        subprocess.Popen([*GRIDLAB, *words], stdout=pipe, stderr=log, text=True) as service,
+        subprocess.Popen([*GRIDLAB, *words], stdout=pipe, stderr=log, text=True, umask=0) as service,
     ):
         assert service.stdout
         try:
@@ -127,6 +127,7 @@ def test_an_operator_looks_overrides_and_stops(lab: Laboratory, tmp_path: Path) 
         wait_for(lambda: modes(lab) == {"remote"}, 20)
         wait_for(lambda: gridlab(state, "status").stdout.count("remote") == 5, 20)
         assert "mode active" in gridlab(state, "status").stdout
+        assert open_to_others(state) == open_to_others(out) == {}, "with the files beside an open database"
         told = gridlab(state, "override", "n3_converter", "--p", "1.5", "--for", "10")
         assert "n3_converter: override 1.5 kW, 0 kvar" in told.stdout, told.stderr
         stopped = gridlab(state, "stop")
@@ -141,6 +142,12 @@ def test_an_operator_looks_overrides_and_stops(lab: Laboratory, tmp_path: Path) 
     written = [*out.rglob("*"), state.with_suffix(".log")]
     assert not [p for p in written if p.is_file() and any(token.encode() in p.read_bytes() for token in tokens)]
     assert lab.ask(ask="referee")["violations"] == 0
+
+
+def open_to_others(folder: Path) -> dict[str, str]:
+    """Files and folders that others than user and group may use, or that the group may write, with their modes."""
+    modes = {str(path): path.lstat().st_mode for path in (folder, *folder.rglob("*"))}
+    return {name: f"{mode:o}" for name, mode in modes.items() if mode & 0o027}
 
 
 def listening(pid: int) -> list[str]:

@@ -14,9 +14,10 @@ TERMINAL = {
 }  # fmt: skip
 """Typer and Rich with what they use, pydantic for the types of options."""
 OPTIONS = {
-    "controller.cli", "controller.cli.arguments", "controller.cli.authoring", "controller.cli.laboratory",
-    "controller.cli.operation", "controller.cli.operator", "controller.cli.planning", "controller.cli.runs",
-    "controller.process", "controller.process.modes", "core", "core.algorithms", "core.errors",
+    "controller.cli", "controller.cli.arguments", "controller.cli.authoring", "controller.cli.keeping",
+    "controller.cli.laboratory", "controller.cli.operation", "controller.cli.operator", "controller.cli.planning",
+    "controller.cli.runs", "controller.process", "controller.process.modes", "controller.process.private_files",
+    "core", "core.algorithms", "core.errors",
 }  # fmt: skip
 CLIENT = {
     "controller.accounts", "controller.accounts.model_check", "controller.api", "controller.api.address",
