@@ -198,6 +198,12 @@ class FaultedRun:
         """Let the controller read its clock and its devices now."""
         await self.running_controller.ask({"poll": self.now_s})
 
+    async def catch_up(self) -> None:
+        """Let guardian and controller, unless it is dead or suspended, read the plant's time."""
+        if self.controller is not None and not self._suspended:
+            await self.poll_now()
+        await self._tick_guardian()
+
     async def activate(self) -> None:
         """Switch to ACTIVE in the operator's name."""
         await self.request({"mode": Mode.ACTIVE, "who": OPERATOR})

@@ -16,6 +16,7 @@ from controller.chaos.injections import (
     planner_attack,
     planning,
     records,
+    stops,
     supply,
     writers,
 )
@@ -117,6 +118,10 @@ TRIALS = (
     Trial(37, "epochs-used-up-sunspec", writers.epochs_used_up((SunspecConverter,))),
     Trial(38, "writes-rejected", writers.writes_rejected),
     Trial(39, "two-services", writers.two_services),
+    Trial(40, "stop-in-flood", stops.stop_in_flood, options=({"live_port": 0, "api": True},)),
+    Trial(41, "stop-of-starting", stops.stop_while_starting),
+    Trial(42, "stop-of-dead", stops.stop_of_dead),
+    Trial(43, "stop-of-suspended", stops.stop_of_suspended),
     Trial(48, "audit-removed", missed_records.remove_audit),
     Trial(49, "journal-removed", missed_records.remove_journal),
     Trial(50, "second-service", missed_records.start_second),

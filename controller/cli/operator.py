@@ -43,8 +43,14 @@ def override(
     requests.override(state, device, requests.override_target(p_kw, q_kvar, minutes, end), quiet)
 
 
-def stop(state: StateOption = Path("state"), quiet: QuietOption = False) -> None:
-    """Emergency stop: release every converter of a running service at once, and go to MONITOR."""
-    from controller.cli import requests
+def stop(
+    state: StateOption = Path("state"),
+    config: Annotated[
+        Path | None, typer.Option(help="Names the converters if the state folder does not.", show_default=False)
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Emergency stop: release every converter at once, whether a service runs or not; the next mode is MONITOR."""
+    from controller.cli import stopping
 
-    requests.stop(state, quiet)
+    stopping.stop(state, config, quiet)

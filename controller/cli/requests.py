@@ -1,7 +1,6 @@
-"""Implementation of ``gridlab status|mode|override|stop``: send requests to the service, and print its answers."""
+"""Implementation of ``gridlab status|mode|override``: send requests to the service, and print its answers."""
 
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,7 @@ from controller.api.messages import Activate, Armed, Changed, Devices, Lower, No
 from controller.cli.screens import status as screen
 from controller.process.modes import Mode
 from core.devices import Outcome
-from core.errors import Fault, GridlabError, InputError
-
-STOP_TRIES_S, STOP_PAUSE_S = 10.0, 0.2
-"""How long an emergency stop is repeated while the service does not accept it, and the pause between two attempts."""
+from core.errors import Fault, InputError
 
 
 @dataclass(frozen=True)
@@ -76,32 +72,6 @@ def override(state: Path, device: str, wanted: OverrideTarget | None, quiet: boo
     devices = ask(state, Devices, "override", order)
     if not quiet:
         screen.print_overrides(devices)
-
-
-def stop(state: Path, quiet: bool) -> None:
-    """Emergency stop, repeated while the service is too busy to accept it.
-
-    Raises:
-        GridlabError: the service did not accept it, or a converter is not known to be safe.
-    """
-    changed = _request_stop(state)
-    if not quiet:
-        screen.print_stopped(changed)
-    if unsafe := sorted(name for name, outcome in changed.released.items() if outcome is not Outcome.VERIFIED):
-        raise GridlabError(f"not known to be safe, their leases end within 75 s: {', '.join(unsafe)}")
-
-
-def _request_stop(state: Path) -> Changed:
-    give_up_s = time.monotonic() + STOP_TRIES_S
-    while True:
-        try:
-            return ask(state, Changed, "stop", Nothing())
-        except InputError:
-            raise
-        except GridlabError as error:
-            if time.monotonic() > give_up_s:
-                raise GridlabError(f"{error}; use the switches of the devices") from error
-            time.sleep(STOP_PAUSE_S)
 
 
 def _activate(state: Path, yes: bool, quiet: bool) -> None:

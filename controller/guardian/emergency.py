@@ -18,27 +18,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.guardian.release import GuardedConverter
+from controller.guardian.requested import command_monitor
 from controller.guardian.site import ReleaseSite
 from controller.guardian.trail import GuardianRecords
 from controller.guardian.watching import UNKNOWN_EPOCH
-from controller.process.commanded import lower
-from controller.process.failures import RecordError
 from controller.process.heartbeat import Heartbeat, Takeover, read_heartbeat
-from controller.process.modes import Mode
 from controller.stop.order import StopOrder
 from core.devices import Outcome
+from core.epochs import latest
 from core.time import Clock
 from drivers.factory import DriverSettings
 from realtime.timing import LEASE_S
 
 _log = logging.getLogger(__name__)
 
-SITE_S, COMMAND_S, YIELD_S = 0.3, 1.0, 1.0
-"""Time (s) that the disk gets to name the converters and to make MONITOR durable, and the service to release."""
+SITE_S, YIELD_S = 0.3, 1.0
+"""Time (s) that the disk gets to name the converters, and the service to release by itself."""
 AGAIN_S, LOOK_S = 0.5, 0.02
 """Time (s) between two attempts at a converter, and between two looks at what the service does."""
 NOTE_EVERY_S = 3.0
-EVENT = "emergency stop"
+EVENT, RESULT = "emergency stop", "emergency stop ended"
 
 
 @dataclass(frozen=True)
@@ -109,11 +108,8 @@ class EmergencyReleases:
 
     async def _command(self, order: StopOrder) -> None:
         """Make MONITOR durable, and record the stop; a disk that fails or hangs does not hold it up."""
-        command = asyncio.to_thread(lower, self._place.state, Mode.MONITOR, f"{EVENT}: {order.who}")
         noted = self._records.note(EVENT, f"asked by {order.who}")
-        done = await asyncio.gather(asyncio.wait_for(command, COMMAND_S), noted, return_exceptions=True)
-        if isinstance(error := done[0], RecordError | TimeoutError):
-            _log.error("%s: the commanded mode may not be durable: %s", EVENT, error or f"more than {COMMAND_S:g} s")
+        await asyncio.gather(command_monitor(self._place.state, f"{EVENT}: {order.who}"), noted)
 
     async def _service_released(self, order: StopOrder) -> None:
         """Wait a moment for the service's own releases."""
@@ -161,7 +157,7 @@ class EmergencyReleases:
         await self._tell_next_service(overtaken, {name: outcome})
 
     async def _tell_next_service(self, overtaken: int, outcomes: Mapping[str, Outcome]) -> None:
-        epoch = max(converter.epoch for converter in self._converters.values())
+        epoch = latest(overtaken, (converter.epoch for converter in self._converters.values()))
         released = {name: one.released for name, one in self._converters.items() if one.released}
         now, boot = self._place.clock.now(), self._place.boot
         await self._records.write_takeover(Takeover(overtaken, epoch, now, outcomes, released, boot))
@@ -171,7 +167,7 @@ class EmergencyReleases:
         outcomes = ", ".join(f"{name} {outcome}" for name, outcome in order.outcomes.items()) or "nothing to release"
         with suppress(TimeoutError):
             async with asyncio.timeout(LEASE_S):
-                while not await self._records.note(EVENT, f"asked by {order.who}: {outcomes}"):
+                while not await self._records.note(RESULT, f"asked by {order.who}: {outcomes}"):
                     await asyncio.sleep(NOTE_EVERY_S)
 
 

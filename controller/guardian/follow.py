@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from controller.guardian.answering import guardian_stops
 from controller.guardian.guardian import Guardian, GuardianSetup
 from controller.guardian.watching import SILENCE_S
 from controller.process.clocks import SteppedClock
@@ -86,6 +87,7 @@ class GuardianSession:
         self._clock.advance_to(opening.at_s)
         self._stack.enter_context(exclusive_lock(setup.state, LOCK, "guardian"))
         guardian = Guardian(setup, self._clock)
+        self._stack.enter_context(guardian_stops(setup.state, guardian, asyncio.get_running_loop()))
         if guardian.guarded:  # of a run of passive houses there is nothing to guard
             await guardian.check()
         await guardian.step()

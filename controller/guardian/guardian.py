@@ -7,17 +7,18 @@ the other. It can do one thing only: release converters to their own safe state.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.guardian.answering import guardian_stops
 from controller.guardian.release import GuardedConverter
 from controller.guardian.signing import SignsOfLife
 from controller.guardian.trail import GuardianRecords
 from controller.guardian.watching import SILENCE_S, UNKNOWN_EPOCH, Action, WatchState, watch
 from controller.process.failures import RecordError
 from controller.process.guardian_life import LOCK
-from controller.process.heartbeat import Takeover, boot_id, read_heartbeat
+from controller.process.heartbeat import Heartbeat, Takeover, boot_id, read_heartbeat
 from controller.process.lock import FolderLock, exclusive_lock
 from core.config import Config
 from core.devices import Outcome
@@ -75,6 +76,7 @@ class Guardian:
         self._pending: set[str] = set()
         self._until_s = 0.0
         self._running: dict[str, asyncio.Task[Outcome]] = {}
+        self._stepping = asyncio.Lock()
 
     @property
     def is_writer(self) -> bool:
@@ -92,16 +94,32 @@ class Guardian:
         async with connect(self._converters, self._settings, None):
             pass
 
+    async def replace_writer(self, why: str) -> None:
+        """Take over at once, whatever the heartbeat says, with a first attempt at each converter; the next steps go on
+        with what is not known to be safe.
+        """
+        async with self._stepping:
+            found, now_s = read_heartbeat(self._setup.state), self._clock.monotonic_s()
+            heartbeat = found if isinstance(found, Heartbeat) else self._watching.heartbeat
+            overtaken = heartbeat.epoch if heartbeat else UNKNOWN_EPOCH
+            self._watching = WatchState(heartbeat, overtaken=overtaken)
+            await self._become_writer(overtaken, now_s, why)
+            await self._release(overtaken, now_s)
+
     async def step(self) -> Mapping[str, Outcome]:
         """Check the heartbeat once, act on it, and give a sign of life; returns the outcomes so far."""
+        async with self._stepping:
+            return await self._step()
+
+    async def _step(self) -> Mapping[str, Outcome]:
         before, now_s = self._watching, self._clock.monotonic_s()
         found = read_heartbeat(self._setup.state)
         self._watching, action = watch(before, found, now_s, self._setup.boot, self._setup.silence_s)
         match action:
             case Action.TAKE_OVER:
-                await self._become_writer(
-                    self._watching.overtaken or UNKNOWN_EPOCH, now_s, again=before.overtaken is not None
-                )
+                silent = f"no cycle for {self._setup.silence_s:g} s"
+                why = silent if before.overtaken is None else "the writer that was overtaken is back"
+                await self._become_writer(self._watching.overtaken or UNKNOWN_EPOCH, now_s, why)
             case Action.STEP_BACK:
                 await self._step_back()
         if self._overtaken is not None and (self._pending or self._running):
@@ -114,9 +132,8 @@ class Guardian:
         await self._cancel()
         self._records.close()
 
-    async def _become_writer(self, overtaken: int, now_s: float, *, again: bool) -> None:
+    async def _become_writer(self, overtaken: int, now_s: float, why: str) -> None:
         """Start releasing. Attempts in progress are cancelled: they do not tell what the old writer has done since."""
-        why = "the writer that was overtaken is back" if again else f"no cycle for {self._setup.silence_s:g} s"
         _log.warning("%s: releasing %d converters", why, len(self.guarded))
         await self._cancel()
         self._overtaken, self._until_s = overtaken, now_s + LEASE_S
@@ -180,9 +197,10 @@ async def run_guardian(
     Raises:
         InputError: another guardian uses this state folder, or see :meth:`Guardian.check`.
     """
-    with exclusive_lock(setup.state, LOCK, "guardian") as lock:
+    with exclusive_lock(setup.state, LOCK, "guardian") as lock, ExitStack() as stack:
         guardian, missed = Guardian(setup, clock), ""
         await guardian.check()
+        stack.enter_context(guardian_stops(setup.state, guardian, asyncio.get_running_loop()))
         _log.info("guarding the service of %s: %s", setup.state, ", ".join(guardian.guarded))
         try:
             while not stop.is_set():

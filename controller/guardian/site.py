@@ -12,10 +12,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from controller.process.failures import recording
+from controller.stop.wire import SITE
 from core.config import Config
 from core.config_devices import Converter
-
-SITE = "converters.json"
 
 
 class ReleaseSite(BaseModel):

@@ -48,23 +48,25 @@ class GuardianRecords:
 
     async def note(self, event: str, detail: str) -> bool:
         """Record an event that is no release; whether that succeeded."""
+        now = self._clock.now()
 
         def write(trail: AuditTrail) -> bool:
-            trail.note(self._clock.now(), event, detail)
+            trail.note(now, event, detail)
             return True
 
         return bool(await self._record(write))
 
     async def begin(self, device: str, reason: str) -> int | None:
         """Record a release before it is attempted; its number, or None if the record failed."""
-        attempt = Attempt(device, None, None, reason, "")
-        numbers = await self._record(lambda trail: trail.begin(self._clock.now(), [attempt]))
+        attempt, now = Attempt(device, None, None, reason, ""), self._clock.now()
+        numbers = await self._record(lambda trail: trail.begin(now, [attempt]))
         return numbers[0] if numbers else None
 
     async def complete(self, number: int | None, outcome: Outcome) -> None:
         """Record the outcome of a release."""
         if number is not None:
-            await self._record(lambda trail: trail.complete(self._clock.now(), {number: outcome}))
+            now = self._clock.now()
+            await self._record(lambda trail: trail.complete(now, {number: outcome}))
 
     async def write_takeover(self, takeover: Takeover) -> None:
         """Write ``takeover.json`` for the next service."""

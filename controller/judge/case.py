@@ -26,6 +26,8 @@ PANEL_STATES = ("off", "local", "fault")
 """States of a converter that nobody writes."""
 MODE_NOTE = "mode"
 """Event of the audit trail: a change of mode, such as "off → active"."""
+STOP_NOTE = "emergency stop"
+"""Event of an audit trail: somebody asked for a stop."""
 EDGE_S = 60.0
 """A record further than this outside of the plant's own times was written by a clock that had jumped."""
 
@@ -75,6 +77,7 @@ class InjectedFault:
         loses_journal: a death that deletes or damages the journal, so that there may be no plan to resume.
         other_device: the second one of two that were exchanged.
         named_within_s: time by which a lying meter must be named, for ``Kind.VOLTAGE``.
+        stopped_at: when an emergency stop was asked for, whoever heard of it.
     """
 
     name: str
@@ -88,6 +91,7 @@ class InjectedFault:
     loses_journal: bool = False
     other_device: str | None = None
     named_within_s: float | None = None
+    stopped_at: datetime | None = None
 
     def covers(self, at: datetime, before_s: float = 0.0, after_s: float = 0.0) -> bool:
         """Whether ``at`` lies in the fault, extended by ``before_s`` and ``after_s``."""
@@ -258,6 +262,14 @@ class Case:
         before = next((mode for since, mode in reversed(self.modes) if since < at), "off")
         return frozenset((before, *(mode for since, mode in self.modes if since == at)))
 
+    @cached_property
+    def stops(self) -> Sequence[datetime]:
+        """When emergency stops were asked for: by the injections, and by what the trails say."""
+        injected = [fault.stopped_at for fault in self.faults if fault.stopped_at]
+        trails = (self.histories.audit, *self.histories.stops)
+        noted = [n.time for trail in trails for n in trail if isinstance(n, AuditNote) and n.event == STOP_NOTE]
+        return sorted({*injected, *noted})
+
     def disturbed(self, fault: InjectedFault) -> frozenset[str]:
         """The devices that a fault may disturb."""
         if fault.device is None:
@@ -327,6 +339,7 @@ def _without_clock_jumps(histories: Histories, faults: Sequence[InjectedFault]) 
         histories,
         audit=all_corrected(histories.audit),
         guardian=all_corrected(histories.guardian),
+        stops=tuple(map(all_corrected, histories.stops)),
         stored_prosumers=frozenset((corrected(at), name) for at, name in histories.stored_prosumers),
         stored_plans=frozenset(map(corrected, histories.stored_plans)),
         **{name: tuple(sorted(all_corrected(getattr(histories, name)), key=lambda r: r.time)) for name in written},

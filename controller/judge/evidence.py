@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 from controller.judge.histories import Histories, ReceivedFrame, StateChange, Trail
 from controller.record.audit_lines import ATTEMPTED, AuditWrite
@@ -104,8 +104,9 @@ def attempts_of_trail(trail: Trail) -> Mapping[str, tuple[RecordedWrite, ...]]:
 
 
 def attempts_of(histories: Histories) -> Mapping[str, tuple[RecordedWrite, ...]]:
-    """Attempts of controller and guardian together, by device, in order of time."""
-    return _by_device([*_attempts(histories.audit, guardian=False), *_attempts(histories.guardian, guardian=True)])
+    """Attempts of controller, guardian and emergency stops together, by device, in order of time."""
+    releasing = (_attempts(trail, guardian=True) for trail in (histories.guardian, *histories.stops))
+    return _by_device([*_attempts(histories.audit, guardian=False), *chain.from_iterable(releasing)])
 
 
 def _by_device(attempts: Sequence[RecordedWrite]) -> Mapping[str, tuple[RecordedWrite, ...]]:

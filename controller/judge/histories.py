@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from controller.guardian.trail import DIRECT_TRAIL, STOP_TRAIL
 from controller.process.failures import RecordError
 from controller.record.audit_check import check_run
 from controller.record.audit_lines import AuditNote, AuditWrite, read_audit
@@ -140,7 +141,8 @@ class Histories:
 
     ``twin`` is the audit trail of a second service on the same plant. ``stored_prosumers`` and ``stored_plans`` are the
     keys of those points in telemetry. If ``states`` is empty, the safe state is inferred from leases. ``trail_faults``:
-    what the hash chains of the audit trails show to be wrong.
+    what the hash chains of the audit trails show to be wrong. ``stops`` are the trails of emergency stops: by the
+    service's stop thread, and by ``gridlab stop`` itself.
     """
 
     frames: tuple[ReceivedFrame, ...] = ()
@@ -148,6 +150,7 @@ class Histories:
     audit: Trail = ()
     guardian: Trail = ()
     twin: Trail = ()
+    stops: tuple[Trail, ...] = ()
     devices: tuple[DevicePoint, ...] = ()
     nodes: tuple[NodePoint, ...] = ()
     service: tuple[ServicePoint, ...] = ()
@@ -163,7 +166,7 @@ def read_histories(folder: Path) -> Histories:
     """Read the run in ``folder``, finished or not.
 
     Raises:
-        InputError: a history is missing, or is not of this version; only the guardian's may be missing.
+        InputError: a history is missing, or is not of this version; only those of guardian and stops may be missing.
     """
     missing = [n for n in (FRAMES, STATES, AUDIT, TELEMETRY, DECISIONS, PLANS) if not (folder / n).is_file()]
     if missing:
@@ -185,6 +188,7 @@ def _read(folder: Path) -> Histories:
         audit=tuple(read_audit(folder / AUDIT)),
         guardian=tuple(read_audit(folder / GUARDIAN)),
         twin=tuple(read_audit(folder / TWIN / AUDIT)),
+        stops=tuple(tuple(read_audit(folder / name)) for name in (STOP_TRAIL, DIRECT_TRAIL)),
         devices=tuple(DevicePoint(**p) for p in points["device"]),
         nodes=tuple(NodePoint(**p) for p in points["node"]),
         service=tuple(_service(p) for p in points["service"]),

@@ -1,13 +1,13 @@
-"""All invariants: those of writes (:mod:`controller.judge.writes`), of writers (:mod:`controller.judge.writers`), of
-cycles (:mod:`controller.judge.cycles`), of the supply voltage (:mod:`controller.judge.supply`), and of the guardian
-(:mod:`controller.judge.guardians`).
+"""All invariants: of writes (:mod:`controller.judge.writes`), of writers (:mod:`controller.judge.writers`), of cycles
+(:mod:`controller.judge.cycles`), of the supply voltage (:mod:`controller.judge.supply`), of the guardian
+(:mod:`controller.judge.guardians`) and of emergency stops (:mod:`controller.judge.stops`).
 
 Their numbers are those of docs/reliability.md, which also says what histories cannot show.
 """
 
 from collections.abc import Callable, Iterator
 
-from controller.judge import cycles, guardians, meters, supply, writers, writes
+from controller.judge import cycles, guardians, meters, stops, supply, writers, writes
 from controller.judge.case import BrokenInvariant, Case
 
 INVARIANTS: tuple[Callable[[Case], Iterator[BrokenInvariant]], ...] = (
@@ -29,6 +29,7 @@ INVARIANTS: tuple[Callable[[Case], Iterator[BrokenInvariant]], ...] = (
     cycles.safe_left_slowly,
     cycles.modes_commanded,
     meters.lying_meters_named,
+    stops.stops_executed,
     guardians.active_only_guarded,
     writers.releases_followed,
     writers.unverified_writes_alarmed,

@@ -77,7 +77,7 @@ def everything_audited(case: Case) -> Violations:
 
 def trails_whole(case: Case) -> Violations:
     """6: no line of an audit trail is missing, and no number was used twice."""
-    for trail in (case.histories.audit, case.histories.guardian):
+    for trail in (case.histories.audit, case.histories.guardian, *case.histories.stops):
         begun: set[int] = set()
         last = 0
         for record in trail:
@@ -104,11 +104,11 @@ def trails_chained(case: Case) -> Violations:
 def written_is_read_back(case: Case) -> Violations:
     """7: a write that is recorded as verified was received and followed by the device."""
     for device, history in case.converters.items():
-        delivered = {(a.guardian, a.seq) for r in history.received if (a := _delivered(r))}
+        delivered = {(a.guardian, a.seq, a.time) for r in history.received if (a := _delivered(r))}
         for attempt in (attempt for attempt in history.attempts if attempt.verified and attempt.ended):
             hold = history.held(attempt.ended + timedelta(seconds=WIRE_S)) if attempt.ended else None
             released = attempt.s_kva is None and (hold is None or hold.safe)
-            if not released and (attempt.guardian, attempt.seq) not in delivered:
+            if not released and (attempt.guardian, attempt.seq, attempt.time) not in delivered:
                 yield BrokenInvariant(7, attempt.time, device, f"attempt {attempt.seq} verified, but not followed")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from controller.guardian.site import SITE, ReleaseSite
+from controller.guardian.site import ReleaseSite
 from controller.process.heartbeat import Heartbeat, read_takeover
 from controller.process.modes import Mode
 from controller.record.store_thread import LateRecordError
@@ -11,6 +11,7 @@ from controller.service.connection import DeviceConnection
 from controller.service.setup import Setup
 from controller.service.stores import Store, Stores
 from controller.stop.order import Permit
+from controller.stop.wire import SITE
 from core.devices import Outcome
 from core.errors import GridlabError
 from core.time import Clock

@@ -72,7 +72,7 @@ class Service:
         self._setup, self._clock, self._stopwatch = setup, clock, stopwatch
         self._recorder, self._grid_check = CycleRecorder(config, clock), GridCheck(config)
         self._limits = node_limits(config)
-        self._permit = self._first_permit = setup.stops.permit()
+        self._permit = self._first_permit = setup.stops.first_permit()
         self._obeying: dict[int, asyncio.Task[None]] = {}
         self._released: Mapping[str, Outcome] = {}
         self._stack, self._lock = AsyncExitStack(), asyncio.Lock()
@@ -168,7 +168,7 @@ class Service:
         return Mode.MONITOR
 
     async def begin(self) -> None:
-        """Go to :meth:`first_mode`, or to MONITOR if there was an emergency stop since the service began to start.
+        """Go to :meth:`first_mode`, or to MONITOR if there was an emergency stop since the process began.
 
         Raises:
             InputError, RecordError: as :meth:`set_mode`.

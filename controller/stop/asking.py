@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from controller.stop.wire import LINE_BYTES, REQUEST, StopProgress, short_path
@@ -15,7 +15,7 @@ class NobodyListensError(Exception):
     """There is no such socket, or no process behind it."""
 
 
-def ask_to_stop(state: Path, name: str) -> Iterator[StopProgress | None]:
+def ask_to_stop(state: Path, name: str) -> Generator[StopProgress | None, None, None]:
     """Ask for a stop at the socket ``name`` of a state folder; yields each answer, and None while there is none yet.
 
     It goes on until the server has ended; the caller decides how long it waits. The request is on its way before the

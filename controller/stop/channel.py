@@ -8,6 +8,7 @@ service's user, with mode 0600, as does the operator's token.
 import asyncio
 import logging
 import os
+import resource
 import socket
 import struct
 from collections.abc import Callable, Coroutine, Iterator
@@ -50,7 +51,7 @@ class StopChannel:
 
     def __init__(self, listener: socket.socket, switch: StopSwitch, load: Callable[[], StopExecutor]) -> None:
         self._listener, self._switch, self._load = listener, switch, load
-        self._reserve, self._ready = Reserve(RESERVED), Event()
+        self._reserve, self._ready, self._done_loading = Reserve(RESERVED), Event(), Event()
         self._loop: asyncio.AbstractEventLoop
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._clients: dict[asyncio.Task[None], None] = {}
@@ -61,6 +62,10 @@ class StopChannel:
         self._thread.start()
         self._ready.wait()
 
+    def wait_loaded(self) -> None:
+        """Return once what releases is loaded: nothing else should delay that."""
+        self._done_loading.wait()
+
     def close(self) -> None:
         """End the thread, and what it is doing."""
         self._loop.call_soon_threadsafe(self._ended.set)
@@ -70,6 +75,7 @@ class StopChannel:
     async def _serve(self) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         self._loaded = self._loop.run_in_executor(None, self._load)
+        self._loaded.add_done_callback(lambda _: self._done_loading.set())
         accepting = asyncio.create_task(self._accept())
         with self._switch.heard(self._heard):
             self._ready.set()
@@ -139,7 +145,10 @@ class Reserve:
         self.refill()
 
     def spend(self) -> None:
-        """Give all of them back to the process."""
+        """Give all of them back to the process, and more if its limit allows."""
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         while self._kept:
             os.close(self._kept.pop())
 

@@ -19,11 +19,12 @@ class StopOrder:
         who: asked for it.
         writer_gone: the service's own writer will send nothing any more.
         ended: nothing more is attempted for it.
+        abandoned: whoever asked waits no longer.
     """
 
     def __init__(self, number: int, who: str) -> None:
         self.number, self.who = number, who
-        self.writer_gone = self.ended = False
+        self.writer_gone = self.ended = self.abandoned = False
         self._lock = Lock()
         self._outcomes: dict[str, Outcome] = {}
 
@@ -85,6 +86,10 @@ class StopSwitch:
     def permit(self) -> "Permit":
         """A permit to send setpoints until the next stop; take it when ACTIVE is asked for, not when it begins."""
         return Permit(self, self.stops)
+
+    def first_permit(self) -> "Permit":
+        """The permit of a process that resumes ACTIVE: until the first stop since it began."""
+        return Permit(self, 0)
 
     @contextmanager
     def heard(self, listener: StopListener, *, service: bool = False) -> Iterator[None]:

@@ -17,6 +17,8 @@ from core.devices import Outcome
 
 SERVICE_SOCKET, GUARDIAN_SOCKET = "stop.sock", "guardian.sock"
 """Names of the sockets in the state folder."""
+SITE = "converters.json"
+"""Name of the file there that names all converters which may hold a setpoint."""
 REQUEST = b"stop\n"
 LINE_BYTES = 1 << 16
 

@@ -20,6 +20,7 @@ from controller.api.follow import at_addresses
 from controller.api.rates import Rate, Rates
 from controller.api.serving import api_server
 from controller.api.tokens import Role, Tokens, token_of
+from controller.guardian.answering import service_stops
 from controller.live.state import LiveState
 from controller.process.clocks import SteppedClock, WallClock
 from controller.process.modes import Mode
@@ -64,6 +65,10 @@ class ServiceUnderTest:
         """Run a coroutine in the event loop of the service."""
         done: Future[T] = asyncio.run_coroutine_threadsafe(work(), self.loop)
         return done.result(60)
+
+    def do_later(self, work: Callable[[], Coroutine[Any, Any, T]]) -> "Future[T]":
+        """Start a coroutine in the event loop of the service."""
+        return asyncio.run_coroutine_threadsafe(work(), self.loop)
 
     def set_mode(self, mode: Mode) -> None:
         """Set the mode directly, without HTTP."""
@@ -172,7 +177,7 @@ async def _serve(folder: Path, rates: Rates, ready: Future[tuple[ServiceUnderTes
             setup = Setup(here, CONFIG, folder, folder, patience_s=6.0, coordinate=False, live=live)
             setup = replace(setup, guardian_s=STANDING_S)
             api = Api(Tokens.of(folder), clock, rates)
-            with (folder / LOCK).open("w") as lock:
+            with (folder / LOCK).open("w") as lock, service_stops(folder, setup.stops, clock):
                 flock(lock, LOCK_EX | LOCK_NB)
                 async with (
                     api_server(api, live, 0, folder) as port,

@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from controller.accounts.model_check import ModelCheck
-from controller.api.messages import Armed, Changed, Devices, Status
+from controller.api.messages import Armed, Devices, Status
 from controller.cli.screens.terminal import console
 from core.devices import Outcome
 
@@ -55,12 +55,6 @@ def print_armed(armed: Armed) -> None:
     _print_check(armed.check)
     for warning in armed.warnings:
         console.print(f"[yellow]{escape(warning)}")
-
-
-def print_stopped(changed: Changed) -> None:
-    """Print the result of an emergency stop."""
-    console.print(f"mode {changed.mode}")
-    print_released(changed.released)
 
 
 def print_released(outcomes: Mapping[str, Outcome]) -> None:

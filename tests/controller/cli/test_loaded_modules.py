@@ -1,5 +1,7 @@
 """The program loads what a command needs, and no more: an operator does not wait for solvers and drivers."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from controller.process.modes import Mode
 from tests.support.api import ServiceUnderTest
 from tests.support.footprint import footprint
+from tests.support.paths import ROOT
 
 TERMINAL = {
     "typer", "rich", "markdown_it", "mdurl", "pygments", "shellingham", "annotated_doc", "typing_extensions", "attr",
@@ -26,6 +29,19 @@ CLIENT = {
     "controller.cli.screens.terminal", "controller.process.failures", "controller.process.lock",
     "controller.process.loopback", "controller.record", "controller.record.records", "core.devices",
 }  # fmt: skip
+STOP = {
+    "controller.api", "controller.api.address", "controller.api.stopping", "controller.cli.screens",
+    "controller.cli.screens.terminal", "controller.cli.stopping", "controller.process.failures",
+    "controller.process.lock", "controller.stop", "controller.stop.asking", "controller.stop.order",
+    "controller.stop.wire", "core.devices",
+}  # fmt: skip
+SERVE = {
+    "controller.api", "controller.api.address", "controller.guardian", "controller.guardian.answering",
+    "controller.guardian.requested", "controller.process.commanded", "controller.process.failures",
+    "controller.process.lock", "controller.stop", "controller.stop.channel", "controller.stop.order",
+    "controller.stop.wire", "core.devices", "core.time", "realtime", "realtime.timing",
+}  # fmt: skip
+"""Before the stop socket of a service listens."""
 LARGEST_MIB = 64.0
 
 
@@ -48,12 +64,40 @@ def test_completion_loads_options_alone(tmp_path: Path) -> None:
     assert own(used.modules) == {"controller", *OPTIONS}
 
 
-@pytest.mark.parametrize("words", [("status",), ("mode",), ("mode", "active", "--yes"), ("stop",)])
+@pytest.mark.parametrize("words", [("status",), ("mode",), ("mode", "active", "--yes")])
 def test_an_operator_loads_a_client_alone(api: ServiceUnderTest, tmp_path: Path, words: tuple[str, ...]) -> None:
-    api.set_mode(Mode.ACTIVE if words == ("stop",) else Mode.MONITOR)
+    api.set_mode(Mode.MONITOR)
     used = footprint(tmp_path, *words, "--state", api.folder)
     assert used.code == 0, used.out
     assert used.out
     assert used.foreign <= TERMINAL
     assert own(used.modules) <= {"controller", *OPTIONS, *CLIENT}
     assert 0 < used.memory_mib <= LARGEST_MIB
+
+
+def test_a_stop_loads_less_than_any_other_client(api: ServiceUnderTest, tmp_path: Path) -> None:
+    api.set_mode(Mode.ACTIVE)
+    used = footprint(tmp_path, "stop", "--state", api.folder)
+    assert (used.code, used.out.count("safe, read back")) == (0, 5)
+    assert used.foreign <= TERMINAL
+    assert own(used.modules) <= {"controller", *OPTIONS, *STOP}
+
+
+def test_a_service_listens_for_stops_before_it_loads_anything(tmp_path: Path) -> None:
+    program = (
+        "import sys, runpy, controller.stop.channel as channel\n"
+        "listening = channel._listening\n"
+        "def listed(*place):\n"
+        "    print(*sorted(sys.modules))\n"
+        "    return listening(*place)\n"
+        "channel._listening = listed\n"
+        "sys.argv = ['gridlab', 'serve', 'none.yaml', '--state', sys.argv[1]]\n"
+        "import controller.cli\n"
+        "controller.cli.main()\n"
+    )
+    words = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, "none.yaml" in done.stderr) == (2, True)
+    modules = frozenset(done.stdout.split())
+    assert own(modules) <= {"controller", *OPTIONS, *SERVE}
+    assert not {"numpy", "cvxpy", "pandas", "asyncua", "pymodbus", "yaml"} & modules

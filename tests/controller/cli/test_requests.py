@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from controller.api import client
 from controller.api.client import ask
 from controller.api.messages import Changed, Devices, Lower, OverrideOrder, Status
 from controller.cli import requests as commands
@@ -93,7 +92,7 @@ def test_the_program_says_what_it_did(api: ServiceUnderTest, capsys: Capsys) -> 
     api.cycle(3)
     assert gridlab(capsys, "status", "--state", api.folder).out.count("remote") == 5
     assert "override 1.5 kW" in gridlab(capsys, "override", "n3_converter", "--p", 1.5, "--state", api.folder).out
-    assert gridlab(capsys, "stop", "--state", api.folder).out.startswith("mode monitor")
+    assert gridlab(capsys, "stop", "--state", api.folder).out.count("safe, read back") == 5
     ended = gridlab(capsys, "override", "n3_converter", "--p", 1.5, "--state", api.folder)
     assert (ended.code, ended.err) == (1, "service: asked an override in monitor, allowed in active\n")
 
@@ -105,32 +104,6 @@ def test_bad_input_and_bad_moments_differ(api: ServiceUnderTest) -> None:
     with pytest.raises(GridlabError, match="asked an override in monitor, allowed in active") as error:
         ask(api.folder, Devices, "override", order.model_copy(update={"device": "n4_converter"}))
     assert not isinstance(error.value, InputError)
-
-
-def test_an_emergency_stop(api: ServiceUnderTest, capsys: Capsys) -> None:
-    commands.mode(api.folder, Mode.ACTIVE, yes=True, quiet=True)
-    api.cycle(3)
-    capsys.readouterr()
-    commands.stop(api.folder, quiet=False)
-    said = capsys.readouterr().out
-    assert said.startswith("mode monitor")
-
-
-def test_an_emergency_stop_does_not_give_up_at_once(api: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = [(429, b'{"error": "operator: asked too often"}'), (503, b"Service Unavailable")]
-    exchange = client._exchange
-    monkeypatch.setattr(client, "_exchange", lambda *given: answers.pop() if answers else exchange(*given))
-    commands.stop(api.folder, quiet=True)
-    assert answers == []
-
-
-def test_an_emergency_stop_that_is_not_claimed_says_what_to_do(
-    api: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(commands, "STOP_TRIES_S", 0.0)
-    monkeypatch.setattr(client, "_exchange", lambda *_: (503, b"Service Unavailable"))
-    with pytest.raises(GridlabError, match="refused, HTTP 503; use the switches of the devices"):
-        commands.stop(api.folder, quiet=True)
 
 
 def test_nobody_listens(tmp_path: Path) -> None:

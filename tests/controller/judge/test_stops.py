@@ -1,0 +1,67 @@
+"""Invariant 18, emergency stops: broken by one thing at a time in runs written by hand."""
+
+from dataclasses import replace
+
+from controller.judge.case import STOP_NOTE, InjectedFault, Kind
+from controller.judge.histories import Histories
+from controller.record.audit_lines import AuditNote, AuditWrite
+from tests.controller.judge.handmade import SITE, at, calm, fault, numbers
+
+STOPPED = calm(10)
+"""Released in cycle 10, which is also the end."""
+ASKED = replace(fault(Kind.STOP, 10, 12), stopped_at=at(10))
+
+
+def without_release(run: Histories, device: str) -> Histories:
+    """The release of a device is attempted and does not arrive."""
+    frames = tuple(f for f in run.frames if f.enable or f.device != device)
+    audit = tuple(
+        replace(r, outcome="unknown")
+        if isinstance(r, AuditWrite) and (r.p_kw, r.device, r.outcome) == (None, device, "verified")
+        else r
+        for r in run.audit
+    )
+    return replace(run, frames=frames, audit=audit)
+
+
+def asked_at(k: int) -> InjectedFault:
+    return replace(fault(Kind.STOP, k, k + 1), stopped_at=at(k))
+
+
+def test_a_stop_that_is_executed_breaks_nothing() -> None:
+    assert numbers(STOPPED, ASKED, cycles=12) == set()
+
+
+def test_a_stop_that_nobody_heard_of() -> None:
+    assert 18 in numbers(calm(), asked_at(10))
+    assert numbers(calm()) == set()
+
+
+def test_setpoints_after_a_stop_that_is_on_record() -> None:
+    note = AuditNote(1, at(10), STOP_NOTE, "asked by user 0, process 1")
+    assert numbers(replace(calm(), stops=((note,), ()))) == {18}
+
+
+def test_a_converter_that_is_left_at_its_setpoint() -> None:
+    assert numbers(without_release(STOPPED, "a"), ASKED, cycles=12) == {17, 18}, "nor was the release obeyed"
+
+
+def test_a_converter_that_cannot_be_reached_is_excepted() -> None:
+    cut = replace(fault(Kind.LINK, 9, 12, "a"), noticeable=False)
+    assert 18 not in numbers(without_release(STOPPED, "a"), ASKED, cut, cycles=12)
+    assert 18 in numbers(without_release(STOPPED, "b"), ASKED, cut, cycles=12)
+
+
+def test_releases_of_a_stop_have_a_trail_of_their_own() -> None:
+    def kept(record: AuditNote | AuditWrite) -> bool:
+        return not (isinstance(record, AuditWrite) and record.p_kw is None)
+
+    trail = tuple(r for r in STOPPED.audit if not kept(r))
+    first = min(r.seq for r in trail)
+    moved = tuple(replace(r, seq=r.seq - first + 1) for r in trail)
+    own = [r for r in STOPPED.audit if kept(r)]
+    order = {seq: k for k, seq in enumerate(dict.fromkeys(r.seq for r in own), 1)}
+    audit = tuple(replace(r, seq=order[r.seq]) for r in own)
+    assert numbers(replace(STOPPED, audit=audit, stops=(moved, ())), ASKED, cycles=12) == set()
+    assert numbers(replace(STOPPED, audit=audit), ASKED, cycles=12) == {6}
+    assert len(moved) == 2 * len(SITE.converters)
