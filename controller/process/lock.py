@@ -54,6 +54,11 @@ class FolderLock:
     def __exit__(self, *_: object) -> None:
         self._close()
 
+    @property
+    def in_place(self) -> bool:
+        """Whether the folder at the path is still the claimed one."""
+        return _same(self._state, self._folder)
+
     def renew(self) -> str | None:
         """Claim again what somebody has removed or replaced; what that was, None if nothing.
 
@@ -62,7 +67,7 @@ class FolderLock:
             RecordError: it cannot be claimed.
         """
         path = self._state / self._lock
-        folder, file = _same(self._state, self._folder), _same(path, self._file)
+        folder, file = self.in_place, _same(path, self._file)
         if folder and file:
             return None
         if not folder:

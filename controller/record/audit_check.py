@@ -68,8 +68,10 @@ def check_trail(path: Path, known: KnownHeads) -> TrailCheck:
     """
     required = (known.required,) if known.required else ()
     with recording(path):
-        parts = trail_parts(path)
-        found = walk(lines_of(parts), (*required, *known.heads))
+        parts, before = trail_parts(path), None
+        while parts != before:  # a living service may close a part meanwhile
+            found = walk(lines_of(parts), (*required, *known.heads))
+            parts, before = trail_parts(path), parts
     if fault := found.fault or _end_fault(found, known):
         return TrailCheck(path.name, False, fault if isinstance(fault, str) else fault.text)
     if found.first is None:

@@ -28,6 +28,11 @@ class StateFiles:
         self._written: dict[str, Identity | None] = {}
         self._commanded: Commanded | None = None
 
+    @property
+    def in_place(self) -> bool:
+        """Whether what lies in the state folder is ours, and not that of a folder put in its place."""
+        return self._lock is None or self._lock.in_place
+
     def keep(self, name: str) -> None:
         """Watch a file that was just written, and remember its content, to write it again.
 

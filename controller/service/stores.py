@@ -143,7 +143,7 @@ class Stores:
         """Once a cycle: notice and mend what others have done to the records, and keep the end of the audit trail."""
         checks: Mapping[Store, Callable[[], tuple[str, ...]]] = {
             Store.AUDIT: partial(self._check_audit, self._clock.now()),
-            Store.JOURNAL: lambda: _line(self._journal.check()),
+            Store.JOURNAL: lambda: _line(self._journal.check()) if self.files.in_place else (),
             Store.TELEMETRY: lambda: _line(self.recorder.check()),
             Store.HEARTBEAT: partial(self.files.check, mode),
         }

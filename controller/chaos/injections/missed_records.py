@@ -20,7 +20,7 @@ from controller.record.reading import JOURNAL
 
 LOCK = "lock"
 JUMP, JUMP_LASTS_S = timedelta(days=100), 20.0
-SEEN_S = 6.0
+SEEN_S = 8.0
 """Real time (s) in which the forwarder's thread looks at the telemetry once."""
 LOG_SUFFIXES = ("", "-wal", "-shm")
 

@@ -77,6 +77,7 @@ def test_the_files_of_another_service_are_left_alone(tmp_path: Path, files: Stat
         for _ in range(2):
             (said,) = files.check(Mode.ACTIVE)
             assert "claimed by another process" in said
+            assert not files.in_place
         assert [path.name for path in state.iterdir()] == ["lock"]
 
 
@@ -84,6 +85,7 @@ def test_a_state_folder_that_was_moved_is_begun_anew(tmp_path: Path, files: Stat
     tmp_path.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
     said = files.check(Mode.ACTIVE)
     assert len(said) == 4
+    assert files.in_place
     assert (tmp_path / ADDRESS).read_text() == "{}"
     files.beat(BEAT)
     assert files.check(Mode.ACTIVE) == ()
