@@ -7,6 +7,7 @@ import pytest
 from controller.service.cycle import Cycle
 from controller.service.describe import Places
 from controller.service.metered_nodes import NodeVoltages
+from controller.service.meters import BelievedImage
 from controller.service.observation import CycleView
 from controller.service.watch import Image
 from core.config import Config, RealtimeConfig
@@ -72,7 +73,7 @@ def test_the_margin_learns_from_voltages_without_corrections(gridlab9_config: Co
         "N4": NodeResult(None, Rung.USE, Source.INTRADAY, ()),
     }
     read = image(n1_meter=(1.0, 1.0, GOOD), n3_meter=(1.04, 1.0, GOOD), n4_meter=(1.03, 1.0, GOOD))
-    cycle = Cycle(NOON, read, {}, CycleDecision(nodes, {}), {}, {}, {}, {}, {})
+    cycle = Cycle(NOON, BelievedImage(read), {}, CycleDecision(nodes, {}), {}, {}, {}, {}, {})
     view = CycleView.of(cycle, Places.of(gridlab9_config, gridlab9_config.grid.network()))
     assert view.v_pu["N3"] == pytest.approx(1.05)
     assert (view.v_pu["N4"], view.v_pu["N1"], view.v_pu["N9"]) == (1.03, 1.0, None)
