@@ -3,6 +3,8 @@
 import time
 from datetime import UTC, datetime, timedelta
 
+_SINCE_BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
 
 class WallClock:
     """Real time, a :class:`core.time.Clock`."""
@@ -12,8 +14,11 @@ class WallClock:
         return datetime.now(UTC)
 
     def monotonic_s(self) -> float:
-        """Seconds since an arbitrary instant before the program began."""
-        return time.monotonic()
+        """Seconds since the boot, also those in which the computer was suspended: leases end and data age in them.
+
+        Where the system has no such clock: seconds since an arbitrary instant before the program began.
+        """
+        return time.monotonic() if _SINCE_BOOT is None else time.clock_gettime(_SINCE_BOOT)
 
 
 class SteppedClock:

@@ -64,6 +64,11 @@ class Cycle:
         """The image that is believed."""
         return self.believed.image
 
+    @property
+    def other_writers(self) -> str:
+        """Converters of which another writer makes the service give way; empty if none."""
+        return ", ".join(f"{name}: {doubt.text}" for name, doubt in self.doubts.items() if doubt.kind.yields)
+
 
 @dataclass(frozen=True)
 class Start:

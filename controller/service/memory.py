@@ -1,6 +1,6 @@
-"""State that a restart resumes from the journal: mode, fencing epoch, plans, margin, and states of converters.
+"""State that a restart resumes from the journal: fencing epoch, plans, margin, states of converters, and its starts.
 
-Monotonic times are not valid in another process, so they are kept as ages on the wall clock.
+The commanded mode is in a file of its own: :mod:`controller.process.commanded`.
 """
 
 import json
@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from hashlib import sha256
+from math import inf, isfinite
 
+from controller.process.age import Age, BootClock, Stamp
 from controller.process.heartbeat import Released
 from controller.process.modes import Mode
 from controller.record.journal import Journal
@@ -18,8 +20,6 @@ from controller.service.older_journal import upgraded_cycle, upgraded_plans
 from controller.service.plans import DatedPlan, Plans
 from core.config import Config
 from core.epochs import NOBODY, latest, successor
-from core.resources import Battery
-from core.time import Clock
 from mpc.intra_day import RunningPlan
 from mpc.margin import Margin
 from realtime.node import NodeLimits, NodeState
@@ -27,9 +27,9 @@ from realtime.plane import Power
 from realtime.shares import converters_by_prosumer
 from realtime.timing import LEASE_S
 
-RESUME_WITHIN = timedelta(minutes=15)
+RESUME_WITHIN_S = 15 * 60.0
 """ACTIVE is resumed only after a shorter absence, so that equipment does not start unexpectedly."""
-CRASHES, CRASHES_WITHIN = 3, timedelta(minutes=15)
+CRASHES, CRASHES_WITHIN_S = 3, 15 * 60.0
 """A service that has resumed ACTIVE this often within this time does not do it again by itself: a crash loop."""
 
 
@@ -64,14 +64,15 @@ class KeptPlans:
 
 @dataclass(frozen=True)
 class KeptCycle:
-    """State at the end of the last cycle; ``states`` are by converter."""
+    """State at the end of the last cycle; ``states`` are by converter, ``ended`` is unknown in an older journal."""
 
     at: datetime
     states: Mapping[str, NodeState]
     costs: Costs
+    ended: Stamp | None = None
 
 
-CONFIGURATION_RECORDS = ("mode", "resumed", "plans", "margin", "cycle")
+CONFIGURATION_RECORDS = ("resumptions", "plans", "margin", "cycle")
 """Records that are meaningless for another configuration; the epoch is not among them."""
 
 
@@ -84,8 +85,9 @@ class Memory:
         durable: cycles also survive a power loss, at one fsync each.
     """
 
-    def __init__(self, journal: Journal, clock: Clock, owner: str, *, durable: bool, older_owner: str = "") -> None:
-        self._journal, self._clock, self._durable = journal, clock, durable
+    def __init__(self, journal: Journal, clock: BootClock, owner: str, *, durable: bool, older_owner: str = "") -> None:
+        self._journal, self._boot_clock, self._durable = journal, clock, durable
+        self._clock = clock.clock
         kept = journal.load("identity", str)
         if kept != owner:
             journal.put({"identity": owner}, forget=() if kept == older_owner else CONFIGURATION_RECORDS)
@@ -96,24 +98,34 @@ class Memory:
         """One line for every damaged record of the journal."""
         return self._journal.damaged
 
-    def was_active(self) -> bool:
-        """Whether a service ended in ACTIVE without being commanded to, recently enough for ACTIVE to be resumed."""
+    def stamp(self) -> Stamp:
+        """The present instant, of which a later process can tell the age."""
+        return self._boot_clock.stamp()
+
+    def absence(self) -> Age | None:
+        """Time since the last cycle of a service with this journal; None if there was none."""
         kept = self._cycle()
-        if kept is None or self._journal.load("mode", str) != Mode.ACTIVE:
-            return False
-        return abs(self._clock.now() - kept.at) <= RESUME_WITHIN
+        if kept is None:
+            return None
+        return self._boot_clock.age(kept.ended) if kept.ended else Age(0.0, inf)
 
     def crash_loop(self) -> bool:
-        """Record a start that resumes ACTIVE; whether there were too many recently, so that it must not."""
-        now = self._clock.now()
-        kept = self._journal.load("resumed", tuple[datetime, ...]) or ()
-        recent = tuple(at for at in kept if abs(now - at) <= CRASHES_WITHIN)
-        self._journal.put({"resumed": (*recent, now)})
+        """Record a start that resumes ACTIVE; whether there were too many recently, so that it must not.
+
+        A start whose age is unknown is recent until the computer has been on for longer.
+        """
+        kept = self._journal.load("resumptions", tuple[Stamp, ...]) or ()
+        recent = tuple(then for then in kept if self._boot_clock.age(then).at_least_s <= CRASHES_WITHIN_S)
+        self._journal.put({"resumptions": (*recent, self._boot_clock.stamp())})
         return len(recent) >= CRASHES
 
-    def keep_mode(self, mode: Mode) -> None:
-        """Keep the mode for the next start."""
-        self._journal.put({"mode": mode.value})
+    def older_mode(self) -> Mode | None:
+        """The mode that an older version has kept here; None if there is none."""
+        return self._journal.load("mode", Mode)
+
+    def forget_older_mode(self) -> None:
+        """Delete what only an older version reads."""
+        self._journal.put({}, forget=("mode", "resumed"))
 
     def next_epoch(self, reported: Iterable[int]) -> int:
         """The epoch after that of any earlier writer in journal or devices; it is kept before it is used."""
@@ -146,11 +158,14 @@ class Memory:
         """The learned margin; None at first."""
         return self._journal.load("margin", Margin)
 
-    def states(self, limits: Mapping[str, NodeLimits], released: Mapping[str, Released]) -> Mapping[str, NodeState]:
+    def states(
+        self, limits: Mapping[str, NodeLimits], released: Mapping[str, Released], *, stopped: bool
+    ) -> Mapping[str, NodeState]:
         """States of converters, by name, converted to the present clock; empty at first.
 
         Args:
             released: converters that the guardian has since put into their safe state.
+            stopped: the mode was lowered, so that all converters were released.
         """
         kept = self._cycle(
             {prosumer: names[0] for prosumer, names in converters_by_prosumer(limits).items() if len(names) == 1}
@@ -158,7 +173,7 @@ class Memory:
         if kept is None:
             return {}
         return {
-            name: self._resumed(kept, state, limits[name].battery, released.get(name))
+            name: self._resumed(kept, replace(state, sent=None) if stopped else state, limits[name], released.get(name))
             for name, state in kept.states.items()
             if name in limits
         }
@@ -174,16 +189,17 @@ class Memory:
         self._journal.put({"cycle": cycle, **learned}, durable=self._durable)
         self._margin = margin
 
-    def _resumed(
-        self, kept: KeptCycle, state: NodeState, battery: Battery | None, released: Released | None
-    ) -> NodeState:
-        if self._journal.load("mode", str) != Mode.ACTIVE:
-            state = replace(state, sent=None)  # it was released on leaving ACTIVE
-        away_s = (self._clock.now() - kept.at).total_seconds()
+    def _resumed(self, kept: KeptCycle, state: NodeState, limits: NodeLimits, released: Released | None) -> NodeState:
+        away_s = self._away_s(kept)
         if released and 0 <= (after_s := (released.at - kept.at).total_seconds()) <= min(away_s, LEASE_S):
             seen = Power(released.p_kw, released.q_kvar)
-            state, away_s = state.released(battery, seen, after_s), away_s - after_s
+            state, away_s = state.released(limits.battery, seen, after_s), away_s - after_s
         return state.resumed(self._clock.monotonic_s(), away_s)
+
+    def _away_s(self, kept: KeptCycle) -> float:
+        """Time since that cycle; by the wall clock where nothing better is known."""
+        age = self._boot_clock.age(kept.ended) if kept.ended else Age(0.0, inf)
+        return age.at_least_s if isfinite(age.at_most_s) else (self._clock.now() - kept.at).total_seconds()
 
     def _cycle(self, converter_of: Mapping[str, str] | None = None) -> KeptCycle | None:
         """State at the end of the last cycle; ``converter_of``: prosumer → its only converter, for an older journal."""

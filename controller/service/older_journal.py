@@ -69,6 +69,8 @@ def upgraded_cycle(kept: object, converter_of: Mapping[str, str]) -> object:
     Args:
         converter_of: prosumer → its only converter, by which its state is kept now.
     """
+    if isinstance(kept, dict) and kept.keys() == {"at", "states", "costs"}:
+        kept = {**kept, "ended": None}
     match kept:
         case {"states": dict(states), **rest}:
             renamed = converter_of if any(map(_is_of_version_1, states.values())) else {}

@@ -99,6 +99,10 @@ class Planning:
         made = await self._plan_day(self.day, {})
         self.plans = Plans(day_ahead=made)
 
+    def planned_soc(self) -> Mapping[str, float]:
+        """The state of charge that the plan has now, by prosumer."""
+        return self.plans.soc_at(self._clock.now())
+
     @property
     def day(self) -> Day:
         """The day in progress."""

@@ -15,22 +15,20 @@ from typing import Self
 
 from controller.accounts.grid_check import GridCheck
 from controller.accounts.model_check import ModelCheck
-from controller.planner.link import AnyPlanner, PlannerLink
-from controller.planner.planner import Planner
-from controller.process.heartbeat import read_takeover
 from controller.process.modes import Mode
 from controller.record.records import CycleRecord, MpcRecord, Severity
 from controller.record.store_thread import LateRecordError
 from controller.service.alarms import Finding
 from controller.service.connection import DeviceConnection
 from controller.service.cycle import Cycle
-from controller.service.days import DayLoader
 from controller.service.describe import ServiceState
 from controller.service.guardian_watch import GuardianWatch
 from controller.service.memory import KeptCycle, Memory
-from controller.service.mode_control import ModeControl
+from controller.service.mode_control import ModeControl, ModeOrder
+from controller.service.obedience import Obedience
+from controller.service.opening import first_states, open_planning
 from controller.service.overrides import check_override
-from controller.service.planning import Planning, Replanned
+from controller.service.planning import Replanned
 from controller.service.recording import CycleRecorder
 from controller.service.setup import Setup, node_limits
 from controller.service.stores import Store, Stores
@@ -42,7 +40,6 @@ from realtime.emulation import BatteryState
 from realtime.node import NodeState
 from realtime.override import Override
 from realtime.shares import prosumer_batteries
-from realtime.timing import MPC_BEST_S
 
 _log = logging.getLogger(__name__)
 
@@ -73,37 +70,45 @@ class Service:
         self._recorder, self._grid_check = CycleRecorder(config, clock), GridCheck(config)
         self._limits = node_limits(config)
         self._permit = self._first_permit = setup.stops.first_permit()
-        self._obeying: dict[int, asyncio.Task[None]] = {}
+        self._obedience = Obedience(self._stop)
         self._released: Mapping[str, Outcome] = {}
         self._stack, self._lock = AsyncExitStack(), asyncio.Lock()
-        self._stores = Stores(setup, clock)
+        self._stores: Stores
+        self._recording = False
         self._connection: DeviceConnection
         self._modes: ModeControl
 
     async def __aenter__(self) -> Self:
         """Open the records, resume what the journal kept, and make a plan; no device is accessed yet.
 
+        If it is cancelled, everything that may still follow a predecessor is released.
+
         Raises:
             InputError, PlannerError, SolverError: there is no plan for today.
         """
-        setup, config = self._setup, self._setup.config
         async with AsyncExitStack() as stack:
-            stores = await stack.enter_async_context(self._stores)
-            best_s = min(MPC_BEST_S, config.schedule.mpc_budget_s)
-            planner: AnyPlanner = Planner(best_s) if setup.planner is None else PlannerLink(setup.planner, best_s)
-            await stack.enter_async_context(planner)
-            days = DayLoader(config, setup.path)
-            self.planning = Planning(config, days, planner, self._clock, self._stopwatch, coordinate=setup.coordinate)
-            await self.planning.open(self.memory.plans(days), self.memory.margin())
-            stores.keep(Store.JOURNAL, partial(self.memory.keep_plans, self.planning.plans))
-            self._connection = DeviceConnection(setup, stores, self._clock, self._stopwatch)
-            self._connection.states = self._start_states()
-            self._modes = ModeControl(setup, stores, self._connection, self._clock)
+            try:
+                await self._open_records(stack)
+                self.planning = await open_planning(self._setup, self.memory, (self._clock, self._stopwatch), stack)
+            except asyncio.CancelledError:
+                if not self._recording:
+                    await self._open_records(stack)
+                await self.close()
+                raise
+            stopped = not self._modes.was_active
+            self._connection.states = first_states(self._setup, self.memory, self.planning, stopped=stopped)
+            self._stores.keep(Store.JOURNAL, partial(self.memory.keep_plans, self.planning.plans))
             self._recorder.costs = self.memory.costs() or self._recorder.costs
-            self._loop = asyncio.get_running_loop()
-            stack.enter_context(setup.stops.heard(self._hear, service=True))
+            stack.enter_context(self._setup.stops.heard(self._obedience.hear, service=True))
             self._stack = stack.pop_all()
         return self
+
+    async def _open_records(self, stack: AsyncExitStack) -> None:
+        stores = self._stores = await stack.enter_async_context(Stores(self._setup, self._clock))
+        self._connection = DeviceConnection(self._setup, stores, self._clock, self._stopwatch)
+        self._modes = ModeControl(self._setup, stores, self._connection, self._clock)
+        self._recording = True
+        self.notices.update(await self._modes.open())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -155,31 +160,33 @@ class Service:
         """Wait until every record requested so far has been made or has failed: for a driver of virtual time."""
         await self._stores.settled()
 
-    def first_mode(self) -> Mode:
-        """ACTIVE if the last service recently ended in it, except in a crash loop; else MONITOR."""
-        if not self.memory.was_active():
-            return Mode.MONITOR
-        if not self.memory.crash_loop():
-            self.guardian.resume()
-            return Mode.ACTIVE
-        text = "ended in ACTIVE again and again without being told to: an operator has to look"
-        _log.error("crash loop: %s", text)
-        self.notices["crash loop"] = Finding("crash loop", Severity.ALARM, "service", text)
-        return Mode.MONITOR
-
     async def begin(self) -> None:
-        """Go to :meth:`first_mode`, or to MONITOR if there was an emergency stop since the process began.
+        """Enter the first mode: the commanded one or a lower one, see :mod:`controller.service.first_mode`.
 
         Raises:
             InputError, RecordError: as :meth:`set_mode`.
         """
-        first = self.first_mode()
-        await self.set_mode(first if self._first_permit.valid else Mode.MONITOR, permit=self._first_permit)
+        if not self._first_permit.valid:
+            await self._modes.stopped("an emergency stop while it started")
+        order, alarms = await self._modes.first(self._first_permit)
+        self.notices.update(alarms)
+        self.guardian.resume()
+        await self.guardian.admit(order.mode, self.mode)
+        async with self._lock:
+            try:
+                await self._set_mode(order, STOP_S)
+            except GridlabError:
+                if self._modes.stands(order):
+                    raise
+                await self._lower(Mode.MONITOR, "stopped while it started", STOP_S)
+        self._modes.inherited = False
 
     async def set_mode(
         self, mode: Mode, within_s: float = STOP_S, who: str = "", permit: Permit | None = None
     ) -> Mapping[str, Outcome]:
         """Change the mode; leaving ACTIVE releases every converter and reads it back. ``who`` requested it.
+
+        A lower mode is on the disk before anything is waited for.
 
         Args:
             permit: of the writer in ACTIVE; by default from now on.
@@ -188,11 +195,13 @@ class Service:
             Outcomes of the releases, by device; empty if nothing was commanded.
 
         Raises:
-            RecordError: ACTIVE was requested and cannot be recorded; the mode is unchanged.
+            RecordError: a higher mode was requested and cannot be recorded, or was lowered in the meantime; the mode is
+                unchanged.
             InputError: a register map, certificate or key cannot be used; the mode is OFF.
             GridlabError: the service is stopping; for ACTIVE, no guardian lives, or there was an emergency stop since.
         """
         permit = permit or self._setup.stops.permit()
+        order = await self._modes.order(mode, f"mode {mode}, {who or 'requested'}", permit)
         if who:
             noted = self._noted("command", f"mode {mode}, {who}")
             if mode is Mode.ACTIVE:
@@ -201,12 +210,7 @@ class Service:
                 self._stores.keep(Store.AUDIT, noted)
         await self.guardian.admit(mode, self.mode)
         async with self._lock:
-            outcomes = await self._set_mode(mode, within_s, permit)
-            if mode is Mode.ACTIVE and not permit.valid:
-                await self._set_mode(Mode.MONITOR, within_s, permit)
-        if mode is Mode.ACTIVE:
-            permit.require()
-        return outcomes
+            return await self._set_mode(order, within_s)
 
     def permit(self) -> Permit:
         """For an activation that is asked for now: an emergency stop makes it void."""
@@ -219,7 +223,7 @@ class Service:
             Outcomes of the releases, by device; empty if nothing was commanded.
         """
         order = self._setup.stops.trip(who)
-        await self._obey(order)
+        await self._obedience.obey(order)
         if self._setup.stops.supervised:
             with suppress(TimeoutError):
                 async with asyncio.timeout(STOP_S):
@@ -227,25 +231,15 @@ class Service:
                         await asyncio.sleep(LOOK_S)
         return order.outcomes
 
-    def _hear(self, order: StopOrder) -> None:
-        """Of a stop, in whatever thread it was asked for."""
-        with suppress(RuntimeError):  # the event loop has ended: so has the service
-            self._loop.call_soon_threadsafe(self._obey, order)
-
-    def _obey(self, order: StopOrder) -> asyncio.Task[None]:
-        """Stop, once per order."""
-        if order.number not in self._obeying:
-            self._obeying[order.number] = task = asyncio.create_task(self._stop(order))
-            task.add_done_callback(lambda _: self._obeying.pop(order.number, None))
-        return self._obeying[order.number]
-
     async def _stop(self, order: StopOrder) -> None:
         who, loop = order.who, self._connection.loop
         try:
+            if loop and self.mode is Mode.ACTIVE:
+                loop.halt()
+            await self._modes.stopped(f"emergency stop, {who}")
             self._stores.keep(Store.AUDIT, self._noted("emergency stop", who))
             if loop is None or self.mode is not Mode.ACTIVE:
                 return
-            loop.halt()
             order.report(await loop.release("emergency stop"))
             await self.set_mode(Mode.MONITOR)
             order.report(self._released)
@@ -279,9 +273,15 @@ class Service:
                 overrides.pop(device, None)
 
     async def close(self, within_s: float = STOP_S) -> Mapping[str, Outcome]:
-        """Go to OFF for good; from now on no other mode can be requested."""
+        """Go to OFF for good; from now on no other mode can be requested. The next service begins in MONITOR, or in OFF
+        if that was commanded.
+        """
         self._modes.closing = True
-        return await self.set_mode(Mode.OFF, within_s)
+        await self._modes.stopped("the service was stopped")
+        async with self._lock:
+            if self._modes.inherited:
+                return await self._modes.release_inherited(within_s)
+            return await self._set_mode(ModeOrder(Mode.OFF, "stopped", self._permit), within_s)
 
     async def sent(self) -> None:
         """Wait a moment for the telemetry's database to receive what is queued."""
@@ -290,6 +290,7 @@ class Service:
     async def poll(self) -> None:
         """Read all devices between cycles."""
         async with self._lock:
+            await self._follow_record()
             if watch := self._connection.watch:
                 await watch.poll()
                 if changed := self._recorder.changed(watch):
@@ -302,6 +303,7 @@ class Service:
             RecordError: nothing can be recorded in time, so no setpoint was sent to any device.
         """
         async with self._lock:
+            await self._follow_record()
             if (loop := self._connection.loop) is None:
                 await self._stores.look_after(self.mode)
                 return None
@@ -311,18 +313,18 @@ class Service:
             await self._stores.look_after(self.mode)
             unguarded = await self.guardian.noticed(self.notices, self.mode)
             record = self._recorded(cycle, 1e3 * (self._stopwatch.monotonic_s() - began_s))
-            kept = KeptCycle(cycle.at, loop.state, self._recorder.costs)
+            kept = KeptCycle(cycle.at, loop.state, self._recorder.costs, self.memory.stamp())
             self._stores.keep(Store.JOURNAL, partial(self.memory.keep_cycle, kept, self.planning.margin))
             self.planning.observe(cycle)
             self.check = self._grid_check.after(self.check, cycle.image.snapshot.measurements)
-            if self.mode is Mode.ACTIVE and self._permit.valid and (why := _other_writers(cycle)):
+            if self.mode is Mode.ACTIVE and self._permit.valid and (why := cycle.other_writers):
                 _log.error("yielding: %s", why)
                 self.notices["yielded"] = Finding("yielded", Severity.ALARM, "service", why)
                 self._connection.give_way(cycle.doubts)
-                await self._set_mode(Mode.MONITOR, 0.0, self._permit)
+                await self._lower(Mode.MONITOR, f"yielded: {why}", within_s=0.0)
             if self.mode is Mode.ACTIVE and unguarded:
                 self._stores.keep(Store.AUDIT, self._noted("command", f"mode monitor, {unguarded}"))
-                await self._set_mode(Mode.MONITOR, STOP_S, self._permit)
+                await self._lower(Mode.MONITOR, unguarded, STOP_S)
             self._modes.beat()
             return record
 
@@ -360,7 +362,8 @@ class Service:
 
     def _recorded(self, cycle: Cycle, cycle_ms: float) -> CycleRecord:
         state = ServiceState(self.mode, cycle_ms, self.missed, self._stores.forwarder.counts)
-        notices = (*self.notices.values(), *self.planning.findings, *self._stores.lost())
+        lost = (*self._stores.lost(), *self._modes.findings())
+        notices = (*self.notices.values(), *self.planning.findings, *lost)
         record = self._recorder.record(cycle, self.planning.plans, state, notices)
         self.record = record
         self._stores.keep_telemetry(record)
@@ -368,33 +371,29 @@ class Service:
             self._setup.live.publish(record)
         return record
 
-    async def _set_mode(self, mode: Mode, within_s: float, permit: Permit) -> Mapping[str, Outcome]:
+    async def _follow_record(self) -> None:
+        """Go down to a mode that another process has recorded."""
+        if (allowed := await self._modes.allowed()) is not self.mode:
+            text = f"lowered to {allowed} from outside"
+            _log.error("%s", text)
+            self.notices["lowered"] = Finding("lowered", Severity.ALARM, "service", text)
+            await self._lower(allowed, text, STOP_S)
+
+    async def _lower(self, mode: Mode, why: str, within_s: float) -> None:
+        await self._set_mode(await self._modes.order(mode, why, self._permit), within_s)
+
+    async def _set_mode(self, order: ModeOrder, within_s: float) -> Mapping[str, Outcome]:
         before = self.mode
-        if mode is before:
+        if order.mode is before:
             return {}
         try:
-            outcomes = await self._modes.change(mode, within_s, permit)
+            outcomes = await self._modes.change(order, within_s)
         finally:
             if self.mode is not before:
                 self.check = self.record = None
-        if mode is Mode.ACTIVE:
-            self._permit = permit
+        if order.mode is Mode.ACTIVE:
+            self._permit = order.permit
             self.notices.clear()
         elif before is Mode.ACTIVE:
             self._released = outcomes
         return outcomes
-
-    def _start_states(self) -> dict[str, NodeState]:
-        """States that the journal kept, or initial ones at the state of charge that the plan has now."""
-        takeover = read_takeover(self._setup.state)
-        kept = self.memory.states(self._limits, takeover.released if takeover else {})
-        planned = self.planning.plans.soc_at(self._clock.now())
-        return {
-            name: kept.get(name) or NodeState.start(limits.battery, planned.get(limits.prosumer))
-            for name, limits in self._limits.items()
-        }
-
-
-def _other_writers(cycle: Cycle) -> str:
-    """Converters of which another writer makes the service give way; empty if none."""
-    return ", ".join(f"{name}: {doubt.text}" for name, doubt in cycle.doubts.items() if doubt.kind.yields)

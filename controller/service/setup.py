@@ -1,5 +1,6 @@
 """Settings of a service beyond its configuration, and the constants of its converters."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from core.config import Config
 from realtime.node import NodeLimits
 from realtime.shares import battery_share, shares_by_rating
 from realtime.timing import REQUEST_TIMEOUT_S
+
+
+def never() -> bool:
+    """Of a wall clock about which nothing is known."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Setup:
             every device answers within it, so that runs are repeatable.
         live: state of a live page, if there is one.
         boot: of this computer, see :func:`controller.process.heartbeat.boot_id`; None in virtual time.
+        synchronised: whether the wall clock can be trusted, see :mod:`controller.process.age`.
         planner: socket of a planner that is a service of its own; None for a child process.
         stops: emergency stops of this process.
         files: of the state folder, to be watched; None: those that the service writes.
@@ -43,6 +50,7 @@ class Setup:
     patience_s: float = REQUEST_TIMEOUT_S
     live: LiveState | None = None
     boot: str | None = None
+    synchronised: Callable[[], bool] = never
     planner: Path | None = None
     stops: StopSwitch = field(default_factory=StopSwitch)
     files: StateFiles | None = None

@@ -15,6 +15,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
+from controller.process.age import BootClock
 from controller.process.modes import Mode
 from controller.record.audit import AuditTrail
 from controller.record.audit_chain import AuditHead
@@ -88,8 +89,9 @@ class Stores:
             self._head = JournalHead(journal, setup.folder / AUDIT)
             await self.audit_thread.enter(self.audit)
             owner, older_owner = identity(setup.config), identity_of_version_1(setup.config)
+            clock = BootClock(self._clock, setup.boot, setup.synchronised)
             remember = partial(Memory, durable=not setup.tables, older_owner=older_owner)
-            self.memory = await self._threads[Store.JOURNAL].request(partial(remember, journal, self._clock, owner))
+            self.memory = await self._threads[Store.JOURNAL].request(partial(remember, journal, clock, owner))
             recorder = Recorder(setup.folder, setup.config.horizon.timezone, telemetry, tables=setup.tables)
             self.recorder = await self._threads[Store.TELEMETRY].enter(recorder)
             seen = with_token_path(setup.path, telemetry.influx) if telemetry.influx else None

@@ -124,6 +124,10 @@ class Conductor:
         """Whether a converter follows a setpoint."""
         return self.world.plant.laboratory.converters[name].state.mode is ControlState.REMOTE
 
+    def lowered(self, mode: Mode) -> None:
+        """An operator, or a stop, demands this mode or a lower one."""
+        self.ledger.commanded = self.ledger.commanded.at_most(mode)
+
     def all_safe(self, was: Mode) -> None:
         """After a release every converter that nothing disturbs is safe."""
         for name in CONVERTERS:
@@ -143,6 +147,7 @@ class Conductor:
                 self.ledger.shaken(world.at_s)
             self.check(lambda: safety.frames_allowed(world, self.ledger, before, changes_mode=changes_mode))
             self.check(lambda: safety.devices_safe(world, self.ledger))
+            self.check(lambda: safety.mode_commanded(world, self.ledger))
             self.check(lambda: safety.charge_in_band(world, self.ledger))
             if world.mode is not before:
                 self.ledger.changed(world.mode, world.at_s)

@@ -61,6 +61,7 @@ class Ledger:
 
     Attributes:
         faults: those that last, and since when.
+        commanded: the highest mode that an operator and every stop since have left.
         attended_s: of the last cycle that may have written.
         active_s: since when the mode is ACTIVE without a break; None while it is not.
         shaken_s: when something last happened to the service as a whole.
@@ -76,6 +77,7 @@ class Ledger:
     """
 
     faults: dict[Fault, float] = field(default_factory=dict)
+    commanded: Mode = Mode.MONITOR
     attended_s: float = NEVER_S
     active_s: float | None = None
     shaken_s: float = 0.0

@@ -4,6 +4,7 @@ An operation of the :class:`~tests.state_machine.conductor.Conductor` checks the
 them. At the end everything heals, and the laboratory has to be back at work.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from core.errors import GridlabError
 from realtime.fallback import Rung
 from tests.state_machine.conductor import Conductor, Shared
 from tests.state_machine.ledger import CONVERTERS, FOREIGN, Fault
-from tests.state_machine.world import POLL_S, RATED_KVA, audit_bytes
+from tests.state_machine.world import POLL_S, RATED_KVA, Doing, audit_bytes
 
 ROUNDS = 3
 """Of a recovery, where the machine that tests is too busy for the deadlines of requests."""
@@ -32,6 +33,14 @@ COSTLY_S = 120.0
 SUDDEN = ("down", "cut", "frozen", "local", "reboot", "trip", "ignore_writes", "stuck", "nan", "inverted_sign")
 METER_FAULTS = ("down", "frozen", "sentinel", "inverted_sign")
 METERS = ("n3_meter", "n4_meter", "n5_meter")
+
+ORDERS: Mapping[str, tuple[Mode, Doing]] = {
+    "emergency stop": (Mode.MONITOR, lambda service: service.emergency_stop("operator")),
+    "monitor": (Mode.MONITOR, lambda service: service.set_mode(Mode.MONITOR)),
+    "off": (Mode.OFF, lambda service: service.set_mode(Mode.OFF)),
+    "SIGTERM": (Mode.MONITOR, lambda service: service.close()),
+}
+"""What lowers the mode, and to which."""
 
 converters = st.sampled_from(tuple(CONVERTERS))
 converter_faults = st.builds(Fault, st.sampled_from(CHEAP), converters)
@@ -148,10 +157,25 @@ class Laboratory(RuleBasedStateMachine):
         self.conductor.pass_to(self.world.at_s + then_s, polled=False)
 
     @lives
+    @rule(order=st.sampled_from(tuple(ORDERS)), at_frame=st.integers(0, 3), then_s=st.integers(0, 60))
+    def die_of_a_stop(self, order: str, at_frame: int, then_s: int) -> None:
+        """An order to stop, and SIGKILL while it is carried out; then a new process."""
+        mode, doing = ORDERS[order]
+        self.conductor.reached["die_of_a_stop"] += 1
+        if order == "monitor" and self.ledger.commanded is Mode.OFF:
+            self.ledger.commanded = mode
+        elif at_frame:  # else it may have died before it had heard the order
+            self.conductor.lowered(mode)
+        self.conductor.operate(self.world.kill(at_frame, doing), changes_mode=True)
+        self.conductor.pass_to(self.world.at_s + then_s, polled=False)
+        self.restart()
+
+    @lives
     @rule()
     def stop(self) -> None:
         """SIGTERM: every converter that can be reached is safe then."""
         was = self.world.mode
+        self.conductor.lowered(Mode.MONITOR)
         self.conductor.operate(self.world.stop(), changes_mode=True)
         self.conductor.all_safe(was)
 
@@ -160,6 +184,30 @@ class Laboratory(RuleBasedStateMachine):
     def restart(self) -> None:
         """The process begins anew, as it thinks right."""
         self.conductor.start()
+
+    @is_dead
+    @rule(turns=st.integers(1, 400))
+    def stop_the_start(self, turns: int) -> None:
+        """SIGTERM while the process begins: what follows a setpoint of its predecessor is released."""
+        self.ledger.born()
+        began = self.conductor.operate(self.world.start_and_stop(turns), changes_mode=True)
+        if began:
+            self.conductor.lowered(Mode.MONITOR)
+            self.conductor.all_safe(Mode.ACTIVE)
+
+    @precondition(lambda self: self.world.lock is None)
+    @rule(cycles=st.integers(0, 3))
+    def lock_journal(self, cycles: int) -> None:
+        """Another process holds the journal locked."""
+        self.conductor.reached["lock_journal"] += 1
+        self.world.lock_journal()
+        self.tick(cycles, polled=False)
+
+    @precondition(lambda self: self.world.lock is not None)
+    @rule()
+    def unlock_journal(self) -> None:
+        """It is over."""
+        self.world.unlock_journal()
 
     @lives
     @rule(seconds=st.integers(20, 150))
@@ -213,12 +261,15 @@ class Laboratory(RuleBasedStateMachine):
         """An operator's command; ACTIVE needs a record of it, and a guardian whose sign of life can be written."""
         service, was = self.world.service, self.world.mode
         assert service
+        commanded = self.ledger.commanded
+        self.ledger.commanded = mode
         try:
             with self.world.disk():
                 outcomes = self.conductor.operate(service.set_mode(mode, within_s=0.0), changes_mode=True)
         except GridlabError:
-            assert self.world.disk_bytes is not None
+            assert self.world.unrecordable
             assert self.world.mode is was
+            self.ledger.commanded = commanded
             return
         assert self.world.mode is mode
         if mode is not Mode.ACTIVE:
@@ -237,7 +288,7 @@ class Laboratory(RuleBasedStateMachine):
                 self.conductor.operate(service.override("operator", device, p_kw, q_kvar, for_s))
         except GridlabError:
             beyond = abs(complex(p_kw, q_kvar)) > RATED_KVA
-            assert beyond or self.world.mode is not Mode.ACTIVE or self.world.disk_bytes is not None
+            assert beyond or self.world.mode is not Mode.ACTIVE or self.world.unrecordable
         self.tick(cycles, polled=False)
 
     @precondition(lambda self: self.world.mode is Mode.ACTIVE)
@@ -246,6 +297,7 @@ class Laboratory(RuleBasedStateMachine):
         """Somebody hits the button."""
         service = self.world.service
         assert service
+        self.conductor.lowered(Mode.MONITOR)
         with self.world.disk():
             self.conductor.operate(service.emergency_stop("operator"), changes_mode=True)
         assert self.world.mode is Mode.MONITOR
@@ -264,6 +316,7 @@ class Laboratory(RuleBasedStateMachine):
         for fault in list(self.ledger.faults):
             self.conductor.end(fault)
         self.free_disk()
+        self.world.unlock_journal()
         self.world.clock.jump(-self._wrong_s)
         self.conductor.pass_to(self.world.at_s + POLL_S, polled=True)
         if self.world.service is None:

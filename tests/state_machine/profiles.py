@@ -17,5 +17,5 @@ def register() -> None:
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=tuple(HealthCheck),
     )
-    longer = {"max_examples": 250, "stateful_step_count": 40, "derandomize": False, "print_blob": True}
+    longer = {"max_examples": 2000, "stateful_step_count": 15, "derandomize": False, "print_blob": True}
     settings.register_profile(PROOF, settings.get_profile(SHORT), **longer)

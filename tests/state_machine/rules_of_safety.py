@@ -58,6 +58,8 @@ def _setpoint_allowed(world: World, ledger: Ledger, sighting: Sighting, before: 
     broken = set(verdict.violations) - excused - missed
     assert not broken, f"1, 2, 4, 5: {device}: {verdict}, before {sighting.before_kva}"
     assert before is Mode.ACTIVE or device in world.witness.late, f"15: {device}: {verdict} in {before}"
+    stopped = ledger.commanded is not Mode.ACTIVE and device not in world.witness.late
+    assert not stopped, f"16: {device}: {verdict}, commanded is {ledger.commanded}"
     assert 0 < frame.lease_s <= LEASE_S, f"4: {device}: {verdict}"
     if device in world.witness.late or verdict.refusal is Refusal.IGNORED:
         return
@@ -85,6 +87,11 @@ def _release_allowed(world: World, ledger: Ledger, sighting: Sighting, before: M
     assert excused or sighting.by_service or sighting.by_guardian, f"6: {device}: {verdict} announced by nobody"
     if before is not Mode.ACTIVE and not changes_mode and world.disk_bytes is None:
         assert sighting.by_guardian or device in world.witness.late, f"15: {device}: {verdict} in {before}"
+
+
+def mode_commanded(world: World, ledger: Ledger) -> None:
+    """16: the mode is no more than what was last commanded, whatever has happened since."""
+    assert ledger.commanded.allows(world.mode), f"16: {world.mode}, commanded is {ledger.commanded}"
 
 
 def devices_safe(world: World, ledger: Ledger) -> None:
@@ -150,7 +157,7 @@ def _decided_on_data(world: World, ledger: Ledger, record: CycleRecord, device: 
     allowed = {Rung.USE: USE_DATA_S, Rung.HOLD: HOLD_DATA_S}
     if rung in allowed:
         assert blind_s <= allowed[Rung(rung)], f"3: {device}: {rung}, blind for {blind_s} s"
-    if (before, rung) == (Rung.SAFE, Rung.USE):
+    if (before, rung) == (Rung.SAFE, Rung.USE) and not ledger.struck(device, world.at_s):
         polls = ledger.healthy_polls.get(device, 0)
         assert polls >= FRESH_POLLS, f"14: {device}: safe → use after {polls} readings"
 

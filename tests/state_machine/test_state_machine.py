@@ -15,7 +15,8 @@ from tests.state_machine.world import hastened, planner_unit
 
 OPERATIONS = {
     *("cycle", "poll", "guard", "heal", "struck", "kill", "stop", "start", "hang", "replan", "jump"),
-    *("fill_disk", "set_mode", "override", "emergency_stop", "down", "frozen", *COSTLY, *FOREIGN),
+    *("fill_disk", "lock_journal", "die_of_a_stop", "start_and_stop"),
+    *("set_mode", "override", "emergency_stop", "down", "frozen", *COSTLY, *FOREIGN),
 }
 REACHED = {SHORT: OPERATIONS, PROOF: OPERATIONS | {*CHEAP}}
 

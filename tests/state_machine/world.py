@@ -7,6 +7,7 @@ operation, as a device that does not answer costs real time; the series of a day
 import asyncio
 import logging
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
@@ -28,6 +29,7 @@ from controller.process.follower import at_addresses
 from controller.process.guardian_life import LOCK
 from controller.process.lock import exclusive_lock
 from controller.process.modes import Mode
+from controller.record import database
 from controller.record.records import CycleRecord
 from controller.service import connection as connection
 from controller.service import days
@@ -54,13 +56,17 @@ NOON = midsummer().forecast.axis.start + timedelta(hours=12)
 QUICK = Timing(request_s=0.3, exchange_s=1.2)
 PATIENCE_S = 0.15
 """Real time that a poll, or a look of the guardian, waits for devices that do not answer."""
+BUSY_S = 0.02
+"""Real time that a locked journal is waited for."""
 STALL_S = 0.8 * PATIENCE_S
 """Real time after which a busy machine may have made a device look silent."""
 RATED_KVA = 15.0
 METERS = ("n1_meter", "n3_meter", "n4_meter", "n5_meter")
 CHARGES = {"N3": 0.5, "N4": 0.104, "N5": 0.896}
 """At the begin; two batteries are close to an end of their band (0.1 … 0.9)."""
-KEPT = ("journal.sqlite", "telemetry.sqlite")
+JOURNAL = "journal.sqlite"
+KEPT = (JOURNAL, "telemetry.sqlite")
+Doing = Callable[[Service], Coroutine[Any, Any, object]]
 NO_VIRTUAL_RETRY_S = 60.0
 """While time stands no attempt is admitted again, so a stop does not wait for one."""
 
@@ -104,6 +110,7 @@ def hastened() -> Iterator[None]:
         patch.setattr(guardian_module, "DriverSettings", quick)
         patch.setattr(connection, "RETRY_S", NO_VIRTUAL_RETRY_S)
         patch.setattr(days, "load_scenario", _read_once)
+        patch.setattr(database, "BUSY_S", BUSY_S)
         logging.disable(logging.CRITICAL)
         try:
             yield
@@ -122,7 +129,9 @@ async def planner_unit() -> AsyncIterator[Path]:
 
 @dataclass
 class World:
-    """One laboratory. ``service`` is None while its process is dead; ``disk_bytes`` is how much a full disk takes."""
+    """One laboratory. ``service`` is None while its process is dead; ``disk_bytes`` is how much a full disk takes;
+    ``lock`` is the connection of another process that holds the journal locked.
+    """
 
     plant: Plant
     clock: SteppedClock
@@ -132,6 +141,7 @@ class World:
     service: Service | None = None
     at_s: float = 0.0
     disk_bytes: int | None = None
+    lock: sqlite3.Connection | None = None
     _striking: list[asyncio.Task[None]] = field(default_factory=list)
     _switch: Callable[[], Coroutine[Any, Any, None]] | None = None
 
@@ -144,6 +154,22 @@ class World:
     def in_force(self) -> Mapping[str, complex]:
         """Setpoints that converters follow now."""
         return {name: station.state.setpoint_kva for name, station in self.plant.laboratory.converters.items()}
+
+    @property
+    def unrecordable(self) -> bool:
+        """Whether records may rightly fail."""
+        return self.disk_bytes is not None or self.lock is not None
+
+    def lock_journal(self) -> None:
+        """Another process holds the journal locked."""
+        self.lock = sqlite3.connect(self.setup.state / JOURNAL, isolation_level=None)
+        self.lock.execute("BEGIN IMMEDIATE")
+
+    def unlock_journal(self) -> None:
+        """It is over."""
+        if self.lock:
+            self.lock.close()
+        self.lock = None
 
     def disk(self) -> AbstractContextManager[None]:
         """As the disk is: for whatever service or guardian do."""
@@ -184,27 +210,42 @@ class World:
             try:
                 return await self.service.cycle()
             except RecordError:
-                assert self.disk_bytes is not None
+                assert self.unrecordable
                 return None
 
     async def start(self) -> bool:
-        """A new process, as `serve` begins it; False where it cannot begin as its disk is full."""
+        """A new process, as `serve` begins it; False where it cannot begin as nothing can be recorded."""
         service = Service(self.setup, self.clock, WallClock())
         with self.disk():
             try:
                 await service.__aenter__()
             except RecordError:
-                assert self.disk_bytes is not None
+                assert self.unrecordable
                 return False
             try:
-                await service.set_mode(service.first_mode())
-            except RecordError:
-                assert self.disk_bytes is not None
+                await service.begin()
+            except (RecordError, asyncio.CancelledError) as error:
                 await service.__aexit__(None, None, None)
+                if isinstance(error, asyncio.CancelledError):
+                    raise
+                assert self.unrecordable
                 return False
             await service.settled()
         self.service = service
         return True
+
+    async def start_and_stop(self, turns: int) -> bool:
+        """A new process that gets SIGTERM after some turns of its event loop; whether it could begin."""
+        starting = asyncio.create_task(self.start())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        starting.cancel()
+        began = (await asyncio.gather(starting, return_exceptions=True))[0]
+        if self.service:
+            await self.stop()
+        if isinstance(began, Exception):
+            raise began
+        return began is not False
 
     async def stop(self) -> None:
         """SIGTERM."""
@@ -213,17 +254,18 @@ class World:
             await self.service.__aexit__(None, None, None)
         self.service = None
 
-    async def kill(self, at_frame: int | None) -> None:
-        """SIGKILL, in the cycle that is due with its n-th frame, or between two cycles.
+    async def kill(self, at_frame: int | None, doing: Doing = Service.cycle) -> None:
+        """SIGKILL, with the n-th frame of what it is doing, or between two cycles.
 
         Sockets are closed, nothing is released, and the databases are as a commit left them: nobody closed them.
         """
         service, self.service = self.service, None
         assert service
         if at_frame is not None:
-            await self._die(service, at_frame)
+            await self._die(doing(service), at_frame)
         await service.settled()
         await service._connection.disconnect()
+        self.unlock_journal()
         with tempfile.TemporaryDirectory() as aside:
             _copy(self.setup.state, Path(aside))
             await service._stack.aclose()
@@ -231,20 +273,20 @@ class World:
         for _ in range(20):
             await asyncio.sleep(0)
 
-    async def _die(self, service: Service, at_frame: int) -> None:
+    async def _die(self, doing: Coroutine[Any, Any, object], at_frame: int) -> None:
         with self.disk():
-            cycle = asyncio.create_task(service.cycle())
+            work = asyncio.create_task(doing)
 
             def count(frames: int) -> None:
                 if frames >= at_frame:
-                    cycle.cancel()
+                    work.cancel()
 
             self.witness.on_frame = count
             if not at_frame:
                 await asyncio.sleep(0)
-                cycle.cancel()
+                work.cancel()
             try:
-                await asyncio.gather(cycle, return_exceptions=True)
+                await asyncio.gather(work, return_exceptions=True)
             finally:
                 self.witness.on_frame = lambda count: None
 
@@ -266,6 +308,7 @@ class World:
 
     async def close(self) -> None:
         """Without any demand on it."""
+        self.unlock_journal()
         if self.service:
             await self.service._connection.disconnect()
             await self.service._stack.aclose()

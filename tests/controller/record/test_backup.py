@@ -74,7 +74,8 @@ async def test_what_is_restored_begins_in_monitor_and_writes_above_every_epoch(t
         setup = replace(setup, state=again, folder=tmp_path / "next")
         setup.folder.mkdir()
         async with living_guardian(setup, clock), Service(setup, clock, WallClock()) as service:
-            assert service.first_mode() is Mode.MONITOR
+            await service.begin()
+            assert service.mode is Mode.MONITOR
             kept = service.planning.plans.day_ahead
             assert kept
             assert plans

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from controller.process.age import BootClock
 from controller.process.clocks import SteppedClock
 from controller.record.journal import Journal
 from controller.service.days import DayLoader
 from controller.service.memory import Memory, identity
 from controller.service.older_journal import identity_of_version_1, upgraded_cycle, upgraded_plans
 from controller.service.plans import Plans
-from controller.service.setup import node_limits
+from controller.service.setup import never, node_limits
 from core.config import Config
 from core.load import load_config
 from realtime.slope import NO_CORRECTION
@@ -43,7 +44,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def memory(journal: Journal, config: Config, older_owner: str) -> Memory:
-    return Memory(journal, SteppedClock(NOON), identity(config), durable=False, older_owner=older_owner)
+    clock = BootClock(SteppedClock(NOON), None, never)
+    return Memory(journal, clock, identity(config), durable=False, older_owner=older_owner)
 
 
 def check_plans(plans: Plans | None) -> None:
@@ -71,7 +73,7 @@ def test_plans_margin_and_memory_are_resumed(path: Path, config: Config, days: D
         check_plans(kept.plans(days))
         assert kept.costs() is not None
         assert kept.margin() is not None
-        battery = kept.states(node_limits(config), {})["a_converter"].battery
+        battery = kept.states(node_limits(config), {}, stopped=True)["a_converter"].battery
         assert battery is not None
         assert 0.1 < battery.soc < 0.9
         assert kept.next_epoch(()) == 2
@@ -114,7 +116,7 @@ def test_what_was_kept_by_prosumer_is_kept_by_converter(path: Path) -> None:
 def test_a_journal_from_before_voltage_slopes_asks_for_none(path: Path, config: Config, days: DayLoader) -> None:
     with Journal(path) as journal:
         kept = memory(journal, config, identity_of_version_1(config))
-        plans, states = kept.plans(days), kept.states(node_limits(config), {})
+        plans, states = kept.plans(days), kept.states(node_limits(config), {}, stopped=True)
         assert plans is not None
         assert plans.day_ahead is not None
         agreed = plans.day_ahead.running.plan.agreements.values()

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from controller.process.age import BootClock
 from controller.process.clocks import SteppedClock
 from controller.process.heartbeat import Released
-from controller.process.modes import Mode
 from controller.record.journal import Journal
 from controller.service.costs import Costs
 from controller.service.days import Day, DayLoader
 from controller.service.memory import KeptCycle, Memory, identity
 from controller.service.plans import DatedPlan, Plans
+from controller.service.setup import never
 from core.config import Config
 from core.load import load_config
 from core.resources import Battery
@@ -112,19 +113,12 @@ NOW = datetime(2018, 6, 21, 10, tzinfo=UTC)
 
 
 def memory(journal: Journal, now: datetime = NOW, owner: str = "this") -> Memory:
-    return Memory(journal, SteppedClock(now), owner, durable=False)
-
-
-def test_only_a_service_that_was_active_a_moment_ago_goes_on(tmp_path: Path) -> None:
-    with Journal(tmp_path / "journal.sqlite") as journal:
-        memory(journal)
-        assert not memory(journal).was_active()
-        memory(journal).keep_cycle(KeptCycle(NOW, {}, Costs.none(NOW)), Margin.unlearned(8))
-        memory(journal).keep_mode(Mode.ACTIVE)
-        assert memory(journal, NOW + timedelta(minutes=14)).was_active()
-        assert not memory(journal, NOW + timedelta(minutes=16)).was_active()
-        memory(journal).keep_mode(Mode.OFF)
-        assert not memory(journal).was_active()
+    clock = SteppedClock(NOW)
+    if now < NOW:
+        clock.jump((now - NOW).total_seconds())
+    else:
+        clock.advance_to((now - NOW).total_seconds())
+    return Memory(journal, BootClock(clock, None, never), owner, durable=False)
 
 
 def test_another_configuration_takes_up_nothing_but_the_epoch(
@@ -138,7 +132,8 @@ def test_another_configuration_takes_up_nothing_but_the_epoch(
         assert mine.next_epoch(()) == 1
         assert memory(journal).plans(days) is not None
         other = memory(journal, owner="that")
-        assert (other.plans(days), other.margin(), other.states({}, {}), other.was_active()) == (None, None, {}, False)
+        assert (other.plans(days), other.margin(), other.absence()) == (None, None, None)
+        assert other.states({}, {}, stopped=True) == {}
         assert other.next_epoch(()) == 2
         assert other.next_epoch((7,)) == 8, "a device has seen a writer that this journal does not know"
 
@@ -164,7 +159,10 @@ def test_what_the_guardian_saw_counts_only_if_it_is_of_this_absence(tmp_path: Pa
         memory(journal).keep_cycle(KeptCycle(NOW, {"n3_converter": state}, Costs.none(NOW)), Margin.unlearned(8))
         back = memory(journal, NOW + timedelta(seconds=70))
         told = {at_s: Released(NOW + timedelta(seconds=at_s), 0.0, 0.0, 0.0, 2) for at_s in (-30, 60, 80)}
-        states = {at_s: back.states(limits, {"n3_converter": one})["n3_converter"] for at_s, one in told.items()}
+        states = {
+            at_s: back.states(limits, {"n3_converter": one}, stopped=False)["n3_converter"]
+            for at_s, one in told.items()
+        }
     unseen, closed = states[-30], states[60]
     assert states[80] == unseen
     assert (unseen.in_force, unseen.ladder.rung) == (running, Rung.USE)
@@ -173,15 +171,15 @@ def test_what_the_guardian_saw_counts_only_if_it_is_of_this_absence(tmp_path: Pa
     assert closed.battery.soc == pytest.approx(0.5 - 60 / 3600 / 2.5)
 
 
-@pytest.mark.parametrize(("mode", "sent"), [(Mode.ACTIVE, Power(1.0, 0.0)), (Mode.MONITOR, None), (Mode.OFF, None)])
-def test_who_left_active_has_released_what_was_sent(mode: Mode, sent: Power | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stopped", "sent"), [(False, Power(1.0, 0.0)), (True, None)])
+def test_who_left_active_has_released_what_was_sent(stopped: bool, sent: Power | None, tmp_path: Path) -> None:
     limits = {"n3_converter": NodeLimits("N3", None, 15.0, 0.25)}
     with Journal(tmp_path / "journal.sqlite") as journal:
         memory(journal)
         kept = KeptCycle(NOW, {"n3_converter": NodeState(sent=Power(1.0, 0.0), cycle_s=0.0)}, Costs.none(NOW))
         memory(journal).keep_cycle(kept, Margin.unlearned(8))
-        memory(journal).keep_mode(mode)
-        assert memory(journal, NOW + timedelta(seconds=20)).states(limits, {})["n3_converter"].sent == sent
+        back = memory(journal, NOW + timedelta(seconds=20))
+        assert back.states(limits, {}, stopped=stopped)["n3_converter"].sent == sent
 
 
 def test_plans_of_days_that_are_over_are_not_even_read(tmp_path: Path, days: DayLoader, today: DatedPlan) -> None:
@@ -199,11 +197,10 @@ def test_what_another_configuration_left_is_gone_for_good_but_the_epoch(
         before = memory(journal, owner="another")
         before.keep_plans(Plans(None, today))
         before.keep_cycle(KeptCycle(NOW, {"N3": NodeState(sent=ZERO)}, Costs.none(NOW)), Margin.unlearned(8))
-        before.keep_mode(Mode.ACTIVE)
         assert before.next_epoch((7,)) == 8
         for start in ("first", "second"):
             now = memory(journal)
-            assert not now.was_active(), start
+            assert now.absence() is None, start
             assert (now.plans(days), now.margin(), now.costs()) == (None, None, None), start
         assert memory(journal).next_epoch(()) == 9
         assert memory(journal, owner="another").plans(days) is None
