@@ -13,7 +13,7 @@ from core.devices import Outcome
 from core.epochs import NOBODY, later
 
 RELEASED_S = 10.0
-"""Time within which a converter that can be reached follows a release."""
+"""Time within which a converter that answers follows a release."""
 ALARM_CYCLES = 2
 """Cycles within which a write that was not read back is an alarm."""
 TWINS_S = 60.0
@@ -44,9 +44,10 @@ def one_writer(case: Case) -> Violations:
 
 
 def releases_followed(case: Case) -> Violations:
-    """17: a converter that can be reached follows a release, whoever commanded it before."""
+    """17: a converter that answers follows a release, whoever commanded it before."""
+    answered = Outcome.VERIFIED, Outcome.REJECTED
     for device, history in case.converters.items():
-        for attempt in (attempt for attempt in history.attempts if attempt.s_kva is None):
+        for attempt in (a for a in history.attempts if a.s_kva is None and a.outcome in answered):
             by = attempt.time + timedelta(seconds=RELEASED_S)
             unreachable = case.during(attempt.time, *UNREACHABLE, device=device)
             if by > case.end or unreachable or _safe_within(history, attempt.time, by) or _succeeded(history, attempt):
