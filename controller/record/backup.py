@@ -27,7 +27,7 @@ from core.errors import Fault, InputError
 
 MANIFEST = "backup.json"
 SERVICE_LOCK = "lock"
-PATTERNS = (f"{COMMANDED}*", "converters.json", "takeover.json", "*.jsonl", "tokens/*")
+PATTERNS = (f"{COMMANDED}*", "converters.json", "takeover.json", "*.head.json", "*.jsonl", "tokens/*")
 """Files of a state folder that a backup copies beside the journal."""
 MOST_OPEN = 0o640
 """No file is restored with a more open mode."""

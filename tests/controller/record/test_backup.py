@@ -49,7 +49,8 @@ def small_state(state: Path, mode: Mode = Mode.ACTIVE) -> None:
         journal.put({"mode": mode.value, "epoch": 7})
     for name in ("heartbeat.json", "guardian.json", "api.json", "lock", "guardian.lock"):
         (state / name).write_text("{}")
-    (state / "guardian.jsonl").write_text("{}\n")
+    for name in ("guardian.jsonl", "guardian.head.json"):
+        (state / name).write_text("{}\n")
 
 
 async def test_what_is_restored_begins_in_monitor_and_writes_above_every_epoch(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_tokens_keep_their_modes_and_nothing_of_living_processes_comes_along(tmp
         assert found["tokens"] == 0o700
         assert {mode for name, mode in found.items() if name.startswith("tokens/")} == {0o600}
         assert not {"heartbeat.json", "guardian.json", "api.json", "lock", "guardian.lock"} & found.keys()
-        assert (folder / "guardian.jsonl").read_text() == "{}\n"
+        assert (folder / "guardian.jsonl").read_text() == (folder / "guardian.head.json").read_text() == "{}\n"
 
 
 @pytest.mark.parametrize("mode", Mode)
