@@ -36,6 +36,8 @@ AT_ONCE = 7.0
 """Largest misfit of the power of one meter at one instant."""
 FITS = 3.0
 """Normalised residual of either meter, in the mean and in the mean square of changes, that an exchange may leave."""
+SUSPECTS = 12
+"""Meters with the largest misfit of their own, among which pairs are looked for: in a large grid not all pairs."""
 PRESENT = 0.8
 """Readings that are missing in more than the rest of the samples are left out."""
 
@@ -117,7 +119,8 @@ class ExchangeTest:
 
     def strongest(self) -> Exchange | None:
         """The pair with enough evidence, and clearly more of it than any other pair; None without one."""
-        pairs = combinations(self._meters, 2)
+        by_misfit = sorted(self._meters, key=lambda k: -self._as_read.parts[self._row(k)] - self._power_misfit(k, k))
+        pairs = combinations(sorted(by_misfit[:SUSPECTS]), 2)
         found = sorted((self.of(i, j) for i, j in pairs), key=lambda one: -one.evidence)
         if not found or found[0].evidence < ENOUGH:
             return None
