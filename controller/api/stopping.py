@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
@@ -92,6 +93,9 @@ class Stopping:
                 if party.there:
                     party.look()
             if self._guardian_is_due:
+                Thread(
+                    target=import_module, args=("controller.guardian.direct",), daemon=True
+                ).start()  # it may be next
                 self._ask(GUARDIAN, ask_to_stop(self._state, GUARDIAN_SOCKET))
             elif self._direct_is_due:
                 self._ask(DIRECT, self._directly())
