@@ -29,9 +29,15 @@ def serve(
 
     An --out that an earlier `serve` has written to is continued.
     """
+    from controller.process.stop_signals import StopSignals
+
+    signals = StopSignals()
+    signals.hold()
     from controller.api.address import LOCK
     from controller.guardian.answering import service_stops
+    from controller.process.commanded import lower
     from controller.process.lock import exclusive_lock
+    from controller.process.modes import Mode
     from controller.stop.order import StopSwitch
 
     log_to_stderr()
@@ -39,7 +45,11 @@ def serve(
     with exclusive_lock(state, LOCK, "service") as lock, service_stops(state, stops):
         from controller.cli.serving import ServeOptions, serve_until_stopped  # takes seconds; a stop does not wait
 
-        serve_until_stopped(ServeOptions(config, out, state, live_port, planner, quiet), stops, lock)
+        try:
+            serve_until_stopped(ServeOptions(config, out, state, live_port, planner, quiet), stops, signals, lock)
+        finally:
+            if signals.seen:
+                lower(state, Mode.MONITOR, "a signal")
 
 
 def planner(

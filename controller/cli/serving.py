@@ -1,7 +1,7 @@
 """Implementation of ``gridlab serve``, once its state folder is locked and emergency stops are executed."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from controller.cli.screens.loop import print_serving
 from controller.cli.screens.status import print_released
 from controller.process.clocks import WallClock
 from controller.process.lock import FolderLock
+from controller.process.stop_signals import StopSignals
 from controller.runs import directory as run_directory
 from controller.service.setup import Setup
 from controller.service.state_files import StateFiles
@@ -33,7 +34,7 @@ class ServeOptions:
     quiet: bool
 
 
-def serve_until_stopped(options: ServeOptions, stops: StopSwitch, lock: FolderLock) -> None:
+def serve_until_stopped(options: ServeOptions, stops: StopSwitch, signals: StopSignals, lock: FolderLock) -> None:
     """Serve until SIGTERM; ``lock`` is that of the state folder.
 
     Raises:
@@ -45,7 +46,8 @@ def serve_until_stopped(options: ServeOptions, stops: StopSwitch, lock: FolderLo
     continued = out and any((out / name).exists() for name in (AUDIT, settings.telemetry.sqlite))
     run_path = out if out and continued else run_directory.choose(out, settings.name, clock.now())
     files = StateFiles(options.state, lock)
-    setup = Setup(settings, options.config, run_path, options.state, planner=options.planner, stops=stops, files=files)
+    setup = Setup(settings, options.config, run_path, options.state, planner=options.planner)
+    setup = replace(setup, stops=stops, signals=signals, files=files)
     started = partial(print_serving, run_path=run_path, quiet=options.quiet)
     outcomes = asyncio.run(serving.serve(setup, clock, options.live_port, started))
     if not options.quiet:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from controller.live.state import LiveState
 from controller.process.guardian_life import YOUNG_S
+from controller.process.stop_signals import StopSignals
 from controller.service.state_files import StateFiles
 from controller.stop.order import StopSwitch
 from core.config import Config
@@ -36,6 +37,7 @@ class Setup:
         synchronised: whether the wall clock can be trusted, see :mod:`controller.process.age`.
         planner: socket of a planner that is a service of its own; None for a child process.
         stops: emergency stops of this process.
+        signals: those that end this process.
         files: of the state folder, to be watched; None: those that the service writes.
         guardian_s: age up to which the guardian's last sign of life counts. It gives one every second; in virtual time
             only when the clock master lets it look.
@@ -53,6 +55,7 @@ class Setup:
     synchronised: Callable[[], bool] = never
     planner: Path | None = None
     stops: StopSwitch = field(default_factory=StopSwitch)
+    signals: StopSignals = field(default_factory=StopSignals)
     files: StateFiles | None = None
     guardian_s: float = YOUNG_S
 

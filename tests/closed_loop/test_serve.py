@@ -120,6 +120,22 @@ def test_a_killed_service_goes_on_where_it_was(lab: Laboratory, tmp_path: Path) 
     assert lab.ask(ask="referee")["violations"] == 0
 
 
+def test_a_signal_while_it_starts_releases_what_its_predecessor_left(lab: Laboratory, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with serving(lab, state, tmp_path / "first"):
+        mode(state, "active", "--yes")
+        wait_for(lambda: modes(lab) == {"remote"}, 20)
+    words = ("serve", str(lab.config), "--out", str(tmp_path / "second"), "--state", str(state))
+    with (state.with_suffix(".log")).open("a") as log, subprocess.Popen([*GRIDLAB, *words], stderr=log) as starting:
+        wait_for(lambda: (tmp_path / "second" / "audit.jsonl").exists(), 60)
+        starting.send_signal(signal.SIGTERM)
+        assert starting.wait(30) == 0
+    assert modes(lab) == {"safe"}
+    with serving(lab, state, tmp_path / "third") as service:
+        assert "serving in MONITOR" in service.said
+    assert lab.ask(ask="referee")["violations"] == 0
+
+
 def test_an_operator_looks_overrides_and_stops(lab: Laboratory, tmp_path: Path) -> None:
     state, out = tmp_path / "state", tmp_path / "run"
     with serving(lab, state, out) as service:
