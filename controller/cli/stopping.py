@@ -1,5 +1,6 @@
 """Implementation of ``gridlab stop``."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def stop(state: Path, config: Path | None, quiet: bool) -> None:
         InputError: no service runs, and no converter is known.
         GridlabError: a converter is not known to be safe.
     """
+    logging.getLogger().addHandler(logging.NullHandler())  # what is to be said is printed below
     outcomes = Stopping(state, config, lambda: _by_http(state), (lambda _: None) if quiet else console.print).run()
     if not quiet:
         console.print("stopped: no setpoint is sent until an operator says ACTIVE")

@@ -249,8 +249,8 @@ def test_a_folder_without_names_of_converters(site: Site) -> None:
     (site.state / "converters.json").unlink()
     done = site.gridlab("stop")
     assert done.returncode == 2
-    site.lab.ask(fault="down", device="n3_converter", on=True)
+    site.lab.ask(fault="down", device="n5_converter", on=True)
     done = site.gridlab("stop", "--config", str(site.lab.config))
     assert done.returncode == 1
     assert done.stdout.count("safe, read back") == 4
-    assert done.stderr == "not known to be safe, their leases end within 75 s: n3_converter\n"
+    assert done.stderr == "not known to be safe, their leases end within 75 s: n5_converter\n"
