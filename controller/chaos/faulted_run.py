@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from controller.chaos.command_log import commanding
 from controller.process.modes import Mode
 from controller.process.talk import Follower, FollowerError, LineClient, running_module
 from controller.simulation.master import (
@@ -160,7 +161,20 @@ class FaultedRun:
     async def request(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Send a request to the controller at the current time; returns its answer."""
         await self.poll_now()
-        return await self.running_controller.ask(request)
+        with commanding(self.folder, self.now, request):
+            return await self.running_controller.ask(request)
+
+    async def kill_during(self, request: Mapping[str, Any], after_s: float) -> None:
+        """Send a request to the controller, and kill it while it carries that out.
+
+        Args:
+            after_s: real time between the two.
+        """
+        await self.poll_now()
+        with commanding(self.folder, self.now, request):
+            await self.running_controller.send(request)
+            await asyncio.sleep(after_s)
+        await self.kill()
 
     async def kill_guardian(self) -> None:
         """Kill the guardian with SIGKILL."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from controller.chaos.injection import Injection
 from controller.chaos.injections import (
+    commanded_modes,
     deaths,
     guardians,
     http_abuse,
@@ -114,6 +115,9 @@ TRIALS = (
     Trial(28, "stop", operations.stop_with_bad_link),
     Trial(29, "leaks", records.long_run, poll_s=CYCLE_S),
     Trial(30, "emergency-stop", operations.emergency_stop),
+    Trial(31, "killed-in-stop", commanded_modes.kill_in_stop),
+    Trial(32, "monitor-on-full-disk", commanded_modes.monitor_on_full_disk, options=({"steadfast": True},)),
+    Trial(33, "stop-journal-locked", commanded_modes.stop_with_locked_journal, options=({"steadfast": True},)),
     Trial(36, "epochs-used-up", writers.epochs_used_up((ModbusConverter, OpcUaConverter))),
     Trial(37, "epochs-used-up-sunspec", writers.epochs_used_up((SunspecConverter,))),
     Trial(38, "writes-rejected", writers.writes_rejected),

@@ -23,6 +23,10 @@ from core.errors import Fault, InputError
 FRAMES, STATES, AUDIT, GUARDIAN, TELEMETRY, DECISIONS, PLANS = (
     "frames.jsonl", "states.jsonl", "audit.jsonl", "guardian.jsonl", "telemetry.sqlite", "realtime.csv", "mpc.csv",
 )  # fmt: skip
+COMMANDS = "commands.jsonl"
+"""What the clock master of a run under faults has commanded."""
+STOP_ORDER = "stop"
+"""In that file: an emergency stop, or an order to end."""
 TWIN = "twin"
 """Folder of a second service on the same plant."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -121,6 +125,20 @@ class ProsumerCycle:
 
 
 @dataclass(frozen=True)
+class GivenCommand:
+    """A mode, or :data:`STOP_ORDER`, that the clock master has commanded; ``error`` is why it was refused."""
+
+    time: datetime
+    order: str
+    error: str | None
+
+    @property
+    def obeyed(self) -> bool:
+        """Whether it was not refused; one that a death has cut off was given."""
+        return self.error is None
+
+
+@dataclass(frozen=True)
 class PlanRun:
     """An MPC run, from mpc.csv."""
 
@@ -142,7 +160,7 @@ class Histories:
     ``twin`` is the audit trail of a second service on the same plant. ``stored_prosumers`` and ``stored_plans`` are the
     keys of those points in telemetry. If ``states`` is empty, the safe state is inferred from leases. ``trail_faults``:
     what the hash chains of the audit trails show to be wrong. ``stops`` are the trails of emergency stops: by the
-    service's stop thread, and by ``gridlab stop`` itself.
+    service's stop thread, and by ``gridlab stop`` itself. ``commands`` are those of the clock master.
     """
 
     frames: tuple[ReceivedFrame, ...] = ()
@@ -151,6 +169,7 @@ class Histories:
     guardian: Trail = ()
     twin: Trail = ()
     stops: tuple[Trail, ...] = ()
+    commands: tuple[GivenCommand, ...] = ()
     devices: tuple[DevicePoint, ...] = ()
     nodes: tuple[NodePoint, ...] = ()
     service: tuple[ServicePoint, ...] = ()
@@ -166,7 +185,8 @@ def read_histories(folder: Path) -> Histories:
     """Read the run in ``folder``, finished or not.
 
     Raises:
-        InputError: a history is missing, or is not of this version; only those of guardian and stops may be missing.
+        InputError: a history is missing, or is not of this version; only those of guardian, stops and commands may be
+            missing.
     """
     missing = [n for n in (FRAMES, STATES, AUDIT, TELEMETRY, DECISIONS, PLANS) if not (folder / n).is_file()]
     if missing:
@@ -189,6 +209,7 @@ def _read(folder: Path) -> Histories:
         guardian=tuple(read_audit(folder / GUARDIAN)),
         twin=tuple(read_audit(folder / TWIN / AUDIT)),
         stops=tuple(tuple(read_audit(folder / name)) for name in (STOP_TRAIL, DIRECT_TRAIL)),
+        commands=tuple(GivenCommand(_time(x["time"]), x["order"], x["error"]) for x in _commands(folder / COMMANDS)),
         devices=tuple(DevicePoint(**p) for p in points["device"]),
         nodes=tuple(NodePoint(**p) for p in points["node"]),
         service=tuple(_service(p) for p in points["service"]),
@@ -204,6 +225,10 @@ def _read(folder: Path) -> Histories:
 def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
     for line in _complete_lines(path):
         yield json.loads(line)
+
+
+def _commands(path: Path) -> Iterator[Mapping[str, Any]]:
+    return _lines(path) if path.exists() else iter(())
 
 
 def _rows(path: Path) -> Iterator[Mapping[str, str]]:

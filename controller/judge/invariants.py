@@ -1,13 +1,14 @@
 """All invariants: of writes (:mod:`controller.judge.writes`), of writers (:mod:`controller.judge.writers`), of cycles
 (:mod:`controller.judge.cycles`), of the supply voltage (:mod:`controller.judge.supply`), of the guardian
-(:mod:`controller.judge.guardians`) and of emergency stops (:mod:`controller.judge.stops`).
+(:mod:`controller.judge.guardians`), of emergency stops (:mod:`controller.judge.stops`) and of the commanded mode
+(:mod:`controller.judge.commands`).
 
 Their numbers are those of docs/reliability.md, which also says what histories cannot show.
 """
 
 from collections.abc import Callable, Iterator
 
-from controller.judge import cycles, guardians, meters, stops, supply, writers, writes
+from controller.judge import commands, cycles, guardians, meters, stops, supply, writers, writes
 from controller.judge.case import BrokenInvariant, Case
 
 INVARIANTS: tuple[Callable[[Case], Iterator[BrokenInvariant]], ...] = (
@@ -28,6 +29,7 @@ INVARIANTS: tuple[Callable[[Case], Iterator[BrokenInvariant]], ...] = (
     cycles.others_undisturbed,
     cycles.safe_left_slowly,
     cycles.modes_commanded,
+    commands.commands_outlast,
     meters.lying_meters_named,
     stops.stops_executed,
     guardians.active_only_guarded,

@@ -10,7 +10,7 @@ from controller.judge.histories import read_histories
 from tests.closed_loop.chaos_trials import assert_safe, named, tried
 
 
-@named(1, 2, 3, 4, 5, 6, 21, 40, 41, 42, 43)
+@named(1, 2, 3, 4, 5, 6, 21, 31, 32, 33, 40, 41, 42, 43)
 def test_a_fault_of_the_process_is_judged_safe(trial: Trial, journal: Path, tmp_path: Path) -> None:
     assert_safe(tried(trial, journal, tmp_path))
 

@@ -148,7 +148,7 @@ BREACHES: Mapping[str, tuple[set[int], Histories]] = {
     "rejected, the alarm too late": ({17}, rejected(2.5)),
     "two services": ({21}, replace(RUN, twin=RUN.audit)),
     "writes in MONITOR": (
-        {15},
+        {15, 16},  # what is not on record was not commanded either
         replace(
             RUN,
             service=changed(RUN.service, lambda p: p.time >= at(5), mode="monitor"),
