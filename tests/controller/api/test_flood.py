@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from controller.api.rates import Rates
-from controller.cli import requests as commands
+from controller.cli.stopping import stop
 from controller.live.connections import CONNECTIONS_MAX
 from controller.process.modes import Mode
 from realtime.timing import CYCLE_DEADLINE_S
@@ -60,7 +60,7 @@ def test_a_flood_neither_delays_a_cycle_nor_changes_anything(tmp_path: Path) -> 
         notes = here.notes("api")
         assert 1 <= len(notes) < 10
         assert here.notes("emergency stop") == []
-        commands.stop(tmp_path, quiet=True)
+        stop(tmp_path, None, quiet=True)
         assert here.service.mode is Mode.MONITOR
         assert here.plant.laboratory.recorder.tally.violations.total() == 0
 
@@ -83,5 +83,5 @@ def test_connections_that_say_nothing_keep_no_stop_out(api: ServiceUnderTest, mo
     with ExitStack() as stack:
         for _ in range(2 * CONNECTIONS_MAX):
             stack.enter_context(socket.create_connection(("127.0.0.1", api.port)))
-        commands.stop(api.folder, quiet=True)
+        stop(api.folder, None, quiet=True)
     assert api.service.mode is Mode.MONITOR
