@@ -37,7 +37,9 @@ AT_ONCE = 7.0
 FITS = 3.0
 """Normalised residual of either meter, in the mean and in the mean square of changes, that an exchange may leave."""
 SUSPECTS = 12
-"""Meters with the largest misfit of their own, among which pairs are looked for: in a large grid not all pairs."""
+"""Meters with the largest misfit of their own, among which pairs are looked for: in a large grid not all pairs. A pair
+that is found must also be ahead of all others.
+"""
 PRESENT = 0.8
 """Readings that are missing in more than the rest of the samples are left out."""
 
@@ -120,11 +122,13 @@ class ExchangeTest:
     def strongest(self) -> Exchange | None:
         """The pair with enough evidence, and clearly more of it than any other pair; None without one."""
         by_misfit = sorted(self._meters, key=lambda k: -self._as_read.parts[self._row(k)] - self._power_misfit(k, k))
-        pairs = combinations(sorted(by_misfit[:SUSPECTS]), 2)
-        found = sorted((self.of(i, j) for i, j in pairs), key=lambda one: -one.evidence)
-        if not found or found[0].evidence < ENOUGH:
+        found = {pair: self.of(*pair) for pair in combinations(sorted(by_misfit[:SUSPECTS]), 2)}
+        best = max(found, key=lambda pair: found[pair].evidence, default=None)
+        if best is None or found[best].evidence < ENOUGH:
             return None
-        return None if len(found) > 1 and found[1].evidence > found[0].evidence - AHEAD else found[0]
+        rivals = found | {pair: self.of(*pair) for pair in combinations(self._meters, 2) if pair not in found}
+        ahead = found[best].evidence - AHEAD
+        return None if any(one.evidence > ahead for pair, one in rivals.items() if pair != best) else found[best]
 
     def of(self, i: int, j: int, *, powers: bool | None = None) -> Exchange:
         """The exchange of one pair of meters, with or without their powers, or the likelier of the two.
