@@ -110,7 +110,7 @@ def test_what_had_not_come_when_the_run_ended_waits_in_its_queue(outage: Outage)
     assert missing <= waiting
     counts = dict(outage.ask("SELECT key, value FROM meta"))
     assert number(outage.at_the_end) <= counts["sent"]
-    assert counts.keys() == {"schema_version", "sent"}
+    assert counts.keys() == {"schema_version", "sent", "run_s"}
 
 
 def test_the_outage_is_telemetry_itself(outage: Outage) -> None:

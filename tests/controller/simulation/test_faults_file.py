@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.simulation.faults import NUMBERS, FaultEvent, fault_requests, load_faults, possible_faults
+from controller.simulation.faults import NUMBERS, SUPPLY_STEP, FaultEvent, fault_requests, load_faults, possible_faults
 from core.config import Config
 from core.errors import InputError
 from sim_plant import faults as plant_faults
@@ -109,6 +109,5 @@ def test_the_plant_knows_every_name(gridlab9_config: Config) -> None:
         }.get(device.kind, plant_faults.CONVERTER_FAULTS)
         link = set(LinkFault) - ({LinkFault.FEWER} if device.kind == "opcua_converter" else set())
         assert set(possible_faults(device)) == {*own, *link}
-    assert {*LINK_NUMBERS, "derated", "wrong_scale", "clock_jumps", "foreign_write", "voltage_scale", "swapped"} == set(
-        NUMBERS
-    )
+    of_devices = {"derated", "wrong_scale", "clock_jumps", "foreign_write", "voltage_scale", "swapped"}
+    assert {*LINK_NUMBERS, *of_devices, SUPPLY_STEP} == set(NUMBERS)
