@@ -94,8 +94,14 @@ class ModeControl:
 
         Raises:
             RecordError: the mode is higher than the commanded one, and nothing can be recorded.
+            GridlabError: an emergency stop, whose record is still to be written, has made the permit void.
         """
-        if (ticket := await self._commands.order(mode)) is None:
+        try:
+            ticket = await self._commands.order(mode)
+        except RecordError:
+            permit.require()
+            raise
+        if ticket is None:
             await self._commands.lower(mode, why)
         return ModeOrder(mode, why, permit, ticket)
 
