@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from controller.process.lock import is_held
+from controller.process.lock import SERVICE_LOCK, is_held
 from core.errors import Fault, GridlabError, InputError
 
-ADDRESS, LOCK = "api.json", "lock"
+ADDRESS = "api.json"
 
 
 def port_of(state: Path) -> int:
@@ -20,7 +20,7 @@ def port_of(state: Path) -> int:
         GridlabError: it does not listen yet, or not any more.
     """
     path = state / ADDRESS
-    if not is_held(state, LOCK):
+    if not is_held(state, SERVICE_LOCK):
         raise InputError([Fault("--state", "", str(state), "the state folder of a running `gridlab serve`")])
     try:
         return int(json.loads(path.read_text(encoding="ascii"))["port"])

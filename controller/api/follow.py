@@ -26,7 +26,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from controller.api.address import LOCK
 from controller.api.app import Api
 from controller.api.serving import api_server
 from controller.api.tokens import Tokens
@@ -36,7 +35,7 @@ from controller.live.state import LiveState
 from controller.process.clocks import SteppedClock, WallClock
 from controller.process.failures import RecordError
 from controller.process.follower import at_addresses, follow, log_to_stderr
-from controller.process.lock import exclusive_lock
+from controller.process.lock import SERVICE_LOCK, exclusive_lock
 from controller.process.modes import Mode
 from controller.record.records import CycleRecord
 from controller.runs.directory import write_table
@@ -177,7 +176,7 @@ class ControllerSession:
 
     async def _open(self, opening: ControllerOpening) -> Mapping[str, Any]:
         setup, self._steadfast = opening.setup(), opening.steadfast
-        lock = self._stack.enter_context(exclusive_lock(setup.state, LOCK, "service"))
+        lock = self._stack.enter_context(exclusive_lock(setup.state, SERVICE_LOCK, "service"))
         setup = replace(setup, files=StateFiles(setup.state, lock))
         self._clock = SteppedClock(datetime.fromisoformat(opening.start))
         self._clock.advance_to(opening.at_s or 0.0)

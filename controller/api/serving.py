@@ -14,6 +14,7 @@ from controller.api.app import Api
 from controller.live.server import live_server
 from controller.live.state import LiveState
 from controller.process.failures import RecordError
+from controller.process.files import replace_file
 from controller.record.records import Severity
 from controller.service.alarms import Finding
 from controller.service.state_files import StateFiles
@@ -120,7 +121,5 @@ class ApiDoor:
 
 
 def _publish(state: Path, port: int) -> None:
-    path = state / ADDRESS
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps({"port": port, "pid": os.getpid()}), encoding="ascii")
-    new.replace(path)
+    content = json.dumps({"port": port, "pid": os.getpid()})
+    replace_file(state / ADDRESS, content.encode("ascii"), durable=False)

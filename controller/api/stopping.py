@@ -18,8 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
-from controller.api.address import LOCK
-from controller.process.lock import is_held
+from controller.process.lock import SERVICE_LOCK, is_held
 from controller.stop.asking import SLICE_S, NobodyListensError, ask_to_stop
 from controller.stop.order import StopOrder
 from controller.stop.wire import GUARDIAN_SOCKET, SERVICE_SOCKET, SITE, StopProgress
@@ -93,9 +92,7 @@ class Stopping:
                 if party.there:
                     party.look()
             if self._guardian_is_due:
-                Thread(
-                    target=import_module, args=("controller.guardian.direct",), daemon=True
-                ).start()  # it may be next
+                _load_direct_release()
                 self._ask(GUARDIAN, ask_to_stop(self._state, GUARDIAN_SOCKET))
             elif self._direct_is_due:
                 self._ask(DIRECT, self._directly())
@@ -142,7 +139,7 @@ class Stopping:
         return nobody or silent or self._elapsed_s > DIRECT_SAFE_S
 
     def _check(self) -> None:
-        if self._config is None and not is_held(self._state, LOCK) and not (self._state / SITE).exists():
+        if self._config is None and not is_held(self._state, SERVICE_LOCK) and not (self._state / SITE).exists():
             allowed = "the state folder of a running `gridlab serve`, or of one that was ACTIVE; or --config"
             raise InputError([Fault("--state", "", str(self._state), allowed)])
 
@@ -162,7 +159,7 @@ class Stopping:
                 yield from _in_a_thread(self._stop_by_http)
                 return
             except NobodyListensError:
-                if not is_held(self._state, LOCK):
+                if not is_held(self._state, SERVICE_LOCK):
                     raise
                 yield None
                 time.sleep(SLICE_S)
@@ -178,7 +175,8 @@ class Stopping:
                 time.sleep(SLICE_S)
 
     def _directly(self) -> Answers:
-        alive = "a living process holds the lock and does not answer" if is_held(self._state, LOCK) else "none runs"
+        held = is_held(self._state, SERVICE_LOCK)
+        alive = "a living process holds the lock and does not answer" if held else "none runs"
         who = f"user {os.getuid()}, process {os.getpid()}, directly: {alive}"
         return _in_a_thread(self._release, who)
 
@@ -197,6 +195,11 @@ class Stopping:
             raise GridlabError(f"{self._state}: converters unknown; name the configuration by --config")
         become_owner(self._state)
         release_directly(self._state, site, WallClock(), boot_id(), order)
+
+
+def _load_direct_release() -> None:
+    """Load what may be needed next while the guardian is asked."""
+    Thread(target=import_module, args=("controller.guardian.direct",), daemon=True).start()
 
 
 def _in_a_thread(work: Callable[[StopOrder], None], who: str = "") -> Answers:

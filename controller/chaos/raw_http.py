@@ -1,6 +1,7 @@
 """Raw HTTP requests to a service on this machine, including incomplete ones."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -107,6 +108,19 @@ async def concurrently(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def still_open(client: socket.socket) -> bool:
+    """Whether the server has left a connection open; one that it has not is closed here as well."""
+    try:
+        if client.recv(1, socket.MSG_DONTWAIT):
+            return True
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    client.close()
+    return False
 
 
 async def _drip(writer: asyncio.StreamWriter) -> None:

@@ -33,16 +33,15 @@ def serve(
 
     signals = StopSignals()
     signals.hold()
-    from controller.api.address import LOCK
     from controller.guardian.answering import service_stops
     from controller.process.commanded import lower
-    from controller.process.lock import exclusive_lock
+    from controller.process.lock import SERVICE_LOCK, exclusive_lock
     from controller.process.modes import Mode
     from controller.stop.order import StopSwitch
 
     log_to_stderr()
     stops = StopSwitch()
-    with exclusive_lock(state, LOCK, "service") as lock, service_stops(state, stops):
+    with exclusive_lock(state, SERVICE_LOCK, "service") as lock, service_stops(state, stops):
         from controller.cli.serving import ServeOptions, serve_until_stopped  # takes seconds; a stop does not wait
 
         try:

@@ -11,18 +11,19 @@ from controller.guardian.emergency import LOOK_S, EmergencyReleases, StopPlace
 from controller.guardian.site import ReleaseSite
 from controller.guardian.trail import DIRECT_TRAIL
 from controller.process.failures import RecordError
-from controller.process.lock import FolderLock
+from controller.process.lock import SERVICE_LOCK, FolderLock
 from controller.stop.order import StopOrder
 from core.time import Clock
 
-SERVICE_LOCK, DIRECT_LOCK = "lock", "stop_direct.lock"
-"""Held during the releases: so that no service begins in between, and that one process writes the audit trail."""
+DIRECT_LOCK = "stop_direct.lock"
+"""Held during the releases, so that one process writes the audit trail."""
 
 
 def release_directly(state: Path, site: ReleaseSite, clock: Clock, boot: str | None, order: StopOrder) -> None:
     """Release every converter and read it back; repeated for as long as a lease may live, or the caller waits.
 
-    What holds a lock does not hold up the release, nor does a record that cannot be written.
+    The service's lock keeps a service from beginning in between. What holds a lock does not hold up the release, nor
+    does a record that cannot be written.
     """
     with _locked(state, SERVICE_LOCK), _locked(state, DIRECT_LOCK):
         asyncio.run(_release(StopPlace(state, DIRECT_TRAIL, clock, boot), site, order))

@@ -23,8 +23,7 @@ from controller.guardian.guardian import Guardian, GuardianSetup
 from controller.guardian.watching import SILENCE_S
 from controller.process.clocks import SteppedClock
 from controller.process.follower import at_addresses, follow, log_to_stderr
-from controller.process.guardian_life import LOCK
-from controller.process.lock import exclusive_lock
+from controller.process.lock import GUARDIAN_LOCK, exclusive_lock
 from core.errors import GridlabError
 from core.load import load_config
 from realtime.timing import WRITE_S
@@ -85,7 +84,7 @@ class GuardianSession:
     async def _open(self, opening: GuardianOpening) -> Mapping[str, Any]:
         self._clock, setup = SteppedClock(datetime.fromisoformat(opening.start)), opening.setup()
         self._clock.advance_to(opening.at_s)
-        self._stack.enter_context(exclusive_lock(setup.state, LOCK, "guardian"))
+        self._stack.enter_context(exclusive_lock(setup.state, GUARDIAN_LOCK, "guardian"))
         guardian = Guardian(setup, self._clock)
         self._stack.enter_context(guardian_stops(setup.state, guardian, asyncio.get_running_loop()))
         if guardian.guarded:  # of a run of passive houses there is nothing to guard

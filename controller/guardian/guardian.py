@@ -17,9 +17,8 @@ from controller.guardian.signing import SignsOfLife
 from controller.guardian.trail import GuardianRecords
 from controller.guardian.watching import SILENCE_S, UNKNOWN_EPOCH, Action, WatchState, watch
 from controller.process.failures import RecordError
-from controller.process.guardian_life import LOCK
 from controller.process.heartbeat import Heartbeat, Takeover, boot_id, read_heartbeat
-from controller.process.lock import FolderLock, exclusive_lock
+from controller.process.lock import GUARDIAN_LOCK, FolderLock, exclusive_lock
 from core.config import Config
 from core.devices import Outcome
 from core.epochs import latest
@@ -197,7 +196,7 @@ async def run_guardian(
     Raises:
         InputError: another guardian uses this state folder, or see :meth:`Guardian.check`.
     """
-    with exclusive_lock(setup.state, LOCK, "guardian") as lock, ExitStack() as stack:
+    with exclusive_lock(setup.state, GUARDIAN_LOCK, "guardian") as lock, ExitStack() as stack:
         guardian, missed = Guardian(setup, clock), ""
         await guardian.check()
         stack.enter_context(guardian_stops(setup.state, guardian, asyncio.get_running_loop()))

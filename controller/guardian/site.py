@@ -5,13 +5,13 @@ read its configuration yet, takes the converters from there: those that were com
 by now. It names files of keys and register maps, and contains none.
 """
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from controller.process.failures import recording
+from controller.process.files import replace_file
 from controller.stop.wire import SITE
 from core.config import Config
 from core.config_devices import Converter
@@ -50,10 +50,5 @@ class ReleaseSite(BaseModel):
         Raises:
             RecordError: it cannot be written.
         """
-        new = state / f"{SITE}.new"
         with recording(state / SITE):
-            with new.open("w", encoding="utf-8") as file:
-                file.write(self.model_dump_json())
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(state / SITE)
+            replace_file(state / SITE, self.model_dump_json().encode(), durable=True)

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.process.failures import RecordError, recording
+from controller.process.files import overwrite, replace_file, sync_folder
 from controller.process.modes import Mode
 
 COMMANDED = "commanded"
@@ -154,13 +155,9 @@ def _find(state: Path) -> _Found | None:
 
 def _create(state: Path, mode: Mode, why: str) -> None:
     """A new file, which replaces all others."""
-    new = state / f"{COMMANDED}.new"
     lowered = _Slot(mode, _identifier(), _short(why))
-    with recording(new), new.open("wb") as file:
-        file.write(lowered.line + _Slot(mode, "", "").line)
-        file.flush()
-        os.fsync(file.fileno())
-    _rename(new, state / COMMANDED)
+    with recording(state / COMMANDED):
+        replace_file(state / COMMANDED, lowered.line + _Slot(mode, "", "").line, durable=True)
     for damaged in (Mode.OFF, Mode.MONITOR):
         with recording(state):
             (state / f"{COMMANDED}.{damaged}").unlink(missing_ok=True)
@@ -168,14 +165,7 @@ def _create(state: Path, mode: Mode, why: str) -> None:
 
 def _overwrite(path: Path, number: int, slot: _Slot) -> None:
     with recording(path):
-        descriptor = os.open(path, os.O_WRONLY)
-        try:
-            line = slot.line
-            if (written := os.pwrite(descriptor, line, SLOT_BYTES * number)) != len(line):
-                raise OSError(None, f"{written} of {len(line)} bytes written")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        overwrite(path, slot.line, SLOT_BYTES * number, durable=True)
 
 
 def _rename(path: Path, target: Path) -> None:
@@ -183,11 +173,7 @@ def _rename(path: Path, target: Path) -> None:
         return
     with recording(target):
         path.replace(target)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(target.parent)
 
 
 def _slot(line: bytes) -> _Slot | None:

@@ -7,7 +7,6 @@ lock of the folder.
 """
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -15,11 +14,12 @@ from math import isfinite
 from pathlib import Path
 
 from controller.process.failures import recording
-from controller.process.lock import is_held
+from controller.process.files import overwrite
+from controller.process.lock import GUARDIAN_LOCK, is_held
 from core.codec import CodecError, decode, encode
 from core.config import Config
 
-SIGN, LOCK = "guardian.json", "guardian.lock"
+SIGN = "guardian.json"
 YOUNG_S = 10.0
 """Age (s) up to which a sign of life counts in real time, in which the guardian gives one every second."""
 _BYTES = 512
@@ -53,12 +53,8 @@ class GuardianSign:
         path = state / SIGN
         line = json.dumps(encode(self)).encode("ascii").ljust(_BYTES - 1) + b"\n"
         with recording(path):
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o640)
-            try:
-                if (written := os.pwrite(descriptor, line, 0)) != len(line):
-                    raise OSError(None, f"{written} of {len(line)} bytes written")
-            finally:
-                os.close(descriptor)
+            path.touch(0o640)
+            overwrite(path, line, 0, durable=False)
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ class ReliedOn:
             return GuardianLife("it was never started")
         except (OSError, CodecError, ValueError) as error:
             return GuardianLife(f"{SIGN} is unreadable: {error}")
-        return GuardianLife(self._fault(sign, now_s) or ("" if is_held(state, LOCK) else "it has ended"))
+        return GuardianLife(self._fault(sign, now_s) or ("" if is_held(state, GUARDIAN_LOCK) else "it has ended"))
 
     def _fault(self, sign: GuardianSign, now_s: float) -> str:
         age_s = now_s - sign.monotonic_s

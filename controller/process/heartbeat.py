@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from controller.process.failures import recording
+from controller.process.files import replace_file
 from controller.process.modes import Mode
 from core.codec import CodecError, decode, encode
 from core.devices import Outcome
@@ -146,10 +147,8 @@ def boot_id() -> str | None:
 
 
 def _replace(path: Path, record: object) -> None:
-    new = path.with_name(f"{path.name}.new")
     with recording(path):
-        new.write_text(json.dumps(encode(record), allow_nan=False), encoding="utf-8")
-        new.replace(path)
+        replace_file(path, json.dumps(encode(record), allow_nan=False).encode(), durable=False)
 
 
 def _read(path: Path, kind: type[T]) -> T:

@@ -21,6 +21,7 @@ from core.errors import Fault, InputError
 
 _RECORD_LOCK = struct.Struct("hhqqi")
 """``struct flock``: type, whence, start, length, pid."""
+SERVICE_LOCK, GUARDIAN_LOCK = "lock", "guardian.lock"
 CLOSED = -1
 PATIENCE, PATIENCE_S = 5, 0.05
 

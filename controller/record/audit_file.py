@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from controller.process.failures import RecordError, recording
+from controller.process.files import sync_folder
 from controller.record.audit_parts import part_after
 
 PART_BYTES = 32_000_000
@@ -29,7 +30,7 @@ class AuditFile:
         """Open the file, which is created if needed."""
         with recording(self._path):
             self._use(self._path.open("ab+", buffering=0))
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
 
     def close(self) -> None:
         """Close the file."""
@@ -106,7 +107,7 @@ class AuditFile:
         return aside.name if aside else None
 
     def _replace(self, file: FileIO) -> None:
-        _sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
         self.close()
         self._use(file)
 
@@ -146,12 +147,3 @@ def _status(path: Path) -> os.stat_result | None:
         return path.stat()
     except FileNotFoundError:
         return None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Without this, a power loss may remove a new file from its folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

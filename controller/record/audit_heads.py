@@ -5,11 +5,11 @@ that everything up to its line is there; lines after it are held together by the
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from controller.process.failures import recording
+from controller.process.files import replace_file
 from controller.record.audit_chain import AuditHead
 from controller.record.journal import Journal, read_records
 from core.codec import CodecError, decode, encode
@@ -72,10 +72,5 @@ def write_head(trail: Path, head: AuditHead) -> None:
         RecordError: the file cannot be written.
     """
     path = head_file(trail)
-    new = path.with_name(f"{path.name}.new")
     with recording(path):
-        with new.open("w", encoding="ascii") as file:
-            file.write(json.dumps(encode(head)))
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        replace_file(path, json.dumps(encode(head)).encode(), durable=True)

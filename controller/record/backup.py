@@ -16,8 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from controller.process.commanded import COMMANDED, lower
-from controller.process.guardian_life import LOCK as GUARDIAN_LOCK
-from controller.process.lock import is_held
+from controller.process.lock import GUARDIAN_LOCK, SERVICE_LOCK, is_held
 from controller.process.modes import Mode
 from controller.record.journal import Journal
 from controller.record.reading import JOURNAL, reading
@@ -26,7 +25,6 @@ from core.codec import CodecError, decode, encode
 from core.errors import Fault, InputError
 
 MANIFEST = "backup.json"
-SERVICE_LOCK = "lock"
 PATTERNS = (f"{COMMANDED}*", "converters.json", "takeover.json", "*.head.json", "*.jsonl", "tokens/*")
 """Files of a state folder that a backup copies beside the journal."""
 MOST_OPEN = 0o640

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from controller.process.commanded import Commanded, lower, read
 from controller.process.failures import RecordError, recording
+from controller.process.files import replace_file
 from controller.process.heartbeat import HEARTBEAT, Heartbeat
 from controller.process.lock import FolderLock
 from controller.process.modes import Mode
@@ -73,10 +74,8 @@ class StateFiles:
         if (there := _identity(path)) == self._written[name]:
             return None
         if name in self._kept:
-            new = path.with_name(f"{name}.new")
             with recording(path):
-                new.write_bytes(self._kept[name])
-                new.replace(path)
+                replace_file(path, self._kept[name], durable=False)
         self._written[name] = _identity(path)
         return f"{name} was {'replaced' if there else 'removed'}; written again"
 

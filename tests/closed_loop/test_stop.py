@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.chaos.raw_http import still_open
 from controller.guardian.trail import DIRECT_TRAIL, STOP_TRAIL
 from controller.process import commanded
 from controller.process.modes import Mode
@@ -122,7 +123,7 @@ def connections(site: Site, count: int) -> Iterator[None]:
     def hold(share: int) -> None:
         held: list[socket.socket] = []
         while not over.is_set():
-            held = [one for one in held if open_still(one)]
+            held = [one for one in held if still_open(one)]
             while len(held) < share and not over.is_set():
                 with suppress(OSError):
                     held.append(socket.create_connection(("127.0.0.1", port), 0.2))
@@ -139,19 +140,6 @@ def connections(site: Site, count: int) -> Iterator[None]:
         over.set()
         for thread in threads:
             thread.join()
-
-
-def open_still(client: socket.socket) -> bool:
-    client.setblocking(False)
-    try:
-        if client.recv(1):
-            return True
-    except BlockingIOError:
-        return True
-    except OSError:
-        pass
-    client.close()
-    return False
 
 
 def test_during_a_hundred_idle_connections_reopened_without_end(site: Site) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.api.address import LOCK
 from controller.api.tokens import Tokens
-from controller.process.lock import exclusive_lock
+from controller.process.lock import SERVICE_LOCK, exclusive_lock
 from controller.record.journal import Journal
 from controller.service.service import STOP_S
 from realtime.timing import CYCLE_DEADLINE_S, CYCLE_S, LEASE_S
@@ -201,7 +200,7 @@ def machine(settings: dict[str, Settings], tmp_path: Path) -> Path:
     state = tmp_path / "state"
     umask = os.umask(int(settings[SERVICE]["UMask"][0], 8))
     try:
-        with exclusive_lock(state, LOCK, "service"), Journal(tmp_path / STATE):
+        with exclusive_lock(state, SERVICE_LOCK, "service"), Journal(tmp_path / STATE):
             Tokens.of(state)
     finally:
         os.umask(umask)

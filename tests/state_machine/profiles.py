@@ -1,4 +1,4 @@
-"""How long anything may happen: tens of seconds, or with ``--hypothesis-profile=proof`` a quarter of an hour."""
+"""How long anything may happen: a minute or two, or with ``--hypothesis-profile=proof`` more than an hour."""
 
 from hypothesis import HealthCheck, Phase, settings
 

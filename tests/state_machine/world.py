@@ -26,8 +26,7 @@ from controller.planner.server import listening
 from controller.process.clocks import SteppedClock, WallClock
 from controller.process.failures import RecordError
 from controller.process.follower import at_addresses
-from controller.process.guardian_life import LOCK
-from controller.process.lock import exclusive_lock
+from controller.process.lock import GUARDIAN_LOCK, exclusive_lock
 from controller.process.modes import Mode
 from controller.record import database
 from controller.record.records import CycleRecord
@@ -325,7 +324,7 @@ async def opened(planner: Path) -> AsyncIterator[World]:
         config = at_addresses(site(), {device.name: address(device) for device in plant.devices})
         clock = SteppedClock(NOON)
         guardian = Guardian(GuardianSetup(config, CONFIG, folder, patience_s=PATIENCE_S), clock)
-        stack.enter_context(exclusive_lock(folder, LOCK, "guardian"))
+        stack.enter_context(exclusive_lock(folder, GUARDIAN_LOCK, "guardian"))
         setup = Setup(config, CONFIG, folder, folder, patience_s=PATIENCE_S, planner=planner)
         await guardian.step()
         world = World(plant, clock, guardian, witness, setup)

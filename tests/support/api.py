@@ -14,7 +14,6 @@ from threading import Thread
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from controller.api.address import LOCK
 from controller.api.app import Api
 from controller.api.follow import at_addresses
 from controller.api.rates import Rate, Rates
@@ -23,6 +22,7 @@ from controller.api.tokens import Role, Tokens, token_of
 from controller.guardian.answering import service_stops
 from controller.live.state import LiveState
 from controller.process.clocks import SteppedClock, WallClock
+from controller.process.lock import SERVICE_LOCK
 from controller.process.modes import Mode
 from controller.record.audit_lines import AuditNote, read_audit
 from controller.service.service import Service
@@ -177,7 +177,7 @@ async def _serve(folder: Path, rates: Rates, ready: Future[tuple[ServiceUnderTes
             setup = Setup(here, CONFIG, folder, folder, patience_s=6.0, coordinate=False, live=live)
             setup = replace(setup, guardian_s=STANDING_S)
             api = Api(Tokens.of(folder), clock, rates)
-            with (folder / LOCK).open("w") as lock, service_stops(folder, setup.stops, clock):
+            with (folder / SERVICE_LOCK).open("w") as lock, service_stops(folder, setup.stops, clock):
                 flock(lock, LOCK_EX | LOCK_NB)
                 async with (
                     api_server(api, live, 0, folder) as port,

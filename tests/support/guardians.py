@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from controller.guardian.guardian import Guardian, GuardianSetup
-from controller.process.guardian_life import LOCK
-from controller.process.lock import exclusive_lock
+from controller.process.lock import GUARDIAN_LOCK, exclusive_lock
 from controller.service.setup import Setup
 from core.time import Clock
 from tests.support.laboratory import wait_for
@@ -22,7 +21,7 @@ STANDING_S = 1e9
 @asynccontextmanager
 async def living_guardian(setup: Setup, clock: Clock) -> AsyncIterator[Guardian]:
     """It holds its lock and has looked once; the test may let it look again."""
-    with exclusive_lock(setup.state, LOCK, "guardian"):
+    with exclusive_lock(setup.state, GUARDIAN_LOCK, "guardian"):
         guardian = Guardian(GuardianSetup(setup.config, setup.path, setup.state, setup.boot), clock)
         await guardian.step()
         try:

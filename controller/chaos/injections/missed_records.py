@@ -13,12 +13,12 @@ from shutil import copy
 from controller.chaos.injection import InjectionResult, TrialContext
 from controller.judge.case import Kind
 from controller.judge.histories import AUDIT, TELEMETRY
+from controller.process.lock import SERVICE_LOCK
 from controller.process.modes import Mode
 from controller.process.talk import FollowerError
 from controller.record.audit_check import check_run
 from controller.record.reading import JOURNAL
 
-LOCK = "lock"
 JUMP, JUMP_LASTS_S = timedelta(days=100), 20.0
 SEEN_S = 8.0
 """Real time (s) in which the forwarder's thread looks at the telemetry once."""
@@ -55,7 +55,7 @@ async def start_second(context: TrialContext) -> InjectionResult:
     """50: the lock is removed or replaced, and a second service starts on the same folder."""
     faulted, touch = context.faulted, (_removed, _renamed, _replaced)[context.seed % 3]
     begins = await context.run_to_injection()
-    touch(faulted.folder / LOCK)
+    touch(faulted.folder / SERVICE_LOCK)
     complaints: tuple[str, ...] = ("a second service has started",)
     try:
         await faulted.restart()
@@ -63,7 +63,7 @@ async def start_second(context: TrialContext) -> InjectionResult:
         complaints = () if "no running service uses" in str(error) else (f"refused without a reason: {error}",)
     fault = context.fault(f"second service, lock {_past(touch)}", Kind.OTHER, begins)
     await context.run_recovery()
-    return InjectionResult(fault, complaints, alarm=f"{LOCK} record")
+    return InjectionResult(fault, complaints, alarm=f"{SERVICE_LOCK} record")
 
 
 async def jump_100_days(context: TrialContext) -> InjectionResult:

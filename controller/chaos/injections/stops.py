@@ -14,6 +14,7 @@ from pathlib import Path
 from controller.api.address import ADDRESS
 from controller.api.stopping import Stopping
 from controller.chaos.injection import InjectionResult, TrialContext
+from controller.chaos.raw_http import still_open
 from controller.guardian.direct import release_directly
 from controller.guardian.site import ReleaseSite
 from controller.judge.case import InjectedFault, Kind
@@ -163,7 +164,7 @@ async def _hold(port: int, count: int) -> None:
     held: list[socket.socket] = []
     try:
         while True:
-            held = [client for client in held if _is_open(client)]
+            held = [client for client in held if still_open(client)]
             with suppress(OSError):
                 while len(held) < count:
                     held.append(_begun(port))
@@ -178,15 +179,3 @@ def _begun(port: int) -> socket.socket:
     client.setblocking(False)
     client.connect_ex((LOOPBACK, port))
     return client
-
-
-def _is_open(client: socket.socket) -> bool:
-    try:
-        if client.recv(1, socket.MSG_DONTWAIT):
-            return True
-    except BlockingIOError:
-        return True
-    except OSError:
-        pass
-    client.close()
-    return False

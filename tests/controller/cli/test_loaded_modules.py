@@ -38,8 +38,9 @@ STOP = {
 SERVE = {
     "controller.api", "controller.api.address", "controller.guardian", "controller.guardian.answering",
     "controller.guardian.requested", "controller.process.commanded", "controller.process.failures",
-    "controller.process.lock", "controller.process.stop_signals", "controller.stop", "controller.stop.channel",
-    "controller.stop.order", "controller.stop.wire", "core.devices", "core.time", "realtime", "realtime.timing",
+    "controller.process.files", "controller.process.lock", "controller.process.stop_signals", "controller.stop",
+    "controller.stop.channel", "controller.stop.order", "controller.stop.wire", "core.devices", "core.time",
+    "realtime", "realtime.timing",
 }  # fmt: skip
 """Before the stop socket of a service listens."""
 LARGEST_MIB = 64.0

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from controller.process.failures import RecordError
-from controller.process.guardian_life import LOCK, SIGN, GuardianSign, ReliedOn, guarded_hash
-from controller.process.lock import exclusive_lock
+from controller.process.guardian_life import SIGN, GuardianSign, ReliedOn, guarded_hash
+from controller.process.lock import GUARDIAN_LOCK, exclusive_lock
 from core.load import load_config
 from tests.support.disks import child, on_a_full_disk
 from tests.support.paths import CONFIG
@@ -24,7 +24,7 @@ YOUNG = GuardianSign("ours", datetime(2018, 6, 21, tzinfo=UTC), NOW_S - 1.0, BOO
 
 @contextmanager
 def living(state: Path, sign: GuardianSign = YOUNG) -> Iterator[None]:
-    with exclusive_lock(state, LOCK, "guardian"):
+    with exclusive_lock(state, GUARDIAN_LOCK, "guardian"):
         sign.write(state)
         yield
 
@@ -65,7 +65,7 @@ def test_no_sign_or_none_that_can_be_read(tmp_path: Path) -> None:
 
 def test_a_lock_file_that_was_removed_hides_no_living_guardian(tmp_path: Path) -> None:
     with living(tmp_path):
-        (tmp_path / LOCK).unlink()
+        (tmp_path / GUARDIAN_LOCK).unlink()
         assert OURS.life(tmp_path, NOW_S).living
 
 
