@@ -100,7 +100,9 @@ class GridConfig(Section):
 
 
 class LimitsConfig(Section):
-    """Operating limits; ``margin`` (p.u.) narrows the voltage band for the MPC only."""
+    """Operating limits; for the MPC only, ``margin`` (p.u.) narrows the voltage band, and ``reactive_margin`` (kvar)
+    the limit of reactive power at the slack.
+    """
 
     v_min_pu: VoltagePu
     v_max_pu: VoltagePu
@@ -109,6 +111,9 @@ class LimitsConfig(Section):
     margin: Annotated[
         Literal["auto", "off"] | Annotated[NotNegative, Field(le=0.1)],
         Field(description="auto, off, or a number from 0 to 0.1 p.u."),
+    ] = "auto"
+    reactive_margin: Annotated[
+        Literal["auto", "off"] | NotNegative, Field(description="auto, off, or a number ≥ 0 kvar")
     ] = "auto"
 
     def limits(self) -> GridLimits:

@@ -82,6 +82,11 @@ def _horizon(horizon: HorizonConfig) -> Iterator[BrokenRule]:
 def _limits(limits: LimitsConfig) -> Iterator[BrokenRule]:
     if known(limits, "v_min_pu", "v_max_pu") and limits.v_min_pu >= limits.v_max_pu:
         yield BrokenRule("limits.v_min_pu", f"{limits.v_min_pu:g}", f"less than v_max_pu, {limits.v_max_pu:g} p.u.")
+    if known(limits, *LimitsConfig.model_fields) and isinstance(limits.reactive_margin, float):
+        limit_kvar = limits.limits().slack_q_max_kvar
+        if limits.reactive_margin > limit_kvar:
+            allowed = f"at most slack_s_max_kva √(1 − slack_pf_min²), {limit_kvar:.4g} kvar"
+            yield BrokenRule("limits.reactive_margin", f"{limits.reactive_margin:g}", allowed)
 
 
 def _schedule(schedule: ScheduleConfig) -> Iterator[BrokenRule]:

@@ -20,6 +20,7 @@ class Problem:
         nodes: prosumer → node, in the order of every array [N, …]; several prosumers may share a node.
         margin_pu: narrows the voltage band on both sides: one number, or one per node besides the slack, in the order
             of ``network.nodes``.
+        reactive_margin_kvar: narrows the limit of reactive power at the slack on both sides.
     """
 
     axis: TimeAxis
@@ -29,6 +30,7 @@ class Problem:
     tariff: Tariff
     nodes: Mapping[str, str]
     margin_pu: float | FloatArray = 0.0
+    reactive_margin_kvar: float = 0.0
 
     def after(self, steps: int) -> "Problem":
         """The problem without its first ``steps`` steps."""

@@ -91,6 +91,7 @@ class Scenario:
     tariff: Tariff
     sites: tuple[Site, ...]
     margin_pu: float | FloatArray = 0.0
+    reactive_margin_kvar: float = 0.0
 
     @property
     def problem(self) -> Problem:
@@ -103,6 +104,7 @@ class Scenario:
             tariff=self.tariff,
             nodes={site.name: site.node for site in self.sites},
             margin_pu=self.margin_pu,
+            reactive_margin_kvar=self.reactive_margin_kvar,
         )
 
     def with_passive(self, names: Collection[str]) -> "Scenario":

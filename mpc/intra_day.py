@@ -32,7 +32,7 @@ class Situation:
     """Knowledge at a step of a day.
 
     Attributes:
-        day: the whole day as forecast, with the present voltage margin.
+        day: the whole day as forecast, with the present margins.
         step: step of the day that begins now.
         observed: load, PV and state of charge of each prosumer, by name.
         slack_voltage_pu: supply voltage as last observed.
@@ -65,6 +65,8 @@ class RunningPlan:
         plan: over the T steps from there to the end of the day.
         v_pu: planned voltages, [T, nodes besides the slack], in the order of ``network.nodes``; 0 in steps in which the
             power flow has no solution.
+        slack_q_kvar: planned reactive power at the slack, [T]; of no meaning in such steps. None is unknown: the plan
+            is from the journal of an older version.
         bills: costs of each prosumer that the plan expects for these T steps.
         computed_for: step of the day for which the last plan was computed, adopted or not.
         computed: None after a restart, and without coordination.
@@ -73,6 +75,7 @@ class RunningPlan:
     begins: int
     plan: Plan
     v_pu: FloatArray
+    slack_q_kvar: FloatArray | None
     bills: Mapping[str, Bill]
     computed_for: int
     computed: CoordinatedDay | None
@@ -81,7 +84,7 @@ class RunningPlan:
     def of(cls, day: DayAhead, begins: int = 0) -> "RunningPlan":
         """A plan that was just computed for the steps from ``begins`` of the day on."""
         computed = day if isinstance(day, CoordinatedDay) else None
-        return cls(begins, day.plan, np.abs(day.flow.v), day.bills, begins, computed)
+        return cls(begins, day.plan, np.abs(day.flow.v), day.flow.s_slack.imag, day.bills, begins, computed)
 
     @property
     def adopted(self) -> bool:
@@ -106,6 +109,15 @@ class RunningPlan:
             ValueError: the plan does not contain this step.
         """
         return np.asarray(self.v_pu[self.row(step)])
+
+    def reactive_kvar(self, step: int) -> float | None:
+        """Planned reactive power at the slack in one step of the day, kvar; None is unknown.
+
+        Raises:
+            ValueError: the plan does not contain this step.
+        """
+        row = self.row(step)
+        return None if self.slack_q_kvar is None else float(self.slack_q_kvar[row])
 
     def prices_chf_per_kwh(self, step: int) -> dict[str, float]:
         """Each prosumer's marginal price in one step of the day.

@@ -189,6 +189,7 @@ def _faults(answer: Answer, job: Job) -> Iterator[str]:
 def _arrays(running: RunningPlan, n_steps: int, n_nodes: int) -> Iterator[tuple[str, FloatArray, tuple[int, ...]]]:
     """Name, values and required shape of every array that the loop, its records or the next plan reads."""
     yield "v_pu", running.v_pu, (n_steps, n_nodes)
+    yield "slack_q_kvar", np.zeros(0) if running.slack_q_kvar is None else running.slack_q_kvar, (n_steps,)
     for name, agreement in running.plan.agreements.items():
         yield f"h of {name}", agreement.signal.h, (n_steps, 2, 2)
         yield f"g of {name}", agreement.signal.g, (n_steps, 2)

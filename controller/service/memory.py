@@ -16,7 +16,7 @@ from controller.process.modes import Mode
 from controller.record.journal import Journal
 from controller.service.costs import Costs
 from controller.service.days import Day, DayLoader
-from controller.service.older_journal import upgraded_cycle, upgraded_plans
+from controller.service.older_journal import upgraded_cycle, upgraded_margin, upgraded_plans
 from controller.service.plans import DatedPlan, Plans
 from core.config import Config
 from core.epochs import NOBODY, latest, successor
@@ -156,7 +156,7 @@ class Memory:
 
     def margin(self) -> Margin | None:
         """The learned margin; None at first."""
-        return self._journal.load("margin", Margin)
+        return self._journal.load("margin", Margin, upgraded_margin)
 
     def states(
         self, limits: Mapping[str, NodeLimits], released: Mapping[str, Released], *, stopped: bool

@@ -31,13 +31,15 @@ class CycleView:
     """Observations of one cycle: load, PV and charge by prosumer, voltage by node. None, or no entry, is unknown.
 
     ``v_pu`` are the voltages as they would be without the corrections by voltage slopes: the margin learns the whole
-    error of the plan, so slopes cannot make it too small. ``followed``: every prosumer was to follow the plan, and its
-    device has confirmed that.
+    error of the plan, so slopes cannot make it too small. ``slack_q_kvar``, reactive power at the slack, is as it was
+    measured: what slopes draw is part of the deviation that its margin must cover. ``followed``: every prosumer was to
+    follow the plan, and its device has confirmed that.
     """
 
     amounts: Mapping[str, LoadAndPv | None]
     soc: Mapping[str, float | None]
     v_pu: Mapping[str, float | None]
+    slack_q_kvar: float | None
     followed: bool
 
     @classmethod
@@ -49,7 +51,9 @@ class CycleView:
             for node, meter in places.meters.items()
         }
         soc = {name: result.soc for name, result in cycle.result.nodes.items()}
-        return cls(cycle.amounts, soc, {**v_pu, **cycle.believed.instead_pu}, _followed(cycle))
+        slack = cycle.image.fresh(places.meters.get(places.slack))
+        slack_q_kvar = slack.q_kvar if slack else None
+        return cls(cycle.amounts, soc, {**v_pu, **cycle.believed.instead_pu}, slack_q_kvar, _followed(cycle))
 
 
 @dataclass(frozen=True)
@@ -59,20 +63,29 @@ class IntervalMeans:
     Attributes:
         observed: prosumers that were observed; load and PV as last observed, and the present state of charge.
         slack_voltage_pu: mean at the slack node, None if it was not measured.
+        slack_q_kvar: mean reactive power at the slack node, None if it was not measured.
         v_pu: means at the other nodes, in the order of ``network.nodes``; None if not measured.
         cycles: number of cycles in the interval.
     """
 
     observed: Mapping[str, Observed]
     slack_voltage_pu: float | None
+    slack_q_kvar: float | None
     v_pu: tuple[float | None, ...]
     cycles: int
 
 
 @dataclass(frozen=True)
 class _Sum:
-    total_pu: float = 0.0
+    total: float = 0.0
     count: int = 0
+
+    def after(self, value: float | None) -> "_Sum":
+        return self if value is None else _Sum(self.total + value, self.count + 1)
+
+    @property
+    def mean(self) -> float | None:
+        return self.total / self.count if self.count else None
 
 
 @dataclass(frozen=True)
@@ -83,18 +96,20 @@ class ObservedInterval:
     amounts: Mapping[str, LoadAndPv] = field(default_factory=dict)
     soc: Mapping[str, float | None] = field(default_factory=dict)
     voltages: Mapping[str, _Sum] = field(default_factory=dict)
+    slack_kvar: _Sum = field(default_factory=_Sum)
     cycles: int = 0
 
     def after(self, view: CycleView) -> "ObservedInterval":
         """Add one cycle. Load, PV and charge that it does not know stay as an earlier cycle observed them."""
         amounts = {name: seen for name, seen in view.amounts.items() if seen is not None}
         soc = {name: seen for name, seen in view.soc.items() if seen is not None}
-        voltages = {node: self._added(node, v_pu) for node, v_pu in view.v_pu.items() if v_pu is not None}
+        voltages = {node: self.voltages.get(node, _Sum()).after(v_pu) for node, v_pu in view.v_pu.items()}
         return ObservedInterval(
             followed=self.followed and view.followed,
             amounts={**self.amounts, **amounts},
             soc={**self.soc, **soc},
             voltages={**self.voltages, **voltages},
+            slack_kvar=self.slack_kvar.after(view.slack_q_kvar),
             cycles=self.cycles + 1,
         )
 
@@ -107,15 +122,10 @@ class ObservedInterval:
             name: Observed(seen.load_kw, seen.load_kvar, seen.pv_available_kw, self.soc.get(name))
             for name, seen in self.amounts.items()
         }
-        return IntervalMeans(observed, slack, tuple(others), self.cycles)
-
-    def _added(self, node: str, v_pu: float) -> _Sum:
-        so_far = self.voltages.get(node, _Sum())
-        return _Sum(so_far.total_pu + v_pu, so_far.count + 1)
+        return IntervalMeans(observed, slack, self.slack_kvar.mean, tuple(others), self.cycles)
 
     def _mean_pu(self, node: str) -> float | None:
-        seen = self.voltages.get(node)
-        return seen.total_pu / seen.count if seen else None
+        return self.voltages.get(node, _Sum()).mean
 
 
 @dataclass(frozen=True)

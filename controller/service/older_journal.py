@@ -3,12 +3,15 @@
 Version 1 of the records had a prosumer's plan as flat arrays of its battery, PV plant and load, and identified a
 configuration by the way pydantic prints its sections. It kept states of the real-time layer by prosumer, as each had
 one converter, with the rung of its ladder as ``mode``. Until voltage slopes came, signals had no ``slope``, and states
-no ``correction``.
+no ``correction``; until reactive power had a margin, plans had no ``slack_q_kvar``, and the margin no
+``deviations_kvar``.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+
+import numpy as np
 
 from core.arrays import FloatArray
 from core.codec import CodecError, decode, encode
@@ -61,6 +64,13 @@ def upgraded_plans(kept: object) -> object:
     return {name: _upgraded_plan(plan) for name, plan in kept.items()}
 
 
+def upgraded_margin(kept: object) -> object:
+    """The JSON of :class:`mpc.margin.Margin`, with nothing learned of reactive power if it is from before that."""
+    if isinstance(kept, dict):
+        return {"deviations_kvar": encode(np.empty(0)), **kept}
+    return kept
+
+
 def upgraded_cycle(kept: object, converter_of: Mapping[str, str]) -> object:
     """The JSON of :class:`controller.service.memory.KeptCycle`, converted if it is of an older version.
 
@@ -102,7 +112,8 @@ def _upgraded_plan(kept: object) -> object:
         }:
             own = {name: _upgraded_prosumer(prosumer) for name, prosumer in prosumers.items()}
             agreed = {name: _upgraded_agreement(agreement) for name, agreement in agreements.items()}
-            return {**rest, "running": {**running, "plan": {**plan, "prosumers": own, "agreements": agreed}}}
+            known = {"slack_q_kvar": None, **running}
+            return {**rest, "running": {**known, "plan": {**plan, "prosumers": own, "agreements": agreed}}}
     return kept
 
 

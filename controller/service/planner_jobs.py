@@ -6,9 +6,9 @@ from datetime import datetime
 
 from controller.planner.planner import DayAheadJob, ReplanJob
 from controller.service.days import Day
+from controller.service.margins import margin_pu, reactive_margin_kvar
 from controller.service.observation import IntervalMeans
 from controller.service.plans import DatedPlan
-from controller.service.voltage_margin import margin_pu
 from core.config import Config
 from core.scenario import Scenario, Site
 from mpc.forecast import Observed
@@ -65,11 +65,14 @@ class PlannerJobs:
         )
 
     def _narrowed(self, scenario: Scenario, margin: Margin) -> Scenario:
-        """The scenario with the margin to the voltage limits, and without the charge reserved by the real-time
-        layer.
-        """
-        sites = tuple(map(_without_reserve, scenario.sites))
-        return replace(scenario, sites=sites, margin_pu=margin_pu(self.config.limits, margin))
+        """The scenario with the margins to the limits, and without the charge reserved by the real-time layer."""
+        limits = self.config.limits
+        return replace(
+            scenario,
+            sites=tuple(map(_without_reserve, scenario.sites)),
+            margin_pu=margin_pu(limits, margin),
+            reactive_margin_kvar=reactive_margin_kvar(limits, margin),
+        )
 
 
 def _without_reserve(site: Site) -> Site:

@@ -18,13 +18,13 @@ from controller.service.alarms import Finding
 from controller.service.cycle import Cycle
 from controller.service.days import Day, DayLoader
 from controller.service.describe import Places
+from controller.service.margins import learn_margin
 from controller.service.observation import CycleView, Observation
 from controller.service.planner_answers import check_ratings, failed, plan_id, record
 from controller.service.planner_jobs import PlannerJobs, PlanningInputs
 from controller.service.plans import DatedPlan, Plans
 from controller.service.steady_time import SteadyTime
 from controller.service.today import Today
-from controller.service.voltage_margin import learn_margin
 from core.config import Config
 from core.errors import GridlabError
 from core.time import Clock

@@ -113,7 +113,8 @@ class GridModel:
         i_max = np.repeat(self._i_max, len(DIRECTIONS))
         per_kva = np.full(2, PU_PER_RATING / limits.slack_s_max_kva)
         self._per_unit = np.concatenate([np.ones(n_nodes), per_kva, PU_PER_RATING / i_max])
-        bounds = np.concatenate([[limits.slack_p_max_kw, limits.slack_q_max_kvar], INSIDE_DISC * i_max])
+        self._slack_q_max_kvar = limits.slack_q_max_kvar - problem.reactive_margin_kvar
+        bounds = np.concatenate([[limits.slack_p_max_kw, self._slack_q_max_kvar], INSIDE_DISC * i_max])
         self._v_max_pu = np.full(n_nodes, limits.v_max_pu) - problem.margin_pu
         self._v_min_pu = np.full(n_nodes, limits.v_min_pu) + problem.margin_pu
         self._upper_pu = np.concatenate([self._v_max_pu, bounds]) * self._per_unit
@@ -156,11 +157,11 @@ class GridModel:
         return float(np.abs(linear - self._quantities(flow)).max())
 
     def violation(self, flow: Flow) -> Violation:
-        """Worst violation of each kind of limit."""
+        """Worst violation of each kind of limit, with the margins of the problem."""
         limits, v, slack = self.problem.limits, np.abs(flow.v), flow.s_slack
         v_pu = np.maximum(self._v_min_pu - v, v - self._v_max_pu).max()
         slack_p_kw = (np.abs(slack.real) - limits.slack_p_max_kw).max()
-        slack_q_kvar = (np.abs(slack.imag) - limits.slack_q_max_kvar).max()
+        slack_q_kvar = (np.abs(slack.imag) - self._slack_q_max_kvar).max()
         overload_a = np.abs(flow.i[:, self._limited]) - self._i_max
         slack_pu = PU_PER_RATING * max(slack_p_kw, slack_q_kvar) / limits.slack_s_max_kva
         line_pu = PU_PER_RATING * (overload_a / self._i_max).max(initial=0)

@@ -66,7 +66,7 @@ def test_what_nodes_remember_comes_back_exactly(states: dict[str, NodeState]) ->
 
 @given(arrays(np.float64, array_shapes(max_dims=3, min_side=0, max_side=3)))
 def test_arrays_come_back_exactly(deviations: FloatArray) -> None:
-    back = decode(Margin, through_json(Margin(deviations))).deviations_pu
+    back = decode(Margin, through_json(Margin(deviations, deviations.ravel()))).deviations_pu
     assert back.dtype == np.float64
     np.testing.assert_array_equal(back, deviations, strict=True)
     known = ~np.isnan(deviations)

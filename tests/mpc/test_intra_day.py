@@ -12,7 +12,7 @@ from mpc.day_ahead import CoordinatedDay
 from mpc.forecast import Observed, remaining
 from mpc.grid.rows import GridModel
 from mpc.intra_day import RunningPlan, Situation, replan, replan_uncoordinated
-from mpc.margin import COLD_START_PU, WINDOW, Margin
+from mpc.margin import COLD_START_PU, COLD_START_SHARE, REACTIVE_POWER, VOLTAGE, Margin
 from tests.support.coordination import coordinate, uncoordinated
 from tests.support.synthetic import scenario
 from tests.support.virtual_clock import VirtualClock
@@ -202,9 +202,36 @@ def test_a_margin_narrows_the_band_that_the_plan_keeps(day: Scenario) -> None:
 def test_margin_begins_cold_and_ends_at_what_it_saw() -> None:
     margin, predicted = Margin.unlearned(3), np.ones(3)
     assert (margin.margin_pu == COLD_START_PU).all()
-    for _ in range(WINDOW):
+    for _ in range(VOLTAGE.window):
         margin = margin.after(predicted, predicted + np.array([0.0, 0.001, -0.002]))
     assert margin.margin_pu == pytest.approx([0.0, 0.001, 0.002])
-    for _ in range(WINDOW):
+    for _ in range(VOLTAGE.window):
         margin = margin.after(predicted, predicted)
     assert margin.margin_pu == pytest.approx(np.zeros(3))
+
+
+def test_the_margin_of_reactive_power_begins_cold_and_covers_a_day() -> None:
+    """All but one in a hundred deviations of a day, on whichever side; a share of the limit before any was seen."""
+    margin, limit_kvar = Margin.unlearned(3), 4.0
+    assert margin.margin_kvar(limit_kvar) == pytest.approx(COLD_START_SHARE * limit_kvar)
+    deviations = np.random.default_rng(3).permutation(np.linspace(-0.3, 0.6, REACTIVE_POWER.window))
+    for deviation in deviations:
+        margin = margin.after_reactive(-1.0, -1.0 + deviation)
+    covered = np.abs(deviations) <= margin.margin_kvar(limit_kvar)
+    assert 1 <= (~covered).sum() <= 2
+    assert (margin.margin_pu == COLD_START_PU).all(), "voltages have a margin of their own"
+    half = Margin.unlearned(3)
+    for _ in range(REACTIVE_POWER.window // 2):
+        half = half.after_reactive(0.0, 0.0)
+    assert half.margin_kvar(limit_kvar) == pytest.approx(COLD_START_SHARE * limit_kvar / 2)
+
+
+def test_a_margin_narrows_the_reactive_power_that_the_plan_draws(day: Scenario) -> None:
+    limit_kvar, tolerance_kvar = day.limits.slack_q_max_kvar, 1e-2 * day.limits.slack_s_max_kva
+    free, narrow = (
+        coordinate(replace(day, reactive_margin_kvar=kvar), CoordinationConfig(), VirtualClock())
+        for kvar in (0.0, limit_kvar / 2)
+    )
+    assert narrow.outcome.status is CoordinationStatus.CONVERGED
+    assert np.abs(narrow.flow.s_slack.imag).max() <= limit_kvar / 2 + tolerance_kvar
+    assert np.abs(free.flow.s_slack.imag).max() > limit_kvar / 2 + tolerance_kvar, "the limit binds"

@@ -7,8 +7,8 @@ import pytest
 
 from controller.accounts.grid_check import GridCheck
 from controller.service.describe import Places
+from controller.service.margins import LARGEST_SHARE, margin_pu
 from controller.service.observation import CycleView
-from controller.service.voltage_margin import LARGEST_SHARE, margin_pu
 from core.config import Config
 from mpc.margin import Margin
 from realtime.meter_doubt import MeterDoubtKind
@@ -67,7 +67,7 @@ async def test_exchanged_meters_are_doubted_and_not_the_converters_that_they_con
 
 def test_no_margin_takes_more_than_a_quarter_of_the_band_on_each_side(gridlab9_config: Config) -> None:
     limits = gridlab9_config.limits
-    learned = Margin(np.full((36, 8), 0.3))
+    learned = Margin(np.full((36, 8), 0.3), np.empty(0))
     band_pu = limits.v_max_pu - limits.v_min_pu
     assert np.max(margin_pu(limits, learned)) == pytest.approx(LARGEST_SHARE * band_pu)
     assert np.max(margin_pu(limits, Margin.unlearned(8))) == pytest.approx(0.003)

@@ -18,7 +18,7 @@ NETWORK = Network("N1", 400.0, (Line("N1", "N2", 0.1, 0.1), Line("N2", "N3", 0.1
 
 def sight(load_kw: float | None, soc: float | None = None, **v_pu: float | None) -> CycleView:
     amounts = None if load_kw is None else LoadAndPv(load_kw, load_kw / 2, load_kw / 4)
-    return CycleView({"A": amounts}, {"A": soc}, v_pu, followed=True)
+    return CycleView({"A": amounts}, {"A": soc}, v_pu, None, followed=True)
 
 
 def observed(*sights: CycleView) -> ObservedInterval:
@@ -74,7 +74,7 @@ def test_means_of_whatever_was_measured(samples: list[tuple[float | None, ...]])
 
 
 MIDNIGHT = datetime(2018, 6, 20, 22, tzinfo=UTC)
-FOLLOWED, NOT_FOLLOWED = CycleView({}, {}, {}, followed=True), CycleView({}, {}, {}, followed=False)
+FOLLOWED, NOT_FOLLOWED = (CycleView({}, {}, {}, None, followed=followed) for followed in (True, False))
 
 
 def seconds(s: float) -> datetime:

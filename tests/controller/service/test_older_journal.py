@@ -16,7 +16,7 @@ from controller.process.clocks import SteppedClock
 from controller.record.journal import Journal
 from controller.service.days import DayLoader
 from controller.service.memory import Memory, identity
-from controller.service.older_journal import identity_of_version_1, upgraded_cycle, upgraded_plans
+from controller.service.older_journal import identity_of_version_1, upgraded_cycle, upgraded_margin, upgraded_plans
 from controller.service.plans import Plans
 from controller.service.setup import never, node_limits
 from core.config import Config
@@ -111,6 +111,19 @@ def test_what_was_kept_by_prosumer_is_kept_by_converter(path: Path) -> None:
     assert upgraded_cycle(today, {"a_converter": "elsewhere"}) == today
     for other in (None, [], {"states": 1}, {"states": {"A": 1}}):
         assert upgraded_cycle(other, {}) == other
+
+
+def test_a_journal_from_before_reactive_power_had_a_margin(path: Path, config: Config, days: DayLoader) -> None:
+    with Journal(path) as journal:
+        kept = memory(journal, config, identity_of_version_1(config))
+        plans, margin = kept.plans(days), kept.margin()
+        assert plans is not None
+        assert plans.day_ahead is not None
+        assert plans.day_ahead.running.slack_q_kvar is None
+        assert margin is not None
+        assert margin.deviations_kvar.size == 0
+    learned = {"deviations_pu": 1, "deviations_kvar": 2}
+    assert upgraded_margin(learned) == learned, "what is there stays"
 
 
 def test_a_journal_from_before_voltage_slopes_asks_for_none(path: Path, config: Config, days: DayLoader) -> None:

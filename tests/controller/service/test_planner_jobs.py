@@ -8,16 +8,16 @@ import pytest
 
 from controller.planner.planner import PlannerError
 from controller.service.days import DayLoader
+from controller.service.margins import learn_margin, margin_pu
 from controller.service.observation import IntervalMeans
 from controller.service.planner_answers import ABSURD, check_ratings, plan_id
 from controller.service.planner_jobs import PlannerJobs, PlanningInputs
 from controller.service.plans import DatedPlan, Plans
 from controller.service.prices import Price, prices_at
-from controller.service.voltage_margin import learn_margin, margin_pu
 from core.load import load_config
 from mpc.forecast import Observed
 from mpc.intra_day import RunningPlan
-from mpc.margin import COLD_START_PU, Margin
+from mpc.margin import COLD_START_PU, COLD_START_SHARE, Margin
 from tests.support.coordination import uncoordinated
 from tests.support.paths import CONFIG
 
@@ -32,8 +32,8 @@ def at(hours: float) -> datetime:
     return DAY.forecast.axis.start + timedelta(hours=hours)
 
 
-def seen(*v_pu: float | None) -> IntervalMeans:
-    return IntervalMeans({"N3": Observed(1.0, 2.0, 3.0, soc=0.4)}, 1.01, v_pu, cycles=20)
+def seen(*v_pu: float | None, q_kvar: float | None = None) -> IntervalMeans:
+    return IntervalMeans({"N3": Observed(1.0, 2.0, 3.0, soc=0.4)}, 1.01, q_kvar, v_pu, cycles=20)
 
 
 def test_a_day_begins_with_the_charge_that_is_asked_for_within_the_band_that_is_left() -> None:
@@ -73,6 +73,35 @@ def test_without_a_plan_or_a_meter_nothing_is_learned() -> None:
     assert learn_margin(UNLEARNED, at(12), seen(*[1.0] * 8), Plans()) is UNLEARNED
     assert learn_margin(UNLEARNED, at(-1), seen(*[1.0] * 8), PLANS) is UNLEARNED
     assert learn_margin(UNLEARNED, at(12), seen(*[None] * 8), PLANS) is UNLEARNED
+
+
+def test_reactive_power_learns_from_its_own_meter() -> None:
+    """Also where no voltage was measured; a plan of an older journal does not say what it expected."""
+    planned_kvar = PLAN.running.reactive_kvar(72)
+    assert planned_kvar is not None
+    margin = learn_margin(UNLEARNED, at(12), seen(*[None] * 8, q_kvar=planned_kvar - 0.25), PLANS)
+    assert (margin.deviations_kvar, len(margin.deviations_pu)) == (pytest.approx(np.array([0.25])), 0)
+    older = Plans(None, replace(PLAN, running=replace(PLAN.running, slack_q_kvar=None)))
+    assert learn_margin(UNLEARNED, at(12), seen(*[None] * 8, q_kvar=1.0), older) is UNLEARNED
+
+
+LIMIT_KVAR = CONFIGURED.limits.limits().slack_q_max_kvar
+
+
+@pytest.mark.parametrize(
+    ("asked", "learned", "kvar"),
+    [
+        ("auto", UNLEARNED, COLD_START_SHARE * LIMIT_KVAR),
+        ("auto", Margin(UNLEARNED.deviations_pu, np.full(144, 100.0)), LIMIT_KVAR / 2),
+        ("off", UNLEARNED, 0.0),
+        (0.4, UNLEARNED, 0.4),
+    ],
+    ids=["cold", "a meter that lies", "off", "fixed"],
+)
+def test_plans_keep_the_margin_of_reactive_power(asked: str | float, learned: Margin, kvar: float) -> None:
+    limits = CONFIGURED.limits.model_copy(update={"reactive_margin": asked})
+    jobs = PlannerJobs(CONFIGURED.model_copy(update={"limits": limits}), coordinate=True)
+    assert jobs.day_ahead(DAY, {}, learned).scenario.reactive_margin_kvar == pytest.approx(kvar)
 
 
 @pytest.mark.parametrize(("asked", "pu"), [("auto", COLD_START_PU), ("off", 0.0), (0.01, 0.01)])

@@ -8,7 +8,7 @@ import pytest
 from core.network import Line, Network
 from core.resources import Outlook
 from core.scenario import Scenario, Site
-from mpc.grid.rows import GridModel, by_prosumer, by_step
+from mpc.grid.rows import PU_PER_RATING, GridModel, by_prosumer, by_step
 from tests.support.independent_flow import reference_flow
 from tests.support.synthetic import Sizes, random_demand, scenario, site_with, with_slack_voltage
 
@@ -83,6 +83,22 @@ def test_margin_narrows_the_voltage_band(margin_pu: float | np.ndarray) -> None:
     expected = np.maximum(v - limits.v_max_pu, limits.v_min_pu - v) + margin_pu
     assert narrow.violation(narrow.flow(x)).v_pu == pytest.approx(expected.max(), abs=1e-9)
     assert expected.max() > 0.01
+
+
+def test_a_margin_of_reactive_power_narrows_its_limit() -> None:
+    """And nothing else; violations count from the narrowed limit."""
+    grid, margin_kvar = GRIDS["line limits"], 0.5
+    x, row = random_demand(grid, 3, 12, 9), len(grid.network.nodes)
+    wide, narrow = model(grid), model(replace(grid, reactive_margin_kvar=margin_kvar))
+    before, after = wide.linearise(x), narrow.linearise(x)
+    for was, now in ((before.upper, after.upper), (after.lower, before.lower)):
+        kvar = (was - now) * after.norm * grid.limits.slack_s_max_kva / PU_PER_RATING
+        np.testing.assert_allclose(kvar[:, row], margin_kvar, atol=1e-9)
+        np.testing.assert_array_equal(np.delete(was, row, axis=1), np.delete(now, row, axis=1))
+    q_kvar = np.abs(reference_flow(grid, x).s_slack.imag).max()
+    expected = q_kvar - grid.limits.slack_q_max_kvar + margin_kvar
+    assert narrow.violation(narrow.flow(x)).slack_q_kvar == pytest.approx(expected, abs=1e-6)
+    assert expected > 0.01
 
 
 @each_grid

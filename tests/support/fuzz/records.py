@@ -29,7 +29,7 @@ ROUNDS = 6
 _PAGE = 4096
 _RECORDS: tuple[tuple[type, object], ...] = (
     (NodeState, NodeState(BatteryState(0.5))),
-    (Margin, Margin(np.array([[0.001, 0.002], [0.003, 0.004]]))),
+    (Margin, Margin(np.array([[0.001, 0.002], [0.003, 0.004]]), np.array([0.1, 0.2]))),
     (AuditWrite, AuditWrite(1, AT, "n3", 1.5, None, "use", "p-1", ATTEMPTED)),
     (Measurement, Measurement("m", 1.5, -0.5, 1.0, None, AT, 3.5, Quality.GOOD)),
 )
