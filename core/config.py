@@ -15,6 +15,7 @@ from core.config_coordination import CoordinationConfig
 from core.config_devices import Converter, Device, ModbusMeter
 from core.config_fields import (
     Constant,
+    Count,
     Currency,
     Day,
     Expected,
@@ -24,6 +25,7 @@ from core.config_fields import (
     Minutes,
     Name,
     NotNegative,
+    Number,
     Positive,
     RunFilePath,
     Seconds,
@@ -40,7 +42,7 @@ from core.config_fields import (
     lower_case,
 )
 from core.config_resources import BatteryConfig, Means, PvConfig, ResourceSection, load_of
-from core.network import GridLimits, Line, Network
+from core.network import GridLimits, Line, Network, Shunt, joined
 from core.resources import Resource
 
 
@@ -52,26 +54,63 @@ class HorizonConfig(Section):
     step_min: Minutes = 10
 
 
-class LineConfig(Section):
-    """A line; ``b_us`` is its total shunt susceptance in µS."""
+class BranchConfig(Section):
+    """What lines and couplers have in common; ``in_service: false`` is an open switch."""
 
+    name: Name | None = None
     from_node: Name = Field(alias="from")
     to_node: Name = Field(alias="to")
+    i_max_a: Annotated[Positive, Field(description="a number > 0 A")] | None = None
+    in_service: Annotated[bool, Field(strict=True, description="true or false")] = True
+
+
+class LineConfig(BranchConfig):
+    """A line; ``b_us`` is its total shunt susceptance in µS.
+
+    ``parallel`` cables of the same kind are one line; impedance, susceptance and limit are those of one of them.
+    ``ratio`` is the tap ratio of a transformer: the voltage (p.u.) at ``from`` without load that gives 1 at ``to``.
+    """
+
     r_mohm: Annotated[NotNegative, Field(description="a number ≥ 0 mΩ")]
     x_mohm: Annotated[NotNegative, Field(description="a number ≥ 0 mΩ")]
-    i_max_a: Annotated[Positive, Field(description="a number > 0 A")] | None = None
     b_us: Annotated[NotNegative, Field(description="a number ≥ 0 µS")] = 0.0
+    parallel: Count = 1
+    ratio: Annotated[Number, Field(ge=0.5, le=2, description="a ratio from 0.5 to 2, of voltages in p.u.")] = 1.0
 
     def line(self) -> Line:
         """The line with impedances in ohm."""
         return Line(
             from_node=self.from_node,
             to_node=self.to_node,
-            r_ohm=self.r_mohm / 1000,
-            x_ohm=self.x_mohm / 1000,
-            b_us=self.b_us,
-            i_max_a=self.i_max_a,
+            r_ohm=self.r_mohm / 1000 / self.parallel,
+            x_ohm=self.x_mohm / 1000 / self.parallel,
+            b_us=self.b_us * self.parallel,
+            i_max_a=None if self.i_max_a is None else self.i_max_a * self.parallel,
+            ratio=self.ratio,
+            label=self.name,
         )
+
+
+class CouplerConfig(BranchConfig):
+    """A closed switch between two nodes, such as two sections of a busbar: a line without impedance."""
+
+    coupler: Annotated[Literal[True], Field(description="true; an open coupler is `in_service: false`")]
+
+    def line(self) -> Line:
+        """The coupler as a line."""
+        return Line(self.from_node, self.to_node, 0.0, 0.0, i_max_a=self.i_max_a, label=self.name)
+
+
+class ShuntConfig(Section):
+    """A shunt at a node, such as the magnetising branch of a transformer; a negative ``b_us`` is inductive."""
+
+    node: Name
+    g_us: Annotated[NotNegative, Field(description="a number ≥ 0 µS")] = 0.0
+    b_us: Annotated[Number, Field(description="a number of µS")] = 0.0
+
+    def shunt(self) -> Shunt:
+        """The shunt as data of the network."""
+        return Shunt(self.node, self.g_us, self.b_us)
 
 
 class GridConfig(Section):
@@ -83,7 +122,10 @@ class GridConfig(Section):
         Expected[Series] | Series,
         Field(description="a number (p.u.), a section {file, column, …}, or a section {forecast, realised} of these"),
     ] = 1.0
-    lines: Annotated[tuple[LineConfig, ...], Field(description="a list of lines {from, to, r_mohm, x_mohm}")]
+    lines: Annotated[
+        tuple[LineConfig | CouplerConfig, ...], Field(description="a list of lines {from, to, r_mohm, x_mohm}")
+    ]
+    shunts: Annotated[tuple[ShuntConfig, ...], Field(description="a list of shunts {node, g_us, b_us}")] = ()
 
     def slack_voltage(self, variant: Variant) -> SeriesFile | Constant | float:
         """The series of the supply voltage; a series given only once serves as both variants."""
@@ -91,12 +133,14 @@ class GridConfig(Section):
         return given.of(variant) if isinstance(given, Expected) else given
 
     def network(self) -> Network:
-        """The grid as a tree of lines.
+        """The grid as a tree of the lines in service, parallel cables as one.
 
         Raises:
             ValueError: it is no tree; a configuration from ``load_config`` is one.
         """
-        return Network(self.slack, self.voltage_v, tuple(line.line() for line in self.lines))
+        lines = joined([line.line() for line in self.lines if line.in_service])
+        shunts = tuple(shunt.shunt() for shunt in self.shunts)
+        return Network(self.slack, self.voltage_v, tuple(lines.values()), shunts)
 
 
 class LimitsConfig(Section):

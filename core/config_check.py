@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from core.config import Config
-from core.config_fields import Section
+from core.config_fields import NOT_IN_NAMES, Section
 from core.config_rules import FileExists, broken_rules
 from core.errors import Fault, shown
 
@@ -68,7 +68,7 @@ class _FileCheck:
         try:
             return {attribute: _adapter(model, attribute).validate_python(data)}
         except ValidationError:
-            self._fault(key, shown(data), _allowed(field))
+            self._fault(key, shown(data), _allowed(field) + _as_text(data, _adapter(model, attribute)))
             return {}
 
     def _fault(self, key: str, got: str, allowed: str) -> None:
@@ -85,6 +85,23 @@ def _partial(model: type[Section], values: dict[str, object]) -> Section:
 def _join(path: str, name: object) -> str:
     text = name if isinstance(name, str) and name.isprintable() else shown(name)
     return f"{path}.{text}" if path else text
+
+
+def _as_text(data: object, adapter: TypeAdapter[Any]) -> str:
+    """What to write, where ``data`` would be valid as text in quotes, or as a name without its spaces; else nothing."""
+    match data:
+        case bool() | int() | float():
+            text, advice = shown(data), "; put it in quotes: without, YAML reads a number or a truth value"
+        case str():
+            text = NOT_IN_NAMES.sub("_", data)
+            advice = f", such as {text}"
+        case _:
+            return ""
+    try:
+        adapter.validate_python(text)
+    except ValidationError:
+        return ""
+    return advice
 
 
 @cache

@@ -3,6 +3,7 @@
 The ``description`` of a type or key is what the user reads after "allowed:".
 """
 
+import re
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar
@@ -59,6 +60,8 @@ def lower_case(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+NOT_IN_NAMES = re.compile(r"[^\w.-]+")
+"""What cannot be in a name."""
 Name = Annotated[
     str,
     Field(pattern=r"^[\w.-]{1,64}$", description="a name of at most 64 letters, digits, '_', '-' and '.', no spaces"),

@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from core.config import Config, GridConfig, HorizonConfig, InfluxConfig, LimitsConfig, ProsumerConfig, ScheduleConfig
+from core.config import (
+    BranchConfig,
+    Config,
+    CouplerConfig,
+    GridConfig,
+    HorizonConfig,
+    InfluxConfig,
+    LimitsConfig,
+    ProsumerConfig,
+    ScheduleConfig,
+)
 from core.config_devices import (
     Converter,
     MappedModbus,
@@ -24,7 +34,7 @@ from core.config_devices import (
 from core.config_fields import Constant, Expected, Section
 from core.config_resources import BatteryConfig
 from core.errors import shown
-from core.network import Line, topology_faults
+from core.network import Line, joined, topology_faults
 from core.time import TimeAxis
 
 FileExists = Callable[[Path], bool]
@@ -121,25 +131,48 @@ def _constants(key: str, series: object) -> Iterator[tuple[str, float]]:
 
 
 def _topology(grid: GridConfig) -> Iterator[BrokenRule]:
-    lines = {
-        k: Line(line.from_node, line.to_node, getattr(line, "r_mohm", 1), getattr(line, "x_mohm", 1))
-        for k, line in enumerate(getattr(grid, "lines", ()))
-        if known(line, "from_node", "to_node")
-    }
+    """Lines have an impedance, and those in service form a tree."""
+    for k, line in enumerate(getattr(grid, "lines", ())):
+        if getattr(line, "r_mohm", 1) == 0 and getattr(line, "x_mohm", 1) == 0:
+            allowed = "an impedance above zero, also of a transformer; a closed switch is {from, to, coupler: true}"
+            yield BrokenRule(f"grid.lines[{k}]", f"line {_line_of(line).name} has zero impedance", allowed)
+    lines = {k: _line_of(line) for k, line in enumerate(getattr(grid, "lines", ())) if _is_closed(line)}
     places = list(lines)
-    for k, text in topology_faults(getattr(grid, "slack", ""), list(lines.values())):
-        if k is not None:
-            allowed = "each line once, with an impedance above zero, without loops"
-            yield BrokenRule(f"grid.lines[{places[k]}]", text, allowed)
+    tree = {places[k]: line for k, line in joined(list(lines.values())).items()}
+    for fault in topology_faults(getattr(grid, "slack", ""), list(tree.values())):
+        if fault.line is not None:
+            yield BrokenRule(f"grid.lines[{list(tree)[fault.line]}]", fault.got, fault.allowed)
         elif _nodes(grid) is not None:
-            yield BrokenRule("grid.lines", text, "lines that connect every node with the slack node")
+            yield BrokenRule("grid.lines", fault.got, fault.allowed)
+    nodes = _nodes(grid)
+    for k, shunt in enumerate(getattr(grid, "shunts", ())):
+        if nodes is not None and known(shunt, "node") and shunt.node not in nodes:
+            yield BrokenRule(f"grid.shunts[{k}].node", shown(shunt.node), f"a node of the grid: {', '.join(nodes)}")
+
+
+def _is_closed(branch: BranchConfig) -> bool:
+    return known(branch, "from_node", "to_node") and getattr(branch, "in_service", True)
+
+
+def _line_of(branch: BranchConfig) -> Line:
+    """The line of a section with whatever of it is valid; an unknown impedance is not zero."""
+    r_mohm, x_mohm = (0, 0) if isinstance(branch, CouplerConfig) else _impedance(branch)
+    ends = getattr(branch, "from_node", "?"), getattr(branch, "to_node", "?")
+    return Line(*ends, r_mohm, x_mohm, ratio=getattr(branch, "ratio", 1), label=getattr(branch, "name", None))
+
+
+def _impedance(branch: BranchConfig) -> tuple[float, float]:
+    """Its impedance in mΩ; 1 in place of what is not known, or zero."""
+    r_mohm, x_mohm = getattr(branch, "r_mohm", 1), getattr(branch, "x_mohm", 1)
+    return (r_mohm, x_mohm) if r_mohm or x_mohm else (1, 1)
 
 
 def _nodes(grid: GridConfig) -> list[str] | None:
-    """The slack node, then the others; None if a fault makes them unknown."""
+    """The slack node, then those that lines in service reach; None if a fault makes them unknown."""
     if not known(grid, "slack", "lines") or not all(known(line, "from_node", "to_node") for line in grid.lines):
         return None
-    return list(dict.fromkeys((grid.slack, *(node for line in grid.lines for node in (line.from_node, line.to_node)))))
+    closed = [line for line in grid.lines if _is_closed(line)]
+    return list(dict.fromkeys((grid.slack, *(node for line in closed for node in (line.from_node, line.to_node)))))
 
 
 def _prosumers(config: Config) -> Iterator[BrokenRule]:
@@ -181,10 +214,17 @@ def _places(config: Config) -> Iterator[BrokenRule]:
     for k, prosumer in enumerate(getattr(config, "prosumers", ())):
         if known(prosumer, "node") and prosumer.node not in nodes[1:]:
             allowed = f"a node of the grid other than the slack: {', '.join(nodes[1:])}"
-            yield BrokenRule(f"prosumers[{k}].node", shown(prosumer.node), allowed)
+            yield BrokenRule(f"prosumers[{k}].node", _unfed(prosumer.node, config.grid), allowed)
     for k, device in enumerate(getattr(config, "devices", ())):
         if isinstance(device, ModbusMeter) and known(device, "node") and device.node not in nodes:
-            yield BrokenRule(f"devices[{k}].node", shown(device.node), f"a node of the grid: {', '.join(nodes)}")
+            allowed = f"a node of the grid: {', '.join(nodes)}"
+            yield BrokenRule(f"devices[{k}].node", _unfed(device.node, config.grid), allowed)
+
+
+def _unfed(node: str, grid: GridConfig) -> str:
+    """A node that no line in service reaches, with the open line if there is one."""
+    switched = [_line_of(line).name for line in grid.lines if node in (line.from_node, line.to_node)]
+    return f"{shown(node)}, which only open lines reach ({', '.join(switched)})" if switched else shown(node)
 
 
 def _converters(config: Config) -> Iterator[BrokenRule]:

@@ -1,16 +1,23 @@
 """The radial distribution grid: topology, line parameters and limits. Balanced, per-phase equivalent."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import sqrt
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line between two nodes. ``b_us``: total shunt susceptance (charging) in µS, half at each end; ``i_max_a`` None:
-    no limit.
+    """A line between two nodes; without impedance it is a coupler.
+
+    Attributes:
+        b_us: total shunt susceptance (charging) in µS, half at each end.
+        i_max_a: limit of the current at the from-end; None: no limit.
+        ratio: of an ideal transformer between the from-end and the impedance: without current, the voltage (p.u.) of
+            ``to_node`` is that of ``from_node`` divided by it.
+        label: the name, if it is not that of the ends.
     """
 
     from_node: str
@@ -19,11 +26,32 @@ class Line:
     x_ohm: float
     b_us: float = 0.0
     i_max_a: float | None = None
+    ratio: float = 1.0
+    label: str | None = None
 
     @property
     def name(self) -> str:
-        """``N1-N2``, as in lines.csv."""
-        return f"{self.from_node}-{self.to_node}"
+        """``N1-N2`` or the label, as in lines.csv."""
+        return self.label or f"{self.from_node}-{self.to_node}"
+
+    @property
+    def ends(self) -> frozenset[str]:
+        """Its two nodes, in no order."""
+        return frozenset((self.from_node, self.to_node))
+
+    @property
+    def is_coupler(self) -> bool:
+        """Whether it has no impedance, so that both ends have the same voltage."""
+        return self.r_ohm == 0 and self.x_ohm == 0
+
+
+@dataclass(frozen=True)
+class Shunt:
+    """An admittance from a node to earth at nominal voltage, in µS; ``b_us`` > 0 is capacitive."""
+
+    node: str
+    g_us: float
+    b_us: float
 
 
 @dataclass(frozen=True)
@@ -51,15 +79,17 @@ class Network:
     """A tree of lines rooted at the slack node; ``voltage_v``: nominal line-to-line voltage.
 
     Raises:
-        ValueError: the lines do not form a tree that reaches every node from the slack; one sentence per fault.
+        ValueError: the lines do not form a tree that reaches every node from the slack, or two have the same name; one
+            sentence per fault.
     """
 
     slack: str
     voltage_v: float
     lines: tuple[Line, ...]
+    shunts: tuple[Shunt, ...] = ()
 
     def __post_init__(self) -> None:
-        if faults := [text for _, text in topology_faults(self.slack, self.lines)]:
+        if faults := [fault.got for fault in topology_faults(self.slack, self.lines)]:
             raise ValueError("; ".join(faults))
 
     @cached_property
@@ -70,13 +100,13 @@ class Network:
 
     @cached_property
     def feeds(self) -> dict[str, str]:
-        """Node → name of the line that feeds it from the side of the slack; the slack has no entry."""
+        """Node → name of the line that feeds it from the side of the slack, outwards; the slack has no entry."""
         feeds: dict[str, str] = {}
         reached, rest = {self.slack}, list(self.lines)
         while rest:
-            line = next(line for line in rest if {line.from_node, line.to_node} & reached)
+            line = next(line for line in rest if line.ends & reached)
             rest.remove(line)
-            (node,) = {line.from_node, line.to_node} - reached
+            (node,) = line.ends - reached
             feeds[node] = line.name
             reached.add(node)
         return feeds
@@ -90,31 +120,108 @@ class Network:
         return self.nodes.index(node)
 
 
-def topology_faults(slack: str, lines: Sequence[Line]) -> Iterator[tuple[int | None, str]]:
-    """Yield (index of the line or None, description) for everything that keeps ``lines`` from being a tree."""
-    pairs = Counter(frozenset((line.from_node, line.to_node)) for line in lines)
-    parent: dict[str, str] = {}
+def joined(lines: Sequence[Line]) -> dict[int, Line]:
+    """The lines by their index, with cables that run in parallel joined to one line at the index of the first.
 
-    def root(node: str) -> str:
-        while parent.setdefault(node, node) != node:
-            node = parent[node]
-        return node
-
+    Cables are parallel if they connect the same nodes and each has a label. The others stay as they are.
+    """
+    groups: dict[frozenset[str], list[int]] = defaultdict(list)
     for k, line in enumerate(lines):
-        if line.r_ohm == 0 and line.x_ohm == 0:
-            yield k, f"line {line.name} has zero impedance"
-        a, b = root(line.from_node), root(line.to_node)
-        if a != b:
-            parent[a] = b
-        elif line.from_node == line.to_node:
-            yield k, f"line {line.name} connects a node with itself"
-        elif pairs[frozenset((line.from_node, line.to_node))] > 1:
-            yield k, f"line {line.name} is given twice"
+        groups[line.ends].append(k)
+    found: dict[int, Line] = {}
+    for places in groups.values():
+        cables = [lines[k] for k in places]
+        if len({cable.label for cable in cables}) > 1 and all(map(_may_be_parallel, cables)):
+            found[places[0]] = _as_one(cables)
         else:
-            yield k, f"line {line.name} closes a loop; the grid must be radial"
-    if slack not in parent:
-        yield None, f"the slack node {slack} is at no line"
+            found.update(zip(places, cables, strict=True))
+    return dict(sorted(found.items()))
+
+
+def _may_be_parallel(line: Line) -> bool:
+    return line.label is not None and not line.is_coupler and line.ratio == 1
+
+
+def _as_one(cables: Sequence[Line]) -> Line:
+    """One line in place of parallel cables; its current limit is reached when the first of them is fully loaded."""
+    admittances = [1 / complex(cable.r_ohm, cable.x_ohm) for cable in cables]
+    total = sum(admittances)
+    limits = [
+        cable.i_max_a * abs(total / admittance)
+        for cable, admittance in zip(cables, admittances, strict=True)
+        if cable.i_max_a is not None
+    ]
+    return replace(
+        cables[0],
+        r_ohm=(1 / total).real,
+        x_ohm=(1 / total).imag,
+        b_us=sum(cable.b_us for cable in cables),
+        i_max_a=min(limits) if limits else None,
+        label="+".join(cable.name for cable in cables),
+    )
+
+
+class TopologyFault(NamedTuple):
+    """What keeps lines from being a tree with unique names; ``line``: index, None for the grid as a whole."""
+
+    line: int | None
+    got: str
+    allowed: str
+
+
+def topology_faults(slack: str, lines: Sequence[Line]) -> Iterator[TopologyFault]:
+    """Every fault that keeps ``lines`` from being a tree in which each line has a name of its own."""
+    names: dict[str, Line] = {}
+    forest: dict[str, dict[str, str]] = {slack: {}}
+    for k, line in enumerate(lines):
+        a, b = line.from_node, line.to_node
+        other = names.setdefault(line.name, line)
+        around = _path(forest, a, b) if a in forest and b in forest else None
+        if a == b:
+            yield TopologyFault(
+                k, f"line {line.name} connects a node with itself", "a line between two nodes, without loops"
+            )
+        elif around is not None and len(around) == 1:
+            allowed = "each line once; parallel cables: `parallel: 2`, or each with a `name` of its own"
+            yield TopologyFault(k, f"line {line.name} is given twice", allowed)
+        elif around is not None:
+            got = f"line {line.name} closes a loop with {', '.join(around)}; the grid must be radial"
+            yield TopologyFault(k, got, "a grid without loops; one line of each loop is open, `in_service: false`")
+        elif other is not line:
+            got = f"line {line.name} has the name of the line from {other.from_node} to {other.to_node}"
+            yield TopologyFault(k, got, "a name of its own for each line; the key `name` gives it another")
+        if a == b or around is None:
+            forest.setdefault(a, {})[b] = forest.setdefault(b, {})[a] = line.name
+    yield from _not_connected(slack, forest)
+
+
+def _not_connected(slack: str, forest: Mapping[str, Mapping[str, str]]) -> Iterator[TopologyFault]:
+    allowed = "lines in service that connect every node with the slack node"
+    if not forest[slack]:
+        yield TopologyFault(None, f"the slack node {slack} is at no line", allowed)
         return
-    islands = sorted(node for node in parent if root(node) != root(slack))
-    if islands:
-        yield None, f"not connected to the slack node {slack}: {', '.join(islands)}"
+    if islands := sorted(forest.keys() - _reach(forest, slack).keys()):
+        yield TopologyFault(None, f"not connected to the slack node {slack}: {', '.join(islands)}", allowed)
+
+
+def _path(forest: Mapping[str, Mapping[str, str]], start: str, goal: str) -> list[str] | None:
+    """Names of the lines between two nodes of a forest (node → neighbour → line); None if there is no way."""
+    before = _reach(forest, goal)
+    if start not in before:
+        return None
+    path, node = list[str](), start
+    while node != goal:
+        path.append(forest[node][before[node]])
+        node = before[node]
+    return path
+
+
+def _reach(forest: Mapping[str, Mapping[str, str]], start: str) -> dict[str, str]:
+    """Every node that is connected with ``start`` → the next node on the way there."""
+    toward, waiting = {start: start}, [start]
+    while waiting:
+        node = waiting.pop()
+        new = [neighbour for neighbour in forest[node] if neighbour not in toward]
+        toward.update(dict.fromkeys(new, node))
+        waiting += new
+    return toward

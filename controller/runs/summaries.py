@@ -8,7 +8,7 @@ import pandas as pd
 
 from controller.runs import tables
 from controller.runs.directory import write_table
-from core.config import Config, LineConfig
+from core.config import Config
 from mpc.day_ahead import CoordinatedDay, DayAhead
 
 UNCOORDINATED = "uncoordinated"
@@ -66,7 +66,7 @@ def _power_flow(day: DayAhead) -> dict[str, float]:
 
 def config_summary(config: Config) -> dict[str, Any]:
     """The keys of summary.json that repeat the configuration."""
-    limits, lines = config.limits, config.grid.lines
+    limits, lines = config.limits, config.grid.network().lines
     return {
         "date": config.horizon.date.isoformat(),
         "timezone": config.horizon.timezone,
@@ -77,7 +77,7 @@ def config_summary(config: Config) -> dict[str, Any]:
         "v_max_pu": limits.v_max_pu,
         "slack_s_max_kva": limits.slack_s_max_kva,
         "slack_pf_min": limits.slack_pf_min,
-        "line_i_max_a": {line.name: line.i_max_a for line in map(LineConfig.line, lines) if line.i_max_a is not None},
+        "line_i_max_a": {line.name: line.i_max_a for line in lines if line.i_max_a is not None},
         "splitting": config.coordination.splitting,
         "gap_tol": config.coordination.gap_tol,
         "violation_tol_pu": config.coordination.violation_tol_pu,

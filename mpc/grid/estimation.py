@@ -25,7 +25,7 @@ Lines are learned only from samples whose χ² is plausible.
 Symbols: m readings, n nodes (the slack first), L lines; voltages p.u., demands kVA.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from core.arrays import FloatArray
 from core.network import Network
 from mpc.grid.power_flow import ComplexArray, PowerFlow
+from mpc.grid.tree import GridTree
 
 SLACK_STD_PU = 0.1
 LINE_STD = 0.15
@@ -179,21 +180,21 @@ class GridEstimator:
     def __init__(self, network: Network, at: Sequence[str], std_pu: FloatArray) -> None:
         self._flow, self._at = PowerFlow(network), np.array([network.index(node) for node in at], dtype=np.intp)
         self._std_pu = std_pu
-        self._below = _below(network)
+        self._tree = GridTree.of(network)
         lines = network.lines
         self._ends = np.array([[network.index(line.from_node), network.index(line.to_node)] for line in lines]).T
-        self._toward = np.array([network.feeds.get(line.to_node) == line.name for line in lines])
+        self._ratio = np.array([line.ratio for line in lines])
 
     @property
     def places(self) -> tuple[FloatArray, ComplexArray]:
         """[n, L], 1 where a node is behind a line; [n, n], change of |V| with demands, d/dp + j d/dq, without load."""
-        others = np.arange(len(self._below) - 1)
+        others = np.arange(len(self._tree.behind) - 1)
         no_load = np.zeros((1, len(others)), complex)
         flow = self._flow.solve(no_load, np.ones(1))
         v = self._flow.sensitivities(no_load, flow, others, np.empty(0, np.intp)).v[0]
-        per_kva = np.zeros((len(self._below), len(self._below)), complex)
+        per_kva = np.zeros((len(self._tree.behind),) * 2, complex)
         per_kva[1:, 1:] = v[:, :, 0] + 1j * v[:, :, 1]
-        return self._below, per_kva
+        return self._tree.behind, per_kva
 
     def estimate(self, sample: GridSample, factors: LineFactors, distrusted: Collection[int] = ()) -> Estimate | None:
         """The estimate of a sample; None with fewer than two readings, or where the power flow has no solution.
@@ -233,20 +234,20 @@ class GridEstimator:
         """(1) and (2) at the power flow; its slack voltage is the median of what the readings say of it."""
         at, z = self._at[read], sample.v_pu[read]
         s = -sample.demand_kva[None, :]
-        v_slack_pu = 1.0
+        v_slack_pu, per_slack = 1.0, 1 / self._tree.scale
         for _ in range(2):
             flow = self._flow.solve(s, np.array([v_slack_pu]))
             if not flow.solved.all():
                 return None
             modelled = np.abs(np.concatenate([flow.v_slack, flow.v[0]]))
-            v_slack_pu = float(np.median(z - modelled[at]) + v_slack_pu)
-        modelled = modelled + v_slack_pu - modelled[0]
+            v_slack_pu = float(np.median((z - modelled[at]) / per_slack[at]) + v_slack_pu)
+        modelled = modelled + (v_slack_pu - modelled[0]) * per_slack
         drops = self._drops(modelled)
         others = np.arange(len(sample.demand_kva))
         sensitivity = self._flow.sensitivities(s, flow, others, np.empty(0, np.intp)).v[0]
         j = np.zeros((len(modelled), 2 * len(others)))
         j[1:] = sensitivity.reshape(len(others), -1)
-        node_cov = SLACK_STD_PU**2 + drops @ factors.covariance @ drops.T
+        node_cov = SLACK_STD_PU**2 * np.outer(per_slack, per_slack) + drops @ factors.covariance @ drops.T
         node_cov = node_cov + (j * np.repeat(sample.demand_std_kva**2, 2)) @ j.T
         believed = modelled + drops @ factors.mean
         return _Linear(at, self._std_pu[read], drops, believed, node_cov, z - believed[at], complex(flow.s_slack[0]))
@@ -254,7 +255,8 @@ class GridEstimator:
     def _drops(self, v_pu: FloatArray) -> FloatArray:
         """D [n, L]: what a line adds to the voltages behind it."""
         first, last = v_pu[self._ends]
-        return np.asarray(self._below * np.where(self._toward, last - first, first - last))
+        drop = np.where(self._tree.outward, 1, -1) * (last - first / self._ratio)
+        return np.asarray(self._tree.behind * drop * self._tree.line_scale / self._tree.scale[:, None])
 
     def _learned(self, linear: _Linear, kept: NDArray[np.intp], factors: LineFactors) -> LineFactors:
         """Kalman's update of κ̂ and P with the readings ``kept``, of which ``CORRELATED`` samples count as one."""
@@ -295,21 +297,3 @@ def _against_the_others(linear: _Linear, kept: NDArray[np.intp]) -> tuple[FloatA
         off[k] = linear.residual[k] - across @ weighted
         std[k] = np.sqrt(linear.reading_cov[k, k] - across @ inverse @ across)
     return off, std
-
-
-def _below(network: Network) -> FloatArray:
-    """[n, L], 1 where a node is behind a line as seen from the slack."""
-    index = {line.name: k for k, line in enumerate(network.lines)}
-    other = {line.name: {line.from_node: line.to_node, line.to_node: line.from_node} for line in network.lines}
-    below = np.zeros((len(network.nodes), len(network.lines)))
-    for n, node in enumerate(network.nodes):
-        for name in _path(node, network, other):
-            below[n, index[name]] = 1.0
-    return below
-
-
-def _path(node: str, network: Network, other: dict[str, dict[str, str]]) -> Iterable[str]:
-    while node != network.slack:
-        line = network.feeds[node]
-        yield line
-        node = other[line][node]

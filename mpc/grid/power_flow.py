@@ -1,15 +1,19 @@
 """AC power flow of a radial grid with exact sensitivities, for all time steps at once.
 
-Problem (method.md, section 2). With s_n = −(p_n + j q_n) the injections, v0 the slack voltage, Z the inverse of
-the non-slack block of Ybus and w = −Z Y_{n0} (all ones without line charging):
+With s_n = −(p_n + j q_n) the injections, v0 the slack voltage, z_l the series impedances, B_nl = 1 where node n is
+behind line l, y_n the shunts at node n (with half the charging of each line that ends there), τ the ratios of
+transformers on the way from the slack (:mod:`mpc.grid.tree`), and D = diag(1 / τ):
 
-    V = w v0 + Z conj(s / V)                                                  (F)
+    Z0 = D B diag(τ_l² z_l) B' D,   Z = (I + Z0 diag(y))⁻¹ Z0,   w = (I + Z0 diag(y))⁻¹ D 1               (Z)
+    V = w v0 + Z conj(s / V)                                                                             (F)
 
+so w is all ones without shunts and ratios. No impedance is inverted: z_l may be zero (a coupler) or tiny. (F) is
 solved by fixed-point iteration, which contracts for every grid that is not near collapse. Differentiating (F),
 
-    dV + Z diag(conj(s) / conj(V)²) conj(dV) = Z diag(1 / conj(V)) conj(ds)   (S)
+    dV + Z diag(conj(s) / conj(V)²) conj(dV) = Z diag(1 / conj(V)) conj(ds)                              (S)
 
-is one real 2n × 2n system per step; |V|, line currents and slack power follow by the chain rule.
+is one real 2n × 2n system per step. The current through line l is the sum of the currents c = −conj(s / V) + y V that
+are drawn behind it, J_l = τ_l Σ_n B_nl c_n / τ_n, and slack power and derivatives follow.
 
 Symbols: T steps, n nodes besides the slack, L lines, m columns (nodes with prosumers). Internally p.u. of 1 kVA
 (three-phase) and the nominal voltage, so that powers are the plain numbers in kW and kvar.
@@ -23,6 +27,7 @@ from numpy.typing import NDArray
 
 from core.arrays import FloatArray
 from core.network import Network
+from mpc.grid.tree import GridTree
 
 ComplexArray = NDArray[np.complex128]
 IndexArray = NDArray[np.intp]
@@ -71,29 +76,35 @@ class PowerFlow:
     """Power flow of one network; factorised once, solved for many profiles."""
 
     def __init__(self, network: Network) -> None:
-        n_all, n_lines = len(network.nodes), len(network.lines)
         z_base_ohm = network.voltage_v**2 / 1e3
-        y_series = np.array([z_base_ohm / complex(line.r_ohm, line.x_ohm) for line in network.lines])
-        y_shunt = np.array([0.5e-6j * line.b_us * z_base_ohm for line in network.lines])
-        begin = np.array([network.index(line.from_node) for line in network.lines])
-        end = np.array([network.index(line.to_node) for line in network.lines])
-        lines = np.arange(n_lines)
+        ampere = 1e3 / (sqrt(3) * network.voltage_v)
+        tree = GridTree.of(network)
+        lines = network.lines
+        z = np.array([complex(line.r_ohm, line.x_ohm) for line in lines]) / z_base_ohm
+        ratio = np.array([line.ratio for line in lines])
+        half = np.array([0.5e-6j * line.b_us * z_base_ohm for line in lines])
+        begin = np.array([network.index(line.from_node) for line in lines])
+        y = np.zeros(len(network.nodes), complex)
+        np.add.at(y, begin, half / ratio**2)
+        np.add.at(y, [network.index(line.to_node) for line in lines], half)
+        for shunt in network.shunts:
+            y[network.index(shunt.node)] += 1e-6 * complex(shunt.g_us, shunt.b_us) * z_base_ohm
 
-        at_begin = np.zeros((n_lines, n_all), complex)
-        at_begin[lines, begin] += y_series + y_shunt
-        at_begin[lines, end] -= y_series
-        at_end = np.zeros_like(at_begin)
-        at_end[lines, end] += y_series + y_shunt
-        at_end[lines, begin] -= y_series
-        ybus = np.zeros((n_all, n_all), complex)
-        np.add.at(ybus, begin, at_begin)
-        np.add.at(ybus, end, at_end)
+        share = tree.behind[1:] / tree.scale[1:, None]
+        z0 = (share * (tree.line_scale**2 * z)) @ share.T
+        shunted = np.eye(len(z0)) + z0 * y[1:]
+        direction = np.where(tree.outward, 1, -1) * tree.line_scale / ratio
+        charging = np.zeros((len(lines), len(y)), complex)
+        charging[np.arange(len(lines)), begin] = half / ratio**2
+        by_current = direction[:, None] * share.T
 
         self.network = network
-        self._z = np.linalg.inv(ybus[1:, 1:]).astype(complex)
-        self._w = -self._z @ ybus[1:, 0]
-        self._y_slack = ybus[0]
-        self._y_line_a = at_begin * (1e3 / (sqrt(3) * network.voltage_v))
+        self._z: ComplexArray = np.linalg.solve(shunted, z0).astype(complex)
+        self._w: ComplexArray = np.linalg.solve(shunted, 1 / tree.scale[1:]).astype(complex)
+        self._slack_share = 1 / tree.scale[1:]
+        self._y_of_slack = y / tree.scale
+        self._i_by_current = by_current * ampere
+        self._i_by_voltage = (np.insert(by_current * y[1:], 0, 0, axis=1) + charging) * ampere
 
     def solve(self, s: ComplexArray, v_slack_pu: FloatArray) -> Flow:
         """Solve (F) for the injections s [T, n] (kVA, the negative of the demand) and slack voltages [T]."""
@@ -107,11 +118,14 @@ class PowerFlow:
                 v = v_next
                 if not np.any(step > TOLERANCE_PU):
                     break
-        solved = step <= 1e3 * TOLERANCE_PU
-        v[~solved] = 0
-        v_all: ComplexArray = np.column_stack([v_slack_pu, v])
-        s_slack = v_slack_pu * np.conj(v_all @ self._y_slack)
-        return Flow(v=v, v_slack=v_slack_pu, i=v_all @ self._y_line_a.T, s_slack=s_slack, solved=solved)
+            solved = step <= 1e3 * TOLERANCE_PU
+            v[~solved] = 0
+            load = np.where(solved[:, None], -np.conj(s / v), 0)
+        v_all: ComplexArray = np.column_stack([v_slack_pu * solved, v])
+        i_slack: ComplexArray = load @ self._slack_share + v_all @ self._y_of_slack
+        i: ComplexArray = load @ self._i_by_current.T + v_all @ self._i_by_voltage.T
+        s_slack = np.multiply(v_slack_pu, np.conj(i_slack), dtype=complex)
+        return Flow(v=v, v_slack=v_slack_pu, i=i, s_slack=s_slack, solved=solved)
 
     def sensitivities(self, s_kva: ComplexArray, flow: Flow, columns: IndexArray, lines: IndexArray) -> Sensitivities:
         """Solve (S) at a solved ``flow`` of the injections ``s_kva`` [T, n].
@@ -129,11 +143,13 @@ class PowerFlow:
         blocks = np.array_split(np.arange(len(s_kva)), -(-len(s_kva) * 8 * (2 * n) ** 2 // BLOCK_BYTES))
         dv = np.concatenate([self._voltage_derivative(s_kva[t], flow.v[t], columns) for t in blocks])
         direction = np.conj(flow.v) / np.abs(flow.v)
-        flat = dv.reshape(len(dv), n, 2 * m)
+        flat, load = dv.reshape(len(dv), n, 2 * m), _load_derivative(s_kva, flow.v, dv, columns)
+        i = self._i_by_current[lines] @ load + self._i_by_voltage[lines, 1:] @ flat
+        i_slack = self._slack_share @ load + self._y_of_slack[1:] @ flat
         return Sensitivities(
             v=direction.real[:, :, None, None] * dv.real - direction.imag[:, :, None, None] * dv.imag,
-            i=(self._y_line_a[lines, 1:] @ flat).reshape(len(dv), len(lines), m, 2),
-            s_slack=flow.v_slack[:, None, None] * np.conj(self._y_slack[1:] @ flat).reshape(len(dv), m, 2),
+            i=i.reshape(len(dv), len(lines), m, 2),
+            s_slack=flow.v_slack[:, None, None] * np.conj(i_slack).reshape(len(dv), m, 2),
         )
 
     def _voltage_derivative(self, s: ComplexArray, v: ComplexArray, columns: IndexArray) -> ComplexArray:
@@ -153,3 +169,13 @@ class PowerFlow:
         dv = np.empty((len(s), n, m, 2), complex)
         dv.real, dv.imag = solution[:, :n], solution[:, n:]
         return dv
+
+
+def _load_derivative(s: ComplexArray, v: ComplexArray, dv: ComplexArray, columns: IndexArray) -> ComplexArray:
+    """Derivative of the currents −conj(s / V) that the nodes draw, [T, n, 2m], for the dV [T, n, m, 2] of (S)."""
+    load: ComplexArray = (np.conj(s) / np.conj(v) ** 2)[:, :, None, None] * np.conj(dv)
+    own = 1 / np.conj(v[:, columns])
+    places = np.arange(len(columns))
+    load[:, columns, places, 0] += own
+    load[:, columns, places, 1] -= 1j * own
+    return load.reshape(*load.shape[:2], -1)

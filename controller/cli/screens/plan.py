@@ -61,7 +61,7 @@ def print_result(summary: dict[str, Any], run_path: Path) -> None:
 
 def print_checked(config: Config, path: Path) -> None:
     """Print the content of a valid scenario."""
-    nodes = {node for line in config.grid.lines for node in (line.from_node, line.to_node)}
+    nodes = config.grid.network().nodes
     console.print(
         f"{path}: valid; {len(nodes)} nodes, {len(config.prosumers)} prosumers, {len(config.devices)} devices, "
         f"{config.horizon.date} in steps of {config.horizon.step_min} min"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.arrays import FloatArray
-from core.network import Line, Network
+from core.network import Line, Network, Shunt
 from core.scenario import Scenario
 from mpc.grid.power_flow import Flow, PowerFlow
 from tests.support.independent_flow import IndependentFlow, pandapower_flow, power_grid_model_flow
@@ -82,7 +82,23 @@ def test_slack_balances_demand_and_losses(n_nodes: int, b_us: float) -> None:
 @pytest.mark.parametrize(("n_nodes", "b_us"), GRIDS)
 def test_sensitivities_against_finite_differences(n_nodes: int, b_us: float, seed: int) -> None:
     network, p, q = grid_and_demand(n_nodes, b_us, seed)
-    power_flow = PowerFlow(network)
+    assert_sensitivities(network, p, q, seed)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_sensitivities_with_transformers_shunts_and_couplers(seed: int) -> None:
+    network, p, q = grid_and_demand(9, 3000.0, seed)
+    lines = list(network.lines)
+    for k, ratio in ((0, 0.95), (3, 1.04), (4, 0.98)):
+        lines[k] = replace(lines[k], ratio=ratio)
+    lines[2] = replace(lines[2], r_ohm=0.0, x_ohm=0.0, b_us=0.0)
+    shunts = Shunt(network.slack, 100.0, -3000.0), Shunt(network.nodes[4], 500.0, -8000.0)
+    assert_sensitivities(replace(network, lines=tuple(lines), shunts=shunts), p, q, seed)
+
+
+def assert_sensitivities(network: Network, p: FloatArray, q: FloatArray, seed: int) -> None:
+    """Against central differences, for some columns and some lines."""
+    n_nodes, power_flow = len(network.nodes), PowerFlow(network)
     rng = np.random.default_rng(seed)
     columns = np.unique(rng.integers(0, n_nodes - 1, 4))
     lines = rng.permutation(n_nodes - 1)[:5]
