@@ -87,9 +87,12 @@ def check(
     from controller.service.probe import probe as read_devices
     from core.config_fields import Variant
     from core.load import load_config, load_scenario
+    from mpc.carrying import require_power_flow
 
     checked = load_config(config)
     scenarios = {variant: load_scenario(checked, config, variant) for variant in get_args(Variant)}
+    for scenario in scenarios.values():
+        require_power_flow(scenario, str(config))
     if not quiet:
         screen.print_checked(checked, config)
         for variant, scenario in scenarios.items():

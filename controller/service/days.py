@@ -23,6 +23,7 @@ from core.resources import Outlook
 from core.scenario import Scenario
 from core.series import wall_passes
 from core.time import TimeAxis
+from mpc.carrying import require_power_flow
 from realtime.plane import Power
 from realtime.tracker import LoadAndPv
 
@@ -126,6 +127,7 @@ class DayLoader:
         config = self._config if data_of == day else _dated(self._config, data_of)
         passive = config.passive
         forecast = load_scenario(_on(config, day, config.horizon.step_min), self._path).with_passive(passive)
+        require_power_flow(forecast, str(self._path))
         realised = load_scenario(_on(config, day, step_min=1), self._path, "realised")
         reproduced = {site.name: site.outlook for site in realised.sites if site.name not in passive}
         return Day(day, data_of, forecast, reproduced)

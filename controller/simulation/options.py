@@ -10,6 +10,7 @@ from core.config import Config
 from core.errors import Fault, InputError
 from core.load import load_config, load_scenario
 from core.time import TimeAxis
+from mpc.carrying import require_power_flow
 
 PACES = {"max": None, "realtime": 1.0}
 
@@ -45,10 +46,11 @@ class SimulationRequest:
         """The run to simulate; ``config`` was read from ``path``.
 
         Raises:
-            InputError: an option, a series, the file of faults, or the plant's configuration is invalid.
+            InputError: an option, a series, the file of faults, or the plant's configuration is invalid, or the grid
+                cannot carry the load.
         """
         for variant in ("forecast", "realised"):
-            load_scenario(config, path, variant)
+            require_power_flow(load_scenario(config, path, variant), str(path))
         if self.plant is not None:
             load_config(self.plant)
         start, end = span(config, self.start, self.end)

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from controller.report import write_report
@@ -12,13 +13,18 @@ from controller.runs import tables
 from controller.runs.directory import run_folder, write_summary, write_table
 from controller.runs.summaries import config_summary, day_summary, plan_tables, rounds_table
 from core.config import Config
+from core.errors import GridlabError
 from core.load import fingerprint, load_scenario
 from core.time import Clock
 from mpc import day_ahead
+from mpc.carrying import require_power_flow
 from mpc.coordination import rounds
 from mpc.coordination.star.observing import Observer, observed
 from mpc.day_ahead import DayAhead
 from mpc.prosumer import participants
+
+SHOWN = 5
+"""Steps without power flow that are listed."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,8 @@ def plan(
     """Compute the day, write its run directory, and return its summary.
 
     Raises:
-        InputError: a profile is faulty.
+        InputError: a profile is faulty, or the grid cannot carry the load.
+        GridlabError: the plan has no power flow.
         SolverError, SolverLicenceError: a solver failed.
     """
     planned = planned_day(config, config_path, clock, coordinate, observer)
@@ -62,10 +69,12 @@ def planned_day(
     """Compute the day; nothing is written.
 
     Raises:
-        InputError: a profile is faulty.
+        InputError: a profile is faulty, or the grid cannot carry the load.
+        GridlabError: the plan has no power flow.
         SolverError, SolverLicenceError: a solver failed.
     """
     scenario = load_scenario(config, config_path)
+    require_power_flow(scenario, str(config_path))
     began_s = clock.monotonic_s()
     problem, solver = scenario.problem, config.solver.prosumer
     baseline = day_ahead.uncoordinated(problem, participants(scenario, solver), config.coordination)
@@ -74,6 +83,7 @@ def planned_day(
         began_s = clock.monotonic_s()
         carry = rounds.run if observer is None else observed(rounds.run, observer)
         day = day_ahead.coordinate(problem, participants(scenario, solver), config.coordination, clock, carry)
+    _require_solved(day)
     wall_s = round(clock.monotonic_s() - began_s, 4)
     origin = _origin(config, config_path, clock)
     return PlannedDay(
@@ -88,6 +98,18 @@ def record(planned: PlannedDay, run_path: Path) -> None:
             write_table(folder / f"{name}.csv", frame)
         write_summary(folder, planned.summary)
     write_report(run_path)
+
+
+def _require_solved(day: DayAhead) -> None:
+    """Make sure that the plan of a day has a power flow, also where only batteries that run empty could carry the load.
+
+    Raises:
+        GridlabError: it has none in some steps.
+    """
+    if failed := np.flatnonzero(~day.flow.solved).tolist():
+        times = ", ".join(f"{day.problem.axis.times[t]:%H:%M}" for t in failed[:SHOWN])
+        more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
+        raise GridlabError(f"the plan has no power flow at {times}{more}: voltage collapses under its demand")
 
 
 def _origin(config: Config, config_path: Path, clock: Clock) -> dict[str, Any]:

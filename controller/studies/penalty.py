@@ -20,6 +20,7 @@ from core.prices import PriceSignal
 from core.scenario import Scenario
 from core.time import Clock
 from mpc import day_ahead
+from mpc.carrying import require_power_flow
 from mpc.coordination.star.penalty import natural_penalty
 from mpc.day_ahead import CoordinatedDay
 from mpc.grid.rows import GridModel
@@ -38,6 +39,7 @@ NEVER = 1e-15
 def rho(config: Config, config_path: Path, folder: Path, clock: Clock, advance: Advance) -> None:
     """Write residuals, gap and violation after 80 rounds under each constant penalty to rho.csv and rho.svg."""
     scenario = load_scenario(config, config_path)
+    require_power_flow(scenario, str(config_path))
     natural = _natural_penalty(config, scenario)
     rows = []
     for share, splitting, rho_rel in _grid(RHO_RANGE):
@@ -71,6 +73,7 @@ def rho(config: Config, config_path: Path, folder: Path, clock: Clock, advance: 
 def price_response(config: Config, config_path: Path, folder: Path, clock: Clock, advance: Advance) -> None:
     """Write cost and violation of answers to converged signals under other penalties to price_response.csv and .svg."""
     scenario = load_scenario(config, config_path)
+    require_power_flow(scenario, str(config_path))
     natural = _natural_penalty(config, scenario)
     agreed = {
         splitting: day_ahead.coordinate(
