@@ -53,6 +53,18 @@ for _name, _pattern, _first in _SCALARS:
 _Loader.add_constructor(_TAG + "int", _Loader.construct_whole)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what the loader would not read as text."""
+
+
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def yaml_text(document: object) -> str:
+    """The text of a document, which :func:`parse_yaml` reads as it was; short lists and sections are on one line."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=4000)
+
+
 def parse_yaml(text: str, file: str) -> tuple[object, list[Fault]]:
     """The document as dict, list, str, int, float, bool or None, and its faults; ``file`` is its name in faults."""
     try:

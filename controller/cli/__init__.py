@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 for command, example in (
     (authoring.init, "init demo"),
+    (authoring.import_grid, "import-grid village.json --out village.yaml"),
     (authoring.schema, "schema > gridlab.schema.json"),
     (planning.plan, "plan configs/gridlab9.yaml --splitting constraint --max-iterations 300"),
     (laboratory.simulate, "simulate configs/gridlab9.yaml --start 10:00 --end 19:00"),

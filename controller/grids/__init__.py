@@ -1,0 +1,1 @@
+"""Networks of other programs as configurations: read, resolved to a radial grid of one voltage, written."""

@@ -1,0 +1,262 @@
+"""Networks of pandapower and SimBench as configurations: the passive state is that of pandapower's own power flow."""
+
+import csv
+import warnings
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from controller.grids.importing import ImportedGrid, import_grid
+from controller.grids.pandapower_file import read_pandapower
+from controller.grids.radial import radial_grid
+from controller.grids.simbench_folder import read_simbench
+from controller.process.clocks import WallClock
+from controller.studies.day_ahead import planned_day
+from core.errors import InputError
+from core.load import load_config, load_scenario, load_yaml
+from mpc.grid.power_flow import PowerFlow
+from tests.support.commands import gridlab
+from tests.support.paths import ROOT
+
+pp = pytest.importorskip("pandapower")
+
+DAY = date(2016, 6, 21)
+CASES = ROOT / "tests/cases/grids"
+NETWORKS = {
+    "case33bw": "case33bw",
+    "kerber": "create_kerber_vorstadtnetz_kabel_1",
+    "rural_1": "create_synthetic_voltage_control_lv_network",
+}
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Warnings of pandapower about itself are not the matter here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def known_network(name: str) -> Any:
+    import pandapower.networks
+
+    create = getattr(pandapower.networks, NETWORKS[name])
+    return create("rural_1") if name == "rural_1" else create()
+
+
+def imported(net: Any, folder: Path) -> tuple[ImportedGrid, Mapping[int, str]]:
+    """A network imported, and the node of each bus."""
+    pp.to_json(net, str(folder / "net.json"))
+    done = import_grid(folder / "net.json", folder / "grid.yaml", DAY)
+    return done, radial_grid(read_pandapower(folder / "net.json"), "").node_of
+
+
+def assert_passive_state(done: ImportedGrid, node_of: Mapping[int, str], net: Any, step: int = 0) -> None:
+    """Voltages to 1e-6 p.u., and the power of the supply, with PV at its power and batteries at rest."""
+    config = load_config(done.files[0])
+    scenario, network = load_scenario(config, done.files[0]), config.grid.network()
+    demand = np.zeros(len(network.nodes), complex)
+    for site in scenario.sites:
+        outlook = site.outlook
+        p_kw = outlook.load_kw[step] - outlook.pv_available_kw[step]
+        demand[network.index(site.node)] += complex(p_kw, outlook.load_kvar[step])
+    flow = PowerFlow(network).solve(-demand[None, 1:], scenario.slack_voltage_pu[:1])
+    v_pu = dict(zip(network.nodes, [float(scenario.slack_voltage_pu[0]), *np.abs(flow.v[0]).tolist()], strict=True))
+    pp.runpp(net, tolerance_mva=1e-8, numba=False, max_iteration=50)
+    expected = net.res_bus.vm_pu.dropna()
+    assert set(expected.index) <= set(node_of)
+    np.testing.assert_allclose([v_pu[node_of[bus]] for bus in expected.index], expected, rtol=0, atol=1e-6)
+    at_slack = complex(net.load[net.load.bus.map(node_of) == network.slack].p_mw.sum())
+    supply = 1e3 * (complex(net.res_ext_grid.p_mw.sum(), net.res_ext_grid.q_mvar.sum()) - at_slack)
+    assert flow.s_slack[0] == pytest.approx(supply, rel=1e-6, abs=1e-4)
+
+
+def plan_of_two_steps(done: ImportedGrid) -> dict[str, Any]:
+    horizon = done.config.horizon.model_copy(update={"step_min": 720})
+    return planned_day(done.config.model_copy(update={"horizon": horizon}), done.files[0], WallClock()).summary
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_known_network(name: str, tmp_path: Path) -> None:
+    net = known_network(name)
+    done, node_of = imported(net, tmp_path)
+    assert_passive_state(done, node_of, net)
+    assert "no time series: loads and plants keep their power all day" in done.notes
+    summary = plan_of_two_steps(done)
+    assert summary["ac"]["v_min_pu"] > 0.9
+    assert summary["status"] in ("converged", "infeasible")
+
+
+def test_case33bw_keeps_its_ties_open(tmp_path: Path) -> None:
+    done, _ = imported(known_network("case33bw"), tmp_path)
+    assert [line.in_service for line in done.config.grid.lines].count(False) == 5
+    assert len(done.config.grid.network().lines) == 32
+
+
+def test_simbench_with_its_profiles(tmp_path: Path) -> None:
+    done = import_grid(CASES / "simbench", tmp_path / "village.yaml", DAY)
+    source = read_simbench(CASES / "simbench", DAY)
+    names = {bus.name: radial_grid(source, "").node_of[k] for k, bus in source.buses.items()}
+    net = pp.from_json(str(CASES / "simbench.json"))
+    node_of = {bus: names[name] for bus, name in net.bus.name.items()}
+    for step in (0, 48, 76):
+        for table, file, keys in (
+            ("load", "LoadProfile", {"p_mw": ("pLoad", "_pload"), "q_mvar": ("qLoad", "_qload")}),
+            ("sgen", "RESProfile", {"p_mw": ("pRES", "")}),
+        ):
+            profile = profiles(file)[step]
+            rated = {row["id"]: row for row in rows("Load" if table == "load" else "RES")}
+            for column, (key, suffix) in keys.items():
+                net[table][column] = [
+                    float(rated[name][key]) * float(profile[rated[name]["profile"] + suffix])
+                    for name in net[table].name
+                ]
+        net.storage[["p_mw", "q_mvar"]] = 0.0
+        assert_passive_state(done, node_of, net, step)
+    assert load_config(done.files[0]).grid.network().lines[0].ratio == pytest.approx(1.025)
+    assert sum(prosumer.battery is not None for prosumer in done.config.prosumers) == 5
+    summary = plan_of_two_steps(done)
+    assert summary["status"] in ("converged", "infeasible")
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    with (CASES / f"simbench/{name}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file, delimiter=";"))
+
+
+def profiles(name: str) -> list[dict[str, str]]:
+    return [row for row in rows(name) if row["time"].startswith("21.06.2016")]
+
+
+def village() -> Any:
+    """A network with everything that the import resolves: two voltages, taps, switches, open and parallel cables."""
+    net = pp.create_empty_network(name="Dorf Süd")
+    mv, mv2, lv = (pp.create_bus(net, kv, name=name) for kv, name in ((20, "MV 1"), (20, "MV 2"), (0.4, "1e3")))
+    houses = [pp.create_bus(net, 0.4, name=name) for name in ("Haus 1", "Haus 1", None, "NO", "Küche", "Ende")]
+    lost = pp.create_bus(net, 0.4, name="lost")
+    pp.create_ext_grid(net, mv, vm_pu=1.02)
+    pp.create_line(net, mv, mv2, 3.0, "NA2XS2Y 1x185 RM/25 12/20 kV", parallel=2)
+    pp.create_transformer(net, mv2, lv, "0.25 MVA 20/0.4 kV", tap_pos=-2, parallel=2)
+    net.trafo["tap_changer_type"] = "Ratio"
+    cable = "NAYY 4x150 SE"
+    for a, b in ((lv, houses[0]), (houses[0], houses[1]), (lv, houses[2]), (houses[2], houses[3])):
+        pp.create_line(net, a, b, 0.2, cable, name="Kabel")
+    pp.create_line(net, lv, houses[2], 0.3, cable, name="zweites")
+    tie = pp.create_line(net, houses[1], houses[3], 0.5, cable, name="tie")
+    net.line.loc[tie, "c_nf_per_km"] = 50000.0
+    pp.create_switch(net, houses[3], tie, et="l", closed=False)
+    pp.create_switch(net, houses[3], houses[4], et="b", closed=True)
+    pp.create_switch(net, houses[4], houses[5], et="b", closed=True, z_ohm=0.02)
+    pp.create_switch(net, houses[5], lost, et="b", closed=False)
+    for k, bus in enumerate((*houses, lost)):
+        pp.create_load(net, bus, p_mw=0.004 + 0.001 * k, q_mvar=0.001, name=f"load {k}", scaling=0.9)
+    pp.create_load(net, houses[0], p_mw=-0.002, q_mvar=0.0, name="feeds in")
+    pp.create_sgen(net, houses[3], p_mw=0.012, q_mvar=-0.003, name="PV 1", type="PV")
+    pp.create_sgen(net, houses[3], p_mw=0.006, name="Wind", type="WP")
+    pp.create_storage(net, houses[4], p_mw=0.0, max_e_mwh=0.02, sn_mva=0.01, soc_percent=40, min_e_mwh=0.002)
+    pp.create_storage(net, houses[4], p_mw=0.0, max_e_mwh=0.02, sn_mva=0.01, soc_percent=80, min_e_mwh=0.002)
+    pp.create_shunt(net, houses[2], q_mvar=-0.005, p_mw=0.0005)
+    pp.create_motor(net, houses[2], 0.0, 0.8, in_service=True)
+    return net
+
+
+def test_a_village_with_everything(tmp_path: Path) -> None:
+    net = village()
+    done, node_of = imported(net, tmp_path)
+    assert_passive_state(done, node_of, net)
+    network = done.config.grid.network()
+    assert node_of[2] == "1e3"
+    assert [node_of[k] for k in (3, 4, 5, 6, 7)] == ["Haus_1", "Haus_1_2", "N5", "NO", "NO"]
+    assert {line.name for line in network.lines} >= {"Kabel_3+zweites", "switch"}
+    assert [line.name for line in done.config.grid.lines if not line.in_service] == ["tie"]
+    by_name = {prosumer.name: prosumer for prosumer in done.config.prosumers}
+    battery = by_name["NO"].battery
+    assert battery is not None
+    assert (battery.energy_kwh, battery.s_max_kva, battery.soc_initial, battery.soc_min) == (40.0, 20.0, 0.6, 0.1)
+    assert load_yaml(done.files[0]) == done.config.document()
+    for words in (
+        "lost",
+        "Wind of type WP",
+        "`motor`",
+        "joined by closed switches to node NO: NO, Küche",
+        "impedances / 2500",
+    ):
+        assert any(words in note for note in done.notes), words
+    assert done.files[2].read_text().splitlines() == list(done.notes)
+
+
+def test_the_command_prints_the_notes_and_overwrites_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "village.yaml"
+    words = "import-grid", CASES / "simbench", "--out", out, "--date", "2016-06-20"
+    done = gridlab(capsys, *words)
+    assert done.code == 0
+    assert "etaStore" in done.out
+    assert sorted(path.name for path in out.parent.iterdir()) == [
+        "village.yaml",
+        "village_import.txt",
+        "village_series.csv",
+    ]
+    assert gridlab(capsys, "check", out).code == 0
+    again = gridlab(capsys, *words)
+    assert (again.code, again.err.count("\n")) == (2, 3)
+    assert "a file that exists" in again.err
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("loop", "line tie closes a loop with"),
+        ("two supplies", "2 nodes with an external grid"),
+        ("no supply", "0 nodes with an external grid"),
+    ],
+)
+def test_a_network_that_is_no_tree(change: str, words: str, tmp_path: Path) -> None:
+    net = village()
+    if change == "loop":
+        net.switch.loc[0, "closed"] = True
+    elif change == "two supplies":
+        pp.create_ext_grid(net, 1)
+    else:
+        net.ext_grid["in_service"] = False
+    pp.to_json(net, str(tmp_path / "net.json"))
+    with pytest.raises(InputError, match=words):
+        import_grid(tmp_path / "net.json", tmp_path / "grid.yaml", DAY)
+    assert [path.name for path in tmp_path.iterdir()] == ["net.json"]
+
+
+def test_what_is_no_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "other.json").write_text('{"a": 1}')
+    (tmp_path / "text.json").write_text("no JSON")
+    (tmp_path / "folder").mkdir()
+    for name, words in (
+        ("other.json", "no network of pandapower"),
+        ("text.json", "no network of pandapower"),
+        ("none.json", "no network of pandapower"),
+        ("folder", "without Node.csv, Line.csv, LineType.csv, ExternalNet.csv"),
+    ):
+        done = gridlab(capsys, "import-grid", tmp_path / name, "--out", tmp_path / "grid.yaml")
+        assert (done.code, done.err.count("\n")) == (2, 1), name
+        assert words in done.err
+
+
+def test_a_day_without_profiles(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"0 values of .* on 2016-06-22; .*from 2016-06-20 to 2016-06-21, option --date"
+    ):
+        import_grid(CASES / "simbench", tmp_path / "grid.yaml", date(2016, 6, 22))
+
+
+def test_without_pandapower_the_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pandapower", None)
+    done = gridlab(capsys, "import-grid", CASES / "simbench.json", "--out", tmp_path / "grid.yaml")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "pip install 'gridlab[grids]'" in done.err
+    assert gridlab(capsys, "import-grid", CASES / "simbench", "--out", tmp_path / "grid.yaml").code == 0
