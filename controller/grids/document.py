@@ -15,7 +15,7 @@ from controller.grids.elements import STEPS, GridGenerator, GridLoad, GridSource
 from controller.grids.radial import Names, RadialGrid
 from core.arrays import FloatArray
 
-TARIFF_PER_KWH = 0.3
+TARIFF_PER_KWH, FEED_IN_PER_KWH = 0.3, 0.08
 BAND_PU = (0.9, 1.1)
 POWER_FACTOR = 0.9
 """Assumed where the source says nothing, and named in the notes."""
@@ -55,10 +55,11 @@ def grid_document(source: GridSource, grid: RadialGrid, day: date, series_file: 
         "grid": _grid_section(grid),
         "limits": _limits(source, grid, series),
         "currency": "EUR",
-        "tariff": {"constant": TARIFF_PER_KWH},
+        "tariff": {"constant": TARIFF_PER_KWH, "feed_in": FEED_IN_PER_KWH},
         "prosumers": prosumers,
     }
-    source.notes.append(f"assumed: {TARIFF_PER_KWH} EUR/kWh at all times, date {day}, time zone Europe/Berlin")
+    prices = f"{TARIFF_PER_KWH} EUR/kWh, {FEED_IN_PER_KWH} for feed-in"
+    source.notes.append(f"assumed: {prices}, date {day}, time zone Europe/Berlin")
     return GridDocument(config, series)
 
 

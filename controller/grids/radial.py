@@ -168,9 +168,9 @@ def _left_out(source: GridSource, grid: RadialGrid) -> Iterator[str]:
     groups: dict[str, list[int]] = defaultdict(list)
     for bus, node in grid.node_of.items():
         groups[node].append(bus)
-    for node, buses in groups.items():
-        if len(buses) > 1:
-            yield f"joined by closed switches to node {node}: {_some(_titles(source, buses))}"
+    several = [f"{node} is {', '.join(_titles(source, buses))}" for node, buses in groups.items() if len(buses) > 1]
+    if several:
+        yield f"joined by closed switches: {_some(several, separator='; ')}"
     for other in sorted({source.buses[bus].nominal_kv for bus in grid.node_of} - {grid.base_kv}):
         factor = other / grid.base_kv
         change = f"impedances / {factor**2:g}, currents × {factor:g}"
@@ -181,7 +181,7 @@ def _titles(source: GridSource, buses: Iterable[int]) -> Iterator[str]:
     return (source.buses[bus].name or f"bus {bus}" for bus in buses)
 
 
-def _some(names: Iterable[str], most: int = 12) -> str:
+def _some(names: Iterable[str], most: int = 12, separator: str = ", ") -> str:
     listed = list(names)
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
+    return separator.join(listed[:most]) + more

@@ -1,78 +1,44 @@
 """Networks of pandapower and SimBench as configurations: the passive state is that of pandapower's own power flow."""
 
-import csv
-import warnings
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from controller.grids.importing import ImportedGrid, import_grid
-from controller.grids.pandapower_file import read_pandapower
-from controller.grids.radial import radial_grid
-from controller.grids.simbench_folder import read_simbench
 from controller.process.clocks import WallClock
 from controller.studies.day_ahead import planned_day
 from core.errors import InputError
-from core.load import load_config, load_scenario, load_yaml
-from mpc.grid.power_flow import PowerFlow
+from core.load import load_config, load_yaml
 from tests.support.commands import gridlab
-from tests.support.paths import ROOT
+from tests.support.imported_grids import (
+    DAY,
+    NETWORKS,
+    SIMBENCH,
+    imported,
+    imported_simbench,
+    known_network,
+    passive_difference,
+    quiet,
+    set_powers,
+)
 
 pp = pytest.importorskip("pandapower")
-
-DAY = date(2016, 6, 21)
-CASES = ROOT / "tests/cases/grids"
-NETWORKS = {
-    "case33bw": "case33bw",
-    "kerber": "create_kerber_vorstadtnetz_kabel_1",
-    "rural_1": "create_synthetic_voltage_control_lv_network",
-}
 
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
     """Warnings of pandapower about itself are not the matter here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         yield
 
 
-def known_network(name: str) -> Any:
-    import pandapower.networks
-
-    create = getattr(pandapower.networks, NETWORKS[name])
-    return create("rural_1") if name == "rural_1" else create()
-
-
-def imported(net: Any, folder: Path) -> tuple[ImportedGrid, Mapping[int, str]]:
-    """A network imported, and the node of each bus."""
-    pp.to_json(net, str(folder / "net.json"))
-    done = import_grid(folder / "net.json", folder / "grid.yaml", DAY)
-    return done, radial_grid(read_pandapower(folder / "net.json"), "").node_of
-
-
 def assert_passive_state(done: ImportedGrid, node_of: Mapping[int, str], net: Any, step: int = 0) -> None:
-    """Voltages to 1e-6 p.u., and the power of the supply, with PV at its power and batteries at rest."""
-    config = load_config(done.files[0])
-    scenario, network = load_scenario(config, done.files[0]), config.grid.network()
-    demand = np.zeros(len(network.nodes), complex)
-    for site in scenario.sites:
-        outlook = site.outlook
-        p_kw = outlook.load_kw[step] - outlook.pv_available_kw[step]
-        demand[network.index(site.node)] += complex(p_kw, outlook.load_kvar[step])
-    flow = PowerFlow(network).solve(-demand[None, 1:], scenario.slack_voltage_pu[:1])
-    v_pu = dict(zip(network.nodes, [float(scenario.slack_voltage_pu[0]), *np.abs(flow.v[0]).tolist()], strict=True))
-    pp.runpp(net, tolerance_mva=1e-8, numba=False, max_iteration=50)
-    expected = net.res_bus.vm_pu.dropna()
-    assert set(expected.index) <= set(node_of)
-    np.testing.assert_allclose([v_pu[node_of[bus]] for bus in expected.index], expected, rtol=0, atol=1e-6)
-    at_slack = complex(net.load[net.load.bus.map(node_of) == network.slack].p_mw.sum())
-    supply = 1e3 * (complex(net.res_ext_grid.p_mw.sum(), net.res_ext_grid.q_mvar.sum()) - at_slack)
-    assert flow.s_slack[0] == pytest.approx(supply, rel=1e-6, abs=1e-4)
+    found = passive_difference(done, node_of, net, step)
+    assert found.v_pu < 1e-6
+    assert found.supply_kva < 1e-6 * found.size_kva + 1e-4
 
 
 def plan_of_two_steps(done: ImportedGrid) -> dict[str, Any]:
@@ -98,38 +64,13 @@ def test_case33bw_keeps_its_ties_open(tmp_path: Path) -> None:
 
 
 def test_simbench_with_its_profiles(tmp_path: Path) -> None:
-    done = import_grid(CASES / "simbench", tmp_path / "village.yaml", DAY)
-    source = read_simbench(CASES / "simbench", DAY)
-    names = {bus.name: radial_grid(source, "").node_of[k] for k, bus in source.buses.items()}
-    net = pp.from_json(str(CASES / "simbench.json"))
-    node_of = {bus: names[name] for bus, name in net.bus.name.items()}
+    done, node_of, net = imported_simbench(tmp_path)
     for step in (0, 48, 76):
-        for table, file, keys in (
-            ("load", "LoadProfile", {"p_mw": ("pLoad", "_pload"), "q_mvar": ("qLoad", "_qload")}),
-            ("sgen", "RESProfile", {"p_mw": ("pRES", "")}),
-        ):
-            profile = profiles(file)[step]
-            rated = {row["id"]: row for row in rows("Load" if table == "load" else "RES")}
-            for column, (key, suffix) in keys.items():
-                net[table][column] = [
-                    float(rated[name][key]) * float(profile[rated[name]["profile"] + suffix])
-                    for name in net[table].name
-                ]
-        net.storage[["p_mw", "q_mvar"]] = 0.0
+        set_powers(net, step)
         assert_passive_state(done, node_of, net, step)
     assert load_config(done.files[0]).grid.network().lines[0].ratio == pytest.approx(1.025)
     assert sum(prosumer.battery is not None for prosumer in done.config.prosumers) == 5
-    summary = plan_of_two_steps(done)
-    assert summary["status"] in ("converged", "infeasible")
-
-
-def rows(name: str) -> list[dict[str, str]]:
-    with (CASES / f"simbench/{name}.csv").open(encoding="utf-8") as file:
-        return list(csv.DictReader(file, delimiter=";"))
-
-
-def profiles(name: str) -> list[dict[str, str]]:
-    return [row for row in rows(name) if row["time"].startswith("21.06.2016")]
+    assert plan_of_two_steps(done)["status"] in ("converged", "infeasible")
 
 
 def village() -> Any:
@@ -182,7 +123,7 @@ def test_a_village_with_everything(tmp_path: Path) -> None:
         "lost",
         "Wind of type WP",
         "`motor`",
-        "joined by closed switches to node NO: NO, Küche",
+        "joined by closed switches: NO is NO, Küche",
         "impedances / 2500",
     ):
         assert any(words in note for note in done.notes), words
@@ -193,7 +134,7 @@ def test_the_command_prints_the_notes_and_overwrites_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "new" / "village.yaml"
-    words = "import-grid", CASES / "simbench", "--out", out, "--date", "2016-06-20"
+    words = "import-grid", SIMBENCH, "--out", out, "--date", "2016-06-20"
     done = gridlab(capsys, *words)
     assert done.code == 0
     assert "etaStore" in done.out
@@ -249,14 +190,14 @@ def test_a_day_without_profiles(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"0 values of .* on 2016-06-22; .*from 2016-06-20 to 2016-06-21, option --date"
     ):
-        import_grid(CASES / "simbench", tmp_path / "grid.yaml", date(2016, 6, 22))
+        import_grid(SIMBENCH, tmp_path / "grid.yaml", date(2016, 6, 22))
 
 
 def test_without_pandapower_the_extra_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pandapower", None)
-    done = gridlab(capsys, "import-grid", CASES / "simbench.json", "--out", tmp_path / "grid.yaml")
+    done = gridlab(capsys, "import-grid", SIMBENCH.with_suffix(".json"), "--out", tmp_path / "grid.yaml")
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "pip install 'gridlab[grids]'" in done.err
-    assert gridlab(capsys, "import-grid", CASES / "simbench", "--out", tmp_path / "grid.yaml").code == 0
+    assert gridlab(capsys, "import-grid", SIMBENCH, "--out", tmp_path / "grid.yaml").code == 0

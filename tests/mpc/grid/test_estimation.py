@@ -1,10 +1,12 @@
 """Least squares over voltages: each reading against all others, its deviation, and what is learned of the lines."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from core.config import Config
-from core.network import Network
+from core.network import Network, Shunt
 from mpc.grid.estimation import LINE_STD, Estimate, GridEstimator, GridSample, LineFactors
 from sim_plant.grid import Grid
 from tests.support.metered_grid import scaled
@@ -45,6 +47,22 @@ def test_without_errors_the_estimate_is_the_independent_power_flow(network: Netw
     assert result.node_v_pu == pytest.approx(one.v_pu, abs=2e-6)
     assert np.abs(result.off_pu).max() < 1e-5
     assert result.slack_kva == pytest.approx(Grid(network).solve(DEMAND, 1.01).slack_kva, abs=0.02)
+
+
+def test_a_transformer_at_another_tap_is_no_error_of_a_line(network: Network) -> None:
+    """The step at the transformer is no voltage drop, also in a line that is given from its end."""
+    lines = list(network.lines)
+    lines[0] = replace(lines[0], ratio=1.05)
+    lines[5] = replace(lines[5], from_node="N7", to_node="N6", ratio=1.025)
+    tapped = replace(network, lines=tuple(lines), shunts=(Shunt("N1", 50.0, -300.0),))
+    estimator = GridEstimator(tapped, tapped.nodes, np.full(9, STD_PU))
+    honest = estimated(estimator, sample(tapped))
+    assert np.abs(honest.off_pu).max() < 1e-5
+    assert honest.wrong == ()
+    assert honest.factors.mean == pytest.approx(0, abs=1e-3)
+    longer = estimated(estimator, sample(tapped, factor=1.2))
+    assert longer.wrong == ()
+    assert longer.explained
 
 
 @pytest.mark.parametrize("reading", range(9))
