@@ -12,6 +12,7 @@ from core.config_fields import (
     Expected,
     Kva,
     LoadFile,
+    NotNegative,
     Positive,
     PositiveShare,
     Section,
@@ -50,6 +51,8 @@ class BatteryConfig(Section):
     soc_final_min: Share | None = None
     efficiency: PositiveShare = 1.0
     capability: Annotated[Capability, Field(description="box or disc")] = Capability.BOX
+    loss_rel: Share = 0.0
+    wear_chf_per_kwh: NotNegative = 0.0
 
     def battery(self) -> Battery:
         """The battery as data for the optimisation."""
@@ -62,6 +65,8 @@ class BatteryConfig(Section):
             soc_final_min=self.soc_final_min,
             efficiency=self.efficiency,
             capability=self.capability,
+            loss_rel=self.loss_rel,
+            wear_chf_per_kwh=self.wear_chf_per_kwh,
         )
 
     def resource(self, _means: Means, _variant: Variant) -> Battery:
@@ -73,10 +78,11 @@ class PvConfig(Expected[Series]):
     """A PV plant; its series is the available power in kW per kWp."""
 
     peak_kw: Annotated[Positive, Field(description="a number > 0 kW")]
+    loss_rel: Share = 0.0
 
     def resource(self, means: Means, variant: Variant) -> Pv:
         """The plant with its available power."""
-        return Pv(self.peak_kw, means(self.of(variant), _PV) * self.peak_kw)
+        return Pv(self.peak_kw, means(self.of(variant), _PV) * self.peak_kw, self.loss_rel)
 
 
 def load_of(file: LoadFile, means: Means) -> Load:

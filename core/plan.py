@@ -14,6 +14,8 @@ BATTERY, PV, LOAD = "battery", "pv", "load"
 """Kinds of resources with columns in plan.csv."""
 SOC, AVAILABLE = "soc", "available_kw"
 """Series of a plan: state of charge at the END of each step; power that a PV plant could generate, kW."""
+LOSS = "loss_kw"
+"""Series of a plan: loss of the converter, kW; only of a resource whose converter loses anything."""
 SERIES: Mapping[str, tuple[str, ...]] = {BATTERY: (SOC,), PV: (AVAILABLE,), LOAD: ()}
 """Series in the plan of a resource of each kind besides its demand."""
 SIMULTANEOUS_VISIBLE_KW = 1e-3
@@ -93,6 +95,11 @@ class ProsumerPlan:
         With an efficiency below 1 this wastes energy, which a negative price can reward.
         """
         return max((plan.unphysical_kw for plan in self.of_kind(BATTERY)), default=0.0)
+
+    @property
+    def loss_kw(self) -> FloatArray:
+        """Loss of all converters, kW, [T]; the demand does not contain it."""
+        return self._total([plan.series[LOSS] for plan in self.resources.values() if LOSS in plan.series])
 
     def of_kind(self, kind: str) -> tuple[ResourcePlan, ...]:
         """The resources of a kind, in order."""

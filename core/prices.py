@@ -7,13 +7,29 @@ import numpy as np
 
 from core.arrays import FloatArray
 
+SMALLEST_TARIFF = 0.01
+"""CHF/kWh; a floor for prices of losses and violations and for the denominator of the gap, if energy is free."""
+
 
 @dataclass(frozen=True)
 class Tariff:
-    """Retail tariff: price of consumption and, if lower, the remuneration of feed-in, CHF/kWh, each [T]."""
+    """Retail tariff: price of consumption and, if lower, the remuneration of feed-in, CHF/kWh, each [T].
+
+    ``day_chf_per_kwh`` is the value of energy over the whole day if these steps are only the rest of it.
+    """
 
     buy_chf_per_kwh: FloatArray
     sell_chf_per_kwh: FloatArray
+    day_chf_per_kwh: float | None = None
+
+    @property
+    def value_chf_per_kwh(self) -> float:
+        """c̄, the price of energy that is lost in converters: the mean over the whole day of max(tariff, 0), at least
+        :data:`SMALLEST_TARIFF`.
+        """
+        if self.day_chf_per_kwh is not None:
+            return self.day_chf_per_kwh
+        return max(float(np.maximum(self.buy_chf_per_kwh, 0).mean()), SMALLEST_TARIFF)
 
     @property
     def export_spread_chf_per_kwh(self) -> FloatArray:
@@ -27,8 +43,8 @@ class Tariff:
         return float(buy - sell) * dt_h
 
     def after(self, steps: int) -> "Tariff":
-        """The tariff without its first ``steps`` steps."""
-        return Tariff(self.buy_chf_per_kwh[steps:], self.sell_chf_per_kwh[steps:])
+        """The tariff without its first ``steps`` steps; the value of energy stays that of the whole day."""
+        return Tariff(self.buy_chf_per_kwh[steps:], self.sell_chf_per_kwh[steps:], self.value_chf_per_kwh)
 
     def signal(self, dt_h: float) -> "PriceSignal":
         """The purchase price as a price signal: the one of a prosumer without coordination."""

@@ -21,6 +21,11 @@ def inscribed_polygon(s_max_kva: float) -> tuple[FloatArray, float]:
     return np.column_stack([np.cos(angle), np.sin(angle)]), s_max_kva * cos(pi / DISC_EDGES)
 
 
+def loss_kw(loss_rel: float, s_max_kva: float, p_kw: FloatArray, q_kvar: FloatArray) -> FloatArray:
+    """Loss of a converter that passes (p, q): ℓ (p² + q²)/S, kW; ℓ S at full power."""
+    return np.asarray(loss_rel * (p_kw**2 + q_kvar**2) / s_max_kva)
+
+
 class Capability(StrEnum):
     """How the converter's capability b² + β² ≤ S² enters the optimisation: as its inner box, or as the disc."""
 
@@ -30,7 +35,14 @@ class Capability(StrEnum):
 
 @dataclass(frozen=True)
 class Battery:
-    """Battery with its converter. ``efficiency`` in (0, 1] applies to charging and again to discharging."""
+    """Battery with its converter.
+
+    Attributes:
+        efficiency: in (0, 1], of charging and again of discharging: what the state of charge loses.
+        loss_rel: ℓ, share of the rating that the converter loses at full power, :func:`loss_kw`; it is priced, and the
+            state of charge does not contain it.
+        wear_chf_per_kwh: cost of a kWh that is charged or discharged.
+    """
 
     s_max_kva: float
     energy_kwh: float
@@ -40,11 +52,17 @@ class Battery:
     soc_final_min: float | None = None
     efficiency: float = 1.0
     capability: Capability = Capability.BOX
+    loss_rel: float = 0.0
+    wear_chf_per_kwh: float = 0.0
 
     @property
     def power_box_kw(self) -> float:
         """Largest |b| and |β|: half-width of the inner box (20c, 20d), S/√2, or radius S of the disc."""
         return self.s_max_kva / sqrt(2) if self.capability is Capability.BOX else self.s_max_kva
+
+    def loss_kw(self, battery_kw: FloatArray, battery_kvar: FloatArray) -> FloatArray:
+        """Loss of the converter at the discharge b and the reactive power β, kW, [T]."""
+        return loss_kw(self.loss_rel, self.s_max_kva, battery_kw, battery_kvar)
 
     def disc_halfplanes(self) -> tuple[FloatArray, float]:
         """The capability disc as :func:`inscribed_polygon`, n·(b, β) ≤ d in kVA."""
@@ -66,10 +84,25 @@ class Battery:
 
 @dataclass(frozen=True)
 class Pv:
-    """Curtailable photovoltaic plant; active power only (paper A, eq. 21). ``available_kw``: mean of each step, [T]."""
+    """Curtailable photovoltaic plant; active power only (paper A, eq. 21).
+
+    Attributes:
+        available_kw: mean of each step, [T].
+        loss_rel: ℓ, share of the rating that the inverter loses at full power, :func:`loss_kw`.
+    """
 
     peak_kw: float
     available_kw: FloatArray
+    loss_rel: float = 0.0
+
+    @property
+    def rating_kva(self) -> float:
+        """Rating S of the inverter: the peak power."""
+        return self.peak_kw
+
+    def loss_kw(self, output_kw: FloatArray, output_kvar: FloatArray) -> FloatArray:
+        """Loss of the inverter, kW, [T]."""
+        return loss_kw(self.loss_rel, self.rating_kva, output_kw, output_kvar)
 
     def after(self, steps: int) -> "Pv":
         """The plant without its first ``steps`` steps."""

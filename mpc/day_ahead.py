@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.arrays import FloatArray
 from core.config_coordination import CoordinationConfig
 from core.errors import CoordinationError
 from core.plan import Agreement, Plan
@@ -20,16 +19,24 @@ from mpc.coordination.star.operator import GridOperator
 from mpc.coordination.star.outcome import StarOutcome
 from mpc.grid.power_flow import Flow
 from mpc.grid.rows import GridModel, Violation
-from mpc.price import compensation_chf, violation_price_chf_per_kwh
+from mpc.price import compensation_chf, own_cost_chf, violation_price_chf_per_kwh
 
 
 @dataclass(frozen=True)
 class Bill:
-    """Cost of a prosumer's day under the retail tariff, CHF, without and with coordination; compensation by (16)."""
+    """Cost of a prosumer's day, CHF, without and with coordination.
+
+    Attributes:
+        uncoordinated_chf, coordinated_chf: under the retail tariff.
+        compensation_chf: (16), with the difference of the own costs.
+        uncoordinated_own_chf, coordinated_own_chf: own costs of the resources: losses and wear, not part of the bill.
+    """
 
     uncoordinated_chf: float
     coordinated_chf: float
     compensation_chf: float
+    uncoordinated_own_chf: float
+    coordinated_own_chf: float
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,8 @@ def coordinate(
     operator = GridOperator(grid, settings, clock, warm_start)
     carry([operator, *map(ProsumerNode, participants)])
     outcome = _final_outcome(operator)
-    own = {name: profile.x for name, profile in outcome.uncoordinated.items()}
+    retail = problem.tariff.signal(problem.axis.dt_h)
+    own = {name: Agreement(retail, profile) for name, profile in outcome.uncoordinated.items()}
     day = _day(participants, outcome.best.agreements, own, grid)
     return CoordinatedDay(**vars(day), outcome=outcome)
 
@@ -87,8 +95,7 @@ def uncoordinated(problem: Problem, participants: Sequence[Participant], setting
     grid = GridModel(problem, violation_price_chf_per_kwh(settings, problem.tariff))
     retail = problem.tariff.signal(problem.axis.dt_h)
     agreements = {participant.name: Agreement(retail, participant.respond(retail)) for participant in participants}
-    own = {name: agreement.profile.x for name, agreement in agreements.items()}
-    return _day(participants, agreements, own, grid)
+    return _day(participants, agreements, agreements, grid)
 
 
 def _final_outcome(operator: GridOperator) -> StarOutcome:
@@ -106,16 +113,19 @@ def _final_outcome(operator: GridOperator) -> StarOutcome:
 def _day(
     participants: Sequence[Participant],
     agreements: Mapping[str, Agreement],
-    own: Mapping[str, FloatArray],
+    own: Mapping[str, Agreement],
     grid: GridModel,
 ) -> DayAhead:
     problem = grid.problem
-    tariff, dt_h = problem.tariff, problem.axis.dt_h
-    bills = {}
-    for name, agreement in agreements.items():
-        x, x_own = agreement.profile.x, own[name]
-        retail_own_chf, retail_chf = (tariff.cost_chf(profile[:, 0], dt_h) for profile in (x_own, x))
-        bills[name] = Bill(retail_own_chf, retail_chf, compensation_chf(tariff, x, x_own, dt_h))
+    bills = {name: _bill(problem, agreement, own[name]) for name, agreement in agreements.items()}
     plans = {each.name: each.plan(agreements[each.name].signal) for each in participants}
     flow = grid.flow(np.stack([agreement.profile.x for agreement in agreements.values()]))
     return DayAhead(problem, Plan(problem.axis, agreements, plans), bills, flow, grid.violation(flow))
+
+
+def _bill(problem: Problem, agreement: Agreement, own: Agreement) -> Bill:
+    tariff, dt_h = problem.tariff, problem.axis.dt_h
+    retail_own_chf, retail_chf = (tariff.cost_chf(each.profile.x[:, 0], dt_h) for each in (own, agreement))
+    before_chf, after_chf = (own_cost_chf(tariff, each.signal, each.profile, dt_h) for each in (own, agreement))
+    compensation = compensation_chf(tariff, agreement.profile.x, own.profile.x, dt_h) + after_chf - before_chf
+    return Bill(retail_own_chf, retail_chf, compensation, before_chf, after_chf)

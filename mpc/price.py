@@ -9,10 +9,8 @@ import numpy as np
 
 from core.arrays import FloatArray
 from core.config_coordination import CoordinationConfig
-from core.prices import PriceSignal, Tariff
+from core.prices import SMALLEST_TARIFF, DemandProfile, PriceSignal, Tariff
 
-SMALLEST_TARIFF = 0.01
-"""CHF/kWh; a floor that keeps the price of a violation and the denominator of the gap above 0 if energy is free."""
 VIOLATION_PRICE_REL = 10.0
 """Price of violating a limit relative to the mean tariff, if the configuration says ``auto``."""
 
@@ -28,8 +26,16 @@ def average_price_chf_per_kwh(signal: PriceSignal, x: FloatArray, dt_h: float) -
 
 
 def compensation_chf(tariff: Tariff, x: FloatArray, x_own: FloatArray, dt_h: float) -> float:
-    """(16): retail cost of the coordinated profile less that of the prosumer's own optimum; ≥ 0 by optimality."""
+    """(16): retail cost of the coordinated profile less that of the prosumer's own optimum; ≥ 0 by optimality where
+    resources have no own costs.
+    """
     return tariff.cost_chf(x[:, 0], dt_h) - tariff.cost_chf(x_own[:, 0], dt_h)
+
+
+def own_cost_chf(tariff: Tariff, signal: PriceSignal, answer: DemandProfile, dt_h: float) -> float:
+    """Own cost of the resources behind an answer, losses and wear: what it costs besides signal and feed-in."""
+    exported_kw = np.maximum(-answer.x[:, 0], 0)
+    return answer.cost_chf - signal.cost_chf(answer.x) - float(tariff.export_spread_chf_per_kwh @ exported_kw) * dt_h
 
 
 def violation_price_chf_per_kwh(settings: CoordinationConfig, tariff: Tariff) -> float:

@@ -4,7 +4,7 @@ Each resource is a block with variables y_r per step (:mod:`mpc.resources`): a b
 power β, a PV plant its output g, a load none. Where feed-in earns less than consumption costs, the export e (kW) is
 one more:
 
-    min  Σ_t [½ x_t'H_t x_t + g_t'x_t] + fee + Σ_r cost_r'y_r + Σ_t (c⁺ − c⁻)_t e_t Δt        (13), (22a)
+    min  Σ_t [½ x_t'H_t x_t + g_t'x_t] + fee + Σ_r own cost_r(y_r) + Σ_t (c⁺ − c⁻)_t e_t Δt    (13), (22a)
     x = Σ_r (fixed_r + M_r y_r),   that is  p = load_p − b − g,  q = load_q − β                (22b)
     rows and bounds of every block                                                             (20, 21)
     e ≥ −p,  e ≥ 0                                                                             (21a)
@@ -41,16 +41,17 @@ class ProsumerProgram:
         self.site = site
         self._spread = tariff.export_spread_chf_per_kwh * dt_h
         steps = len(self._spread)
-        self._blocks = {name: block(resource, steps, dt_h) for name, resource in site.resources.items()}
+        value = tariff.value_chf_per_kwh
+        self._blocks = {name: block(resource, steps, dt_h, value) for name, resource in site.resources.items()}
         self._x_fixed: FloatArray = reduce(np.add, [each.fixed for each in self._blocks.values()])
         self._variables = _variables(self._blocks, self._spread)
         self._m = np.array([v.demand for v in self._variables.values()]).reshape(-1, 2).T
-        moving = np.flatnonzero(self._m.any(axis=0))
-        pairs = [(k, j) for j in moving for k in moving if k <= j]
-        self._pairs = tuple(np.array(pairs, int).reshape(-1, 2).T)
-        self._own_c = np.zeros((steps, len(self._variables)))
+        self._own_c, self._own_h = np.zeros((2, steps, len(self._variables)))
         for column, variable in enumerate(self._variables.values()):
-            self._own_c[:, column] = variable.cost_chf
+            self._own_c[:, column], self._own_h[:, column] = variable.cost_chf, variable.curvature_chf
+        curved = np.flatnonzero(self._m.any(axis=0) | self._own_h.any(axis=0))
+        pairs = [(k, j) for j in curved for k in curved if k <= j]
+        self._pairs = tuple(np.array(pairs, int).reshape(-1, 2).T)
         self._solver = qp_solver(solver, self._program()) if self._variables else None
 
     def respond(self, signal: PriceSignal) -> DemandProfile:
@@ -74,7 +75,7 @@ class ProsumerProgram:
         if self._solver is None:
             return np.zeros((len(self._x_fixed), 0))
         hm = signal.h @ self._m
-        p_blocks = self._m.T @ hm
+        p_blocks = self._m.T @ hm + self._own_h[:, :, None] * np.identity(len(self._variables))
         c = signal.gradient(self._x_fixed) @ self._m + self._own_c
         try:
             return self._solver.solve(p_blocks[:, *self._pairs].ravel(), c.ravel()).reshape(c.shape)
@@ -129,7 +130,8 @@ class ProsumerProgram:
         """Own costs of the resources, and the loss by the spread between tariff and feed-in on exported energy."""
         owned = [name != EXPORT for name in self._variables]
         lost_chf = float(self._spread @ np.maximum(-x[:, 0], 0))
-        return float(np.sum(self._own_c[:, owned] * y[:, owned])) + lost_chf
+        own = self._own_c * y + self._own_h * y**2 / 2
+        return float(np.sum(own[:, owned])) + lost_chf
 
 
 def participants(scenario: Scenario, solver: str = PIQP) -> list[ProsumerProgram]:

@@ -2,9 +2,10 @@
 
     min  Σ_i f_i(x_i) + κ'e   s.t. every prosumer's constraints (paper A, 20–22),  l − e ≤ A x ≤ u + e
 
-in cvxpy, written independently of :mod:`mpc.prosumer`. For one linearisation this is a linear program. Its solutions
-jump between vertices from one linearisation to the next, so the AC-consistent optimum is a sequence of programs with
-a proximal term γ/2 ‖x − x_k‖², each linearised around the last solution, until linearisation and cost converge.
+in cvxpy, written independently of :mod:`mpc.prosumer`; f_i is the bill with the cost of losses and wear. For one
+linearisation, and without losses, this is a linear program. Its solutions jump between vertices from one linearisation
+to the next, so the AC-consistent optimum is a sequence of programs with a proximal term γ/2 ‖x − x_k‖², each linearised
+around the last solution, until linearisation and cost converge.
 """
 
 from dataclasses import dataclass
@@ -30,8 +31,8 @@ MAX_ROUNDS = 50
 
 @dataclass(frozen=True)
 class Optimum:
-    """A centralised optimum: profiles x [N, T, 2], retail cost, and the priced violation of limits that cannot be
-    held.
+    """A centralised optimum: profiles x [N, T, 2], their cost (bills, losses and wear), and the priced violation of
+    limits that cannot be held.
     """
 
     x: FloatArray
@@ -60,6 +61,7 @@ class CentralisedProblem:
         self.scenario = scenario
         self._solver = solver
         self._constraints: list[cp.Constraint] = []
+        self._own_costs: list[cp.Expression] = []
         profiles = [self._profile(site) for site in scenario.sites]
         self._x_by_step = cp.vstack([part for profile in profiles for part in profile]).T
         dt_h, tariff = scenario.axis.dt_h, scenario.tariff
@@ -68,7 +70,7 @@ class CentralisedProblem:
         cost = tariff.buy_chf_per_kwh @ p
         if np.any(tariff.export_spread_chf_per_kwh > 0):
             cost = cost + tariff.export_spread_chf_per_kwh @ export
-        self._cost = cost * dt_h
+        self._cost = cost * dt_h + sum(self._own_costs)
 
     def uncoordinated(self) -> Optimum:
         """Sum of the prosumers' own optima; the grid is ignored."""
@@ -125,7 +127,9 @@ class CentralisedProblem:
                 case Load():
                     p, q = p + resource.p_kw, q + resource.q_kvar
                 case Pv():
-                    p = p - cp.Variable(steps, bounds=[0, resource.available_kw])
+                    g = cp.Variable(steps, bounds=[0, resource.available_kw])
+                    self._lose(resource.loss_rel, resource.rating_kva, g)
+                    p = p - g
                 case Battery():
                     b, beta = self._battery(resource)
                     p, q = p - b, q - beta
@@ -146,11 +150,15 @@ class CentralisedProblem:
             floor[-1] = max(battery.soc_min, battery.soc_final_min)
         beta = cp.Variable(steps)  # bounded by constraints: without the grid it would drop out of the program
         soc = cp.Variable(steps, bounds=[floor, battery.soc_max])
-        if eta == 1.0:
+        if eta == 1.0 and battery.wear_chf_per_kwh == 0.0:
             b = drawn = cp.Variable(steps, bounds=[-box, box])
+            self._lose(battery.loss_rel, battery.s_max_kva, b, beta)
         else:
             charge, discharge = cp.Variable(steps, bounds=[0, box]), cp.Variable(steps, bounds=[0, box])
             b, drawn = discharge - charge, discharge / eta - eta * charge
+            self._lose(battery.loss_rel, battery.s_max_kva, charge, discharge, beta)
+            wear_chf_per_kw = battery.wear_chf_per_kwh * self.scenario.axis.dt_h
+            self._own_costs.append(wear_chf_per_kw * cp.sum(charge + discharge))
         before = cp.hstack([battery.soc_initial, soc[:-1]])
         per_kw = self.scenario.axis.dt_h / battery.energy_kwh
         self._constraints += [soc == before - per_kw * drawn, beta >= -box, beta <= box]
@@ -158,6 +166,13 @@ class CentralisedProblem:
             normals, offset = battery.disc_halfplanes()
             self._constraints.append(normals @ cp.vstack([b, beta]) <= offset)
         return b, beta
+
+    def _lose(self, loss_rel: float, s_max_kva: float, *powers: cp.Expression) -> None:
+        """Add the price of a converter's loss ℓ (p² + q²)/S over its powers (kW, kvar), each [T]."""
+        if loss_rel > 0:
+            value_chf = self.scenario.tariff.value_chf_per_kwh * self.scenario.axis.dt_h
+            squares = sum(cp.sum_squares(power) for power in powers)
+            self._own_costs.append(value_chf * loss_rel / s_max_kva * squares)
 
 
 def _largest_kva(site: Site) -> float:

@@ -12,7 +12,8 @@ import pandas as pd
 
 from controller.accounts.durations import Cycles, MpcRuns
 from controller.accounts.energy_balance import EnergyBalance, energy_balance
-from controller.accounts.settlement import Account, Recorded, own_optimum, settle
+from controller.accounts.own_costs import Powers
+from controller.accounts.settlement import Account, Planned, Recorded, own_optimum, settle
 from controller.accounts.span import Span
 from controller.accounts.voltage_events import Circumstances, Event, events
 from controller.accounts.voltage_parts import Demand, predicted_supply, voltage_parts
@@ -94,6 +95,15 @@ def close_accounts(folder: Path, run: FinishedRun) -> dict[str, Any]:
             "uncoordinated": sum(account.own_optimum_chf for account in accounts.values()),
             "coordinated": sum(account.real_chf for account in accounts.values()),
         },
+        "own_cost_chf": {
+            name: {
+                "uncoordinated": account.own_loss_chf + account.own_wear_chf,
+                "coordinated": account.loss_chf + account.wear_chf,
+            }
+            for name, account in accounts.items()
+        },
+        "throughput_kwh": {name: account.throughput_kwh for name, account in accounts.items()},
+        "loss_kwh": {name: account.loss_kwh for name, account in accounts.items()},
         "curtailed_kwh": {name: account.curtailed_kwh for name, account in accounts.items()},
         "settlement": {name: asdict(account) for name, account in accounts.items()},
         "realtime": asdict(Cycles.of(run.cycle_ms, run.missed)),
@@ -123,6 +133,8 @@ def _accounts(
         span=Span(recording.times, run.end),
         p_kw=recording.realtime["p_measured_kw"],
         pv_kw=recording.realtime["pv_kw"],
+        battery_kw=recording.realtime["battery_kw"],
+        reactive_kvar=_reactive_kvar(recording, scenarios.realised),
         soc=recording.realtime["soc"],
         last_kw=last_kw | {name: house.p_kw for name, house in houses.items()},
         soc_final={name: account.soc for name, account in run.batteries.items()},
@@ -131,8 +143,23 @@ def _accounts(
     forecast = scenarios.forecast
     hindsight, expected = (own_optimum(s, recorded, config) for s in (scenarios.realised, forecast))
     write_table(folder / HINDSIGHT, plan_frame(hindsight.day))
-    planned_kw = recording.plan["p_kw"].loc[pd.DatetimeIndex(expected.scenario.axis.times).tz_convert("UTC")]
-    return settle(recorded, hindsight, expected, planned_kw, float(forecast.tariff.buy_chf_per_kwh.mean()))
+    planned = _planned(recording, pd.DatetimeIndex(expected.scenario.axis.times).tz_convert("UTC"))
+    return settle(recorded, hindsight, expected, planned, float(forecast.tariff.buy_chf_per_kwh.mean()))
+
+
+def _planned(recording: Recording, times: pd.DatetimeIndex) -> Planned:
+    """The steps of the day-ahead plan that begin at ``times``."""
+    plan = {quantity: table.loc[times] for quantity, table in recording.plan.items()}
+    supplied = [plan[quantity] for quantity in ("battery_kw", "battery_kvar", "pv_kw")]
+    powers = {str(name): Powers(*(table[name].to_numpy(float) for table in supplied)) for name in plan["p_kw"]}
+    return Planned(plan["p_kw"], powers)
+
+
+def _reactive_kvar(recording: Recording, realised: Scenario) -> pd.DataFrame:
+    """Reactive power of each prosumer's load by its series, less the measured one, [samples, prosumers]."""
+    steps = Span(recording.times, realised.axis.end).step_of(realised.axis)
+    load_kvar = {site.name: site.outlook.load_kvar[steps] for site in realised.sites}
+    return pd.DataFrame(load_kvar, index=recording.times) - recording.realtime["q_measured_kvar"]
 
 
 def _costs(account: Account) -> dict[str, float]:

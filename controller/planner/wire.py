@@ -8,7 +8,7 @@ control loop reads.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -20,6 +20,7 @@ from core.codec import CodecError, decode, encode
 from core.errors import CoordinationError, Fault, GridlabError, InputError, SolverError, SolverLicenceError
 from core.plan import SERIES, ProsumerPlan
 from core.scenario import Scenario
+from mpc.day_ahead import Bill
 from mpc.intra_day import RunningPlan
 
 KINDS: Mapping[str, type[GridlabError]] = {
@@ -198,7 +199,7 @@ def _arrays(running: RunningPlan, n_steps: int, n_nodes: int) -> Iterator[tuple[
         for what, series in _series(prosumer):
             yield f"{what} of {name}", series, (n_steps,)
     amounts = [tuple(vars(bill).values()) for bill in running.bills.values()]
-    yield "bills", np.array(amounts), (len(amounts), 3)
+    yield "bills", np.array(amounts), (len(amounts), len(fields(Bill)))
 
 
 def _series(prosumer: ProsumerPlan) -> Iterator[tuple[str, FloatArray]]:

@@ -14,7 +14,7 @@ POWERS = (
     "p_target_kw", "q_target_kvar", "p_setpoint_kw", "q_setpoint_kvar", "p_measured_kw", "q_measured_kvar", "load_kw",
     "pv_kw", "battery_kw", "soc", "tariff_chf_per_kwh", "price_chf_per_kwh",
 )  # fmt: skip
-PLAN = ("p_kw", "pv_available_kw", "soc")
+PLAN = ("p_kw", "battery_kw", "battery_kvar", "pv_kw", "pv_available_kw", "soc")
 MPC = ("time", "status", "iterations", "wall_ms", "gap_rel", "violation_pu", "adopted")
 
 

@@ -18,10 +18,6 @@ UNCOORDINATED = "uncoordinated"
 def day_summary(day: DayAhead) -> dict[str, Any]:
     """The keys of summary.json that describe a planned day."""
     outcome, bills = day.outcome if isinstance(day, CoordinatedDay) else None, day.bills
-    curtailed = {
-        name: float(np.sum(plan.pv_available_kw - plan.pv_kw)) * day.problem.axis.dt_h
-        for name, plan in day.plan.prosumers.items()
-    }
     return {
         "status": str(outcome.status) if outcome else UNCOORDINATED,
         "iterations": len(outcome.iterations) if outcome else 0,
@@ -38,6 +34,11 @@ def day_summary(day: DayAhead) -> dict[str, Any]:
             "uncoordinated": sum(bill.uncoordinated_chf for bill in bills.values()),
             "coordinated": sum(bill.coordinated_chf for bill in bills.values()),
         },
+        "own_cost_chf": {
+            name: {"uncoordinated": bill.uncoordinated_own_chf, "coordinated": bill.coordinated_own_chf}
+            for name, bill in bills.items()
+        },
+        **_amounts(day),
         "fee_chf": {name: agreement.signal.fee_chf for name, agreement in day.plan.agreements.items()},
         "lower_bound_chf": outcome.lower_bound_chf if outcome else None,
         "gap_rel": outcome.gap_rel if outcome else None,
@@ -46,9 +47,19 @@ def day_summary(day: DayAhead) -> dict[str, Any]:
             "cost_chf": outcome.best.unheld_chf if outcome else 0.0,
         },
         "ac": _power_flow(day),
-        "curtailed_kwh": curtailed,
         "simultaneous_kw": {name: plan.simultaneous_kw for name, plan in day.plan.prosumers.items()},
     }
+
+
+def _amounts(day: DayAhead) -> dict[str, dict[str, float]]:
+    """Energies of the day by prosumer, kWh: curtailed, charged and discharged, lost in converters."""
+    dt_h, plans = day.problem.axis.dt_h, day.plan.prosumers
+    series = {
+        "curtailed_kwh": {name: plan.pv_available_kw - plan.pv_kw for name, plan in plans.items()},
+        "throughput_kwh": {name: np.abs(plan.battery_kw) for name, plan in plans.items()},
+        "loss_kwh": {name: plan.loss_kw for name, plan in plans.items()},
+    }
+    return {key: {name: float(kw.sum()) * dt_h for name, kw in each.items()} for key, each in series.items()}
 
 
 def _power_flow(day: DayAhead) -> dict[str, float]:

@@ -4,20 +4,32 @@ Version 1 of the records had a prosumer's plan as flat arrays of its battery, PV
 configuration by the way pydantic prints its sections. It kept states of the real-time layer by prosumer, as each had
 one converter, with the rung of its ladder as ``mode``. Until voltage slopes came, signals had no ``slope``, and states
 no ``correction``; until reactive power had a margin, plans had no ``slack_q_kvar``, and the margin no
-``deviations_kvar``.
+``deviations_kvar``. Until resources had own costs, bills did not tell them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
+from pydantic import BaseModel
 
 from core.arrays import FloatArray
 from core.codec import CodecError, decode, encode
 from core.config import Config
 from core.plan import AVAILABLE, BATTERY, LOAD, PV, SOC, ProsumerPlan, ResourcePlan
 from realtime.slope import NO_CORRECTION
+
+KEYS_OF_VERSION_1: Mapping[str, Sequence[str]] = {
+    "GridConfig": ("voltage_v", "slack", "slack_voltage_pu", "lines"),
+    "LineConfig": ("from_node", "to_node", "r_mohm", "x_mohm", "i_max_a", "b_us"),
+    "ProsumerConfig": ("name", "node", "battery", "pv", "load", "converter"),
+    "BatteryConfig": (
+        "s_max_kva", "energy_kwh", "soc_initial", "soc_min", "soc_max", "soc_final_min", "efficiency", "capability",
+    ),
+    "PvConfig": ("forecast", "realised", "peak_kw"),
+}  # fmt: skip
+"""Keys of a section of grid or prosumers in version 1, in their order; what came later has a default."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,20 @@ class FlatPlan:
 def identity_of_version_1(config: Config) -> str:
     """Identity of a configuration in version 1, from grid, prosumers and the steps of a day."""
     parts = config.grid, config.prosumers, config.horizon.timezone, config.horizon.step_min
-    return sha256(repr(parts).encode()).hexdigest()
+    return sha256(_printed(parts).encode()).hexdigest()
+
+
+def _printed(value: object) -> str:
+    """The text that ``repr`` had in version 1: later keys appear only where they are used."""
+    match value:
+        case BaseModel():
+            name, keys = type(value).__name__, type(value).model_fields
+            first = KEYS_OF_VERSION_1.get(name, tuple(keys))
+            used = [key for key in keys if key not in first and getattr(value, key) != keys[key].default]
+            return f"{name}({', '.join(f'{key}={_printed(getattr(value, key))}' for key in (*first, *used))})"
+        case tuple():
+            return f"({', '.join(map(_printed, value))}{',' * (len(value) == 1)})"
+    return repr(value)
 
 
 def upgraded_plans(kept: object) -> object:
@@ -112,9 +137,17 @@ def _upgraded_plan(kept: object) -> object:
         }:
             own = {name: _upgraded_prosumer(prosumer) for name, prosumer in prosumers.items()}
             agreed = {name: _upgraded_agreement(agreement) for name, agreement in agreements.items()}
-            known = {"slack_q_kvar": None, **running}
+            known = {"slack_q_kvar": None, **running, "bills": _upgraded_bills(running.get("bills"))}
             return {**rest, "running": {**known, "plan": {**plan, "prosumers": own, "agreements": agreed}}}
     return kept
+
+
+def _upgraded_bills(kept: object) -> object:
+    """With no own costs, if they are from before there were any."""
+    if not isinstance(kept, dict):
+        return kept
+    without = {"uncoordinated_own_chf": 0.0, "coordinated_own_chf": 0.0}
+    return {name: {**without, **bill} if isinstance(bill, dict) else bill for name, bill in kept.items()}
 
 
 def _upgraded_agreement(kept: object) -> object:

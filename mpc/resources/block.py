@@ -2,7 +2,7 @@
 
 With y_t the variables of a block in step t, and y_{−1} = 0:
 
-    min  … + Σ_t cost_t'y_t    s.t.    lower_t ≤ y_t ≤ upper_t,
+    min  … + Σ_t [cost_t'y_t + ½ Σ_v curvature_{t,v} y²_{t,v}]    s.t.    lower_t ≤ y_t ≤ upper_t,
     now'y_t + before'y_{t−1} = bound_t  (equalities),    now'y_t + before'y_{t−1} ≤ bound_t  (inequalities)
 
 The demand of the resource in step t is ``fixed``_t + Σ_v demand_v y_{t,v}.
@@ -24,12 +24,14 @@ class Variable:
         demand: effect of a unit of it on the demand (p kW, q kvar); (0, 0) for a state.
         lower, upper: bounds, scalar or [T].
         cost_chf: own cost of a unit in a step, scalar or [T].
+        curvature_chf: own cost of half the square of it in a step, scalar or [T], ≥ 0.
     """
 
     demand: tuple[float, float]
     lower: float | FloatArray
     upper: float | FloatArray
     cost_chf: float | FloatArray = 0.0
+    curvature_chf: float | FloatArray = 0.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class Row:
     now: Mapping[str, float]
     bound: float | FloatArray
     before: Mapping[str, float] = field(default_factory=dict)
+
+
+def loss_curvature_chf(loss_rel: float, s_max_kva: float, value_chf_per_kwh: float, dt_h: float) -> float:
+    """Curvature κ Δt of the loss ½ κ (p² + q²) Δt of a converter, κ = 2 ℓ c̄/S in CHF/kW²h: ℓ S c̄ Δt at full power."""
+    return 2 * loss_rel * value_chf_per_kwh * dt_h / s_max_kva
 
 
 class Block(Protocol):

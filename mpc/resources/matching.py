@@ -9,13 +9,15 @@ from mpc.resources.load import LoadBlock
 from mpc.resources.pv import PvBlock
 
 
-def block(resource: Resource, steps: int, dt_h: float) -> Block:
-    """The block of ``resource`` in a program of ``steps`` steps of ``dt_h`` hours."""
+def block(resource: Resource, steps: int, dt_h: float, value_chf_per_kwh: float) -> Block:
+    """The block of ``resource`` in a program of ``steps`` steps of ``dt_h`` hours; lost energy costs
+    ``value_chf_per_kwh``.
+    """
     match resource:
         case Battery():
-            return BatteryBlock(resource, steps, dt_h)
+            return BatteryBlock(resource, steps, dt_h, value_chf_per_kwh)
         case Pv():
-            return PvBlock(resource)
+            return PvBlock(resource, dt_h, value_chf_per_kwh)
         case Load():
             return LoadBlock(resource)
         case _:

@@ -9,9 +9,10 @@ import pytest
 from core.arrays import FloatArray
 from core.errors import SolverLicenceError
 from core.plan import SIMULTANEOUS_VISIBLE_KW
-from core.prices import PriceSignal, Tariff
-from core.resources import Battery, Capability, Outlook
+from core.prices import SMALLEST_TARIFF, PriceSignal, Tariff
+from core.resources import Battery, Capability, Outlook, Pv
 from core.scenario import Scenario, Site
+from mpc.price import own_cost_chf
 from mpc.prosumer import ProsumerProgram
 from tests.support.independent_prosumer import least_cost
 from tests.support.synthetic import Sizes, scenario, site_with
@@ -27,12 +28,17 @@ BATTERIES = {
     "lossy disc": replace(BOX, efficiency=0.9, capability=Capability.DISC),
     "returned": replace(BOX, soc_final_min=0.6),
     "lossy returned": replace(BOX, soc_initial=0.3, soc_final_min=0.8, efficiency=0.85),
+    "converter loses": replace(BOX, loss_rel=0.04),
+    "worn lossy disc": replace(BOX, efficiency=0.9, loss_rel=0.02, wear_chf_per_kwh=0.02, capability=Capability.DISC),
     "weak": replace(BOX, s_max_kva=0.3, soc_initial=0.9),
 }
 FLAT = BASE.tariff
 LOWER_FEED_IN = Tariff(FLAT.buy_chf_per_kwh, FLAT.buy_chf_per_kwh - np.linspace(0, 0.1, STEPS))
 
 each_battery = pytest.mark.parametrize("battery", BATTERIES.values(), ids=BATTERIES)
+FREE = {name: each for name, each in BATTERIES.items() if each is None or not (each.loss_rel or each.wear_chf_per_kwh)}
+"""Batteries without own costs."""
+each_free_battery = pytest.mark.parametrize("battery", FREE.values(), ids=FREE)
 each_pv = pytest.mark.parametrize("pv_kw", [0.0, 5.0], ids=["no pv", "pv"])
 each_tariff = pytest.mark.parametrize("tariff", [FLAT, LOWER_FEED_IN], ids=["one price", "two prices"])
 
@@ -146,9 +152,37 @@ def test_a_negative_price_rewards_losses_and_that_is_said() -> None:
     assert plan.simultaneous_kw > 0.1
 
 
+@pytest.mark.parametrize("load_kw", [0.0, 2.0])
+def test_loss_and_wear_by_hand(load_kw: float) -> None:
+    """Tariff 0.2, then 0.3, an hour each: the battery sells until the loss of one more kW, 2 ℓ c̄ b/S, eats the gain."""
+    outlook = Outlook(np.full(2, load_kw), np.zeros(2), np.full(2, 3.0))
+    battery = Battery(10.0, 100.0, loss_rel=0.5, wear_chf_per_kwh=0.15)
+    site = site_with("P", "B1", outlook, battery, 4.0)
+    plant = site.resources["pv"]
+    assert isinstance(plant, Pv)
+    site = replace(site, resources={**site.resources, "pv": replace(plant, loss_rel=0.25)})
+    buy = np.array([0.2, 0.3])
+    tariff = Tariff(buy, buy)
+    answer, plan = (getattr(ProsumerProgram(site, tariff, 1.0), ask)(tariff.signal(1.0)) for ask in ("respond", "plan"))
+    np.testing.assert_allclose(plan.battery_kw, (buy - 0.15) / (2 * 0.5 * 0.25 / 10), atol=1e-4)
+    np.testing.assert_allclose(plan.pv_kw, 3.0, atol=1e-6)
+    lost_kw = 0.5 * plan.battery_kw**2 / 10 + 0.25 * 9 / 4
+    np.testing.assert_allclose(plan.loss_kw, lost_kw, atol=1e-4)
+    own_chf = 0.25 * lost_kw.sum() + 0.15 * plan.battery_kw.sum()
+    assert answer.cost_chf == pytest.approx(buy @ (load_kw - plan.battery_kw - 3.0) + own_chf, abs=1e-6)
+    assert own_cost_chf(tariff, tariff.signal(1.0), answer, 1.0) == pytest.approx(own_chf, abs=1e-6)
+
+
+def test_the_rest_of_a_day_loses_at_the_value_of_the_whole_day() -> None:
+    tariff = Tariff(np.array([0.1, 0.5]), np.array([0.1, 0.5]))
+    assert tariff.after(1).value_chf_per_kwh == tariff.value_chf_per_kwh == pytest.approx(0.3)
+    assert tariff.after(1).after(0).value_chf_per_kwh == pytest.approx(0.3)
+    assert Tariff(np.array([-0.1, 0.0]), np.zeros(2)).value_chf_per_kwh == SMALLEST_TARIFF
+
+
 @pytest.mark.parametrize("signal_name", ["full", "of rank one", "plain"])
 @each_tariff
-@each_battery
+@each_free_battery
 def test_no_feasible_plan_is_cheaper(battery: Battery | None, tariff: Tariff, signal_name: str) -> None:
     signal = SIGNALS[signal_name]
     prosumer = prosumer_of(battery, 5.0, tariff)
@@ -220,7 +254,7 @@ def test_feed_in_below_retail_keeps_energy_at_home() -> None:
 
 
 @each_tariff
-@each_battery
+@each_free_battery
 def test_retail_signal_costs_what_the_retail_tariff_costs(battery: Battery | None, tariff: Tariff) -> None:
     prosumer = prosumer_of(battery, 5.0, tariff)
     answer = prosumer.respond(tariff.signal(DT_H))

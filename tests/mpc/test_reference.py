@@ -25,6 +25,8 @@ PRICE_CAP = 2.0
         Battery(5.0, 10.0),
         Battery(5.0, 10.0, efficiency=0.9, soc_final_min=0.5),
         Battery(5.0, 10.0, capability=Capability.DISC),
+        Battery(5.0, 10.0, loss_rel=0.02),
+        Battery(5.0, 10.0, efficiency=0.9, loss_rel=0.05, wear_chf_per_kwh=0.02),
     ],
 )
 def test_uncoordinated_is_the_sum_of_selfish_optima(battery: Battery | None, feed_in: float) -> None:

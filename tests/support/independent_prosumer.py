@@ -22,9 +22,11 @@ def least_cost(
 
     With ``disc_kva`` the capability is the true disc b² + β² ≤ disc_kva² in place of the battery's own limits.
     """
-    p, q, limits = _demand(site, dt_h, disc_kva)
+    (p, q), lost_kw, worn_chf_per_h, limits = _demand(site, dt_h, disc_kva)
     spread = tariff.buy_chf_per_kwh - tariff.sell_chf_per_kwh
+    value_chf = max(float(np.mean(np.clip(tariff.buy_chf_per_kwh, 0, None))), 0.01) * dt_h
     cost = signal.g[:, 0] @ p + signal.g[:, 1] @ q + signal.fee_chf + dt_h * spread @ cp.neg(p)
+    cost += value_chf * lost_kw + dt_h * worn_chf_per_h
     for t in np.flatnonzero(signal.h.any(axis=(1, 2))):
         cost += 0.5 * cp.quad_form(cp.hstack([p[t], q[t]]), cp.psd_wrap(signal.h[t]))
     problem = cp.Problem(cp.Minimize(cost), limits)
@@ -39,13 +41,16 @@ def _value(expression: cp.Expression) -> FloatArray:
     return np.asarray(expression.value, float)
 
 
-def _demand(site: Site, dt_h: float, disc_kva: float | None) -> tuple[cp.Expression, cp.Expression, Limits]:
+def _demand(site: Site, dt_h: float, disc_kva: float | None) -> tuple[Any, Any, Any, Limits]:
+    """Demand (p, q); sums over the steps of what converters lose (kW) and of what batteries wear (CHF/h); limits."""
     limits: Limits = []
+    lost_kw = worn_chf_per_h = cp.Constant(0.0)
     steps = len(site.outlook.load_kw)
     p, q = cp.Constant(site.outlook.load_kw), cp.Constant(site.outlook.load_kvar)
     for plant in site.each(Pv):
         g = cp.Variable(steps, nonneg=True)
         limits.append(g <= plant.available_kw)
+        lost_kw += plant.loss_rel * cp.sum_squares(g) / plant.peak_kw
         p = p - g
     if battery := site.battery:
         charge, discharge, beta = cp.Variable(steps, nonneg=True), cp.Variable(steps, nonneg=True), cp.Variable(steps)
@@ -56,11 +61,13 @@ def _demand(site: Site, dt_h: float, disc_kva: float | None) -> tuple[cp.Express
             limits.append(soc[-1] >= battery.soc_final_min)
         limits += _capability(battery, charge, discharge, beta, disc_kva)
         p, q = p - discharge + charge, q - beta
+        lost_kw += battery.loss_rel * cp.sum_squares(cp.hstack([charge, discharge, beta])) / battery.s_max_kva
+        worn_chf_per_h += battery.wear_chf_per_kwh * cp.sum(charge + discharge)
     if site.rating_kva is not None:
         at_load = _beyond_edges(site.rating_kva, site.outlook.load_kw, site.outlook.load_kvar)
         beyond = _beyond_edges(site.rating_kva, p, q)
         limits += [edge <= np.maximum(load, 0) for edge, load in zip(beyond, at_load, strict=True)]
-    return p, q, limits
+    return (p, q), lost_kw, worn_chf_per_h, limits
 
 
 def _capability(

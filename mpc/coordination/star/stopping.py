@@ -14,11 +14,10 @@ import numpy as np
 from core.arrays import FloatArray
 from core.config_coordination import CoordinationConfig
 from core.plan import Agreement
-from core.prices import DemandProfile
+from core.prices import SMALLEST_TARIFF, DemandProfile
 from mpc.coordination.star.splitting import Residuals, Splitting
 from mpc.grid.power_flow import Flow
 from mpc.grid.rows import GridModel, Violation
-from mpc.price import SMALLEST_TARIFF
 
 RESIDUAL_EPS = 1e-4
 """ε_abs (kW, CHF/kW) and ε_rel of the paper's stopping rule, the option ``stop: residual``."""

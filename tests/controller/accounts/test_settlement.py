@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.accounts.settlement import Account, Recorded, own_optimum, settle
+from controller.accounts.own_costs import Powers
+from controller.accounts.settlement import Account, Planned, Recorded, own_optimum, settle
 from controller.accounts.span import Span
 from core.arrays import FloatArray
 from core.config import Config
@@ -52,6 +53,8 @@ def recorded(
         span=Span(times, end),
         p_kw=column(p_kw),
         pv_kw=column(pv_kw),
+        battery_kw=column(0.0),
+        reactive_kvar=column(0.0),
         soc=column(soc),
         last_kw={},
         soc_final={name: soc_final},
@@ -67,7 +70,8 @@ def account(day: Scenario, run: Recorded, config: Config, planned_kw: float = 0.
     hindsight = own_optimum(day, run, config)
     (site,) = day.sites
     name, steps = site.name, hindsight.scenario.axis.n_steps
-    planned = pd.DataFrame({name: np.full(steps, planned_kw)})
+    idle = Powers(*np.zeros((3, steps)))
+    planned = Planned(pd.DataFrame({name: np.full(steps, planned_kw)}), {name: idle})
     return settle(run, hindsight, hindsight, planned, STORED_CHF_PER_KWH)[name]
 
 
@@ -180,6 +184,7 @@ def test_following_the_own_optimum_costs_nothing(begin: int, soc: float, gridlab
     demand = np.repeat(plan.p_kw[:4], 60)
     measured = pd.DataFrame({name: np.append(0.0, demand[:-1])}, index=shell.span.times)
     run = replace(shell, p_kw=measured, last_kw={name: float(demand[-1])})
-    done = settle(run, own, own, pd.DataFrame({name: plan.p_kw}), STORED_CHF_PER_KWH)[name]
+    planned = Planned(pd.DataFrame({name: plan.p_kw}), {name: Powers.of(plan)})
+    done = settle(run, own, own, planned, STORED_CHF_PER_KWH)[name]
     assert done.compensation_chf == pytest.approx(0, abs=1e-9)
     assert done.promised_chf == pytest.approx(0, abs=1e-9)
