@@ -63,8 +63,8 @@ def _amounts(day: DayAhead) -> dict[str, dict[str, float]]:
 
 
 def _power_flow(day: DayAhead) -> dict[str, float]:
-    """Extreme voltages (p.u.) of the plan, and violations of the limits, by AC power flow."""
-    v_pu, violation = np.abs(day.flow.v), day.violation
+    """Extreme voltages (p.u.) of the plan where it has a power flow, and violations of the limits, by AC power flow."""
+    v_pu, violation = np.abs(day.flow.v[day.flow.solved]), day.violation
     return {
         "v_min_pu": float(v_pu.min()),
         "v_max_pu": float(v_pu.max()),

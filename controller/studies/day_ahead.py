@@ -1,6 +1,7 @@
 """``gridlab plan``: prices and plans of a day, recorded as a run."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,12 @@ def planned_day(
         began_s = clock.monotonic_s()
         carry = rounds.run if observer is None else observed(rounds.run, observer)
         day = day_ahead.coordinate(problem, participants(scenario, solver), config.coordination, clock, carry)
-    _require_solved(day)
+    _require_solved(day, every_step=coordinate)
     wall_s = round(clock.monotonic_s() - began_s, 4)
     origin = _origin(config, config_path, clock)
-    return PlannedDay(
-        day, baseline, {**origin, "wall_s": wall_s, **day_summary(day), "scenario": config_summary(config)}
-    )
+    collapsed = {"uncoordinated": [t.isoformat() for t in _without_flow(baseline)]}
+    summary = {**day_summary(day), "collapsed": collapsed, "scenario": config_summary(config)}
+    return PlannedDay(day, baseline, {**origin, "wall_s": wall_s, **summary})
 
 
 def record(planned: PlannedDay, run_path: Path) -> None:
@@ -100,16 +101,22 @@ def record(planned: PlannedDay, run_path: Path) -> None:
     write_report(run_path)
 
 
-def _require_solved(day: DayAhead) -> None:
-    """Make sure that the plan of a day has a power flow, also where only batteries that run empty could carry the load.
+def _require_solved(day: DayAhead, every_step: bool) -> None:
+    """Make sure that a plan has a power flow, in every step or in any: batteries that could carry a load may run empty.
 
     Raises:
-        GridlabError: it has none in some steps.
+        GridlabError: it has none.
     """
-    if failed := np.flatnonzero(~day.flow.solved).tolist():
-        times = ", ".join(f"{day.problem.axis.times[t]:%H:%M}" for t in failed[:SHOWN])
+    failed = _without_flow(day)
+    if failed and (every_step or len(failed) == day.problem.axis.n_steps):
+        times = ", ".join(f"{time:%H:%M}" for time in failed[:SHOWN])
         more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
         raise GridlabError(f"the plan has no power flow at {times}{more}: voltage collapses under its demand")
+
+
+def _without_flow(day: DayAhead) -> list[datetime]:
+    """Start of each step whose demand has no power flow."""
+    return [day.problem.axis.times[t] for t in np.flatnonzero(~day.flow.solved)]
 
 
 def _origin(config: Config, config_path: Path, clock: Clock) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """A load that no plan can carry is said before anything is planned; what prosumers cover themselves is no such load."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +65,34 @@ def test_commands_refuse_it_at_once(command: str, capsys: pytest.CaptureFixture[
     assert done.code == 2
     assert "voltage at 18 collapses" in done.err
     assert done.err.count("\n") == 1
+
+
+CHEAP_HOUR = """
+schema_version: 1
+name: cheap-hour
+horizon: {date: 2025-06-10, timezone: Europe/Zurich, step_min: 60}
+grid: {voltage_v: 400, slack: S, lines: [{from: S, to: A, r_mohm: 400, x_mohm: 100}]}
+limits: {v_min_pu: 0.9, v_max_pu: 1.1, slack_s_max_kva: 200, slack_pf_min: 0.9}
+tariff: {file: day.csv, column: price}
+prosumers:
+  - name: P
+    node: A
+    battery: {s_max_kva: 250, energy_kwh: 400, soc_initial: 0.1}
+    load: {forecast: {file: day.csv, p: p}}
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--uncoordinated",)])
+def test_a_collapse_without_coordination_is_said(
+    options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the cheapest hour a battery of 250 kVA would charge at the end of a line that carries 90 kW."""
+    (tmp_path / "config.yaml").write_text(CHEAP_HOUR)
+    rows = [f"{hour:02d}:00:00,{0.05 if hour == 2 else 0.3},3" for hour in range(24)]
+    (tmp_path / "day.csv").write_text("\n".join(["time,price,p", *rows, ""]))
+    done = gridlab(capsys, "plan", tmp_path / "config.yaml", "--out", tmp_path / "run", *options)
+    assert done.code == 0
+    assert "without coordination there is no power flow at 02:00: voltage collapses" in " ".join(done.out.split())
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["collapsed"] == {"uncoordinated": ["2025-06-10T02:00:00+02:00"]}
+    assert summary["ac"]["v_min_pu"] > 0.8

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,10 @@ def print_result(summary: dict[str, Any], run_path: Path) -> None:
     for name, power_kw in summary["simultaneous_kw"].items():
         if power_kw > SIMULTANEOUS_VISIBLE_KW:
             console.print(f"[yellow]{name}: the plan charges and discharges {power_kw:.2f} kW at once (negative price)")
+    if collapsed := summary["collapsed"]["uncoordinated"]:
+        first = f"{datetime.fromisoformat(collapsed[0]):%H:%M}"
+        more = f" and in {len(collapsed) - 1} more steps" if len(collapsed) > 1 else ""
+        console.print(f"[yellow]without coordination there is no power flow at {first}{more}: voltage collapses")
     print_path("report", run_path / "report.html")
 
 
