@@ -7,6 +7,7 @@ import re
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -55,6 +56,11 @@ def _zone(name: str) -> str:
     return name
 
 
+def composed(value: object) -> object:
+    """Text in the composed form of Unicode, so that names that look alike are alike; any other value unchanged."""
+    return normalize("NFC", value) if isinstance(value, str) else value
+
+
 def lower_case(value: object) -> object:
     """Text in lower case; any other value unchanged."""
     return value.lower() if isinstance(value, str) else value
@@ -64,6 +70,7 @@ NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 """What cannot be in a name."""
 Name = Annotated[
     str,
+    BeforeValidator(composed),
     Field(pattern=r"^[\w.-]{1,64}$", description="a name of at most 64 letters, digits, '_', '-' and '.', no spaces"),
 ]
 Text = Annotated[str, Field(pattern=r"^\S(.*\S)?$", max_length=1000, description="a text")]

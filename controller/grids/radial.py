@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import isclose
 from typing import Any
+from unicodedata import normalize
 
 from controller.grids.elements import GridCable, GridSource, GridTransformer
 from controller.grids.equivalents import open_cable_us, transformer_circuit
@@ -22,7 +23,7 @@ class Names:
 
     def new(self, wanted: str, otherwise: str) -> str:
         """A name like ``wanted``; like ``otherwise`` if that is empty."""
-        plain = NOT_IN_NAMES.sub("_", wanted.strip()).strip("_")[:LONGEST] or otherwise
+        plain = NOT_IN_NAMES.sub("_", normalize("NFC", wanted.strip())).strip("_")[:LONGEST] or otherwise
         name, k = plain, 2
         while name in self._used:
             suffix = f"_{k}"

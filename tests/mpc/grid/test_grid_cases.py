@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -185,6 +186,15 @@ def test_53_names_in_any_script() -> None:
     _, v_pu, i_a = flow(load_config(case("53")), "53")
     assert list(v_pu) == ["Straße.5", "Küche-Süd", "東京_1"]
     assert list(i_a) == ["Straße.5-Küche-Süd", "Küche-Süd-東京_1"]
+
+
+def test_53_a_name_that_looks_alike_is_alike() -> None:
+    """Editors and exports write ü as one character or as two."""
+    change = {"node": normalize("NFD", "Küche-Süd")}
+    assert change["node"] != "Küche-Süd"
+    document: Any = load_yaml(case("53"))
+    document["prosumers"][0] |= change
+    assert config_of(document, case("53")).prosumers[0].node == "Küche-Süd"
 
 
 def test_54_words_of_yaml_in_quotes_are_names() -> None:
