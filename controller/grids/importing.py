@@ -42,6 +42,9 @@ def import_grid(source_path: Path, out: Path, day: date) -> ImportedGrid:
         source.notes.append("no time series: loads and plants keep their power all day")
     grid = radial_grid(source, str(source_path))
     document = grid_document(source, grid, day, paths[1].name)
+    if not document.series:
+        got = f"no load, generator or storage at a node; {'; '.join(source.notes)}"
+        raise InputError([Fault(str(source_path), "", got, "a network with prosumers")])
     config = config_of(document.config, out)
     contents = yaml_text(document.config), "\n".join(series_lines(document.series)), "\n".join(source.notes)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,10 @@ from controller.grids.elements import (
 )
 from core.errors import Fault, InputError
 
-READ = {"bus", "line", "trafo", "switch", "ext_grid", "load", "sgen", "gen", "storage", "shunt"}
+READ = {
+    "bus", "line", "trafo", "switch", "ext_grid", "load", "asymmetric_load", "sgen", "asymmetric_sgen", "gen",
+    "storage", "shunt",
+}  # fmt: skip
 NOT_GRID = {"measurement", "poly_cost", "pwl_cost", "controller", "group", "bus_geodata", "line_geodata", "loadcases"}
 """Tables without an influence on the power flow."""
 SWITCH_RX = 2.0
@@ -183,6 +186,23 @@ def _add_powers(net: Any, source: GridSource) -> None:
         )
     for _, row in _rows(net, "storage"):
         _add_storage(row, source)
+    _add_phases(net, source)
+
+
+def _add_phases(net: Any, source: GridSource) -> None:
+    """Loads and generators given by phase, as the sum of their phases."""
+    for table in ("asymmetric_load", "asymmetric_sgen"):
+        for number, (_, row) in enumerate(_rows(net, table)):
+            p, q = (
+                constant(1e3 * row["scaling"] * sum(row[f"{kind}_{phase}_{unit}"] for phase in "abc"))
+                for kind, unit in (("p", "mw"), ("q", "mvar"))
+            )
+            if table == "asymmetric_load":
+                source.loads.append(GridLoad(_name(row), row["bus"], p, q))
+            else:
+                source.generators.append(GridGenerator(_name(row), row["bus"], p, q))
+            if not number:
+                source.notes.append(f"`{table}`: the three phases are added up; gridlab's grid is balanced")
 
 
 def _add_storage(row: dict[str, Any], source: GridSource) -> None:

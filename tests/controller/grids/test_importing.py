@@ -100,6 +100,7 @@ def village() -> Any:
     pp.create_sgen(net, houses[3], p_mw=0.006, name="Wind", type="WP")
     pp.create_storage(net, houses[4], p_mw=0.0, max_e_mwh=0.02, sn_mva=0.01, soc_percent=40, min_e_mwh=0.002)
     pp.create_storage(net, houses[4], p_mw=0.0, max_e_mwh=0.02, sn_mva=0.01, soc_percent=80, min_e_mwh=0.002)
+    pp.create_asymmetric_load(net, houses[1], p_a_mw=0.002, p_b_mw=0.001, q_c_mvar=0.0005)
     pp.create_shunt(net, houses[2], q_mvar=-0.005, p_mw=0.0005)
     pp.create_motor(net, houses[2], 0.0, 0.8, in_service=True)
     return net
@@ -155,6 +156,7 @@ def test_the_command_prints_the_notes_and_overwrites_nothing(
         ("loop", "line tie closes a loop with"),
         ("two supplies", "2 nodes with an external grid"),
         ("no supply", "0 nodes with an external grid"),
+        ("nobody", "no load, generator or storage at a node; 1 of `motor`: left out"),
     ],
 )
 def test_a_network_that_is_no_tree(change: str, words: str, tmp_path: Path) -> None:
@@ -163,6 +165,9 @@ def test_a_network_that_is_no_tree(change: str, words: str, tmp_path: Path) -> N
         net.switch.loc[0, "closed"] = True
     elif change == "two supplies":
         pp.create_ext_grid(net, 1)
+    elif change == "nobody":
+        for table in ("load", "asymmetric_load", "sgen", "storage"):
+            net[table]["in_service"] = False
     else:
         net.ext_grid["in_service"] = False
     pp.to_json(net, str(tmp_path / "net.json"))
