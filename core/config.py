@@ -5,7 +5,7 @@ A file is read and checked by :func:`core.load.load_config`, which reports all i
 
 from collections.abc import Mapping
 from datetime import time
-from math import lcm
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -186,7 +186,10 @@ class ProsumerConfig(Section):
     name: Name
     node: Name
     battery: BatteryConfig | None = None
-    pv: PvConfig | None = None
+    pv: Annotated[
+        PvConfig | tuple[PvConfig, ...] | None,
+        Field(description="a section {peak_kw, forecast, …}, or a list of these"),
+    ] = None
     load: Expected[LoadFile]
     converter: Annotated[
         Name | Annotated[tuple[Name, ...], Field(min_length=1)] | None,
@@ -200,9 +203,17 @@ class ProsumerConfig(Section):
             return ()
         return (self.converter,) if isinstance(self.converter, str) else self.converter
 
+    @property
+    def plants(self) -> Mapping[str, PvConfig]:
+        """Its PV plants: ``pv``, or of a list ``pv_`` and their name or number."""
+        if not isinstance(self.pv, tuple):
+            return {"pv": self.pv} if self.pv else {}
+        return {f"pv_{plant.name or k}": plant for k, plant in enumerate(self.pv, 1)}
+
     def resources(self, means: Means, variant: Variant) -> dict[str, Resource]:
-        """Its resources, by the key of their section."""
+        """Its resources, by the key of their section; those of a list as in :attr:`plants`."""
         sections = {name: section for name, section in self if isinstance(section, ResourceSection)}
+        sections.update(self.plants)
         flexible = {name: section.resource(means, variant) for name, section in sections.items()}
         return {**flexible, "load": load_of(self.load.of(variant), means)}
 
@@ -333,7 +344,6 @@ class Config(Section):
 
     @property
     def mpc_period_min(self) -> int:
-        """Minutes between two runs of the MPC: the least common multiple of ``mpc_every_min`` and the horizon's
-        step.
-        """
-        return lcm(self.schedule.mpc_every_min, self.horizon.step_min)
+        """Minutes between two runs of the MPC: ``mpc_every_min``, rounded up to whole steps of the horizon."""
+        step_min = self.horizon.step_min
+        return step_min * ceil(self.schedule.mpc_every_min / step_min)

@@ -60,9 +60,9 @@ class _FileCheck:
         """The value as {attribute: value}, or {} if it is faulty."""
         field = model.model_fields[attribute]
         sections = _sections(field.annotation)
-        if isinstance(data, list) and get_origin(field.annotation) is tuple:
+        if isinstance(data, list) and (of_items := _sections_of_items(field.annotation)):
             items = enumerate(data)
-            return {attribute: tuple(self.section(_fitting(sections, x), x, f"{key}[{k}]") for k, x in items)}
+            return {attribute: tuple(self.section(_fitting(of_items, x), x, f"{key}[{k}]") for k, x in items)}
         if isinstance(data, dict) and sections and get_origin(field.annotation) is not tuple:
             return {attribute: self.section(_fitting(sections, data), data, key)}
         try:
@@ -122,6 +122,13 @@ def _sections(annotation: object) -> list[type[Section]]:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     return [section for part in get_args(annotation) for section in _sections(part)]
+
+
+def _sections_of_items(annotation: object) -> list[type[Section]]:
+    """The sections that a type allows in a list."""
+    if get_origin(annotation) is tuple:
+        return _sections(annotation)
+    return [section for part in get_args(annotation) for section in _sections_of_items(part)]
 
 
 def _fitting(sections: list[type[Section]], data: object) -> type[Section]:

@@ -1,9 +1,11 @@
 """Resources of the configuration. A new kind is a section with a method ``resource`` here, and a key of a prosumer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
+import numpy as np
 from pydantic import Field
 
 from core.arrays import FloatArray
@@ -12,6 +14,7 @@ from core.config_fields import (
     Expected,
     Kva,
     LoadFile,
+    Name,
     NotNegative,
     Positive,
     PositiveShare,
@@ -41,14 +44,19 @@ class ResourceSection(Protocol):
 
 
 class BatteryConfig(Section):
-    """A battery; ``capability`` is the box inside the converter's disc, or the disc itself."""
+    """A battery; ``capability`` is the box inside the converter's disc, or the disc itself.
+
+    ``soc_final_min`` is the state of charge that the day ends with at least; ``initial``: what it begins with.
+    """
 
     s_max_kva: Kva
     energy_kwh: Annotated[Positive, Field(description="a number > 0 kWh")]
     soc_initial: Share = 0.5
     soc_min: Share = 0.1
     soc_max: Share = 0.9
-    soc_final_min: Share | None = None
+    soc_final_min: Annotated[
+        Share | Literal["initial"] | None, Field(description="a number from 0 to 1, initial, or null")
+    ] = None
     efficiency: PositiveShare = 1.0
     capability: Annotated[Capability, Field(description="box or disc")] = Capability.BOX
     loss_rel: Share = 0.0
@@ -62,7 +70,7 @@ class BatteryConfig(Section):
             soc_initial=self.soc_initial,
             soc_min=self.soc_min,
             soc_max=self.soc_max,
-            soc_final_min=self.soc_final_min,
+            soc_final_min=self.soc_initial if self.soc_final_min == "initial" else self.soc_final_min,
             efficiency=self.efficiency,
             capability=self.capability,
             loss_rel=self.loss_rel,
@@ -75,14 +83,23 @@ class BatteryConfig(Section):
 
 
 class PvConfig(Expected[Series]):
-    """A PV plant; its series is the available power in kW per kWp."""
+    """A PV plant; its series is the available power in kW per kWp.
 
+    Without ``s_max_kva`` it supplies active power only. With it, the inverter limits the output too, and supplies or
+    draws reactive power within the disc, or the box inside.
+    """
+
+    name: Name | None = None
     peak_kw: Annotated[Positive, Field(description="a number > 0 kW")]
+    s_max_kva: Kva | None = None
+    capability: Annotated[Capability, Field(description="box or disc")] = Capability.DISC
     loss_rel: Share = 0.0
 
     def resource(self, means: Means, variant: Variant) -> Pv:
         """The plant with its available power."""
-        return Pv(self.peak_kw, means(self.of(variant), _PV) * self.peak_kw, self.loss_rel)
+        available_kw = means(self.of(variant), _PV) * self.peak_kw
+        plant = Pv(self.peak_kw, available_kw, self.loss_rel, self.s_max_kva, self.capability)
+        return replace(plant, available_kw=np.minimum(available_kw, plant.power_box_kw))
 
 
 def load_of(file: LoadFile, means: Means) -> Load:

@@ -32,7 +32,7 @@ from core.config_devices import (
     SunspecConverter,
 )
 from core.config_fields import Constant, Expected, Section
-from core.config_resources import BatteryConfig
+from core.config_resources import BatteryConfig, PvConfig
 from core.errors import shown
 from core.network import Line, joined, topology_faults
 from core.time import TimeAxis
@@ -66,6 +66,7 @@ def broken_rules(config: Config, exists: FileExists) -> Iterator[BrokenRule]:
         yield from _limits(config.limits)
     if known(config, "schedule"):
         yield from _schedule(config.schedule)
+        yield from _whole_cycles(config)
     if known(config, "grid"):
         yield from _slack_voltage(config.grid)
         yield from _topology(config.grid)
@@ -109,6 +110,17 @@ def _schedule(schedule: ScheduleConfig) -> Iterator[BrokenRule]:
     if known(schedule, "mpc_budget_s") and schedule.mpc_budget_s > period_s:
         allowed = f"at most mpc_every_min, {period_s} s"
         yield BrokenRule("schedule.mpc_budget_s", f"{schedule.mpc_budget_s:g}", allowed)
+
+
+def _whole_cycles(config: Config) -> Iterator[BrokenRule]:
+    """Cycles divide the time between two runs of the MPC, also where it is longer than ``mpc_every_min``."""
+    schedule, horizon = config.schedule, getattr(config, "horizon", None)
+    if not (known(schedule, "mpc_every_min", "realtime_s") and horizon and known(horizon, "step_min")):
+        return
+    period_s = 60 * config.mpc_period_min
+    if period_s % schedule.realtime_s and not 60 * schedule.mpc_every_min % schedule.realtime_s:
+        allowed = f"a divisor of {period_s} s, mpc_every_min in whole steps of the horizon"
+        yield BrokenRule("schedule.realtime_s", f"{schedule.realtime_s:g}", allowed)
 
 
 def _slack_voltage(grid: GridConfig) -> Iterator[BrokenRule]:
@@ -182,9 +194,22 @@ def _prosumers(config: Config) -> Iterator[BrokenRule]:
         key = f"prosumers[{k}]"
         if battery := getattr(prosumer, "battery", None):
             yield from _battery(f"{key}.battery", battery)
-        for place, kw_per_kwp in _constants(f"{key}.pv", getattr(prosumer, "pv", None)):
+        yield from _plants(f"{key}.pv", getattr(prosumer, "pv", None))
+
+
+def _plants(key: str, given: PvConfig | tuple[PvConfig, ...] | None) -> Iterator[BrokenRule]:
+    """Available powers are not negative, and the plants of a list have names of their own."""
+    keyed = {f"{key}[{k}]": plant for k, plant in enumerate(given)} if isinstance(given, tuple) else {key: given}
+    for place, plant in keyed.items():
+        for at, kw_per_kwp in _constants(place, plant):
             if kw_per_kwp < 0:
-                yield BrokenRule(place, f"{kw_per_kwp:g}", "an available power ≥ 0 kW per kWp")
+                yield BrokenRule(at, f"{kw_per_kwp:g}", "an available power ≥ 0 kW per kWp")
+    if isinstance(given, tuple):
+        yield from _twice(key, "name", given)
+        numbers = [str(k) for k in range(1, len(given) + 1)]
+        for place, plant in keyed.items():
+            if (name := getattr(plant, "name", None)) in numbers and place != f"{key}[{numbers.index(name)}]":
+                yield BrokenRule(f"{place}.name", shown(name), "a name that is not the number of another plant")
 
 
 def _battery(key: str, battery: BatteryConfig) -> Iterator[BrokenRule]:
@@ -196,9 +221,9 @@ def _battery(key: str, battery: BatteryConfig) -> Iterator[BrokenRule]:
         return
     for name in ("soc_initial", "soc_final_min"):
         soc = getattr(battery, name, None)
-        if soc is not None and not low <= soc <= high:
+        if isinstance(soc, float) and not low <= soc <= high:
             yield BrokenRule(f"{key}.{name}", f"{soc:g}", f"from soc_min to soc_max, {low:g} to {high:g}")
-    if all(known(battery, name) for name in BatteryConfig.model_fields) and battery.soc_final_min is not None:
+    if all(known(battery, name) for name in BatteryConfig.model_fields) and isinstance(battery.soc_final_min, float):
         per_hour = battery.efficiency * battery.battery().power_box_kw / battery.energy_kwh
         reachable = battery.soc_initial + SHORTEST_DAY_H * per_hour
         if battery.soc_final_min > reachable:

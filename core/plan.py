@@ -64,6 +64,11 @@ class ProsumerPlan:
         return self._total([-plan.p_kw for plan in self.of_kind(PV)])
 
     @property
+    def pv_kvar(self) -> FloatArray:
+        """Reactive power supplied by all PV plants, kvar, [T]."""
+        return self._total([-plan.q_kvar for plan in self.of_kind(PV)])
+
+    @property
     def pv_available_kw(self) -> FloatArray:
         """Power that the PV plants could generate, kW, [T]."""
         return self._total([plan.series[AVAILABLE] for plan in self.of_kind(PV)])

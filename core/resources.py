@@ -5,7 +5,7 @@ A resource is data: its ratings, and its expected series over the T steps of a h
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import cos, pi, sqrt
+from math import cos, inf, pi, sqrt
 
 import numpy as np
 
@@ -16,8 +16,11 @@ DISC_EDGES = 32
 
 
 def inscribed_polygon(s_max_kva: float) -> tuple[FloatArray, float]:
-    """Regular polygon in the disc p² + q² ≤ S²: unit normals n [edges, 2] and offset d (kVA), n·(p, q) ≤ d."""
-    angle = 2 * pi * np.arange(DISC_EDGES) / DISC_EDGES
+    """Regular polygon in the disc p² + q² ≤ S²: unit normals n [edges, 2] and offset d (kVA), n·(p, q) ≤ d.
+
+    It has corners at (±S, 0) and (0, ±S), so full active power costs nothing.
+    """
+    angle = 2 * pi * (np.arange(DISC_EDGES) + 0.5) / DISC_EDGES
     return np.column_stack([np.cos(angle), np.sin(angle)]), s_max_kva * cos(pi / DISC_EDGES)
 
 
@@ -31,6 +34,16 @@ class Capability(StrEnum):
 
     BOX = "box"
     DISC = "disc"
+
+    def box_kva(self, s_max_kva: float) -> float:
+        """Largest active and largest reactive power: half-width of the inner box, S/√2, or radius S of the disc."""
+        return s_max_kva / sqrt(2) if self is Capability.BOX else s_max_kva
+
+    def reactive_kvar(self, s_max_kva: float, p_kw: float) -> float:
+        """Largest reactive power at the active power ``p_kw``."""
+        if self is Capability.BOX:
+            return self.box_kva(s_max_kva)
+        return sqrt(max(s_max_kva**2 - p_kw**2, 0.0))
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,7 @@ class Battery:
     @property
     def power_box_kw(self) -> float:
         """Largest |b| and |β|: half-width of the inner box (20c, 20d), S/√2, or radius S of the disc."""
-        return self.s_max_kva / sqrt(2) if self.capability is Capability.BOX else self.s_max_kva
+        return self.capability.box_kva(self.s_max_kva)
 
     def loss_kw(self, battery_kw: FloatArray, battery_kvar: FloatArray) -> FloatArray:
         """Loss of the converter at the discharge b and the reactive power β, kW, [T]."""
@@ -84,21 +97,35 @@ class Battery:
 
 @dataclass(frozen=True)
 class Pv:
-    """Curtailable photovoltaic plant; active power only (paper A, eq. 21).
+    """Curtailable photovoltaic plant (paper A, eq. 21), and the reactive power of its inverter.
 
     Attributes:
-        available_kw: mean of each step, [T].
+        available_kw: mean of each step, at most :attr:`power_box_kw`, [T].
         loss_rel: ℓ, share of the rating that the inverter loses at full power, :func:`loss_kw`.
+        s_max_kva: rating of the inverter; None: it supplies active power only.
+        capability: how the rating enters the optimisation.
     """
 
     peak_kw: float
     available_kw: FloatArray
     loss_rel: float = 0.0
+    s_max_kva: float | None = None
+    capability: Capability = Capability.DISC
 
     @property
     def rating_kva(self) -> float:
-        """Rating S of the inverter: the peak power."""
-        return self.peak_kw
+        """Rating S of the inverter; the peak power where it is not given."""
+        return self.peak_kw if self.s_max_kva is None else self.s_max_kva
+
+    @property
+    def power_box_kw(self) -> float:
+        """Largest output that the inverter allows; infinite without a rating."""
+        return inf if self.s_max_kva is None else self.capability.box_kva(self.s_max_kva)
+
+    @property
+    def reactive_box_kvar(self) -> float:
+        """Largest reactive power at any output; 0 without a rating."""
+        return 0.0 if self.s_max_kva is None else self.power_box_kw
 
     def loss_kw(self, output_kw: FloatArray, output_kvar: FloatArray) -> FloatArray:
         """Loss of the inverter, kW, [T]."""
@@ -127,8 +154,12 @@ Resource = Battery | Pv | Load
 
 @dataclass(frozen=True)
 class Outlook:
-    """Sums of load and available PV of a site: means of each step in kW and kvar, each [T]."""
+    """Sums of load and available PV of a site: means of each step in kW and kvar, each [T].
+
+    ``plants_kw`` is the available power of each PV plant; empty: nothing is known but the sum.
+    """
 
     load_kw: FloatArray
     load_kvar: FloatArray
     pv_available_kw: FloatArray
+    plants_kw: tuple[FloatArray, ...] = ()

@@ -52,7 +52,8 @@ class Site:
         loads, plants = self.each(Load), self.each(Pv)
         load_kw = _total(load.p_kw for load in loads)
         available_kw = _total(plant.available_kw for plant in plants) if plants else np.zeros_like(load_kw)
-        return Outlook(load_kw, _total(load.q_kvar for load in loads), available_kw)
+        each_kw = tuple(plant.available_kw for plant in plants)
+        return Outlook(load_kw, _total(load.q_kvar for load in loads), available_kw, each_kw)
 
     def after(self, steps: int) -> "Site":
         """The site without its first ``steps`` steps."""

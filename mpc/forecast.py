@@ -8,6 +8,7 @@ import numpy as np
 from core.arrays import FloatArray
 from core.resources import Load, Pv, Resource
 from core.scenario import Scenario, Site
+from mpc.end_state import starting_at
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ def remaining(day: Scenario, step: int, observed: Mapping[str, Observed], slack_
 
     The first step of every load and PV series takes the last observation, later steps are the forecast; the slack
     voltage keeps its last observation throughout. Batteries start from their observed state, moved into its band if
-    outside.
+    outside; their final state is one that they can reach.
 
     Raises:
         ValueError: no step is left.
@@ -39,11 +40,11 @@ def remaining(day: Scenario, step: int, observed: Mapping[str, Observed], slack_
     return replace(
         left,
         slack_voltage_pu=np.full(left.axis.n_steps, slack_voltage_pu),
-        sites=tuple(_from_now(site, observed[site.name]) for site in left.sites),
+        sites=tuple(_from_now(site, observed[site.name], left.axis.dt_h) for site in left.sites),
     )
 
 
-def _from_now(site: Site, seen: Observed) -> Site:
+def _from_now(site: Site, seen: Observed, dt_h: float) -> Site:
     expected = site.outlook
     plants, loads = len(site.each(Pv)), len(site.each(Load))
 
@@ -56,11 +57,12 @@ def _from_now(site: Site, seen: Observed) -> Site:
                 )
             case Pv():
                 share = _share(resource.available_kw, expected.pv_available_kw, plants)
-                return replace(resource, available_kw=_persisting(resource.available_kw, seen.pv_available_kw * share))
+                now_kw = min(seen.pv_available_kw * share, resource.power_box_kw)
+                return replace(resource, available_kw=_persisting(resource.available_kw, now_kw))
         return resource
 
     resources = {name: now(resource) for name, resource in site.resources.items()}
-    return replace(site, resources=resources).starting_at(seen.soc)
+    return starting_at(replace(site, resources=resources), seen.soc, dt_h)
 
 
 def _share(own: FloatArray, total: FloatArray, count: int) -> float:

@@ -1,11 +1,11 @@
 """The prosumer: its resources answering a price signal (paper A, eq. 20–22).
 
 Each resource is a block with variables y_r per step (:mod:`mpc.resources`): a battery its discharge b and reactive
-power β, a PV plant its output g, a load none. Where feed-in earns less than consumption costs, the export e (kW) is
-one more:
+power β, a PV plant its output g and reactive power γ, a load none. Where feed-in earns less than consumption costs, the
+export e (kW) is one more:
 
     min  Σ_t [½ x_t'H_t x_t + g_t'x_t] + fee + Σ_r own cost_r(y_r) + Σ_t (c⁺ − c⁻)_t e_t Δt    (13), (22a)
-    x = Σ_r (fixed_r + M_r y_r),   that is  p = load_p − b − g,  q = load_q − β                (22b)
+    x = Σ_r (fixed_r + M_r y_r),   that is  p = load_p − b − g,  q = load_q − β − γ            (22b)
     rows and bounds of every block                                                             (20, 21)
     e ≥ −p,  e ≥ 0                                                                             (21a)
     |x_t| within the rating of the converters, where x could exceed it                         :mod:`mpc.rating`

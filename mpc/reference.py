@@ -127,9 +127,8 @@ class CentralisedProblem:
                 case Load():
                     p, q = p + resource.p_kw, q + resource.q_kvar
                 case Pv():
-                    g = cp.Variable(steps, bounds=[0, resource.available_kw])
-                    self._lose(resource.loss_rel, resource.rating_kva, g)
-                    p = p - g
+                    g, gamma = self._pv(resource)
+                    p, q = p - g, q - gamma
                 case Battery():
                     b, beta = self._battery(resource)
                     p, q = p - b, q - beta
@@ -141,6 +140,21 @@ class CentralisedProblem:
             load = np.vstack([site.outlook.load_kw, site.outlook.load_kvar])
             self._constraints.append(normals @ cp.vstack([p, q]) <= np.maximum(offset, normals @ load))
         return p, q
+
+    def _pv(self, pv: Pv) -> tuple[cp.Expression, cp.Expression]:
+        """Output g and reactive power γ, each [T]; constraints are appended to those of the program."""
+        steps = self.scenario.axis.n_steps
+        g = cp.Variable(steps, bounds=[0, pv.available_kw])
+        if pv.s_max_kva is None:
+            self._lose(pv.loss_rel, pv.rating_kva, g)
+            return g, cp.Constant(np.zeros(steps))
+        gamma = cp.Variable(steps)  # bounded by constraints, as the reactive power of a battery
+        self._lose(pv.loss_rel, pv.rating_kva, g, gamma)
+        self._constraints += [gamma >= -pv.reactive_box_kvar, gamma <= pv.reactive_box_kvar]
+        if pv.capability is Capability.DISC:
+            normals, offset = inscribed_polygon(pv.s_max_kva)
+            self._constraints.append(normals @ cp.vstack([g, gamma]) <= offset)
+        return g, gamma
 
     def _battery(self, battery: Battery) -> tuple[cp.Expression, cp.Expression]:
         """Discharge b and reactive power β, each [T]; constraints are appended to those of the program."""
@@ -178,5 +192,6 @@ class CentralisedProblem:
 def _largest_kva(site: Site) -> float:
     """Upper bound of the apparent power of load, PV and batteries together in any step."""
     outlook, box = site.outlook, sum(battery.power_box_kw for battery in site.each(Battery))
+    reactive_box = box + sum(plant.reactive_box_kvar for plant in site.each(Pv))
     import_kw, export_kw = outlook.load_kw + box, outlook.pv_available_kw + box - outlook.load_kw
-    return float(np.hypot(np.maximum(import_kw, export_kw), np.abs(outlook.load_kvar) + box).max())
+    return float(np.hypot(np.maximum(import_kw, export_kw), np.abs(outlook.load_kvar) + reactive_box).max())

@@ -15,17 +15,18 @@ Nothing here reads a clock: ages and elapsed times are differences of the monoto
 from dataclasses import dataclass, replace
 
 from core.devices import Measurement, Quality, Setpoint
-from realtime.emulation import BatteryState, advance, emulate, explains, lapsed, range_after
+from realtime.emulation import NO_PLANTS, BatteryState, InForce, advance, emulate, explains, lapsed, range_after
 from realtime.fallback import Decision, LadderInputs, Rung
 from realtime.fallback import step as ladder_step
 from realtime.node import AgedTarget, NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
 from realtime.plane import ANY, ZERO, Interval, Power
+from realtime.plants import Plants
 from realtime.reasons import Reason
 from realtime.safety import Bounds, gate
 from realtime.slope import NO_CORRECTION, Correction, next_correction, shifted
 from realtime.storage import Storage, allowed_power, inward
 from realtime.timing import CYCLE_DEADLINE_S, HOLD_DATA_S, S_PER_H
-from realtime.tracker import LoadAndPv, power_limits, track
+from realtime.tracker import LoadAndPv, plants_with, power_limits, track
 
 STANDSTILL = Interval(0.0, 0.0)
 
@@ -47,6 +48,7 @@ class _Proposal:
     net: Power = ZERO
     amounts: LoadAndPv | None = None
     pv_kw: float = 0.0
+    plants: Plants = NO_PLANTS
     battery_range: Interval = STANDSTILL
     s_max_kva: float = float("inf")
     reasons: tuple[Reason, ...] = ()
@@ -74,9 +76,7 @@ def step_node(
     s_max_kva = min(node.s_max_kva, proposal.s_max_kva, _derating(now))
     bounds = Bounds(s_max_kva, ramp_kva, _soc_strip(proposal, storage), node.resolution_kw)
     gated = gate(proposal.net, held, bounds, safe=_safe(state.amounts).net, emergency=now.stop)
-    in_force = (
-        emulate(gated.setpoint, proposal.amounts, proposal.pv_kw, proposal.battery_range) if proposal.amounts else None
-    )
+    in_force = _emulated(gated.setpoint, proposal)
     changed = tuple(reason for reason in gated.reasons if reason is not Reason.TRUNCATED)  # which is usual
     correction = _done(proposal, state, held, gated.setpoint)
     mismatch = (Reason.LOAD_MISMATCH,) if in_force and abs(in_force.mismatch_kw) > node.resolution_kw else ()
@@ -94,6 +94,12 @@ def step_node(
     return result, replace(
         state, ladder=ladder, in_force=in_force, sent=gated.setpoint, cycle_s=at_s, correction=correction
     )
+
+
+def _emulated(setpoint: Power, proposal: _Proposal) -> InForce | None:
+    if proposal.amounts is None:
+        return None
+    return emulate(setpoint, proposal.amounts, proposal.pv_kw, proposal.battery_range, proposal.plants)
 
 
 def _perceive(
@@ -172,8 +178,9 @@ def _proposal(
     if decision.rung is Rung.HOLD and state.in_force is not None and state.sent is not None:
         amounts = state.in_force.amounts
         s_max_kva = _held_kva(seen.now, state.sent, node)
+        plants = plants_with(node.inverters, amounts.plants_kw)
         return _Proposal(
-            state.sent, amounts, amounts.pv_available_kw, battery_range, s_max_kva, correction=state.correction
+            state.sent, amounts, amounts.pv_available_kw, plants, battery_range, s_max_kva, correction=state.correction
         )
     return _safe(state.amounts)
 
@@ -187,18 +194,25 @@ def _followed(
     node: NodeLimits,
 ) -> _Proposal:
     """The target (26), moved by the voltage slope."""
-    tracked = track(offer.target, amounts, storage, node.cycle_s / S_PER_H)
+    tracked = track(offer.target, amounts, storage, node.cycle_s / S_PER_H, node.inverters)
     battery_range = power_limits(storage) if storage else STANDSTILL
     correction = next_correction(state.correction, offer.slope, seen.now.v_pu, seen.at_s)
     if offer.slope is None or correction.w_pu == 0:
         return _Proposal(
-            tracked.net, amounts, tracked.pv_kw, battery_range, reasons=tracked.reasons, correction=correction
+            tracked.net,
+            amounts,
+            tracked.pv_kw,
+            tracked.plants,
+            battery_range,
+            reasons=tracked.reasons,
+            correction=correction,
         )
     moved = shifted(tracked, correction.w_pu, offer.slope, amounts, storage)
     return _Proposal(
         moved.net,
         amounts,
         moved.pv_kw,
+        tracked.plants,
         battery_range,
         reasons=(*tracked.reasons, Reason.VOLTAGE_SLOPE),
         correction=replace(correction, w_pu=moved.done_pu),

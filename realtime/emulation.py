@@ -2,7 +2,7 @@
 
 The battery exists only in its account here: its power is the remainder of the converter's net power,
 
-    b = load_p − g − p,    β = load_q − q                                        (22b) solved for the battery
+    b = load_p − g − p,    β = load_q − γ − q                                    (22b) solved for the battery
     soc ← soc − b Δt/(η E)  for b ≥ 0,    soc ← soc − η b Δt/E  for b < 0        (20a)
 
 with the load and PV *in force* since the last setpoint, p measured now and held for the real time since the last
@@ -22,17 +22,21 @@ from dataclasses import dataclass, replace
 
 from core.resources import Battery
 from realtime.plane import Interval, Power
+from realtime.plants import Plants
 from realtime.storage import SocRange, soc_change
 from realtime.timing import HOLD_DATA_S, LEASE_S, S_PER_H
 from realtime.tracker import LoadAndPv
 
+NO_PLANTS = Plants()
 FOLLOWS_REL = 0.05
 """A battery power within this share of the battery's rating of the command counts as following it."""
 
 
 @dataclass(frozen=True)
 class InForce:
-    """Emulated powers from the time the setpoint is written; p = load − b − g and q = load_q − β hold exactly.
+    """Emulated powers from the time the setpoint is written; p = load − b − g and q = load_q − β − γ hold exactly.
+
+    ``pv_split`` are the shares of each of several plants in ``pv_kw``, ``pv_kvar`` is the reactive power γ of all.
 
     ``mismatch_kw`` is the load in force minus the requested load: the converter's ramp or rating may prevent the net
     power that load, PV and battery would add up to.
@@ -43,11 +47,13 @@ class InForce:
     pv_kw: float
     battery: Power
     mismatch_kw: float
+    pv_kvar: float = 0.0
+    pv_split: tuple[float, ...] = ()
 
     @property
     def amounts(self) -> LoadAndPv:
         """Load and PV to continue with while the node holds its setpoint."""
-        return LoadAndPv(self.load_kw, self.load_kvar, self.pv_kw)
+        return LoadAndPv(self.load_kw, self.load_kvar, self.pv_kw, self.pv_split)
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ class BatteryState:
 
 
 def battery_power(net: Power, load_kw: float, load_kvar: float, pv_kw: float) -> Power:
-    """(b, β), the remainder of a node's net power after load and PV."""
+    """(b, β + γ), the remainder of a node's net power after load and the output of PV."""
     return Power(load_kw - pv_kw - net.p_kw, load_kvar - net.q_kvar)
 
 
@@ -98,17 +104,27 @@ def explains(battery: Battery, battery_kw: float) -> bool:
     return abs(battery_kw) <= battery.power_box_kw + FOLLOWS_REL * battery.s_max_kva
 
 
-def emulate(net: Power, now: LoadAndPv, pv_kw: float, battery_range: Interval) -> InForce:
+def emulate(net: Power, now: LoadAndPv, pv_kw: float, battery_range: Interval, plants: Plants = NO_PLANTS) -> InForce:
     """Emulated powers of a node at the net power that the gate has allowed.
 
     The battery takes what its range (kW) allows, then PV output falls below ``pv_kw`` (not below 0), and the rest is
-    load that is not reproduced. So the gate cannot command a battery beyond its limits.
+    load that is not reproduced. So the gate cannot command a battery beyond its limits. Reactive power comes from the
+    PV plants as far as they can, the rest from the battery.
     """
     requested = battery_power(net, now.load_kw, now.load_kvar, pv_kw)
     battery_kw = battery_range.clip(requested.p_kw)
     pv_in_force_kw = Interval(0.0, pv_kw).clip(now.load_kw - battery_kw - net.p_kw)
     load_kw = net.p_kw + battery_kw + pv_in_force_kw
-    return InForce(load_kw, now.load_kvar, pv_in_force_kw, Power(battery_kw, requested.q_kvar), load_kw - now.load_kw)
+    pv_kvar = plants.reactive(pv_in_force_kw).clip(requested.q_kvar)
+    return InForce(
+        load_kw=load_kw,
+        load_kvar=now.load_kvar,
+        pv_kw=pv_in_force_kw,
+        battery=Power(battery_kw, requested.q_kvar - pv_kvar),
+        mismatch_kw=load_kw - now.load_kw,
+        pv_kvar=pv_kvar,
+        pv_split=plants.split if len(plants.split) > 1 else (),
+    )
 
 
 def advance(

@@ -8,6 +8,7 @@ from core.resources import Battery
 from realtime.emulation import BatteryState, InForce, advance
 from realtime.fallback import START, LadderState, Rung, Source
 from realtime.plane import Power
+from realtime.plants import Inverter
 from realtime.reasons import Reason
 from realtime.slope import NO_CORRECTION, Correction
 from realtime.timing import CYCLE_S, LEASE_S
@@ -24,6 +25,7 @@ class NodeLimits:
     Attributes:
         prosumer: name of its prosumer.
         battery: its part of the prosumer's battery; None without one.
+        inverters: its parts of the prosumer's PV plants, in the order of the configuration.
         s_max_kva, ramp_kva_per_s: its rating.
         share: its share of the prosumer's load, PV, battery and target, in (0, 1].
     """
@@ -33,6 +35,7 @@ class NodeLimits:
     s_max_kva: float
     ramp_kva_per_s: float
     share: float = 1.0
+    inverters: tuple[Inverter, ...] = ()
     resolution_kw: float = 1e-3
     lease_s: float = LEASE_S
     cycle_s: float = CYCLE_S

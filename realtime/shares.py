@@ -16,6 +16,7 @@ from realtime.emulation import BatteryState, Gap, InForce
 from realtime.fallback import Rung, Source
 from realtime.node import NodeLimits, NodeResult, NodeState
 from realtime.plane import Power
+from realtime.plants import Inverter
 from realtime.tracker import Target
 
 _CAUTION = (Rung.USE, Rung.HOLD, Rung.SAFE)
@@ -31,6 +32,11 @@ def shares_by_rating(rated_kva: Mapping[str, float]) -> Mapping[str, float]:
 def battery_share(battery: Battery, share: float) -> Battery:
     """A battery with a share of power and energy, and the same states of charge."""
     return replace(battery, s_max_kva=share * battery.s_max_kva, energy_kwh=share * battery.energy_kwh)
+
+
+def inverter_share(inverter: Inverter, share: float) -> Inverter:
+    """An inverter with a share of the rating."""
+    return inverter if inverter.s_max_kva is None else replace(inverter, s_max_kva=share * inverter.s_max_kva)
 
 
 def converters_by_prosumer(limits: Mapping[str, NodeLimits]) -> Mapping[str, tuple[str, ...]]:
@@ -112,7 +118,8 @@ def _target(parts: Sequence[tuple[Target, float]]) -> Target | None:
         return None
     whole = sum(share for _, share in parts)
     pv_share = sum(target.pv_share * share for target, share in parts) / whole
-    return Target(sum(target.p_kw for target, _ in parts), sum(target.q_kvar for target, _ in parts), pv_share)
+    p_kw, q_kvar = (sum(values) for values in zip(*((target.p_kw, target.q_kvar) for target, _ in parts), strict=True))
+    return Target(p_kw, q_kvar, pv_share, parts[0][0].pv_shares)
 
 
 def _measured(parts: Sequence[Power | None]) -> Power | None:
@@ -131,6 +138,8 @@ def _in_force(parts: Sequence[InForce]) -> InForce | None:
         pv_kw=sum(part.pv_kw for part in parts),
         battery=Power(sum(part.battery.p_kw for part in parts), sum(part.battery.q_kvar for part in parts)),
         mismatch_kw=sum(part.mismatch_kw for part in parts),
+        pv_kvar=sum(part.pv_kvar for part in parts),
+        pv_split=parts[0].pv_split,
     )
 
 

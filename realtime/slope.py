@@ -10,8 +10,8 @@ changes by what costs least first, with the slopes k_q, k_p that the operator pu
     w > 0:  reactive power k_q w, what that cannot:  k_p of the rest by the battery, then by less PV
     w < 0:  reactive power k_q w, what that cannot:  k_p of the rest by PV that the plan curtails, then by the battery
 
-always within the limits of the battery, its state of charge and the available PV. What could not be done is not kept in
-w, so nothing winds up. Stability of all prosumers together: docs/algorithms/voltage_slope.md.
+always within the limits of inverters and battery, its state of charge and the available PV. What could not be done is
+not kept in w, so nothing winds up. Stability of all prosumers together: docs/algorithms/voltage_slope.md.
 """
 
 from dataclasses import dataclass
@@ -80,30 +80,30 @@ class Shifted:
 
 def shifted(tracked: Tracked, w_pu: float, slope: VoltageSlope, now: LoadAndPv, storage: Storage | None) -> Shifted:
     """Move what follows the plan by the correction ``w_pu``, as far as battery and PV allow."""
-    battery = tracked.battery
-    q_kvar = _reactive_room(storage, battery).clip(battery.q_kvar - slope.kvar_per_pu * w_pu)
-    done_pu = _part(battery.q_kvar - q_kvar, slope.kvar_per_pu, w_pu)
-    demand_kw, room = slope.kw_per_pu * (w_pu - done_pu), _active_room(storage, battery, q_kvar)
+    battery, plants = tracked.battery, tracked.plants
+    supplied_kvar, of_pv = battery.q_kvar + tracked.pv_kvar, plants.reactive(tracked.pv_kw)
+    q_kvar = _reactive_room(storage, battery, of_pv.upper_kw).clip(supplied_kvar - slope.kvar_per_pu * w_pu)
+    done_pu = _part(supplied_kvar - q_kvar, slope.kvar_per_pu, w_pu)
+    pv_kvar = of_pv.clip(q_kvar)
+    demand_kw, room = slope.kw_per_pu * (w_pu - done_pu), _active_room(storage, battery, q_kvar - pv_kvar)
     if demand_kw > 0:
         b_kw = room.clip(battery.p_kw - demand_kw)
         pv_kw = max(tracked.pv_kw - (demand_kw - (battery.p_kw - b_kw)), 0.0)
     else:
-        pv_kw = min(tracked.pv_kw - demand_kw, now.pv_available_kw)
+        most_kw = min(now.pv_available_kw, plants.most_kw(tracked.pv_kw, pv_kvar))
+        pv_kw = min(tracked.pv_kw - demand_kw, most_kw)
         b_kw = room.clip(battery.p_kw - demand_kw - (pv_kw - tracked.pv_kw))
     moved_kw = battery.p_kw - b_kw + tracked.pv_kw - pv_kw
-    net = Power(tracked.net.p_kw + moved_kw, tracked.net.q_kvar + battery.q_kvar - q_kvar)
+    net = Power(tracked.net.p_kw + moved_kw, tracked.net.q_kvar + supplied_kvar - q_kvar)
     return Shifted(net, pv_kw, done_pu + _part(moved_kw, slope.kw_per_pu, w_pu - done_pu))
 
 
-def _reactive_room(storage: Storage | None, battery: Power) -> Interval:
-    """Range of β at the battery's active power."""
-    if storage is None:
-        return Interval(0.0, 0.0)
-    rating = storage.battery
-    if rating.capability is not Capability.DISC:
-        return Interval(-rating.power_box_kw, rating.power_box_kw)
-    left = sqrt(max(rating.s_max_kva**2 - battery.p_kw**2, 0.0))
-    return Interval(-left, left)
+def _reactive_room(storage: Storage | None, battery: Power, of_pv_kvar: float) -> Interval:
+    """Range of β + γ at the battery's active power."""
+    room_kvar = of_pv_kvar
+    if storage is not None:
+        room_kvar += storage.battery.capability.reactive_kvar(storage.battery.s_max_kva, battery.p_kw)
+    return Interval(-room_kvar, room_kvar)
 
 
 def _active_room(storage: Storage | None, before: Power, q_kvar: float) -> Interval:

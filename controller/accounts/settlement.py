@@ -27,6 +27,7 @@ from core.resources import Battery
 from core.scenario import Scenario, Site
 from mpc import day_ahead
 from mpc.day_ahead import DayAhead
+from mpc.end_state import starting_at
 from mpc.prosumer import participants
 
 
@@ -130,7 +131,7 @@ def own_optimum(scenario: Scenario, recorded: Recorded, config: Config) -> OwnOp
     """
     first, _ = recorded.span.steps(scenario.axis)
     left, soc = scenario.after(first), recorded.soc.iloc[0]
-    rest = replace(left, sites=tuple(site.starting_at(soc.get(site.name)) for site in left.sites))
+    rest = replace(left, sites=tuple(starting_at(site, soc.get(site.name), left.axis.dt_h) for site in left.sites))
     prosumers = participants(rest, config.solver.prosumer)
     return OwnOptimum(rest, day_ahead.uncoordinated(rest.problem, prosumers, config.coordination))
 

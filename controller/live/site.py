@@ -103,8 +103,8 @@ def _prosumers(config: Config) -> tuple[SiteProsumer, ...]:
             battery_kwh=battery.energy_kwh if battery else None,
             soc_min=battery.soc_min if battery else None,
             soc_max=battery.soc_max if battery else None,
-            pv_peak_kw=pv.peak_kw if pv else None,
+            pv_peak_kw=sum(plant.peak_kw for plant in plants) if plants else None,
         )
         for k, p in enumerate(config.prosumers)
-        for battery, pv in [(p.battery, p.pv) if p.converters else (None, None)]
+        for battery, plants in [(p.battery, p.plants.values()) if p.converters else (None, ())]
     )

@@ -32,7 +32,7 @@ _SERVICE = (
     *("slack_p_kw", "slack_q_kvar", "violation_pu", "alarms", "warnings"),
 )
 _ALL = (
-    MeasurementSchema("prosumer", "prosumer", (*_PROSUMER, "rung")),
+    MeasurementSchema("prosumer", "prosumer", (*_PROSUMER, "rung", "pv_kvar")),
     MeasurementSchema("node", "node", ("v_pu",)),
     MeasurementSchema("line", "line", ("i_a", "i_max_a")),
     MeasurementSchema("price", "prosumer", ("price_chf_per_kwh", "tariff_chf_per_kwh", "compensation_chf", "cost_chf")),

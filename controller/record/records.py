@@ -11,10 +11,10 @@ class ProsumerRecord:
     """A prosumer in one cycle. Measurements are those that the decision is based on, from the end of the previous
     cycle.
 
-    ``load_kw``, ``pv_kw``, ``battery_kw`` are what the node emulates from now on; ``soc`` in [0, 1] is the current
-    value. ``price_chf_per_kwh`` is the marginal price of the current plan, ``compensation_chf`` what that plan promises
-    for the rest of its horizon; ``cost_chf`` is the cost of the measured energy since local midnight. ``rung`` and
-    ``reasons`` are those of :mod:`realtime.fallback` and :mod:`realtime.reasons`.
+    ``load_kw``, ``pv_kw``, ``pv_kvar``, ``battery_kw`` are what the node emulates from now on; ``soc`` in [0, 1] is the
+    current value. ``price_chf_per_kwh`` is the marginal price of the current plan, ``compensation_chf`` what that plan
+    promises for the rest of its horizon; ``cost_chf`` is the cost of the measured energy since local midnight. ``rung``
+    and ``reasons`` are those of :mod:`realtime.fallback` and :mod:`realtime.reasons`.
 
     A passive house has no setpoint and no rung: its target is what the plan expects, ``load_kw`` its net demand,
     measured or assumed.
@@ -37,6 +37,7 @@ class ProsumerRecord:
     cost_chf: float | None
     rung: str | None
     reasons: tuple[str, ...]
+    pv_kvar: float | None = None
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,10 @@ from controller.runs.directory import DIGITS, SCHEMA_VERSION
 
 Cell = float | str | None
 Row = Sequence[Cell]
-_NUMBERS = (*(f for f in MEASUREMENTS["prosumer"].fields if f not in TEXT), "tariff_chf_per_kwh", "price_chf_per_kwh")
-REALTIME = ("time", "prosumer", *_NUMBERS, "rung", "reasons")
+_LAST = "pv_kvar"
+_MEASURED = (field for field in MEASUREMENTS["prosumer"].fields if field not in (*TEXT, _LAST))
+_NUMBERS = (*_MEASURED, "tariff_chf_per_kwh", "price_chf_per_kwh")
+REALTIME = ("time", "prosumer", *_NUMBERS, "rung", "reasons", _LAST)
 NODES = ("time", "node", "v_pu")
 LINES = ("time", "line", "i_a")
 SLACK = ("time", "p_kw", "q_kvar")
@@ -95,7 +97,7 @@ def realtime_rows(time: str, record: CycleRecord) -> Iterable[Row]:
     """Rows of realtime.csv, one per prosumer."""
     for name, prosumer in record.prosumers.items():
         numbers = (getattr(prosumer, field) for field in _NUMBERS)
-        yield (time, name, *numbers, prosumer.rung, " ".join(prosumer.reasons))
+        yield (time, name, *numbers, prosumer.rung, " ".join(prosumer.reasons), prosumer.pv_kvar)
 
 
 def mpc_row(time: str, record: MpcRecord) -> Row:

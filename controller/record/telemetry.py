@@ -102,6 +102,7 @@ class Telemetry:
 
     def _open(self) -> None:
         self._connection = open_database(self._path, TABLES)
+        _widen(self._path, self._connection)
         adopt_hours(self._path, self._connection)
         self._opened_files, self._unusable = OpenedFiles(self._path), False
 
@@ -156,8 +157,23 @@ def _table(measurement: MeasurementSchema) -> str:
 
 
 def _insert(measurement: MeasurementSchema) -> str:
-    places = ", ".join("?" * (1 + len(columns(measurement))))
-    return f"INSERT OR REPLACE INTO {measurement.name} VALUES ({places})"
+    names = ("time", *columns(measurement))
+    places = ", ".join("?" * len(names))
+    return f"INSERT OR REPLACE INTO {measurement.name} ({', '.join(names)}) VALUES ({places})"
+
+
+def _widen(path: Path, connection: sqlite3.Connection) -> None:
+    """Give the tables of a file of an older version the columns that they lack.
+
+    Raises:
+        RecordError: the disk or another process prevents it.
+    """
+    for name, measurement in MEASUREMENTS.items():
+        there = {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
+        for column, kind in columns(measurement).items():
+            if column not in there:
+                with recording(path), transaction(connection, durable=False):
+                    connection.execute(f"ALTER TABLE {name} ADD COLUMN {column} {kind}")
 
 
 TABLES = [*(_table(measurement) for measurement in MEASUREMENTS.values()), OUTBOX, HOURS]

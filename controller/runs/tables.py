@@ -13,7 +13,7 @@ from mpc.price import average_price_chf_per_kwh, marginal_price_chf_per_kwh
 
 PLAN_COLUMNS = {
     BATTERY: ("p_kw", "q_kvar", SOC),
-    PV: ("p_kw", AVAILABLE),
+    PV: ("p_kw", "q_kvar", AVAILABLE),
     LOAD: ("p_kw", "q_kvar"),
 }
 """Quantities in plan.csv of a resource that is the only one of its kind; several share columns of sums."""
@@ -47,6 +47,7 @@ def plan_frame(day: DayAhead) -> pd.DataFrame:
                     "tariff_chf_per_kwh": tariff,
                     "price_chf_per_kwh": marginal_price_chf_per_kwh(agreement.signal, agreement.profile.x, dt_h),
                     "average_price_chf_per_kwh": average_price_chf_per_kwh(agreement.signal, agreement.profile.x, dt_h),
+                    "pv_kvar": plan.pv_kvar,
                 }
             )
         )

@@ -25,6 +25,7 @@ from core.series import wall_passes
 from core.time import TimeAxis
 from mpc.carrying import require_power_flow
 from realtime.plane import Power
+from realtime.plants import shares_of
 from realtime.tracker import LoadAndPv
 
 LocalDate = date
@@ -181,4 +182,6 @@ def _at(minutes: float, outlook: Outlook) -> LoadAndPv:
     def value(series: FloatArray) -> float:
         return float(np.interp(minutes, middles, series))
 
-    return LoadAndPv(value(outlook.load_kw), value(outlook.load_kvar), value(outlook.pv_available_kw))
+    plants_kw = [value(series) for series in outlook.plants_kw]
+    split = shares_of(plants_kw) if len(plants_kw) > 1 else ()
+    return LoadAndPv(value(outlook.load_kw), value(outlook.load_kvar), value(outlook.pv_available_kw), split)

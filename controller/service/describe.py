@@ -183,4 +183,5 @@ def prosumer_record(
         cost_chf=cost_chf,
         rung=result.rung,
         reasons=tuple(result.reasons),
+        pv_kvar=emulated.pv_kvar if emulated else None,
     )

@@ -4,7 +4,8 @@ Version 1 of the records had a prosumer's plan as flat arrays of its battery, PV
 configuration by the way pydantic prints its sections. It kept states of the real-time layer by prosumer, as each had
 one converter, with the rung of its ladder as ``mode``. Until voltage slopes came, signals had no ``slope``, and states
 no ``correction``; until reactive power had a margin, plans had no ``slack_q_kvar``, and the margin no
-``deviations_kvar``. Until resources had own costs, bills did not tell them.
+``deviations_kvar``. Until resources had own costs, bills did not tell them; until PV inverters supplied reactive power,
+states had no ``split`` of plants.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,11 @@ KEYS_OF_VERSION_1: Mapping[str, Sequence[str]] = {
     "PvConfig": ("forecast", "realised", "peak_kw"),
 }  # fmt: skip
 """Keys of a section of grid or prosumers in version 1, in their order; what came later has a default."""
+_ADDED: Mapping[str, Mapping[str, object]] = {
+    "amounts": {"split": []},
+    "in_force": {"pv_kvar": 0.0, "pv_split": []},
+}
+"""Fields of the parts of a state that an older journal lacks."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,10 @@ def _upgraded_state(state: object) -> object:
         case {"ladder": {"mode": rung, **ladder}, **rest}:
             state = {**rest, "ladder": {**ladder, "rung": rung}}
     if isinstance(state, dict):
-        return {**state, "correction": state.get("correction", encode(NO_CORRECTION))}
+        state = {**state, "correction": state.get("correction", encode(NO_CORRECTION))}
+        for part, added in _ADDED.items():
+            if isinstance(known := state.get(part), dict):
+                state[part] = {**added, **known}
     return state
 
 

@@ -11,6 +11,7 @@ from controller.service.observation import IntervalMeans
 from controller.service.plans import DatedPlan
 from core.config import Config
 from core.scenario import Scenario, Site
+from mpc.end_state import starting_at
 from mpc.forecast import Observed
 from mpc.margin import Margin
 from realtime.node import SOC_RESERVE
@@ -43,7 +44,8 @@ class PlannerJobs:
 
     def day_ahead(self, day: Day, soc: Mapping[str, float], margin: Margin) -> DayAheadJob:
         """A job to plan a whole day from ``soc``, by prosumer; without an entry a battery starts as configured."""
-        sites = tuple(site.starting_at(soc.get(site.name)) for site in day.forecast.sites)
+        dt_h = day.forecast.axis.dt_h
+        sites = tuple(_observed_start(site, soc.get(site.name), dt_h) for site in day.forecast.sites)
         scenario = self._narrowed(replace(day.forecast, sites=sites), margin)
         return DayAheadJob(scenario, self.config.coordination, self.config.solver.prosumer, self.coordinate)
 
@@ -73,6 +75,11 @@ class PlannerJobs:
             margin_pu=margin_pu(limits, margin),
             reactive_margin_kvar=reactive_margin_kvar(limits, margin),
         )
+
+
+def _observed_start(site: Site, soc: float | None, dt_h: float) -> Site:
+    """The site starting from ``soc``; as configured, with its own target, if that is not known."""
+    return site if soc is None else starting_at(site, soc, dt_h)
 
 
 def _without_reserve(site: Site) -> Site:

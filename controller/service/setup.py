@@ -11,7 +11,8 @@ from controller.service.state_files import StateFiles
 from controller.stop.order import StopSwitch
 from core.config import Config
 from realtime.node import NodeLimits
-from realtime.shares import battery_share, shares_by_rating
+from realtime.plants import Inverter
+from realtime.shares import battery_share, inverter_share, shares_by_rating
 from realtime.timing import REQUEST_TIMEOUT_S
 
 
@@ -73,6 +74,10 @@ def node_limits(config: Config) -> dict[str, NodeLimits]:
                 s_max_kva=converters[name].s_max_kva,
                 ramp_kva_per_s=converters[name].ramp_kva_per_s,
                 share=share,
+                inverters=tuple(
+                    inverter_share(Inverter(plant.s_max_kva, plant.capability), share)
+                    for plant in prosumer.plants.values()
+                ),
                 cycle_s=config.schedule.realtime_s,
             )
             for name, share in shares.items()

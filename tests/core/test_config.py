@@ -5,6 +5,7 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +15,8 @@ from core.config import Config
 from core.config_devices import ModbusConverter, ModbusMeter, ModbusTls, OpcUaConverter, SunspecConverter
 from core.errors import InputError
 from core.load import config_of, load_config, load_yaml
-from core.resources import Capability
+from core.resources import Capability, Pv
+from core.scenario import Site
 from tests.support.paths import BAD_INPUT, CONFIGS
 
 Write = Callable[[dict[str, Any]], Path]
@@ -59,6 +61,31 @@ def test_a_prosumer_with_two_converters(write: Write) -> None:
     config = load_config(write({"set": {"prosumers[1].converter": ["second_converter", "third_converter"]}}))
     assert config.prosumers[1].converters == ("second_converter", "third_converter")
     assert config.prosumers[0].converters == ("first_converter",)
+
+
+def test_several_pv_plants_and_their_names(write: Write) -> None:
+    plants = [{"name": "east", "peak_kw": 3.0, "forecast": 0.5, "s_max_kva": 1.2}, {"peak_kw": 4.0, "forecast": 0.5}]
+    config = load_config(write({"set": {"prosumers[0].pv": plants}}))
+    assert {name: plant.peak_kw for name, plant in config.prosumers[0].plants.items()} == {"pv_east": 3.0, "pv_2": 4.0}
+    assert config.prosumers[1].plants == {}
+    site = Site("first", "N2", config.prosumers[0].resources(lambda *_: np.full(1, 0.5), "forecast"))
+    assert list(site.resources) == ["battery", "pv_east", "pv_2", "load"]
+    assert [plant.available_kw[0] for plant in site.each(Pv)] == [1.2, 2.0], "the inverter limits the output"
+
+
+@pytest.mark.parametrize(
+    ("step_min", "every_min", "period_min"), [(10, 10, 10), (15, 10, 15), (5, 10, 10), (4, 10, 12)]
+)
+def test_the_mpc_runs_in_whole_steps(write: Write, step_min: int, every_min: int, period_min: int) -> None:
+    config = load_config(write({"set": {"horizon.step_min": step_min, "schedule.mpc_every_min": every_min}}))
+    assert config.mpc_period_min == period_min
+
+
+def test_the_day_ends_as_it_begins(write: Write) -> None:
+    config = load_config(write({"set": {"prosumers[0].battery": {"s_max_kva": 1, "energy_kwh": 2, "soc_initial": 0.7,
+                                                                 "soc_final_min": "initial"}}}))  # fmt: skip
+    assert config.prosumers[0].battery is not None
+    assert config.prosumers[0].battery.battery().soc_final_min == 0.7
 
 
 def test_defaults(write: Write) -> None:

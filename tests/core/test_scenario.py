@@ -50,8 +50,10 @@ def test_what_is_left_of_a_day() -> None:
     np.testing.assert_array_equal(left.tariff.sell_chf_per_kwh, DAY.tariff.sell_chf_per_kwh[7:])
     for before, after in zip(DAY.sites, left.sites, strict=True):
         assert (after.name, after.node, after.battery) == (before.name, before.node, before.battery)
-        for name, series in vars(before.outlook).items():
-            np.testing.assert_array_equal(getattr(after.outlook, name), series[7:])
+        for name in ("load_kw", "load_kvar", "pv_available_kw"):
+            np.testing.assert_array_equal(getattr(after.outlook, name), getattr(before.outlook, name)[7:])
+        for whole_kw, left_kw in zip(before.outlook.plants_kw, after.outlook.plants_kw, strict=True):
+            np.testing.assert_array_equal(left_kw, whole_kw[7:])
     assert (left.network, left.limits, left.problem.nodes) == (DAY.network, DAY.limits, DAY.problem.nodes)
     assert left.problem.after(2).axis == DAY.axis.after(9)
 

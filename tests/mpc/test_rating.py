@@ -104,7 +104,7 @@ def test_a_load_beyond_the_rating_is_supplied_and_nothing_added_to_it() -> None:
     load = np.column_stack([site.outlook.load_kw, site.outlook.load_kvar])
     above = s_kva(load) > 1.5
     assert 0 < above.sum() < STEPS
-    normals = np.array([[np.cos(angle), np.sin(angle)] for angle in 2 * np.pi * np.arange(32) / 32])
+    normals = np.array([[np.cos(angle), np.sin(angle)] for angle in 2 * np.pi * (np.arange(32) + 0.5) / 32])
     for price in (FLAT.signal(DT_H), signal(1), signal(2)):
         x = ProsumerProgram(site, FLAT, DT_H).respond(price).x
         np.testing.assert_array_less(x @ normals.T, np.maximum(1.5 / POLYGON, load @ normals.T) + 1e-6)

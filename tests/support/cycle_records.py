@@ -30,6 +30,7 @@ def prosumer(n: int, soc: float | None = 0.5) -> ProsumerRecord:
         cost_chf=0.1 * n,
         rung="use",
         reasons=("battery_saturated", "ramp") if n % 2 else (),
+        pv_kvar=-0.5,
     )
 
 

@@ -52,6 +52,13 @@ def _demand(site: Site, dt_h: float, disc_kva: float | None) -> tuple[Any, Any, 
         limits.append(g <= plant.available_kw)
         lost_kw += plant.loss_rel * cp.sum_squares(g) / plant.peak_kw
         p = p - g
+        if plant.s_max_kva is not None:
+            gamma = cp.Variable(steps)
+            side = plant.s_max_kva / (np.sqrt(2) if plant.capability is Capability.BOX else 1)
+            limits += [g <= side, cp.abs(gamma) <= side]
+            if plant.capability is Capability.DISC:
+                limits += [edge <= 0 for edge in _beyond_edges(plant.s_max_kva, g, gamma)]
+            q = q - gamma
     if battery := site.battery:
         charge, discharge, beta = cp.Variable(steps, nonneg=True), cp.Variable(steps, nonneg=True), cp.Variable(steps)
         stored = cp.cumsum(battery.efficiency * charge - discharge / battery.efficiency) * dt_h / battery.energy_kwh
@@ -87,10 +94,10 @@ def _capability(
 
 
 def _beyond_edges(s_max_kva: float, p: Any, q: Any, corners: int = 32) -> list[Any]:
-    """Expressions that are positive beyond an edge of the polygon with its corners on the circle, half an edge off the
+    """Expressions that are positive beyond an edge of the polygon with its corners on the circle, four of them on the
     axes.
     """
-    angle = 2 * np.pi * (np.arange(corners + 1) + 0.5) / corners
-    x, y = s_max_kva * np.cos(angle), s_max_kva * np.sin(angle)
+    angle = 2 * np.pi * np.arange(corners + 1) / corners
+    x, y = np.cos(angle), np.sin(angle)
     edges: Sequence[int] = range(corners)
-    return [(y[k + 1] - y[k]) * (p - x[k]) - (x[k + 1] - x[k]) * (q - y[k]) for k in edges]
+    return [(y[k + 1] - y[k]) * (p - s_max_kva * x[k]) - (x[k + 1] - x[k]) * (q - s_max_kva * y[k]) for k in edges]

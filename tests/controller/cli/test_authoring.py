@@ -11,7 +11,7 @@ from core.load import load_yaml
 from tests.support.commands import CONFIGS, gridlab
 
 Capsys = pytest.CaptureFixture[str]
-EXAMPLES = ("gridlab9.yaml", "gridlab9-household.yaml")
+EXAMPLES = ("gridlab9.yaml", "gridlab9-household.yaml", "village12.yaml")
 
 
 @pytest.fixture

@@ -42,9 +42,9 @@ def test_a_cycle_fills_all_tables(tmp_path: Path) -> None:
     realtime = (tmp_path / "realtime.csv").read_text().splitlines()
     assert realtime[1] == (
         "2018-06-21T12:00:00+02:00,N3,0.333333333333,-0.333333333333,0.666666666667,-0.666666666667,,,1.33333333333,"
-        "0,0,0.5,1,0.2,0.25,use,,1"
+        "0,0,0.5,1,0.2,0.25,use,,-0.5,1"
     )
-    assert realtime[2].endswith(",use,battery_saturated ramp,1")
+    assert realtime[2].endswith(",use,battery_saturated ramp,-0.5,1")
     assert (tmp_path / "nodes.csv").read_text().splitlines()[2] == "2018-06-21T12:00:00+02:00,N2,0.998,1"
     assert (tmp_path / "lines.csv").read_text().splitlines()[1] == "2018-06-21T12:00:00+02:00,N1-N2,1.5,1"
     assert (tmp_path / "slack.csv").read_text().splitlines()[1] == "2018-06-21T12:00:00+02:00,3.5,,1"

@@ -106,7 +106,7 @@ def test_a_table_that_is_not_open_is_an_error(path: Path) -> None:
 def test_the_columns_of_a_run_are_those_of_the_interface() -> None:
     realtime = (
         "time prosumer p_target_kw q_target_kvar p_setpoint_kw q_setpoint_kvar p_measured_kw q_measured_kvar load_kw "
-        "pv_kw battery_kw soc v_measured_pu tariff_chf_per_kwh price_chf_per_kwh rung reasons"
+        "pv_kw battery_kw soc v_measured_pu tariff_chf_per_kwh price_chf_per_kwh rung reasons pv_kvar"
     )
     assert {name: " ".join(table.columns) for name, table in CYCLE_TABLES.items()} == {
         "realtime.csv": realtime,

@@ -22,7 +22,7 @@ from tests.support.disks import child, full_disk
 
 NAMES = {
     "prosumer": "time prosumer p_target_kw q_target_kvar p_setpoint_kw q_setpoint_kvar p_measured_kw q_measured_kvar "
-    "load_kw pv_kw battery_kw soc v_measured_pu rung",
+    "load_kw pv_kw battery_kw soc v_measured_pu rung pv_kvar",
     "node": "time node v_pu",
     "line": "time line i_a i_max_a",
     "price": "time prosumer price_chf_per_kwh tariff_chf_per_kwh compensation_chf cost_chf",
@@ -73,7 +73,7 @@ def test_a_cycle_is_kept_whole(telemetry: Telemetry, path: Path) -> None:
     assert rows(path, "SELECT * FROM prosumer WHERE prosumer = 'N4'") == [
         (
             *(time_ns, "N4", n4.p_target_kw, n4.q_target_kvar, n4.p_setpoint_kw, n4.q_setpoint_kvar, n4.p_measured_kw),
-            *(n4.q_measured_kvar, n4.load_kw, n4.pv_kw, n4.battery_kw, n4.soc, n4.v_measured_pu, n4.rung),
+            *(n4.q_measured_kvar, n4.load_kw, n4.pv_kw, n4.battery_kw, n4.soc, n4.v_measured_pu, n4.rung, -0.5),
         )
     ]
     assert rows(path, "SELECT * FROM price WHERE prosumer = 'N9'") == [(time_ns, "N9", 0.25, 0.2, -0.01, 0.4)]
@@ -87,6 +87,17 @@ def test_a_cycle_is_kept_whole(telemetry: Telemetry, path: Path) -> None:
         (time_ns, "active", 12.5, 0.0, 1.0, 0.0, 0.0, 60.0, 3.5, None, 0.0, 0.0, 0.0)
     ]
     assert rows(path, "SELECT * FROM alarm") == []
+
+
+def test_a_file_of_an_older_version_gets_the_columns_that_it_lacks(path: Path) -> None:
+    with Telemetry(path) as telemetry:
+        telemetry.write(cycle(1))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE prosumer DROP COLUMN pv_kvar")
+    with Telemetry(path) as telemetry:
+        telemetry.write(cycle(2))
+    found = rows(path, "SELECT battery_kw, rung, pv_kvar FROM prosumer WHERE prosumer = 'N4' ORDER BY time")
+    assert found == [(0.0, "use", None), (0.0, "use", -0.5)]
 
 
 def test_an_alarm_stands_until_it_ends(telemetry: Telemetry, path: Path) -> None:

@@ -15,13 +15,17 @@ from controller.process.age import BootClock
 from controller.process.clocks import SteppedClock
 from controller.record.journal import Journal
 from controller.service.days import DayLoader
-from controller.service.memory import Memory, identity
+from controller.service.memory import KeptCycle, Memory, identity
 from controller.service.older_journal import identity_of_version_1, upgraded_cycle, upgraded_margin, upgraded_plans
 from controller.service.plans import Plans
 from controller.service.setup import never, node_limits
+from core.codec import decode, encode
 from core.config import Config
 from core.load import load_config
+from realtime.emulation import InForce
+from realtime.plane import ZERO
 from realtime.slope import NO_CORRECTION
+from realtime.tracker import LoadAndPv
 from tests.support.paths import ROOT
 
 CASE = ROOT / "tests" / "cases" / "journal_of_version_1"
@@ -139,6 +143,21 @@ def test_a_journal_from_before_voltage_slopes_asks_for_none(path: Path, config: 
     assert isinstance(cycle, dict)
     moved = {**cycle["states"]["A"], "correction": {"w_pu": 0.02, "seen_s": 1.0}}
     assert upgraded_cycle({"states": {"A": moved}}, {}) == {"states": {"A": moved}}, "what is there stays"
+
+
+def test_a_journal_from_before_pv_had_reactive_power_has_one_plant(path: Path) -> None:
+    amounts, in_force = encode(LoadAndPv(1.0, 0.2, 4.0)), encode(InForce(1.0, 0.2, 4.0, ZERO, 0.0))
+    assert isinstance(amounts, dict)
+    assert isinstance(in_force, dict)
+    older = {name: value for name, value in in_force.items() if name not in ("pv_kvar", "pv_split")}
+    with Journal(path) as journal:
+        cycle = upgraded_cycle(journal.get("cycle"), {})
+    assert isinstance(cycle, dict)
+    whole = {name: value for name, value in amounts.items() if name != "split"}
+    state = {**cycle["states"]["A"], "amounts": whole, "in_force": older}
+    upgraded = decode(KeptCycle, upgraded_cycle({**cycle, "states": {"A": state}}, {}))
+    assert upgraded.states["A"].amounts == LoadAndPv(1.0, 0.2, 4.0)
+    assert upgraded.states["A"].in_force == InForce(1.0, 0.2, 4.0, ZERO, 0.0)
 
 
 @pytest.mark.parametrize("kept", [None, [], {"intraday": None}, {"intraday": {"running": 1}}, {"intraday": {"a": {}}}])

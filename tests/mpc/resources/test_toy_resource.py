@@ -105,7 +105,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sections.write_text(sections.read_text(encoding="utf-8") + SECTION, encoding="utf-8")
     config = folder / "core/config.py"
     change(config, "import BatteryConfig,", "import BatteryConfig, CurtailableConfig,")
-    key = "    pv: PvConfig | None = None\n"
+    key = "    battery: BatteryConfig | None = None\n"
     change(config, key, key + "    flexible: CurtailableConfig | None = None\n")
     matching = folder / "mpc/resources/matching.py"
     change(

@@ -116,12 +116,12 @@ def _places(config: Config) -> Iterator[str]:
 
 
 def _assets(config: Config) -> Iterator[str]:
-    for name, battery, pv in ((p.name, p.battery, p.pv) for p in config.prosumers):
+    for name, battery, plants in ((p.name, p.battery, p.plants) for p in config.prosumers):
         if battery and not 0 <= battery.soc_min <= battery.soc_initial <= battery.soc_max <= 1:
             yield f"charge of {name}"
         if battery and (min(battery.s_max_kva, battery.energy_kwh) <= 0 or not 0 < battery.efficiency <= 1):
             yield f"battery of {name}"
-        if pv and pv.peak_kw <= 0:
+        if any(plant.peak_kw <= 0 for plant in plants.values()):
             yield f"PV of {name}"
 
 
