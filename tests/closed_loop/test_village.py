@@ -1,0 +1,75 @@
+"""The tutorial of the village, from ``gridlab init`` to the report: four kinds of prosumers, EUR, steps of 15 min."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.commands import gridlab_process
+
+
+@pytest.fixture(scope="module")
+def village(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the plan of the day, and half an hour of it."""
+    folder = tmp_path_factory.mktemp("village")
+    config = folder / "village12.yaml"
+    commands = [
+        ("init", folder),
+        ("check", config),
+        ("plan", config, "--out", folder / "plan"),
+        ("simulate", config, "--start", "12:00", "--end", "12:30", "--out", folder / "loop"),
+        ("report", folder / "loop"),
+    ]
+    for words in commands:
+        done = gridlab_process(*words)
+        assert (done.returncode, done.stderr) == (0, ""), words
+    return folder
+
+
+def test_the_plan_holds_the_limits_and_ends_the_day_as_it_begins(village: Path) -> None:
+    summary = json.loads((village / "plan" / "summary.json").read_text())
+    plan = pd.read_csv(village / "plan" / "plan.csv")
+    assert (summary["status"], len(plan)) == ("converged", 4 * 96)
+    assert summary["ac"]["violation_max_pu"] <= 2e-4
+    assert pd.read_csv(village / "plan" / "uncoordinated_nodes.csv").v_pu.max() > 1.03 + 2e-4
+    assert sum(summary["curtailed_kwh"].values()) < 0.1
+    final = plan.groupby("prosumer").soc.last()
+    assert final[["mill", "farm", "house"]].min() >= 0.5 - 1e-6
+    assert np.isnan(final["school"])
+
+
+def test_plants_with_a_rating_supply_reactive_power(village: Path) -> None:
+    plan = pd.read_csv(village / "plan" / "plan.csv").set_index("prosumer")
+    largest = plan.pv_kvar.abs().groupby("prosumer").max()
+    assert largest["school"] > 1
+    assert largest["farm"] > 1
+    assert largest[["mill", "house"]].max() == 0
+    assert (np.hypot(plan.pv_kw, plan.pv_kvar)["school"] <= 40 + 1e-6).all()
+    each = pd.read_csv(village / "plan" / "resources.csv")
+    assert set(each.resource) == {"pv_east", "pv_west"}
+    farm = each[each.quantity == "p_kw"].groupby("time").value.sum()
+    np.testing.assert_allclose(-farm.to_numpy(), plan.pv_kw["farm"].to_numpy(), atol=1e-9)
+
+
+def test_half_an_hour_follows_the_plans_of_every_quarter(village: Path) -> None:
+    summary = json.loads((village / "loop" / "summary.json").read_text())
+    assert summary["referee"]["violations"] == summary["realtime"]["missed"] == 0
+    mpc = pd.read_csv(village / "loop" / "mpc.csv", parse_dates=["time"])
+    assert list(mpc.time.diff().dropna()) == [pd.Timedelta(minutes=15)]
+    assert set(mpc.status) == {"converged"}
+    realtime = pd.read_csv(village / "loop" / "realtime.csv").set_index("prosumer")
+    school = realtime.loc["school"].iloc[20:]
+    assert (school.pv_kvar < -0.5).all()
+    assert school.battery_kw.abs().max() < 1e-9
+    off_kvar = (school.q_setpoint_kvar - school.q_target_kvar).abs()
+    assert off_kvar[~school.reasons.fillna("").str.contains("voltage_slope")].max() < 0.01
+    assert realtime.loc["farm"].soc.between(0.1, 0.9).all()
+
+
+@pytest.mark.parametrize("run", ["plan", "loop"])
+def test_reports_speak_of_euros(village: Path, run: str) -> None:
+    page = (village / run / "report.html").read_text(encoding="utf-8")
+    assert "EUR" in page
+    assert "CHF" not in page
