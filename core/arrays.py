@@ -1,6 +1,7 @@
-"""The array type of all formulas."""
+"""The array types of all formulas."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]

@@ -18,8 +18,6 @@ LOSS = "loss_kw"
 """Series of a plan: loss of the converter, kW; only of a resource whose converter loses anything."""
 SERIES: Mapping[str, tuple[str, ...]] = {BATTERY: (SOC,), PV: (AVAILABLE,), LOAD: ()}
 """Series in the plan of a resource of each kind besides its demand."""
-SIMULTANEOUS_VISIBLE_KW = 1e-3
-"""Simultaneous charging and discharging above this deserves a warning."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +93,7 @@ class ProsumerPlan:
 
     @property
     def simultaneous_kw(self) -> float:
-        """Largest power with which a battery charges and discharges at once; 0 in a sound plan.
-
-        With an efficiency below 1 this wastes energy, which a negative price can reward.
-        """
+        """Largest power with which a battery charges and discharges at once: 0, but for a plan of an older version."""
         return max((plan.unphysical_kw for plan in self.of_kind(BATTERY)), default=0.0)
 
     @property

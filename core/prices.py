@@ -111,9 +111,15 @@ class DemandProfile:
 
     Attributes:
         x: demand (p kW, q kvar), [T, 2].
-        cost_chf: smallest attainable advertised cost; under a plain price (H = 0) it is the prosumer's part of the
-            lower bound that certifies the coordination.
+        cost_chf: smallest attainable advertised cost.
+        above_restricted_chf: excess of it over the least cost of the program in which only those steps are restricted
+            to one direction of a battery that were so in the last answer to a price with curvature.
+        above_relaxed_chf: excess of it over the least cost of the program without these restrictions. Both are 0 where
+            nothing had to be restricted. Under a plain price (H = 0) the two least costs are the prosumer's part of the
+            lower bounds that certify the coordination.
     """
 
     x: FloatArray
     cost_chf: float
+    above_restricted_chf: float = 0.0
+    above_relaxed_chf: float = 0.0

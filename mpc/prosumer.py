@@ -10,27 +10,47 @@ export e (kW) is one more:
     e ≥ −p,  e ≥ 0                                                                             (21a)
     |x_t| within the rating of the converters, where x could exceed it                         :mod:`mpc.rating`
 
+Among equal optima a tie-break chooses the one with the least curtailment, then the least throughput of batteries:
+weights of 1e-4 and 1e-5 of the value of energy, which no cost contains. Where this program charges and discharges a
+battery at once, each such step is restricted to one direction (:mod:`mpc.directions`), and the program is a relaxation,
+whose cost is told as well.
+
 The variables of a step stand side by side: what moves the demand, the export, then states such as the state of charge;
 the steps follow one another. The constraints are built once; a new signal changes only the objective.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 import scipy.sparse as sp
 
-from core.arrays import FloatArray
+from core.arrays import BoolArray, FloatArray
 from core.errors import SolverError
-from core.plan import ProsumerPlan
+from core.plan import ProsumerPlan, ResourcePlan
 from core.prices import DemandProfile, PriceSignal, Tariff
 from core.scenario import Scenario, Site
+from mpc.directions import AT_ONCE_REL, Way, alternating, closed, net, pairs
 from mpc.rating import rating_rows
 from mpc.resources.block import Block, Row, Variable
 from mpc.resources.matching import block
 from mpc.solvers.quadratic import PIQP, QuadraticProgram, qp_solver
 
 EXPORT = "export"
+TIE_REL = 1e-5
+"""Weight of a kWh of throughput in the choice between optima, relative to the value of energy; it is no cost."""
+PASSES = 3
+"""Solutions with more and more steps restricted to one direction, before all are."""
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """Decisions y, those of the program that knows no exclusions, and the variables that were closed: all [T, K]."""
+
+    y: FloatArray
+    relaxed: FloatArray
+    closed: BoolArray
 
 
 class ProsumerProgram:
@@ -49,43 +69,92 @@ class ProsumerProgram:
         self._own_c, self._own_h = np.zeros((2, steps, len(self._variables)))
         for column, variable in enumerate(self._variables.values()):
             self._own_c[:, column], self._own_h[:, column] = variable.cost_chf, variable.curvature_chf
+        self._tie = _tie(self._variables, tariff.value_chf_per_kwh * dt_h)
+        self._upper = _side(self._variables, "upper", steps)
+        self._at_once = pairs(self._variables)
+        self._held = np.zeros((steps, len(self._variables)), bool)
         curved = np.flatnonzero(self._m.any(axis=0) | self._own_h.any(axis=0))
-        pairs = [(k, j) for j in curved for k in curved if k <= j]
-        self._pairs = tuple(np.array(pairs, int).reshape(-1, 2).T)
+        upper = [(k, j) for j in curved for k in curved if k <= j]
+        self._pattern = tuple(np.array(upper, int).reshape(-1, 2).T)
         self._solver = qp_solver(solver, self._program()) if self._variables else None
 
     def respond(self, signal: PriceSignal) -> DemandProfile:
         """See :class:`mpc.coordination.participants.Participant`."""
-        y = self._decide(signal)
-        x = self._demand(y)
-        return DemandProfile(x, signal.cost_chf(x) + self._own_cost_chf(x, y))
+        answer = self._decide(signal)
+        cost_chf, relaxed_chf = self._cost_chf(signal, answer.y), self._cost_chf(signal, answer.relaxed)
+        restricted_chf = relaxed_chf
+        if signal.h.any():
+            self._held = answer.closed
+        elif self._held.any():
+            restricted_chf = self._cost_chf(signal, self._solved(signal, self._held))
+        return DemandProfile(self._demand(answer.y), cost_chf, cost_chf - restricted_chf, cost_chf - relaxed_chf)
 
     def plan(self, signal: PriceSignal) -> ProsumerPlan:
         """See :class:`mpc.coordination.participants.Participant`."""
-        y = self._decide(signal)
-        x, values = self._demand(y), dict(zip(self._variables, y.T, strict=True))
-        plans = {
-            name: each.plan({own: values[_joined(name, own)] for own in each.variables})
-            for name, each in self._blocks.items()
-        }
-        return ProsumerPlan(x[:, 0], x[:, 1], plans)
+        y = self._decide(signal).y
+        x = self._demand(y)
+        return ProsumerPlan(x[:, 0], x[:, 1], self._plans(y))
 
-    def _decide(self, signal: PriceSignal) -> FloatArray:
-        """Minimiser y [T, variables] under the signal."""
+    def _decide(self, signal: PriceSignal) -> "_Decision":
+        """The best decisions under the signal that physics allows, as far as known (:mod:`mpc.directions`)."""
+        none = np.zeros(self._own_c.shape, bool)
+        relaxed = self._solved(signal, none)
+        if not any(pair.mixed(relaxed).any() for pair in self._at_once):
+            return _Decision(relaxed, relaxed, none)
+        ways = [self._one_directional(signal, relaxed, way) for way in (net, alternating)]
+        return min(filter(None, ways), key=lambda decision: self._cost_chf(signal, decision.y))
+
+    def _one_directional(self, signal: PriceSignal, relaxed: FloatArray, way: Way) -> "_Decision | None":
+        """The steps that mix are restricted in this way; if others mix then, these too, and in the end all.
+
+        None if nothing is feasible then, as when a final state of charge is asked for.
+        """
+        shut, y = closed(relaxed, self._at_once, way), relaxed
+        for tolerance in (*(AT_ONCE_REL,) * PASSES, 0.0):
+            try:
+                y = self._solved(signal, shut)
+            except SolverError:
+                if way is net:
+                    raise
+                return None
+            if not any(pair.mixed(y).any() for pair in self._at_once):
+                break
+            shut = shut | closed(y, self._at_once, net, tolerance)
+        return _Decision(y, relaxed, shut)
+
+    def _solved(self, signal: PriceSignal, closed: BoolArray) -> FloatArray:
+        """Minimiser y [T, variables] under the signal, with the ``closed`` variables at zero."""
         if self._solver is None:
             return np.zeros((len(self._x_fixed), 0))
         hm = signal.h @ self._m
         p_blocks = self._m.T @ hm + self._own_h[:, :, None] * np.identity(len(self._variables))
-        c = signal.gradient(self._x_fixed) @ self._m + self._own_c
+        c = signal.gradient(self._x_fixed) @ self._m + self._own_c + self._tie
+        upper = np.where(closed, 0.0, self._upper).ravel()
         try:
-            return self._solver.solve(p_blocks[:, *self._pairs].ravel(), c.ravel()).reshape(c.shape)
+            return self._solver.solve(p_blocks[:, *self._pattern].ravel(), c.ravel(), upper).reshape(c.shape)
         except SolverError as error:
             rating = "no converter" if self.site.rating_kva is None else f"{self.site.rating_kva:g} kVA of converters"
             resources = ", ".join(self.site.resources)
             raise SolverError(f"prosumer {self.name} ({resources}; {rating}): {error}") from error
 
+    def _plans(self, y: FloatArray) -> dict[str, ResourcePlan]:
+        values = dict(zip(self._variables, y.T, strict=True))
+        return {
+            name: each.plan({own: values[_joined(name, own)] for own in each.variables})
+            for name, each in self._blocks.items()
+        }
+
     def _demand(self, y: FloatArray) -> FloatArray:
-        return np.asarray(self._x_fixed + y @ self._m.T)
+        """Profile x [T, 2]: the sum of the resources' plans."""
+        plans = self._plans(y).values()
+        return np.column_stack(
+            [reduce(np.add, parts) for parts in ([p.p_kw for p in plans], [p.q_kvar for p in plans])]
+        )
+
+    def _cost_chf(self, signal: PriceSignal, y: FloatArray) -> float:
+        """Advertised cost and own costs of decisions."""
+        x = np.asarray(self._x_fixed + y @ self._m.T)
+        return signal.cost_chf(x) + self._own_cost_chf(x, y)
 
     def _program(self) -> QuadraticProgram:
         steps, count = self._own_c.shape
@@ -94,11 +163,8 @@ class ProsumerProgram:
         if EXPORT in self._variables:
             beyond = dict(zip(self._variables, -self._m[0], strict=True)) | {EXPORT: -1.0}
             inequalities.append([Row(beyond, self._x_fixed[:, 0])])
-        pattern = sp.csc_matrix((np.ones(len(self._pairs[0])), self._pairs), shape=(count, count))
-        bounds = [
-            np.column_stack([np.broadcast_to(getattr(v, side), steps) for v in self._variables.values()]).ravel()
-            for side in ("lower", "upper")
-        ]
+        pattern = sp.csc_matrix((np.ones(len(self._pattern[0])), self._pattern), shape=(count, count))
+        bounds = [_side(self._variables, side, steps).ravel() for side in ("lower", "upper")]
         return QuadraticProgram(
             sp.kron(sp.identity(steps), pattern, format="csc"),
             *self._stacked(equalities), *self._rated(*self._stacked(inequalities)), *bounds,
@@ -147,6 +213,18 @@ def _variables(blocks: Mapping[str, Block], spread_chf: FloatArray) -> dict[str,
     moving = {name: variable for name, variable in owned.items() if any(variable.demand)}
     export = {EXPORT: Variable((0, 0), 0, np.inf, spread_chf)} if np.any(spread_chf > 0) else {}
     return {**moving, **export, **owned}
+
+
+def _side(variables: Mapping[str, Variable], side: str, steps: int) -> FloatArray:
+    """The bounds ``lower`` or ``upper`` of all variables, [T, variables]."""
+    return np.column_stack(
+        [np.broadcast_to(getattr(v, side), steps) for v in variables.values()] or [np.zeros((steps, 0))]
+    )
+
+
+def _tie(variables: Mapping[str, Variable], value_chf_per_kw: float) -> FloatArray:
+    """Weights of the tie-break, [variables], so small against the value of energy that they decide only ties."""
+    return TIE_REL * value_chf_per_kw * np.array([variable.tie for variable in variables.values()])
 
 
 def _joined(resource: str, own: str) -> str:

@@ -42,6 +42,7 @@ def day_summary(day: DayAhead) -> dict[str, Any]:
         "fee_chf": {name: agreement.signal.fee_chf for name, agreement in day.plan.agreements.items()},
         "lower_bound_chf": outcome.lower_bound_chf if outcome else None,
         "gap_rel": outcome.gap_rel if outcome else None,
+        "relaxation_gap_rel": outcome.relaxation_gap_rel if outcome else None,
         "unheld": {
             "violation_pu": outcome.best.unheld_pu if outcome else 0.0,
             "cost_chf": outcome.best.unheld_chf if outcome else 0.0,

@@ -160,10 +160,12 @@ def _upgraded_bills(kept: object) -> object:
 
 
 def _upgraded_agreement(kept: object) -> object:
-    """With a signal that asks no voltage slope, if it is from before there were slopes."""
+    """With a signal that asks no voltage slope and an unrestricted profile, if it is from before there were such."""
     match kept:
-        case {"signal": dict(signal), **rest}:
-            return {**rest, "signal": {**signal, "slope": signal.get("slope")}}
+        case {"signal": dict(signal), "profile": dict(profile), **rest}:
+            unrestricted = {"above_restricted_chf": 0.0, "above_relaxed_chf": 0.0}
+            signal = {**signal, "slope": signal.get("slope")}
+            return {**rest, "signal": signal, "profile": {**unrestricted, **profile}}
     return kept
 
 

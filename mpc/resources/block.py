@@ -17,6 +17,17 @@ from core.plan import ResourcePlan
 
 
 @dataclass(frozen=True)
+class Exclusion:
+    """A variable of a block that physics does not allow in the same step as another one, both ≥ 0.
+
+    A step in which a solution uses both keeps ``other`` if that is larger than ``weight`` times the first one.
+    """
+
+    other: str
+    weight: float
+
+
+@dataclass(frozen=True)
 class Variable:
     """One decision per step.
 
@@ -25,6 +36,8 @@ class Variable:
         lower, upper: bounds, scalar or [T].
         cost_chf: own cost of a unit in a step, scalar or [T].
         curvature_chf: own cost of half the square of it in a step, scalar or [T], ≥ 0.
+        tie: weight of a kW of it where costs are equal: the least sum is chosen. It is no cost.
+        excludes: what must not be used in the same step; the program may not know it.
     """
 
     demand: tuple[float, float]
@@ -32,6 +45,8 @@ class Variable:
     upper: float | FloatArray
     cost_chf: float | FloatArray = 0.0
     curvature_chf: float | FloatArray = 0.0
+    tie: float = 0.0
+    excludes: Exclusion | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +87,5 @@ class Block(Protocol):
         ...
 
     def plan(self, values: Mapping[str, FloatArray]) -> ResourcePlan:
-        """The resource's plan for values of the variables, each [T]; ``unphysical_kw`` is what the program cannot
-        exclude.
-        """
+        """The resource's plan for values of the variables, each [T], rid of the solver's tolerance."""
         ...

@@ -13,6 +13,9 @@ from core.plan import AVAILABLE, LOSS, PV, ResourcePlan
 from core.resources import Capability, Pv, inscribed_polygon
 from mpc.resources.block import Row, Variable, loss_curvature_chf
 
+CURTAILMENT = 10.0
+"""Weight of a kW that is curtailed, where costs are equal: no throughput of a battery is worth it."""
+
 
 class PvBlock:
     """Block of a PV plant: its output, limited by what is available, and reactive power if its inverter has a
@@ -23,7 +26,7 @@ class PvBlock:
         self._pv = pv
         curvature_chf = loss_curvature_chf(pv.loss_rel, pv.rating_kva, value_chf_per_kwh, dt_h)
         self.fixed = np.zeros((len(pv.available_kw), 2))
-        self.variables = {"output": Variable((-1, 0), 0, pv.available_kw, 0.0, curvature_chf)}
+        self.variables = {"output": Variable((-1, 0), 0, pv.available_kw, 0.0, curvature_chf, -CURTAILMENT)}
         self.equalities: Sequence[Row] = ()
         self.inequalities: Sequence[Row] = ()
         if pv.s_max_kva is None:

@@ -2,7 +2,7 @@
 
     min ½ y'P y + c'y    s.t.  A y = b,  G y ≤ h,  y_l ≤ y ≤ y_u
 
-Only the values of P and c change between solves; the pattern of P is fixed at construction.
+Only the values of P, c and y_u change between solves; the pattern of P is fixed at construction.
 """
 
 from dataclasses import dataclass
@@ -41,8 +41,9 @@ class QuadraticProgram:
 class QpSolver(Protocol):
     """Solves one :class:`QuadraticProgram` for changing objectives."""
 
-    def solve(self, p_data: FloatArray, c: FloatArray) -> FloatArray:
-        """Return the minimiser for the values ``p_data`` of the pattern of P and the linear term ``c``.
+    def solve(self, p_data: FloatArray, c: FloatArray, upper: FloatArray) -> FloatArray:
+        """Return the minimiser for the values ``p_data`` of the pattern of P, the linear term ``c`` and upper bounds,
+        which are infinite where those of the program are.
 
         Raises:
             SolverError: no solution was found.
@@ -68,11 +69,11 @@ class PiqpSolver:
             program.lower, program.upper,
         )  # fmt: skip
 
-    def solve(self, p_data: FloatArray, c: FloatArray) -> FloatArray:
+    def solve(self, p_data: FloatArray, c: FloatArray, upper: FloatArray) -> FloatArray:
         """Solve with the objective scaled to coefficients of at most 1."""
         scale = 1 / max(np.abs(c).max(), np.abs(p_data).max(initial=0.0), SMALLEST_COST)
         self._p.data[:] = p_data * scale
-        self._solver.update(P=self._p, c=c * scale)
+        self._solver.update(P=self._p, c=c * scale, x_u=upper)
         for accuracy in PIQP_ACCURACIES:
             settings = self._solver.settings
             settings.eps_abs = settings.eps_rel = accuracy
@@ -94,16 +95,18 @@ class CvxpySolver:
         self._program = program
         self._y = cp.Variable(len(program.lower), bounds=[program.lower, program.upper])
         self._c = cp.Parameter(len(program.lower))
-        self._constraints: list[cp.Constraint] = []
+        self._bounded = np.flatnonzero(np.isfinite(program.upper))
+        self._upper = cp.Parameter(len(self._bounded))
+        self._constraints: list[cp.Constraint] = [self._y[self._bounded] <= self._upper]
         if len(program.b):
             self._constraints.append(program.a @ self._y == program.b)
         if len(program.h):
             self._constraints.append(program.g @ self._y <= program.h)
         self._problem = lru_cache(maxsize=2)(self._build)
 
-    def solve(self, p_data: FloatArray, c: FloatArray) -> FloatArray:
-        """Solve the cached problem of this P with a new linear term."""
-        self._c.value = c
+    def solve(self, p_data: FloatArray, c: FloatArray, upper: FloatArray) -> FloatArray:
+        """Solve the cached problem of this P with a new linear term and new bounds."""
+        self._c.value, self._upper.value = c, upper[self._bounded]
         solve(self._problem(p_data.tobytes()), self._name)
         return np.asarray(self._y.value)
 

@@ -8,7 +8,6 @@ import pytest
 
 from core.arrays import FloatArray
 from core.errors import SolverLicenceError
-from core.plan import SIMULTANEOUS_VISIBLE_KW
 from core.prices import SMALLEST_TARIFF, PriceSignal, Tariff
 from core.resources import Battery, Capability, Outlook, Pv
 from core.scenario import Scenario, Site
@@ -133,23 +132,36 @@ def test_soc_at_positive_prices(name: str, pv_kw: float, tariff: Tariff) -> None
     assert plan.soc is not None
     assert np.abs(change).max() > 0.01
     np.testing.assert_allclose(np.diff(plan.soc, prepend=battery.soc_initial), change, rtol=0, atol=1e-6)
-    assert plan.simultaneous_kw < SIMULTANEOUS_VISIBLE_KW
 
 
-def test_a_negative_price_rewards_losses_and_that_is_said() -> None:
-    """What the SoC lacks against the net power is lost by charging and discharging s at once: s (1/η − η) Δt/E."""
+def test_a_negative_price_rewards_losses_and_is_not_taken_up() -> None:
+    """The relaxation wastes energy; the answer does not, and tells the difference."""
     battery = BATTERIES["lossy"]
     assert battery is not None
-    prosumer = prosumer_of(battery, 0.0)
-    signal = FLAT.signal(DT_H)
+    prosumer, signal = prosumer_of(battery, 0.0), FLAT.signal(DT_H)
     signal.g[20:26, 0] = -0.2
-    plan, eta = prosumer.plan(signal), battery.efficiency
-    assert plan.soc is not None
+    _, relaxed_chf = least_cost(prosumer.site, FLAT, DT_H, signal)
+    answer, plan, eta = prosumer.respond(signal), prosumer.plan(signal), battery.efficiency
+    assert answer.cost_chf - answer.above_relaxed_chf == pytest.approx(relaxed_chf, abs=2e-6)
+    assert answer.above_relaxed_chf > 0.01
     net = (eta * np.maximum(-plan.battery_kw, 0) - np.maximum(plan.battery_kw, 0) / eta) * DT_H / battery.energy_kwh
-    lost = net - np.diff(plan.soc, prepend=battery.soc_initial)
-    at_once_kw = lost * battery.energy_kwh / DT_H / (1 / eta - eta)
-    assert plan.simultaneous_kw == pytest.approx(at_once_kw.max(), abs=1e-5)
-    assert plan.simultaneous_kw > 0.1
+    assert plan.soc is not None
+    np.testing.assert_allclose(np.diff(plan.soc, prepend=battery.soc_initial), net, atol=1e-9)
+
+
+def test_a_bound_under_the_directions_of_the_last_answer() -> None:
+    """Asked for a plain price after one with curvature, a prosumer tells the least cost under its directions, too."""
+    battery = BATTERIES["lossy"]
+    assert battery is not None
+    prosumer, plain = prosumer_of(battery, 0.0), FLAT.signal(DT_H)
+    plain.g[20:26, 0] = -0.2
+    curved = replace(plain, h=np.tile(1e-6 * np.eye(2), (STEPS, 1, 1)))
+    alone = prosumer.respond(plain)
+    assert alone.above_restricted_chf == alone.above_relaxed_chf
+    near, under = prosumer.respond(curved), prosumer.respond(plain)
+    np.testing.assert_array_equal(under.x, alone.x)
+    assert under.cost_chf - under.above_restricted_chf == pytest.approx(near.cost_chf, abs=1e-3)
+    assert under.cost_chf - under.above_relaxed_chf == pytest.approx(alone.cost_chf - alone.above_relaxed_chf, abs=1e-9)
 
 
 @pytest.mark.parametrize("load_kw", [0.0, 2.0])

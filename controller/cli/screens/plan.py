@@ -13,9 +13,11 @@ from controller.cli.screens.terminal import console, print_path, prosumer_table
 from core.config import Config
 from core.config_coordination import CoordinationConfig
 from core.config_fields import Variant
-from core.plan import SIMULTANEOUS_VISIBLE_KW
 from core.scenario import Scenario
 from mpc.coordination.star.outcome import Iteration
+
+RELAXATION_VISIBLE_REL = 1e-4
+"""What the directions of batteries may cost is said from this share on."""
 
 
 @contextmanager
@@ -54,9 +56,6 @@ def print_result(summary: dict[str, Any], run_path: Path) -> None:
     table.add_row("total", *_amounts(summary["total_cost_chf"]), f"{curtailed:.2f}")
     console.print(table)
     console.print(_verdict(summary))
-    for name, power_kw in summary["simultaneous_kw"].items():
-        if power_kw > SIMULTANEOUS_VISIBLE_KW:
-            console.print(f"[yellow]{name}: the plan charges and discharges {power_kw:.2f} kW at once (negative price)")
     if collapsed := summary["collapsed"]["uncoordinated"]:
         first = f"{datetime.fromisoformat(collapsed[0]):%H:%M}"
         more = f" and in {len(collapsed) - 1} more steps" if len(collapsed) > 1 else ""
@@ -93,6 +92,8 @@ def _amounts(cost: dict[str, float]) -> list[str]:
 def _verdict(summary: dict[str, Any]) -> str:
     ac, unheld = summary["ac"], summary["unheld"]
     gap = "no certificate" if summary["gap_rel"] is None else f"certified gap {summary['gap_rel']:.1e}"
+    if (summary["relaxation_gap_rel"] or 0.0) > RELAXATION_VISIBLE_REL:
+        gap += f"; one direction of each battery at a time costs at most {summary['relaxation_gap_rel']:.1e} more"
     rounds = f"after {summary['iterations']} rounds in {summary['wall_s']:.2f} s"
     slack = f"{ac['slack_q_violation_kvar']:.3f} kvar and {ac['slack_p_violation_kw']:.3f} kW"
     lines = [

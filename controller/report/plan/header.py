@@ -7,9 +7,10 @@ from controller.report.primitives.amounts import magnitude, number, percent
 from controller.report.primitives.markup import Markup, tag
 from controller.report.primitives.page import banner, masthead, tile
 from controller.report.primitives.summary import Summary
-from core.plan import SIMULTANEOUS_VISIBLE_KW
 
 LISTED = 8
+SIMULTANEOUS_VISIBLE_KW = 1e-3
+"""Charging and discharging at once, in a run of an older version, is told from this power on."""
 STOPPED = {
     "iterations": "The allowed number of rounds was used up",
     "budget": "The time budget was spent",

@@ -28,7 +28,7 @@ from mpc.coordination.star.algorithms import splitting_named
 from mpc.coordination.star.outcome import Iteration, StarOutcome, StarWarmStart
 from mpc.coordination.star.penalty import adapted, start_penalty
 from mpc.coordination.star.splitting import Splitting
-from mpc.coordination.star.stopping import Candidate, StoppingRule
+from mpc.coordination.star.stopping import Candidate, LowerBounds, StoppingRule
 from mpc.grid.rows import GridModel, Rows
 from mpc.grid.slope import voltage_slopes
 
@@ -74,7 +74,7 @@ class GridOperator:
         self._answers: dict[tuple[int, str], DemandProfile] = {}
         self._uncoordinated: dict[str, DemandProfile] = {}
         self._best: Candidate | None = None
-        self._bound_chf: float | None = None
+        self._bounds: LowerBounds | None = None
         self._relinearisations = 0
         self._began_s = clock.monotonic_s()
 
@@ -124,13 +124,11 @@ class GridOperator:
     ) -> Sequence[Message[PriceSignal]]:
         """Evaluate the round; then stop, or update the splitting and advertise its prices."""
         candidate = self._candidate(self._signals, answers, splitting)
-        if plain := self._answered(Question.PLAIN):
-            bound = self._rule.bound_chf(plain, splitting)
-            self._bound_chf = bound if self._bound_chf is None else max(bound, self._bound_chf)
+        self._bounds = self._rule.tightened(self._bounds, self._answered(Question.PLAIN), splitting)
         self._best = self._rule.better(candidate, self._best)
         self._record(candidate, splitting)
 
-        done = self._rule.is_met(candidate, self._bound_chf, splitting.residuals)
+        done = self._rule.is_met(candidate, self._bounds, splitting.residuals)
         if status := self._status(candidate, done, out_of_time):
             self.outcome = self._outcome(status, candidate if done else self._best, splitting)
             return ()
@@ -193,7 +191,7 @@ class GridOperator:
     def _linearise(self, x: FloatArray) -> Rows:
         """New rows; the bound of the old ones is dropped, since it does not hold for them."""
         self._relinearisations += 1
-        self._bound_chf = None
+        self._bounds = None
         return self._grid.linearise(x)
 
     def _slopes(self, rows: Rows) -> list[VoltageSlope]:
@@ -226,8 +224,8 @@ class GridOperator:
                 dual=float(splitting.residuals.dual.max()),
                 rho=splitting.rho,
                 cost_chf=candidate.cost_chf,
-                bound_chf=self._bound_chf,
-                gap_rel=candidate.gap(self._bound_chf),
+                bound_chf=self._bounds.restricted_chf if self._bounds else None,
+                gap_rel=candidate.gap(self._bounds),
                 violation_pu=candidate.avoidable_pu,
                 linearisation_pu=candidate.linearisation_pu,
                 wall_ms=1e3 * (self._clock.monotonic_s() - self._began_s),
@@ -237,10 +235,11 @@ class GridOperator:
     def _outcome(self, status: CoordinationStatus, best: Candidate, splitting: Splitting) -> StarOutcome:
         return StarOutcome(
             status=status,
-            gap_rel=best.gap(self._bound_chf),
+            gap_rel=best.gap(self._bounds),
+            relaxation_gap_rel=best.relaxation_gap(self._bounds),
             best=best,
             uncoordinated=self._uncoordinated,
-            lower_bound_chf=self._bound_chf,
+            lower_bound_chf=self._bounds.relaxed_chf if self._bounds else None,
             iterations=tuple(self.iterations),
             relinearisations=self._relinearisations,
             splitting=splitting,

@@ -3,6 +3,10 @@
     bound = Σ_i min_x [f_i(x) + (A_i'λ)'x] − (u'λ⁺ − l'λ⁻)            ≤ optimum of the linearised problem
     gap   = (cost + unheld − bound) / max(|bound|, turnover Σ |c p| Δt)
 
+A prosumer's program without the exclusion of charging and discharging at once is a relaxation, whose minima add up to a
+bound of everything. Where the last answers restrict steps to one direction, the minima of the programs with these
+restrictions add up to a higher bound, of the restricted problem: the gap that stops the rounds refers to it.
+
 Converged means |gap| ≤ gap_tol and an AC violation ≤ violation_tol beyond the unavoidable (method.md, section 3).
 """
 
@@ -21,6 +25,14 @@ from mpc.grid.rows import GridModel, Violation
 
 RESIDUAL_EPS = 1e-4
 """ε_abs (kW, CHF/kW) and ε_rel of the paper's stopping rule, the option ``stop: residual``."""
+
+
+@dataclass(frozen=True)
+class LowerBounds:
+    """Lower bounds of the cost, CHF: of the restricted problem, and of its relaxation."""
+
+    restricted_chf: float
+    relaxed_chf: float
 
 
 @dataclass(frozen=True)
@@ -52,11 +64,19 @@ class Candidate:
         """Violation beyond the unavoidable one."""
         return max(0.0, self.violation.worst_pu - self.unheld_pu)
 
-    def gap(self, bound_chf: float | None) -> float | None:
-        """Relative gap; None without a bound."""
-        if bound_chf is None:
+    def gap(self, bounds: LowerBounds | None) -> float | None:
+        """Relative gap to the bound of the restricted problem; None without one."""
+        if bounds is None:
             return None
-        return (self.cost_chf + self.unheld_chf - bound_chf) / max(abs(bound_chf), self.turnover_chf)
+        cost_chf = self.cost_chf + self.unheld_chf
+        return (cost_chf - bounds.restricted_chf) / self._scale_chf(bounds)
+
+    def relaxation_gap(self, bounds: LowerBounds | None) -> float | None:
+        """What the restrictions cost at most, relative to the same amount as the gap; None without bounds."""
+        return None if bounds is None else (bounds.restricted_chf - bounds.relaxed_chf) / self._scale_chf(bounds)
+
+    def _scale_chf(self, bounds: LowerBounds) -> float:
+        return max(abs(bounds.restricted_chf), self.turnover_chf)
 
 
 class StoppingRule:
@@ -87,17 +107,34 @@ class StoppingRule:
             merit_chf=cost + float(np.sum(rows.kappa * beyond)),
         )
 
-    def bound_chf(self, answers: list[DemandProfile], splitting: Splitting) -> float:
-        """Lower bound from the answers to the plain prices c + A'λ."""
-        return sum(answer.cost_chf for answer in answers) - splitting.rows.shadow_cost(splitting.row_prices)
+    def bounds(self, answers: list[DemandProfile], splitting: Splitting) -> LowerBounds:
+        """Lower bounds from the answers to the plain prices c + A'λ."""
+        cost_chf = sum(answer.cost_chf for answer in answers) - splitting.rows.shadow_cost(splitting.row_prices)
+        return LowerBounds(
+            cost_chf - sum(answer.above_restricted_chf for answer in answers),
+            cost_chf - sum(answer.above_relaxed_chf for answer in answers),
+        )
+
+    def tightened(
+        self, known: LowerBounds | None, answers: list[DemandProfile], splitting: Splitting
+    ) -> LowerBounds | None:
+        """The bounds after a round, from the best ones so far under the same rows.
+
+        A bound of the relaxation stays one; that of the restricted problem holds for the restrictions of its round.
+        """
+        if not answers:
+            return None if known is None else LowerBounds(known.relaxed_chf, known.relaxed_chf)
+        new = self.bounds(answers, splitting)
+        relaxed_chf = new.relaxed_chf if known is None else max(new.relaxed_chf, known.relaxed_chf)
+        return LowerBounds(max(new.restricted_chf, relaxed_chf), relaxed_chf)
 
     def better(self, candidate: Candidate, best: Candidate | None) -> Candidate:
         """The cheaper one of those within the tolerance, else the one with less cost and priced violation."""
         return candidate if best is None else min(candidate, best, key=self._rank)
 
-    def is_met(self, candidate: Candidate, bound_chf: float | None, residuals: Residuals) -> bool:
+    def is_met(self, candidate: Candidate, bounds: LowerBounds | None, residuals: Residuals) -> bool:
         """Whether the coordination may stop with this candidate."""
-        settings, gap = self._settings, candidate.gap(bound_chf)
+        settings, gap = self._settings, candidate.gap(bounds)
         if candidate.avoidable_pu > settings.violation_tol_pu:
             return False
         if settings.stop == "residual":

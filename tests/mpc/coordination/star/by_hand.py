@@ -35,7 +35,8 @@ def rounds_of(grid: Scenario, kind: Any, count: int, alpha: float = 1.6, relinea
     state = kind.start(x, rows, RHO_CHF_PER_KW2).update(x, rows, 1.0)
     for k in range(1, count + 1):
         plain = [replace(tariff, g=tariff.g + price) for price in state.rows.to_profiles(state.row_prices)]
-        bound = sum(prosumer.respond(signal).cost_chf for prosumer, signal in zip(prosumers, plain, strict=True))
+        answers = [prosumer.respond(signal) for prosumer, signal in zip(prosumers, plain, strict=True)]
+        bound = sum(answer.cost_chf - answer.above_relaxed_chf for answer in answers)
         priced = [replace(signal, g=tariff.g + signal.g) for signal in state.signals()]
         x = np.stack([prosumer.respond(signal).x for prosumer, signal in zip(prosumers, priced, strict=True)])
         rows = model.linearise(x) if k % relinearise_every == 0 else state.rows

@@ -56,7 +56,9 @@ def test_messages_hold_the_declared_fields_only(splitting: SplittingName) -> Non
         check_fields(message, sender=str, receiver=str, question=int, body=body_type)
         if to_operator:
             assert message.sender in NAMES
-            check_fields(message.body, x=np.ndarray, cost_chf=float)
+            check_fields(
+                message.body, x=np.ndarray, cost_chf=float, above_restricted_chf=float, above_relaxed_chf=float
+            )
             check_array(message.body.x, STEPS, 2)
         else:
             assert message.sender == "operator"

@@ -1,0 +1,198 @@
+"""No plan, baseline, hindsight optimum or answer charges and discharges a battery at once, whatever makes energy cheap.
+
+The small laboratory of tests/cases/plans has two houses; each case makes energy worthless or less than that in its way.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.config_coordination import CoordinationConfig
+from core.load import config_of, load_scenario, load_yaml
+from core.plan import ProsumerPlan
+from core.prices import PriceSignal, Tariff
+from core.resources import Battery, Capability
+from core.scenario import Scenario, Site
+from mpc.coordination.outcome import CoordinationStatus
+from mpc.prosumer import ProsumerProgram
+from tests.support.coordination import coordinate, uncoordinated
+from tests.support.paths import CONFIG, ROOT
+from tests.support.synthetic import Sizes, scenario
+from tests.support.virtual_clock import VirtualClock
+
+CASE = ROOT / "tests" / "cases" / "plans"
+WASTEFUL = {"efficiency": 0.9, "energy_kwh": 4.0}
+NEGATIVE = {"file": "tariff_negative.csv", "column": "price"}
+CASES: dict[str, dict[str, Any]] = {
+    "03 negative tariff": {"tariff": NEGATIVE, "battery": WASTEFUL},
+    "03b negative feed-in": {
+        "tariff": {**NEGATIVE, "feed_in": {"file": "feed_in_negative.csv", "column": "f"}},
+        "battery": WASTEFUL,
+    },
+    "13b far too much PV": {"pv": {"file": "pv_absolute.csv", "column": "pv"}},
+    "28 free energy": {"tariff": {"constant": 0.0}},
+    "28b paid to consume": {"tariff": {"constant": -0.05}},
+    "29 worthless feed-in": {"tariff": {"file": "tariff.csv", "column": "price", "feed_in": 0.0}},
+    "29b without a battery": {"tariff": {"file": "tariff.csv", "column": "price", "feed_in": 0.0}, "battery": None},
+}
+HAS_NO_REASON_TO_CURTAIL = ("28 free energy", "29 worthless feed-in", "29b without a battery")
+
+
+def small_laboratory(name: str) -> Scenario:
+    document, changes = load_yaml(CASE / "lab.yaml"), CASES[name]
+    assert isinstance(document, dict)
+    if "tariff" in changes:
+        document["tariff"] = changes["tariff"]
+    for prosumer in document["prosumers"]:
+        battery = changes.get("battery", {})
+        prosumer["battery"] = None if battery is None else prosumer["battery"] | battery
+        prosumer["pv"]["forecast"] = changes.get("pv", prosumer["pv"]["forecast"])
+    path = CASE / "lab.yaml"
+    return load_scenario(config_of(document, path), path)
+
+
+def laboratory_day_with_a_negative_tariff() -> Scenario:
+    """Case 03c: the default scenario, whose batteries lose a tenth each way; energy costs less than nothing at noon."""
+    document = load_yaml(CONFIG)
+    assert isinstance(document, dict)
+    document["tariff"] = {"file": str(CASE / "tariff_hourly.csv"), "column": "price"}
+    for prosumer in document["prosumers"]:
+        prosumer["battery"] |= {"efficiency": 0.9, "loss_rel": 0.0}
+    return load_scenario(config_of(document, CONFIG), CONFIG)
+
+
+def check_sound(site: Site, plan: ProsumerPlan, dt_h: float) -> None:
+    """The state of charge that ``battery_kw`` and the efficiency alone lead to is that of the plan, in its band."""
+    battery, b = site.battery, plan.battery_kw
+    if battery is None:
+        assert not b.any()
+        return
+    stored_kwh = np.where(b < 0, -b * battery.efficiency, -b / battery.efficiency) * dt_h
+    soc = battery.soc_initial + np.cumsum(stored_kwh) / battery.energy_kwh
+    assert soc.min() > battery.soc_min - 1e-6
+    assert soc.max() < battery.soc_max + 1e-6
+    assert soc[-1] > (battery.soc_final_min or 0.0) - 1e-6
+    np.testing.assert_allclose(plan.soc, soc, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(plan.p_kw, plan.load_kw - plan.battery_kw - plan.pv_kw, atol=1e-9)
+    assert plan.simultaneous_kw == 0.0
+
+
+def check_all_sound(day: Scenario, plans: Any) -> None:
+    for site in day.sites:
+        check_sound(site, plans[site.name], day.axis.dt_h)
+
+
+def curtailed_kwh(plan: ProsumerPlan, dt_h: float) -> float:
+    return float(np.sum(plan.pv_available_kw - plan.pv_kw)) * dt_h
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_small_cases(name: str) -> None:
+    day = small_laboratory(name)
+    alone = uncoordinated(day, CoordinationConfig())
+    together = coordinate(day, CoordinationConfig(), VirtualClock())
+    check_all_sound(day, alone.plan.prosumers)
+    check_all_sound(day, together.plan.prosumers)
+    outcome = together.outcome
+    assert outcome.status is CoordinationStatus.CONVERGED
+    assert outcome.gap_rel is not None
+    assert outcome.relaxation_gap_rel is not None
+    assert outcome.lower_bound_chf is not None
+    assert abs(outcome.gap_rel) <= 1e-3
+    assert outcome.relaxation_gap_rel > -1e-9
+    assert outcome.lower_bound_chf <= outcome.best.cost_chf + 1e-3 * outcome.best.turnover_chf
+    assert min(bill.compensation_chf for bill in together.bills.values()) > -1e-4
+    if name in HAS_NO_REASON_TO_CURTAIL:
+        for each in (alone, together):
+            assert max(curtailed_kwh(plan, day.axis.dt_h) for plan in each.plan.prosumers.values()) < 5e-3
+    if name == "28 free energy":
+        assert max(np.abs(plan.battery_kw).max() for plan in together.plan.prosumers.values()) < 1e-3
+
+
+def test_the_laboratory_day() -> None:
+    """Coordination, and the MPC from noon on."""
+    day = laboratory_day_with_a_negative_tariff()
+    together = coordinate(day, CoordinationConfig(), VirtualClock())
+    check_all_sound(day, together.plan.prosumers)
+    assert together.outcome.status is CoordinationStatus.CONVERGED
+    assert together.outcome.relaxation_gap_rel is not None
+    assert together.outcome.relaxation_gap_rel > 0.01
+    assert min(bill.compensation_chf for bill in together.bills.values()) > -1e-4
+
+
+def test_the_baseline_is_the_best_that_a_battery_can_do() -> None:
+    """With a negative tariff, against a program that knows the directions as binary decisions."""
+    day = small_laboratory("03 negative tariff")
+    site, dt_h, steps, buy = day.sites[0], day.axis.dt_h, day.axis.n_steps, day.tariff.buy_chf_per_kwh
+    battery, outlook = site.battery, site.outlook
+    assert battery is not None
+    charge, discharge, g = (cp.Variable(steps, nonneg=True) for _ in range(3))
+    charging = cp.Variable(steps, boolean=True)
+    change = battery.efficiency * charge - discharge / battery.efficiency
+    soc = battery.soc_initial + cp.cumsum(change) * dt_h / battery.energy_kwh
+    side = battery.s_max_kva / np.sqrt(2)
+    limits = [charge <= side * charging, discharge <= side * (1 - charging), g <= outlook.pv_available_kw]
+    cost = dt_h * buy @ (outlook.load_kw - discharge + charge - g)
+    problem = cp.Problem(cp.Minimize(cost), [*limits, soc >= battery.soc_min, soc <= battery.soc_max])
+    problem.solve(solver=cp.HIGHS)
+    answer = ProsumerProgram(site, day.tariff, dt_h).respond(day.tariff.signal(dt_h))
+    assert answer.cost_chf == pytest.approx(float(problem.value), abs=1e-5)
+    assert answer.above_relaxed_chf > 0.3
+
+
+prices = st.sampled_from([-0.1, -0.02, 0.0, 0.1, 0.3])
+batteries = st.builds(
+    Battery,
+    s_max_kva=st.floats(1, 8),
+    energy_kwh=st.floats(2, 20),
+    soc_initial=st.floats(0.2, 0.8),
+    soc_final_min=st.sampled_from([None, 0.3]),
+    efficiency=st.floats(0.85, 1.0),
+    capability=st.sampled_from(Capability),
+    loss_rel=st.sampled_from([0.0, 0.02]),
+    wear_chf_per_kwh=st.sampled_from([0.0, 0.01]),
+)
+
+
+@st.composite
+def days(draw: st.DrawFn, band_pu: float = 0.1) -> Scenario:
+    """Hours of any price, and a feed-in that is worth the same, nothing, or less."""
+    sizes = Sizes(band_pu=band_pu, battery=draw(batteries), total_pv_kw=draw(st.sampled_from([0.0, 40.0])))
+    day = scenario(n_prosumers=2, seed=draw(st.integers(0, 99)), step_min=60, sizes=sizes)
+    buy = np.array(draw(st.lists(prices, min_size=24, max_size=24)))
+    sell = draw(st.sampled_from([buy, np.minimum(buy, 0.0), np.minimum(buy, -0.05)]))
+    return replace(day, tariff=Tariff(buy, sell))
+
+
+few = settings(max_examples=25, derandomize=True, deadline=None)
+
+
+@given(day=days(), curvature=st.sampled_from([0.0, 0.01]))
+@few
+def test_every_answer_is_sound(day: Scenario, curvature: float) -> None:
+    site, dt_h = day.sites[0], day.axis.dt_h
+    signal = replace(day.tariff.signal(dt_h), h=np.tile(curvature * np.eye(2), (24, 1, 1)))
+    prosumer = ProsumerProgram(site, day.tariff, dt_h)
+    answer, plan = prosumer.respond(signal), prosumer.plan(signal)
+    check_sound(site, plan, dt_h)
+    np.testing.assert_allclose(answer.x, np.column_stack([plan.p_kw, plan.q_kvar]), atol=1e-6)
+    assert answer.above_relaxed_chf > -1e-6
+    idle = PriceSignal(signal.h, signal.g, signal.fee_chf)
+    assert prosumer.respond(idle).cost_chf == pytest.approx(answer.cost_chf, abs=1e-9)
+
+
+@given(day=days(band_pu=0.02))
+@settings(few, max_examples=10)
+def test_every_plan_is_sound_under_binding_limits(day: Scenario) -> None:
+    some = CoordinationConfig(max_iterations=12)
+    together = coordinate(day, some, VirtualClock())
+    check_all_sound(day, together.plan.prosumers)
+    check_all_sound(day, uncoordinated(day, some).plan.prosumers)
+    for name, agreement in together.plan.agreements.items():
+        plan = together.plan.prosumers[name]
+        np.testing.assert_allclose(agreement.profile.x, np.column_stack([plan.p_kw, plan.q_kvar]), atol=1e-6)
