@@ -8,6 +8,7 @@ to the next, so the AC-consistent optimum is a sequence of programs with a proxi
 around the last solution, until linearisation and cost converge.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cvxpy as cp
@@ -51,15 +52,17 @@ class AcOptimum(Optimum):
 
 
 class CentralisedProblem:
-    """All prosumers and the grid in one program.
+    """All prosumers and the grid in one program; ``options`` are those of the solver, such as tolerances.
 
     Raises:
         InputError: a site has a resource without a model in this module.
     """
 
-    def __init__(self, scenario: Scenario, solver: str = "clarabel") -> None:
+    def __init__(
+        self, scenario: Scenario, solver: str = "clarabel", options: Mapping[str, float] | None = None
+    ) -> None:
         self.scenario = scenario
-        self._solver = solver
+        self._solver, self._options = solver, options or {}
         self._constraints: list[cp.Constraint] = []
         self._own_costs: list[cp.Expression] = []
         profiles = [self._profile(site) for site in scenario.sites]
@@ -113,7 +116,7 @@ class CentralisedProblem:
         self, objective: cp.Expression, constraints: list[cp.Constraint], unheld: cp.Expression | float
     ) -> Optimum:
         problem = cp.Problem(cp.Minimize(objective), self._constraints + constraints)
-        solve(problem, self._solver)
+        solve(problem, self._solver, self._options)
         x = np.asarray(self._x_by_step.value).reshape(self.scenario.axis.n_steps, -1, 2).swapaxes(0, 1)
         unheld_chf = float(unheld.value) if isinstance(unheld, cp.Expression) else unheld
         return Optimum(x, float(self._cost.value), unheld_chf, 1)

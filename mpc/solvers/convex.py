@@ -1,5 +1,6 @@
 """Solves a cvxpy problem with a solver of the user's choice, and explains why one would not."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -14,8 +15,8 @@ CONSTRAINTS = 2000
 """Sizes that the licence bundled with gurobipy allows; cvxpy hides a refusal behind "Solver 'GUROBI' failed"."""
 
 
-def solve(problem: cp.Problem, solver: str) -> None:
-    """Solve in place; ``solver`` is any name that cvxpy knows, in any case.
+def solve(problem: cp.Problem, solver: str, options: Mapping[str, float] | None = None) -> None:
+    """Solve in place; ``solver`` is any name that cvxpy knows, in any case, ``options`` its own.
 
     Raises:
         SolverLicenceError: the licence that Gurobi found is too small for the problem.
@@ -24,9 +25,9 @@ def solve(problem: cp.Problem, solver: str) -> None:
     name = solver.upper()
     if name not in cp.installed_solvers():
         raise SolverError(f"solver {solver} is not installed; installed: {', '.join(cp.installed_solvers()).lower()}")
-    options = {"env": _quiet_environment()} if name == GUROBI else {}
+    licence = {"env": _quiet_environment()} if name == GUROBI else {}
     try:
-        problem.solve(solver=name, **options)
+        problem.solve(solver=name, **licence, **(options or {}))
     except cp.SolverError as error:
         if name == GUROBI and (size := _beyond_bundled_licence(problem)) and not _full_licence():
             raise SolverLicenceError(

@@ -11,6 +11,7 @@ from mpc.grid.rows import GridModel
 from mpc.price import violation_price_chf_per_kwh
 from mpc.reference import AcOptimum, CentralisedProblem
 from tests.support.coordination import coordinate
+from tests.support.synthetic import with_losses
 from tests.support.virtual_clock import VirtualClock
 
 
@@ -28,6 +29,12 @@ def profile_day(gridlab9: Scenario) -> CoordinatedDay:
 def constraint_day(gridlab9: Scenario) -> CoordinatedDay:
     """The paper's splitting, to the accuracy that is asked of it."""
     return agreed(gridlab9, splitting="constraint", gap_tol=1e-2, violation_tol_pu=1e-3)
+
+
+@pytest.fixture(scope="session")
+def paper_day(gridlab9: Scenario) -> CoordinatedDay:
+    """The paper's splitting on the paper's case, without losses."""
+    return agreed(with_losses(gridlab9, 0.0), splitting="constraint", gap_tol=1e-2, violation_tol_pu=1e-3)
 
 
 @pytest.fixture(scope="session")

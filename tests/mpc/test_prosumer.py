@@ -134,7 +134,7 @@ def test_soc_at_positive_prices(name: str, pv_kw: float, tariff: Tariff) -> None
     np.testing.assert_allclose(np.diff(plan.soc, prepend=battery.soc_initial), change, rtol=0, atol=1e-6)
 
 
-def test_a_negative_price_rewards_losses_and_is_not_taken_up() -> None:
+def test_a_negative_price_rewards_losses_that_no_answer_has() -> None:
     """The relaxation wastes energy; the answer does not, and tells the difference."""
     battery = BATTERIES["lossy"]
     assert battery is not None

@@ -6,6 +6,7 @@ import numpy as np
 
 from core.arrays import FloatArray
 from core.prices import PriceSignal
+from core.resources import Pv
 from core.scenario import Scenario
 from mpc.day_ahead import CoordinatedDay
 from mpc.grid.rows import Rows
@@ -23,6 +24,20 @@ def retail_cost_chf(scenario: Scenario, x: FloatArray) -> float:
     buy, sell = np.maximum(x[:, :, 0], 0).sum(axis=0), np.maximum(-x[:, :, 0], 0).sum(axis=0)
     tariff = scenario.tariff
     return float(tariff.buy_chf_per_kwh @ buy - tariff.sell_chf_per_kwh @ sell) * scenario.axis.dt_h
+
+
+def own_cost_chf(scenario: Scenario, day: CoordinatedDay) -> float:
+    """Losses and wear of the plans, by hand."""
+    value_chf, cost = max(float(np.maximum(scenario.tariff.buy_chf_per_kwh, 0).mean()), 0.01), 0.0
+    for site in scenario.sites:
+        plan, battery = day.plan.prosumers[site.name], site.battery
+        for plant in site.each(Pv):
+            cost += value_chf * plant.loss_rel * float(np.sum(plan.pv_kw**2)) / plant.peak_kw
+        if battery is not None:
+            squares = float(np.sum(plan.battery_kw**2 + plan.battery_kvar**2))
+            cost += value_chf * battery.loss_rel * squares / battery.s_max_kva
+            cost += battery.wear_chf_per_kwh * float(np.sum(np.abs(plan.battery_kw)))
+    return cost * scenario.axis.dt_h
 
 
 def bound_of_prices_chf(scenario: Scenario, rows: Rows, row_prices: FloatArray) -> float:
@@ -78,7 +93,7 @@ def certify(scenario: Scenario, day: CoordinatedDay) -> Certificate:
     accuracy = 1e-7 * (abs(optimum.cost_chf) + optimum.unheld_chf) + 1e-6
     for bound in (reported, bound_of_prices_chf(scenario, rows, outcome.splitting.row_prices)):
         assert bound <= optimum.cost_chf + optimum.unheld_chf + accuracy
-    cost = retail_cost_chf(scenario, x)
+    cost = retail_cost_chf(scenario, x) + own_cost_chf(scenario, day)
     turnover = scenario.axis.dt_h * float(np.sum(np.abs(scenario.tariff.buy_chf_per_kwh * x[:, :, 0])))
     gap = (cost + outcome.best.unheld_chf - reported) / max(abs(reported), turnover)
     priced = float(np.sum(rows.kappa * rows.excess(rows.value(x))))

@@ -37,6 +37,27 @@ def least_cost(
     return np.column_stack([_value(p), _value(q)]), float(problem.value)
 
 
+def least_throughput_kwh(site: Site, tariff: Tariff, dt_h: float) -> float:
+    """Least energy charged and discharged among the schedules of least bill, then of least curtailment."""
+    battery, outlook = site.battery, site.outlook
+    assert battery is not None
+    charge, discharge, g = (cp.Variable(len(outlook.load_kw), nonneg=True) for _ in range(3))
+    side = battery.s_max_kva / np.sqrt(2)
+    stored = cp.cumsum(battery.efficiency * charge - discharge / battery.efficiency) * dt_h / battery.energy_kwh
+    soc = battery.soc_initial + stored
+    limits = [charge <= side, discharge <= side, g <= outlook.pv_available_kw]
+    limits += [soc >= battery.soc_min, soc <= battery.soc_max]
+    p = outlook.load_kw - discharge + charge - g
+    bill = tariff.buy_chf_per_kwh @ p + (tariff.buy_chf_per_kwh - tariff.sell_chf_per_kwh) @ cp.neg(p)
+    least = 0.0
+    for amount in (bill, cp.sum(outlook.pv_available_kw - g), cp.sum(charge + discharge)):
+        problem = cp.Problem(cp.Minimize(amount), limits)
+        problem.solve(solver=cp.HIGHS)
+        least = float(problem.value)
+        limits = [*limits, amount <= least + 1e-6]
+    return least * dt_h
+
+
 def _value(expression: cp.Expression) -> FloatArray:
     return np.asarray(expression.value, float)
 

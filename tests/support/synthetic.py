@@ -115,6 +115,19 @@ def with_slack_voltage(scenario: Scenario, v_pu: float) -> Scenario:
     return replace(scenario, slack_voltage_pu=np.full(scenario.axis.n_steps, v_pu))
 
 
+def with_losses(scenario: Scenario, loss_rel: float) -> Scenario:
+    """The scenario with converters of batteries and PV that lose this share at full power."""
+
+    def lossy(resource: Resource) -> Resource:
+        return replace(resource, loss_rel=loss_rel) if isinstance(resource, Battery | Pv) else resource
+
+    sites = tuple(
+        replace(site, resources={name: lossy(resource) for name, resource in site.resources.items()})
+        for site in scenario.sites
+    )
+    return replace(scenario, sites=sites)
+
+
 def with_load_factor(scenario: Scenario, factor: float) -> Scenario:
     """The scenario with all loads multiplied."""
 

@@ -71,9 +71,11 @@ def test_summary_certifies_the_day(summary: dict[str, Any]) -> None:
     assert summary["ac"]["violation_max_pu"] <= 2e-4
     assert summary["ac"]["slack_q_violation_kvar"] <= 0.05
     assert summary["total_cost_chf"]["uncoordinated"] <= summary["total_cost_chf"]["coordinated"]
-    for cost in summary["cost_chf"].values():
+    for name, cost in summary["cost_chf"].items():
         assert cost["compensation"] >= -1e-6
-        assert cost["coordinated"] - cost["uncoordinated"] == pytest.approx(cost["compensation"])
+        own = summary["own_cost_chf"][name]
+        bill, more = (each["coordinated"] - each["uncoordinated"] for each in (cost, own))
+        assert bill + more == pytest.approx(cost["compensation"])
     assert len(summary["config_sha256"]) == 64
 
 
