@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from core.errors import Fault, InputError
-from core.resources import Battery
+from core.resources import Battery, Pv
 from core.scenario import Scenario
 from core.time import TimeAxis
 from mpc.grid.collapse import Collapse, collapse
@@ -66,8 +66,9 @@ def _load_and_support(scenario: Scenario) -> tuple[ComplexArray, ComplexArray]:
     for site in scenario.sites:
         node, outlook = scenario.network.index(site.node) - 1, site.outlook
         power_kw = sum(battery.power_box_kw for battery in site.each(Battery))
+        reactive_kvar = power_kw + sum(plant.reactive_box_kvar for plant in site.each(Pv))
         load[:, node] += outlook.load_kw + 1j * outlook.load_kvar
-        support[:, node] += outlook.pv_available_kw + power_kw * (1 + 1j)
+        support[:, node] += outlook.pv_available_kw + complex(power_kw, reactive_kvar)
     return load, support
 
 

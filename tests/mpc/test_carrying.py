@@ -55,6 +55,8 @@ def test_a_load_that_the_prosumer_covers_itself_is_carried() -> None:
     load_kw = float(too_much.sites[1].outlook.load_kw.max())
     assert uncarried(scaled(60.0, battery=Battery(2 * load_kw, 1e4))) is None
     assert uncarried(scaled(60.0, pv=Pv(load_kw, 0 * too_much.sites[1].outlook.load_kw + load_kw))) is None
+    inverter = Pv(load_kw, 0 * too_much.sites[1].outlook.load_kw + 0.6 * load_kw, s_max_kva=load_kw)
+    assert uncarried(scaled(60.0, pv=inverter)) is None
     night = scaled(60.0, pv=Pv(load_kw, 0 * too_much.sites[1].outlook.load_kw))
     assert uncarried(night) == found
 
