@@ -92,7 +92,7 @@ def test_after_round_0_it_is_the_tariff(n_answers: int, together: bool) -> None:
         np.testing.assert_array_equal(agreement.profile.x, selfish.plan.agreements[name].profile.x)
         assert outcome.uncoordinated[name] is agreement.profile
     assert outcome.best.violation.worst_pu == pytest.approx(selfish.violation.worst_pu)
-    settings = CoordinationConfig()
+    settings = CoordinationConfig(violation_price_chf_per_kwh=PRICE_CAP)  # that of the rows of the warm start
     warm = coordinate(GRID, settings, VirtualClock(), warm_start=outcome.warm_start)
     cold = coordinate(GRID, settings, VirtualClock())
     assert warm.outcome.iterations == cold.outcome.iterations
