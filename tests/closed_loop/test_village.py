@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from controller.report.day.files import plan_axis, read_plan
+from controller.runs.directory import Run
 from tests.support.commands import gridlab_process
 
 
@@ -51,6 +53,15 @@ def test_plants_with_a_rating_supply_reactive_power(village: Path) -> None:
     assert set(each.resource) == {"pv_east", "pv_west"}
     farm = each[each.quantity == "p_kw"].groupby("time").value.sum()
     np.testing.assert_allclose(-farm.to_numpy(), plan.pv_kw["farm"].to_numpy(), atol=1e-9)
+
+
+def test_the_report_draws_reactive_power_of_batteries_and_plants(village: Path) -> None:
+    run = Run(village / "plan")
+    plan = read_plan(run, "plan.csv", plan_axis(run, 15, "Europe/Berlin"))
+    whole = run.table("plan.csv").pivot(index="time", columns="prosumer", values=["battery_kvar", "pv_kvar"])
+    supplied = whole["battery_kvar"] + whole["pv_kvar"]
+    np.testing.assert_allclose(plan["inverter_kvar"][supplied.columns], supplied, atol=1e-9)
+    assert supplied["school"].min() < -1
 
 
 def test_half_an_hour_follows_the_plans_of_every_quarter(village: Path) -> None:

@@ -73,7 +73,7 @@ export function prosumerCard(prosumer, now) {
     ["setpoint", now.p_setpoint_kw, now.q_setpoint_kvar],
     ["measured", now.p_measured_kw, now.q_measured_kvar, "strong"],
     ["load", now.load_kw],
-    ["PV", prosumer.pv_peak_kw ? now.pv_kw : null],
+    ["PV", prosumer.pv_peak_kw ? now.pv_kw : null, now.pv_kvar ? now.pv_kvar : undefined],
     ["battery", prosumer.battery_kwh ? now.battery_kw : null],
   ].map(([name, p, q, kind = ""]) => element("tr", { class: kind }, element("th", {}, name), cell(number(p, 2)), cell(q === undefined ? "" : number(q, 2))));
   const battery = prosumer.battery_kwh ? [soc(prosumer, now)] : [];

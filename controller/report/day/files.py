@@ -12,7 +12,7 @@ from core.errors import Fault, InputError
 from core.time import TimeAxis
 
 PLAN = (
-    "battery_kw", "battery_kvar", "p_kw", "pv_available_kw", "pv_kw", "price_chf_per_kwh", "q_kvar", "soc",
+    "battery_kw", "battery_kvar", "load_kvar", "p_kw", "pv_available_kw", "pv_kw", "price_chf_per_kwh", "q_kvar", "soc",
     "tariff_chf_per_kwh",
 )  # fmt: skip
 ITERATIONS = ("iteration", "primal", "dual", "rho", "gap_rel", "violation_pu", "linearisation_pu")
@@ -48,12 +48,13 @@ def keys_with_other_names(listed: Mapping[str, Iterable[str]], prosumers: set[st
 
 
 def read_plan(run: Run, file: str, axis: TimeAxis) -> Plan:
-    """The plans of all prosumers.
+    """The plans of all prosumers; ``inverter_kvar`` is the reactive power that batteries and PV plants supply together.
 
     Raises:
         InputError: the file is missing, or has other steps than ``axis``.
     """
-    return wide_tables(run, file, "prosumer", PLAN, axis)
+    plan = wide_tables(run, file, "prosumer", PLAN, axis)
+    return {**plan, "inverter_kvar": plan["load_kvar"] - plan["q_kvar"]}
 
 
 def read_voltages(run: Run, file: str, axis: TimeAxis) -> pd.DataFrame:

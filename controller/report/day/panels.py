@@ -83,8 +83,8 @@ def battery(ax: Axes, drawing: Drawing, plan: Plan) -> None:
 
 
 def reactive(ax: Axes, drawing: Drawing, plan: Plan) -> None:
-    """Reactive power of the batteries."""
-    _power(ax, drawing, plan, "battery_kvar", "batteries (kvar)\n> 0 injects")
+    """Reactive power of batteries and PV plants."""
+    _power(ax, drawing, plan, "inverter_kvar", "batteries, PV\n(kvar) > 0 injects")
 
 
 def pv(ax: Axes, drawing: Drawing, plan: Plan) -> None:

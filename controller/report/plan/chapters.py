@@ -83,8 +83,8 @@ def _extremes(record: Record) -> Markup:
 
 def _exchange(record: Record) -> Markup:
     text = """What the upper grid delivers: power above zero is imported, below zero exported. Reactive power is free
-        under the tariff, so that batteries support the voltage with it first, as far as their converters and the power
-        factor at the upper grid allow; without coordination they have no reason to."""
+        under the tariff, so that batteries and PV inverters with a rating support the voltage with it first, as far as
+        their converters and the power factor at the upper grid allow; without coordination they have no reason to."""
     return figure_chapter("The upper grid and reactive power", exchange_figure(record), "exchange", text)
 
 

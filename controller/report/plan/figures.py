@@ -25,15 +25,19 @@ from controller.report.primitives.times import edges_h
 
 LABELLED_UP_TO = 24
 
+USED_KVAR = 1e-6
+"""Reactive power above this is more than rounding."""
+
 
 @styled
 def exchange_figure(record: Record) -> Figure:
-    """Power drawn from the upper grid without and with coordination, and reactive power of the batteries."""
+    """Power drawn from the upper grid without and with coordination, and reactive power of batteries and PV."""
     plan = record.result.plan
-    figure, axes = stacked(record.axis, [1.1, 1.1, 1.1] if has_battery(plan) else [1.1, 1.1])
+    inverters = has_battery(plan) or (plan["inverter_kvar"].abs() > USED_KVAR).any(axis=None)
+    figure, axes = stacked(record.axis, [1.1, 1.1, 1.1] if inverters else [1.1, 1.1])
     _exchange(axes[0], record, "p_kw", "active\npower (kW)")
     _exchange(axes[1], record, "q_kvar", "reactive\npower (kvar)")
-    if has_battery(plan):
+    if inverters:
         reactive(axes[2], record.drawing, plan)
         name_prosumers(figure, record.participants.looks)
     return figure

@@ -94,12 +94,12 @@ def worst(record: Record, excursion: Excursion) -> str:
 def why(plan: Plan, excursion: Excursion) -> Markup:
     """Sources and sinks at the worst time, the larger side first; of reactive power for a limit in kvar."""
     reactive = excursion.limit.unit == "kvar"
-    net, battery, unit = ("q_kvar", "battery_kvar", "kvar") if reactive else ("p_kw", "battery_kw", "kW")
+    net, battery, unit = ("q_kvar", "inverter_kvar", "kvar") if reactive else ("p_kw", "battery_kw", "kW")
     now = {name: float(plan[name].iloc[excursion.worst].sum()) for name in (net, battery, "pv_kw")}
     pv = 0.0 if reactive else now["pv_kw"]
-    feeding = {"PV": pv, "batteries inject" if reactive else "discharge": max(now[battery], 0.0)}
+    feeding = {"PV": pv, "batteries and PV inject" if reactive else "discharge": max(now[battery], 0.0)}
     load = now[net] + now[battery] + pv
-    drawing = {"load": load, "batteries absorb" if reactive else "charge": max(-now[battery], 0.0)}
+    drawing = {"load": load, "batteries and PV absorb" if reactive else "charge": max(-now[battery], 0.0)}
     larger, smaller = sorted((feeding, drawing), key=lambda side: -sum(side.values()))
     against = f" against {_sum(smaller, unit)}" if _sum(smaller, unit) else ""
     return tag("td", _sum(larger, unit) + against, class_="prose")
