@@ -215,7 +215,8 @@ class Loop:
         )
 
     def _observed(self, name: str, battery: BatteryState | None, at_s: float) -> Observed:
-        return Observed(**vars(self._amounts(name, at_s)), soc=battery.soc if battery else None)
+        seen = self._amounts(name, at_s)
+        return Observed(seen.load_kw, seen.load_kvar, seen.pv_available_kw, battery.soc if battery else None)
 
     def _summary(self, folder: Path, truths: tuple[Any, Any, Any], end_s: float) -> dict[str, Any]:
         end = self.start + timedelta(seconds=end_s)

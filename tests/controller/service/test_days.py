@@ -15,7 +15,7 @@ from core.config import Config
 from core.errors import InputError
 from core.load import load_config, load_scenario
 from realtime.plane import Power
-from tests.support.paths import CONFIG
+from tests.support.paths import CONFIG, CONFIGS
 
 ZURICH = ZoneInfo("Europe/Zurich")
 SPRING, AUTUMN = date(2018, 3, 25), date(2018, 10, 28)
@@ -143,15 +143,32 @@ def test_ends_of_the_day(loader: DayLoader) -> None:
     assert day.amounts(end)["A"].load_kw == day.amounts(end + timedelta(seconds=1))["A"].load_kw == 23.0
 
 
+def test_each_of_several_plants_has_its_own_share_of_the_sun() -> None:
+    day = DayLoader(load_config(CONFIGS / "village12.yaml"), CONFIGS / "village12.yaml").load(date(2018, 6, 21)).day
+    east, west = day.realised["farm"].plants_kw
+    begin = day.forecast.axis.start
+    splits = []
+    for hour in (9, 18):
+        seen = day.amounts(begin + timedelta(hours=hour, seconds=30))["farm"]
+        minute = 60 * hour
+        assert seen.pv_available_kw == pytest.approx(east[minute] + west[minute])
+        assert seen.plants_kw == pytest.approx((east[minute], west[minute]))
+        splits.append(seen.split[0])
+    assert splits[0] > 0.6
+    assert splits[1] < 0.4
+    assert day.amounts(begin)["farm"].split == (0.5, 0.5), "at night"
+    assert day.amounts(begin)["school"].split == (), "one plant"
+
+
 @given(seconds=st.floats(0, 86_399.9))
 def test_amounts_lie_between_the_minutes_around_them(gridlab9_day: Day, seconds: float) -> None:
     instant = gridlab9_day.forecast.axis.start + timedelta(seconds=seconds)
     minute = (instant - gridlab9_day.forecast.axis.start) / timedelta(minutes=1)
     around = np.clip([np.floor(minute - 0.5), np.ceil(minute - 0.5)], 0, 1439).astype(int)
     for name, seen in gridlab9_day.amounts(instant).items():
-        for value, series in zip(vars(seen).values(), vars(gridlab9_day.realised[name]).values(), strict=True):
-            low, high = sorted(series[around])
-            assert low - 1e-12 <= value <= high + 1e-12
+        for quantity in ("load_kw", "load_kvar", "pv_available_kw"):
+            low, high = sorted(getattr(gridlab9_day.realised[name], quantity)[around])
+            assert low - 1e-12 <= getattr(seen, quantity) <= high + 1e-12
     begin = gridlab9_day.forecast.axis.times[gridlab9_day.step_of(instant)]
     assert begin <= instant < begin + timedelta(minutes=10)
 

@@ -9,6 +9,7 @@ import pytest
 from core.algorithms import SplittingName
 from core.config_coordination import CoordinationConfig
 from core.prices import DemandProfile, PriceSignal
+from core.resources import Outlook
 from core.scenario import Scenario
 from core.time import TimeAxis
 from mpc.coordination import rounds
@@ -224,7 +225,8 @@ def shrunk(day: CoordinatedDay, k: int) -> Scenario:
         assert soc is not None
         assert battery is not None
         battery = replace(battery, soc_initial=float(np.clip(soc[k - 1], battery.soc_min, battery.soc_max)))
-        outlook = replace(site.outlook, **{name: series[k:] for name, series in vars(site.outlook).items()})
+        seen = site.outlook
+        outlook = Outlook(seen.load_kw[k:], seen.load_kvar[k:], seen.pv_available_kw[k:])
         sites.append(site_with(site.name, site.node, outlook, battery, peak_kw=8.0))
     return replace(
         grid,
