@@ -99,7 +99,9 @@ def test_money(run: Path) -> None:
         assert cost["coordinated"] == pytest.approx(chf, abs=0.006)
         account = summary["settlement"][name]
         fair = account["real_chf"] - account["stored_chf"] - (account["own_optimum_chf"] - account["own_stored_chf"])
-        assert cost["compensation"] == cost["coordinated"] - cost["uncoordinated"]
+        own = summary["own_cost_chf"][name]
+        more_chf = cost["coordinated"] - cost["uncoordinated"] + own["coordinated"] - own["uncoordinated"]
+        assert cost["compensation"] == pytest.approx(more_chf, abs=1e-12)
         assert fair > -0.01
     totals = {kind: sum(c[kind] for c in summary["cost_chf"].values()) for kind in ("coordinated", "uncoordinated")}
     assert summary["total_cost_chf"] == pytest.approx(totals)
@@ -179,7 +181,7 @@ def test_a_node_that_somebody_took_is_named(tmp_path: Path) -> None:
 
 
 def test_without_battery_and_without_pv(tmp_path: Path) -> None:
-    battery = "battery: {s_max_kva: 2.5, energy_kwh: 2.5, soc_initial: 0.5, soc_min: 0.1, soc_max: 0.9}"
+    battery = "battery: {s_max_kva: 2.5, energy_kwh: 2.5, soc_initial: 0.5, soc_min: 0.1, soc_max: 0.9, loss_rel: 0.02}"
     config = scenario_file(tmp_path)
     head, *tail = config.read_text(encoding="utf-8").split(f"    {battery}\n")
     text = head + f"    {battery}\n".join(tail)

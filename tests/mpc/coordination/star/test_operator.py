@@ -232,7 +232,7 @@ def shrunk(day: CoordinatedDay, k: int) -> Scenario:
         grid,
         axis=TimeAxis(axis.times[k], axis.step_min, axis.n_steps - k, axis.timezone),
         slack_voltage_pu=grid.slack_voltage_pu[k:],
-        tariff=replace(grid.tariff, **{name: series[k:] for name, series in vars(grid.tariff).items()}),
+        tariff=grid.tariff.after(k),
         sites=tuple(sites),
     )
 
