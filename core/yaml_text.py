@@ -1,7 +1,7 @@
 """YAML with the core schema of YAML 1.2; PyYAML alone applies the surprising rules of YAML 1.1.
 
 ``1e-3`` is a number; ``23:00``, ``off`` and ``2018-06-21`` are text. A duplicate key is a fault, and so is any tag
-beyond the plain types. Merge keys (``<<``) are not supported.
+beyond the plain types. A merge key (``<<``) takes over the keys of other mappings that are not given.
 """
 
 import re
@@ -29,21 +29,41 @@ class _Loader(yaml.SafeLoader):
         self.repeated: list[tuple[int, str]] = []
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        """The mapping, with the last value of a duplicate key."""
+        """The mapping, with the last value of a duplicate key, and behind its own keys those that it merges."""
         seen: set[str] = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
                 self.repeated.append((key.start_mark.line + 1, key.value))
             seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        merged = [value for key, value in node.value if _is_merge(key)]
+        if not merged:
+            return super().construct_mapping(node, deep)
+        own = [(key, value) for key, value in node.value if not _is_merge(key)]
+        plain = yaml.MappingNode(node.tag, own, node.start_mark, node.end_mark)
+        mapping = super().construct_mapping(plain, deep)
+        for value in merged:
+            for other in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                mapping = self._keys_of(other) | mapping
+        return mapping
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Ignore merge keys, even by their tag: lists of them multiply."""
+        """Leave merge keys to ``construct_mapping``: lists of nodes multiply, mappings do not."""
+
+    def _keys_of(self, node: yaml.Node) -> dict[object, object]:
+        """The mapping that is merged."""
+        if not isinstance(node, yaml.MappingNode):
+            allowed = "`<<` needs a section, or a list of sections"
+            raise yaml.constructor.ConstructorError(None, None, allowed, node.start_mark)
+        return dict(self.construct_object(node, deep=True))
 
     def construct_whole(self, node: yaml.ScalarNode) -> int:
         """An integer: decimal (leading zeros are ignored), 0o octal or 0x hexadecimal."""
         text = self.construct_scalar(node)
         return int(text, 0 if text[:2] in ("0o", "0x") else 10)
+
+
+def _is_merge(key: yaml.Node) -> bool:
+    return isinstance(key, yaml.ScalarNode) and (key.tag == f"{_TAG}merge" or (key.value == "<<" and not key.style))
 
 
 _Loader.yaml_implicit_resolvers = {}
