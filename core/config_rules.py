@@ -219,10 +219,9 @@ def _battery(key: str, battery: BatteryConfig) -> Iterator[BrokenRule]:
     if low >= high:
         yield BrokenRule(f"{key}.soc_min", f"{low:g}", f"less than soc_max, {high:g}")
         return
-    for name in ("soc_initial", "soc_final_min"):
-        soc = getattr(battery, name, None)
-        if isinstance(soc, float) and not low <= soc <= high:
-            yield BrokenRule(f"{key}.{name}", f"{soc:g}", f"from soc_min to soc_max, {low:g} to {high:g}")
+    final = getattr(battery, "soc_final_min", None)
+    if isinstance(final, float) and not low <= final <= high:
+        yield BrokenRule(f"{key}.soc_final_min", f"{final:g}", f"from soc_min to soc_max, {low:g} to {high:g}")
     if all(known(battery, name) for name in BatteryConfig.model_fields) and isinstance(battery.soc_final_min, float):
         per_hour = battery.efficiency * battery.battery().power_box_kw / battery.energy_kwh
         reachable = battery.soc_initial + SHORTEST_DAY_H * per_hour

@@ -26,6 +26,22 @@ class Fault:
         return f"{where}: got {self.value}; allowed: {self.allowed}"
 
 
+@dataclass(frozen=True)
+class Caution:
+    """Something in the user's input that is allowed but unusual, printed as one line; ``advice`` says how it was read
+    or what it may be.
+    """
+
+    file: str
+    key: str
+    value: str
+    advice: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}: {self.key}" if self.key else self.file
+        return f"{where}: got {self.value}; {self.advice}"
+
+
 def shown(value: object) -> str:
     """A value of the user's file as written there, shortened to one line of at most 60 characters."""
     match value:

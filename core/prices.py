@@ -13,7 +13,7 @@ SMALLEST_TARIFF = 0.01
 
 @dataclass(frozen=True)
 class Tariff:
-    """Retail tariff: price of consumption and, if lower, the remuneration of feed-in, CHF/kWh, each [T].
+    """Retail tariff: price of consumption and the remuneration of feed-in, CHF/kWh, each [T].
 
     ``day_chf_per_kwh`` is the value of energy over the whole day if these steps are only the rest of it.
     """
@@ -34,7 +34,18 @@ class Tariff:
     @property
     def export_spread_chf_per_kwh(self) -> FloatArray:
         """Loss per exported kWh against the purchase price, ≥ 0, [T]."""
-        return self.buy_chf_per_kwh - self.sell_chf_per_kwh
+        return np.maximum(self.buy_chf_per_kwh - self.sell_chf_per_kwh, 0)
+
+    def premium_chf_per_kwh(self, net_kw: FloatArray) -> FloatArray:
+        """What feed-in earns above the purchase price, for a prosumer on the side of feed-in, ≥ 0, [T].
+
+        Where feed-in earns more than consumption costs, the bill is not convex: it is the lesser of two linear ones. A
+        prosumer plans such a step at the price of the side on which it is without flexibility (ours).
+
+        Args:
+            net_kw: load less available PV, [T]; the side is that of feed-in where it is negative.
+        """
+        return np.where(net_kw < 0, np.maximum(self.sell_chf_per_kwh - self.buy_chf_per_kwh, 0), 0.0)
 
     def cost_chf(self, p_kw: FloatArray, dt_h: float) -> float:
         """Retail cost of a demand profile p [T]: c⁺' max(p, 0) Δt − c⁻' max(−p, 0) Δt."""

@@ -14,6 +14,11 @@ from core.arrays import FloatArray
 DISC_EDGES = 32
 """Edges of the polygon inscribed in the capability disc; it keeps 99.5 % of the radius and never exceeds it."""
 
+LEAD_BACK = 0.5
+"""Share of a battery's power that leads a state of charge outside the band back into it."""
+BESIDE_BAND = 0.005
+"""A state of charge outside by less is one at the edge: the 30 s layer keeps a reserve of 0.002 there."""
+
 
 def inscribed_polygon(s_max_kva: float) -> tuple[FloatArray, float]:
     """Regular polygon in the disc p² + q² ≤ S²: unit normals n [edges, 2] and offset d (kVA), n·(p, q) ≤ d.
@@ -81,9 +86,21 @@ class Battery:
         """The capability disc as :func:`inscribed_polygon`, n·(b, β) ≤ d in kVA."""
         return inscribed_polygon(self.s_max_kva)
 
+    def soc_band(self, steps: int, dt_h: float) -> tuple[FloatArray, FloatArray]:
+        """Lowest and highest state of charge at the end of each step, [T].
+
+        From an initial state outside the band, they lead back into it with ``LEAD_BACK`` of the largest power.
+        """
+        led = LEAD_BACK * self.power_box_kw * dt_h / self.energy_kwh * np.arange(1, steps + 1)
+        floor = np.minimum(self.soc_min, self.soc_initial + self.efficiency * led)
+        if self.soc_final_min is not None:
+            floor[-1] = max(floor[-1], self.soc_final_min)
+        return floor, np.maximum(self.soc_max, self.soc_initial - led)
+
     def starting_at(self, soc: float) -> "Battery":
-        """The battery starting from ``soc``, moved into its band if outside."""
-        return replace(self, soc_initial=min(max(soc, self.soc_min), self.soc_max))
+        """The battery starting from ``soc``, moved into its band if it is outside by no more than ``BESIDE_BAND``."""
+        inside = min(max(soc, self.soc_min), self.soc_max)
+        return replace(self, soc_initial=inside if abs(soc - inside) <= BESIDE_BAND else soc)
 
     def within(self, soc_min: float, soc_max: float) -> "Battery":
         """The battery with a narrower band; the initial and the final state of charge move into it."""

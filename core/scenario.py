@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from core.arrays import FloatArray
+from core.errors import Caution
 from core.network import GridLimits, Network
 from core.plan import LOAD
 from core.prices import Tariff
@@ -55,6 +56,11 @@ class Site:
         each_kw = tuple(plant.available_kw for plant in plants)
         return Outlook(load_kw, _total(load.q_kvar for load in loads), available_kw, each_kw)
 
+    @property
+    def net_load_kw(self) -> FloatArray:
+        """Load less all that PV can give, [T]."""
+        return self.outlook.load_kw - self.outlook.pv_available_kw
+
     def after(self, steps: int) -> "Site":
         """The site without its first ``steps`` steps."""
         return replace(self, resources={name: resource.after(steps) for name, resource in self.resources.items()})
@@ -71,8 +77,7 @@ class Site:
 
         Whatever else it has is at rest.
         """
-        outlook = self.outlook
-        return replace(self, resources={LOAD: Load(outlook.load_kw - outlook.pv_available_kw, outlook.load_kvar)})
+        return replace(self, resources={LOAD: Load(self.net_load_kw, self.outlook.load_kvar)})
 
     def with_battery(self, battery: Battery) -> "Site":
         """The site with ``battery`` in place of its own."""
@@ -82,7 +87,11 @@ class Site:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Problem and sites of one horizon; attributes besides ``sites`` are those of :class:`core.problem.Problem`."""
+    """Problem and sites of one horizon; attributes besides these are those of :class:`core.problem.Problem`.
+
+    Attributes:
+        cautions: what the user should know about the files it was read from.
+    """
 
     name: str
     axis: TimeAxis
@@ -93,6 +102,7 @@ class Scenario:
     sites: tuple[Site, ...]
     margin_pu: float | FloatArray = 0.0
     reactive_margin_kvar: float = 0.0
+    cautions: tuple[Caution, ...] = ()
 
     @property
     def problem(self) -> Problem:

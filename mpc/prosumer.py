@@ -8,6 +8,7 @@ export e (kW) is one more:
     x = Σ_r (fixed_r + M_r y_r),   that is  p = load_p − b − g,  q = load_q − β − γ            (22b)
     rows and bounds of every block                                                             (20, 21)
     e ≥ −p,  e ≥ 0                                                                             (21a)
+    c⁺ is c⁻ where feed-in earns more and the site feeds in without flexibility                :mod:`core.prices`
     |x_t| within the rating of the converters, where x could exceed it                         :mod:`mpc.rating`
 
 Among equal optima a tie-break chooses the one with the least curtailment, then the least throughput of batteries:
@@ -60,6 +61,8 @@ class ProsumerProgram:
         self.name = site.name
         self.site = site
         self._spread = tariff.export_spread_chf_per_kwh * dt_h
+        premium = tariff.premium_chf_per_kwh(site.net_load_kw) * dt_h
+        self._premium = np.column_stack([premium, np.zeros_like(premium)])
         steps = len(self._spread)
         value = tariff.value_chf_per_kwh
         self._blocks = {name: block(resource, steps, dt_h, value) for name, resource in site.resources.items()}
@@ -128,7 +131,7 @@ class ProsumerProgram:
             return np.zeros((len(self._x_fixed), 0))
         hm = signal.h @ self._m
         p_blocks = self._m.T @ hm + self._own_h[:, :, None] * np.identity(len(self._variables))
-        c = signal.gradient(self._x_fixed) @ self._m + self._own_c + self._tie
+        c = (signal.gradient(self._x_fixed) + self._premium) @ self._m + self._own_c + self._tie
         upper = np.where(closed, 0.0, self._upper).ravel()
         try:
             return self._solver.solve(p_blocks[:, *self._pattern].ravel(), c.ravel(), upper).reshape(c.shape)
@@ -193,9 +196,9 @@ class ProsumerProgram:
         return (sp.vstack([g, rows], format="csc"), np.concatenate([h, bound])) if len(bound) else (g, h)
 
     def _own_cost_chf(self, x: FloatArray, y: FloatArray) -> float:
-        """Own costs of the resources, and the loss by the spread between tariff and feed-in on exported energy."""
+        """Own costs of the resources, and what feed-in earns less or more than the tariff."""
         owned = [name != EXPORT for name in self._variables]
-        lost_chf = float(self._spread @ np.maximum(-x[:, 0], 0))
+        lost_chf = float(self._spread @ np.maximum(-x[:, 0], 0) + np.sum(self._premium * x))
         own = self._own_c * y + self._own_h * y**2 / 2
         return float(np.sum(own[:, owned])) + lost_chf
 

@@ -73,6 +73,8 @@ class CentralisedProblem:
         cost = tariff.buy_chf_per_kwh @ p
         if np.any(tariff.export_spread_chf_per_kwh > 0):
             cost = cost + tariff.export_spread_chf_per_kwh @ export
+        for site, (own, _) in zip(scenario.sites, profiles, strict=True):
+            cost = cost + tariff.premium_chf_per_kwh(site.net_load_kw) @ own
         self._cost = cost * dt_h + sum(self._own_costs)
 
     def uncoordinated(self) -> Optimum:
@@ -162,11 +164,9 @@ class CentralisedProblem:
     def _battery(self, battery: Battery) -> tuple[cp.Expression, cp.Expression]:
         """Discharge b and reactive power β, each [T]; constraints are appended to those of the program."""
         steps, box, eta = self.scenario.axis.n_steps, battery.power_box_kw, battery.efficiency
-        floor = np.full(steps, battery.soc_min)
-        if battery.soc_final_min is not None:
-            floor[-1] = max(battery.soc_min, battery.soc_final_min)
+        floor, ceiling = battery.soc_band(steps, self.scenario.axis.dt_h)
         beta = cp.Variable(steps)  # bounded by constraints: without the grid it would drop out of the program
-        soc = cp.Variable(steps, bounds=[floor, battery.soc_max])
+        soc = cp.Variable(steps, bounds=[floor, ceiling])
         if eta == 1.0 and battery.wear_chf_per_kwh == 0.0:
             b = drawn = cp.Variable(steps, bounds=[-box, box])
             self._lose(battery.loss_rel, battery.s_max_kva, b, beta)

@@ -41,7 +41,7 @@ class BatteryBlock:
         )
         self.variables["discharge"] = Variable((-1, 0), -box if one else 0, box, *own, 0.0 if one else THROUGHPUT)
         self.variables["reactive"] = Variable((0, -1), -box, box, 0.0, own[1])
-        self.variables["soc"] = Variable((0, 0), _soc_floor(battery, steps), battery.soc_max)
+        self.variables["soc"] = Variable((0, 0), *battery.soc_band(steps, dt_h))
         b = {"discharge": 1.0} if one else {"discharge": 1.0, "charge": -1.0}
         lost = {"discharge": per_kw / eta} if one else {"discharge": per_kw / eta, "charge": -eta * per_kw}
         initial = np.zeros(steps)
@@ -58,7 +58,7 @@ class BatteryBlock:
     def plan(self, values: Mapping[str, FloatArray]) -> ResourcePlan:
         """Demand, and the state of charge that follows from it."""
         battery = self._battery
-        b = self._discharge_kw(np.clip(values["soc"], _soc_floor(battery, len(values["soc"])), battery.soc_max))
+        b = self._discharge_kw(np.clip(values["soc"], *battery.soc_band(len(values["soc"]), self._dt_h)))
         gained = np.where(b < 0, -battery.efficiency * b, -b / battery.efficiency) * self._dt_h / battery.energy_kwh
         series = {SOC: battery.soc_initial + np.cumsum(gained)}
         if battery.loss_rel:
@@ -70,10 +70,3 @@ class BatteryBlock:
         battery, change = self._battery, np.diff(soc, prepend=self._battery.soc_initial)
         eta = np.where(change > 0, 1 / battery.efficiency, battery.efficiency)
         return np.clip(-change * eta * battery.energy_kwh / self._dt_h, -battery.power_box_kw, battery.power_box_kw)
-
-
-def _soc_floor(battery: Battery, steps: int) -> FloatArray:
-    floor = np.full(steps, battery.soc_min)
-    if battery.soc_final_min is not None:
-        floor[-1] = max(battery.soc_min, battery.soc_final_min)
-    return floor

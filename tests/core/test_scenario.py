@@ -22,8 +22,8 @@ def two_plants() -> Site:
     return Site("A", DAY.network.nodes[1], {**plants, "load": Load(np.ones(STEPS), np.zeros(STEPS))})
 
 
-@pytest.mark.parametrize(("soc", "begins"), [(0.5, 0.5), (0.1, 0.2), (0.95, 0.8), (0.2, 0.2)])
-def test_a_battery_starts_within_its_band(soc: float, begins: float) -> None:
+@pytest.mark.parametrize(("soc", "begins"), [(0.5, 0.5), (0.197, 0.2), (0.803, 0.8), (0.2, 0.2), (0.1, 0.1)])
+def test_a_battery_beside_its_band_starts_at_the_edge(soc: float, begins: float) -> None:
     site = DAY.sites[0].starting_at(soc)
     assert site.battery is not None
     assert site.battery == replace(site.battery, soc_initial=begins)
@@ -35,9 +35,9 @@ def test_without_battery_or_state_of_charge_a_site_stays_as_it_is() -> None:
     assert DAY.sites[0].starting_at(None) is DAY.sites[0]
 
 
-def test_a_narrower_band_moves_initial_and_final_charge_into_it() -> None:
-    narrow = BATTERY.within(0.55, 0.6)
-    assert (narrow.soc_min, narrow.soc_max, narrow.soc_initial, narrow.soc_final_min) == (0.55, 0.6, 0.55, 0.6)
+def test_a_narrower_band_moves_final_charge_and_the_edge_into_it() -> None:
+    narrow = BATTERY.within(0.502, 0.6)
+    assert (narrow.soc_min, narrow.soc_max, narrow.soc_initial, narrow.soc_final_min) == (0.502, 0.6, 0.502, 0.6)
     assert replace(BATTERY, soc_final_min=None).within(0.3, 0.6).soc_final_min is None
 
 
@@ -90,3 +90,18 @@ def test_whom_nobody_controls_is_a_load() -> None:
     assert made.sites[0] is first
     assert made.sites[1].battery is None
     assert DAY.with_passive([]).sites == DAY.sites
+
+
+@pytest.mark.parametrize(("initial", "soc_final_min"), [(0.05, None), (0.95, None), (0.05, 0.7), (0.5, 0.7)])
+def test_limits_of_the_state_of_charge_lead_back_into_the_band(initial: float, soc_final_min: float | None) -> None:
+    battery = replace(BATTERY, soc_initial=initial, soc_final_min=soc_final_min, efficiency=0.9)
+    floor, ceiling = battery.soc_band(24, 0.5)
+    per_step = battery.power_box_kw * 0.5 / battery.energy_kwh
+    assert floor[-1] == (soc_final_min or 0.2)
+    assert ceiling[-1] == 0.8
+    assert np.all(floor <= ceiling)
+    assert np.all(floor[:-1] <= 0.2)
+    assert floor[0] - initial <= 0.9 * per_step, "charging reaches it"
+    assert initial - ceiling[0] <= per_step / 0.9, "discharging reaches it"
+    assert np.all(np.diff(floor[:-1]) >= 0)
+    assert np.all(np.diff(ceiling) <= 0)

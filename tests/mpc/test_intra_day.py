@@ -56,8 +56,8 @@ def test_what_is_left_begins_with_what_was_observed(day: Scenario, running: Runn
         assert after.battery.soc_initial == own.soc
 
 
-def test_a_battery_beyond_its_band_is_planned_from_the_edge(day: Scenario, running: RunningPlan) -> None:
-    seen = {name: replace(own, soc=0.95) for name, own in as_planned(day, running, STEP).items()}
+def test_a_battery_just_beyond_its_band_is_planned_from_the_edge(day: Scenario, running: RunningPlan) -> None:
+    seen = {name: replace(own, soc=0.903) for name, own in as_planned(day, running, STEP).items()}
     batteries = [site.battery for site in remaining(day, STEP, seen, 1.0).sites]
     assert [battery.soc_initial for battery in batteries if battery] == [0.9] * 5
 

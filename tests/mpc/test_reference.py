@@ -17,7 +17,7 @@ from tests.support.synthetic import Sizes, scenario, with_losses, with_slack_vol
 PRICE_CAP = 2.0
 
 
-@pytest.mark.parametrize("feed_in", [1.0, 0.5])
+@pytest.mark.parametrize("feed_in", [1.0, 0.5, 1.2])
 @pytest.mark.parametrize(
     "battery",
     [
@@ -27,6 +27,7 @@ PRICE_CAP = 2.0
         Battery(5.0, 10.0, capability=Capability.DISC),
         Battery(5.0, 10.0, loss_rel=0.02),
         Battery(5.0, 10.0, efficiency=0.9, loss_rel=0.05, wear_chf_per_kwh=0.02),
+        Battery(5.0, 10.0, soc_initial=0.02, efficiency=0.9),
     ],
 )
 def test_uncoordinated_is_the_sum_of_selfish_optima(battery: Battery | None, feed_in: float) -> None:
