@@ -5,6 +5,7 @@ The ``description`` of a type or key is what the user reads after "allowed:".
 
 import re
 from datetime import date, datetime, time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar
 from unicodedata import normalize
@@ -21,6 +22,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+Stamps = Literal["auto", "begin", "end"]
 Variant = Literal["forecast", "realised"]
 T = TypeVar("T")
 
@@ -115,6 +117,13 @@ class Constant(Section):
     constant: Number
 
 
+class Filling(StrEnum):
+    """What holds where a file of series has no value."""
+
+    HOLD = "hold"  # the value before
+    ZERO = "zero"
+
+
 class DayFile(Section):
     """A CSV file of series.
 
@@ -123,6 +132,10 @@ class DayFile(Section):
 
     file: FilePath
     date: Day | None = None
+    stamps: Annotated[
+        Stamps, Field(description="begin, end or auto: whether a time is the begin or the end of its interval")
+    ] = "auto"
+    gaps: Annotated[Filling, Field(description="hold or zero: what holds where the file has no value")] | None = None
 
     def on(self, day: Day) -> Path:
         """The path of the file for the horizon's ``day``."""
@@ -138,28 +151,37 @@ class SeriesFile(DayFile):
 
 
 Series = Annotated[
-    SeriesFile | Constant | Number, Field(description="a number, or a section {file, column, scale, offset, date}")
+    SeriesFile | Constant | Number,
+    Field(description="a number, or a section {file, column, scale, offset, date, stamps, gaps}"),
 ]
 
 
 class LoadFile(DayFile):
-    """Columns of active and reactive power, each times ``scale``; without ``q`` reactive power is zero."""
+    """Columns of active and reactive power, each times ``scale``; without ``q`` reactive power is zero.
+
+    ``net``: ``p`` is load minus generation, as a meter shows it, and may be negative.
+    """
 
     p: Text
     q: Text | None = None
     scale: Number = 1.0
+    net: Annotated[bool, Field(strict=True, description="true or false")] = False
 
     @property
     def active_kw(self) -> SeriesFile:
         """Active power, column ``p``."""
-        return SeriesFile(file=self.file, column=self.p, scale=self.scale, date=self.date)
+        return self._series(self.p)
 
     @property
     def reactive_kvar(self) -> SeriesFile | float:
         """Reactive power, column ``q``, or zero."""
         if self.q is None:
             return 0.0
-        return SeriesFile(file=self.file, column=self.q, scale=self.scale, date=self.date)
+        return self._series(self.q)
+
+    def _series(self, column: str) -> SeriesFile:
+        of_file = {name: getattr(self, name) for name in DayFile.model_fields}
+        return SeriesFile(column=column, scale=self.scale, **of_file)
 
 
 class Expected(Section, Generic[T]):

@@ -29,9 +29,11 @@ from core.resources import Battery, Capability, Load, Pv, Resource
 
 Means = Callable[[SeriesFile | Constant | float, Range], FloatArray]
 """Reads a series whose values must lie in a range: means over the steps of a day, [T]."""
+STANDBY_KW_PER_KWP = 0.05
+"""An inverter draws less than this at night; larger negative powers are an error of sign."""
 ANY = Range(-inf, inf, "any number")
-_LOAD = Range(0, inf, "a load ≥ 0 kW (generation is `pv`)")
-_PV = Range(0, inf, "an available power ≥ 0 kW per kWp")
+_LOAD = Range(0, inf, "a load ≥ 0 kW (generation is `pv`; `net: true` if it is load minus generation)")
+_PV = Range(0, inf, "an available power ≥ 0 kW per kWp", noise=STANDBY_KW_PER_KWP, dark=True)
 
 
 @runtime_checkable
@@ -104,4 +106,4 @@ class PvConfig(Expected[Series]):
 
 def load_of(file: LoadFile, means: Means) -> Load:
     """The inflexible load of a prosumer, from its file."""
-    return Load(means(file.active_kw, _LOAD), means(file.reactive_kvar, ANY))
+    return Load(means(file.active_kw, ANY if file.net else _LOAD), means(file.reactive_kvar, ANY))

@@ -1,11 +1,10 @@
 """The only module of core that reads files: YAML configurations and the CSV series they name."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-
-import numpy as np
 
 from core.config import Config
 from core.config_check import check_config
@@ -13,7 +12,9 @@ from core.config_devices import MappedModbus
 from core.config_fields import DayFile, Section, Variant
 from core.config_resources import ANY
 from core.config_rules import SLACK_BAND_PU
+from core.csv_text import decoded
 from core.errors import Fault, InputError, shown
+from core.plausibility import implausible
 from core.prices import Tariff
 from core.profiles import Profiles, Range
 from core.scenario import Scenario, Site
@@ -83,9 +84,9 @@ def load_scenario(config: Config, path: Path, variant: Variant = "forecast") -> 
         Site(p.name, p.node, p.resources(profiles.means, variant), config.rating_kva_of.get(p.name))
         for p in config.prosumers
     )
-    if faults := [*profiles.faults, *_feed_in_faults(Tariff(buy, sell), axis, path)]:
+    if faults := profiles.faults:
         raise InputError(faults)
-    return Scenario(
+    scenario = Scenario(
         name=config.name,
         axis=axis,
         network=grid.network(),
@@ -94,6 +95,8 @@ def load_scenario(config: Config, path: Path, variant: Variant = "forecast") -> 
         tariff=Tariff(buy, sell),
         sites=sites,
     )
+    cautions = (*profiles.cautions, *implausible(config, scenario, str(path), variant))
+    return replace(scenario, cautions=cautions)
 
 
 def fingerprint(path: Path, config: Config) -> str:
@@ -107,15 +110,6 @@ def fingerprint(path: Path, config: Config) -> str:
     if faults := [content for content in contents if isinstance(content, Fault)]:
         raise InputError(faults)
     return sha256(b"".join(sha256(content).digest() for content in contents if isinstance(content, bytes))).hexdigest()
-
-
-def _feed_in_faults(tariff: Tariff, axis: TimeAxis, path: Path) -> Iterator[Fault]:
-    above = np.flatnonzero(tariff.sell_chf_per_kwh > tariff.buy_chf_per_kwh)
-    if len(above):
-        t = above[0]
-        buy, sell = tariff.buy_chf_per_kwh[t], tariff.sell_chf_per_kwh[t]
-        got = f"{sell:g} per kWh at {axis.times[t].isoformat()}"
-        yield Fault(str(path), "tariff.feed_in", got, f"at most the retail price then, {buy:g} per kWh")
 
 
 def _data_files(section: Section, day: date) -> Iterator[Path]:
@@ -140,16 +134,14 @@ def _read_yaml(path: Path) -> tuple[object, list[Fault]]:
 
 
 def _read_table(path: Path) -> Table | Fault:
-    text = _read_text(path)
+    text = _read_text(path, any_letters=True)
     return text if isinstance(text, Fault) else parse_table(text, str(path))
 
 
-def _read_text(path: Path) -> str | Fault:
+def _read_text(path: Path, *, any_letters: bool = False) -> str | Fault:
     content = _read_bytes(path)
-    try:
-        return content if isinstance(content, Fault) else content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return Fault(str(path), "", "a file that is no text", "text in UTF-8")
+    text = content if isinstance(content, Fault) else decoded(content, any_letters=any_letters)
+    return Fault(str(path), "", "a file that is no text", "text in UTF-8 or UTF-16") if text is None else text
 
 
 def _read_bytes(path: Path) -> bytes | Fault:

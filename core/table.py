@@ -1,132 +1,172 @@
-"""A CSV file of series: its cells, times and numbers, and its faults by line and column."""
+"""A CSV file of series: its columns, times and numbers, and its faults by line and column."""
 
 import csv
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
-from enum import StrEnum
 from functools import cached_property
-from io import StringIO
-from math import isfinite, nan
+from math import nan
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.arrays import FloatArray
+from core.csv_numbers import NUMBER, decimal_mark, number
+from core.csv_text import TIME, CsvRow, CsvRows, csv_rows
+from core.csv_times import Times, looks_like_instant, looks_like_time, parse_times
 from core.errors import Fault, shown
 
-MAX_SIZE = 1e9
-"""Larger numbers cannot be powers, voltages or prices."""
-
-ANY_DAY = "1970-01-01"
-_TIME = re.compile(r"(?:(\d{4}-\d\d-\d\d)[T ])?(\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(Z|[+-]\d\d:?\d\d)?")
-_TIME_WORDS = "a date-time such as 2018-06-21 10:00:00, with or without a zone, or HH:MM:SS, alike in all rows"
-
-
-class Form(StrEnum):
-    """The kind of times in the ``time`` column."""
-
-    OF_DAY = "of_day"  # HH:MM:SS of any day
-    LOCAL = "local"  # date-times of the wall clock
-    ZONED = "zoned"  # instants
+_SAMPLE_ROWS = 20
+_UTC = re.compile(r"(?<![a-z])(utc|gmt)(?![a-z])")
+_COMMA_HINT = " (a decimal comma? then put numbers in quotes, or separate columns by semicolons)"
+_CLOCK = re.compile(r"\d{1,2}:\d\d")
+_ENDS = {"bis", "to", "until", "end", "ende", "stop"}
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The rows of a file. If ``faults`` is not empty the times are unusable, but columns can still be checked.
+    """The rows of a file.
 
     Attributes:
+        header_line: line of the column names.
         lines: [N], line of each row in the file.
-        times: [N], ascending, datetime64: on ``ANY_DAY``, wall clock, or UTC, depending on ``form``.
-        cells: column → text of its N cells.
+        names: of the columns; ``cells``: column → text of its N cells, of the first column if several share a name.
+        time: name of the column of times.
+        ragged: row → its number of cells, where that is not the number of columns.
     """
 
     file: str
-    form: Form
+    header_line: int
     lines: list[int]
-    times: NDArray[np.datetime64]
+    names: tuple[str, ...]
     cells: dict[str, list[str]]
-    faults: tuple[Fault, ...]
+    time: str
+    times: Times
+    ragged: dict[int, int]
 
     @cached_property
     def usual_step_s(self) -> float:
-        """The most frequent step between two rows (s)."""
-        steps, counts = np.unique(np.diff(self.times), return_counts=True)
-        return float(steps[np.argmax(counts)] / np.timedelta64(1, "s"))
+        """The most frequent step between two rows (s); a day if there is none."""
+        steps = np.diff(self.times.stamps)
+        steps, counts = np.unique(steps[steps > np.timedelta64(0)], return_counts=True)
+        return float(steps[np.argmax(counts)] / np.timedelta64(1, "s")) if len(steps) else 86400.0
 
-    def column(self, name: str) -> tuple[FloatArray, list[Fault]]:
-        """Numbers of a column, [N], NaN where a cell is invalid, and its faults."""
-        if name not in self.cells:
-            close = get_close_matches(name, self.cells, 1)
-            hint = f" (did you mean {shown(close[0])}?)" if close else ""
-            allowed = f"a column of the file: {', '.join(map(shown, self.cells))}{hint}"
-            fault = Fault(self.file, f"line 1, column {name}", "no such column", allowed)
-            return np.full(len(self.lines), nan), [fault]
-        values = np.array([_number(cell) for cell in self.cells[name]])
-        bad = np.flatnonzero(np.isnan(values)).tolist()
-        return values, [self.fault(k, name, shown(self.cells[name][k]), "a finite number") for k in bad]
+    def column_fault(self, name: str) -> Fault | None:
+        """Why a column cannot be read."""
+        key = f"line {self.header_line}, column {name}"
+        if (found := self.names.count(name)) > 1:
+            return Fault(self.file, key, f"{found} columns of that name", "each name once")
+        if found:
+            return None
+        close = get_close_matches(name, self.names, 1)
+        hint = f" (did you mean {shown(close[0])}?)" if close else ""
+        names = ", ".join(map(shown, self.names))
+        return Fault(self.file, key, "no such column", f"a column of the file: {names}{hint}")
+
+    def numbers(self, name: str, rows: Sequence[int]) -> tuple[FloatArray, list[Fault]]:
+        """Numbers of a column in some rows, NaN where a cell is invalid, and faults."""
+        mark = self._decimal_mark(name)
+        cells = self.cells[name]
+        values = np.array([nan if row in self.ragged else number(cells[row], mark) for row in rows], float)
+        allowed = NUMBER if mark else f"{NUMBER}; 1,234 may be 1.234 or 1234 (write it without comma)"
+        bad = [rows[k] for k in np.flatnonzero(np.isnan(values)).tolist() if rows[k] not in self.ragged]
+        return values, [self.fault(row, name, shown(cells[row]), allowed) for row in bad]
+
+    def row_fault(self, row: int) -> Fault | None:
+        """What is wrong with the cells of a row, or with its time."""
+        if row in self.ragged:
+            hint = _COMMA_HINT if self.ragged[row] > len(self.names) else ""
+            allowed = f"{len(self.names)}, one per column{hint}"
+            return Fault(self.file, f"line {self.lines[row]}", f"{self.ragged[row]} cells", allowed)
+        if row in self.times.faults:
+            return self.fault(row, self.time, shown(self.cells[self.time][row]), self.times.faults[row])
+        return None
 
     def fault(self, row: int, column: str, got: str, allowed: str) -> Fault:
         """The fault of one cell."""
         return Fault(self.file, f"line {self.lines[row]}, column {column}", got, allowed)
 
+    def _decimal_mark(self, name: str) -> str:
+        cells = self.cells[name]
+        mark = decimal_mark(cells)
+        others = (column[:_SAMPLE_ROWS] for other, column in self.cells.items() if other not in (name, self.time))
+        if mark == "." and any(decimal_mark(column) == "," for column in others):
+            grouped = decimal_mark([cell.replace(".", ",") for cell in cells if "." in cell])
+            return "," if not grouped else "."
+        return mark
+
 
 def parse_table(text: str, file: str) -> Table | Fault:
     """The table in ``text``, or the fault that makes it unreadable; ``file`` is its name in faults."""
-    reader = csv.reader(StringIO(text, newline=""), strict=True)
+    allowed = f"a column `{TIME}` and one column per series, each name once, in a line above the values"
     try:
-        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
+        found = csv_rows(text)
     except csv.Error as error:
-        return Fault(file, f"line {reader.line_num}", shown(str(error)), "comma-separated values")
-    if len(rows) < 3:
-        return Fault(file, "", f"{len(rows)} rows", "a line of column names and at least two rows")
-    (_, header), *body = rows
-    if header.count("time") != 1 or len(set(header)) < len(header):
-        allowed = "a column `time` and one column per series, each name once"
-        return Fault(file, "line 1", shown(",".join(header)), allowed)
-    ragged = [
-        Fault(file, f"line {line}", f"{len(row)} cells", f"{len(header)}, one per column")
-        for line, row in body
-        if len(row) != len(header)
-    ]
-    body = [(line, row) for line, row in body if len(row) == len(header)]
-    cells = {name: [row[k] for _, row in body] for k, name in enumerate(header)}
-    times = [_time(cell) for cell in cells["time"]]
-    form = next((time[0] for time in times if time), Form.LOCAL)
-    stamps = np.array([time[1] if time and time[0] is form else None for time in times], "datetime64[us]")
-    table = Table(file, form, [line for line, _ in body], stamps, cells, ())
-    return replace(table, faults=(*ragged, *_time_faults(table)))
+        line, reason = error.args
+        return Fault(file, f"line {line}", shown(reason), "comma-separated values")
+    if isinstance(found, str):
+        return Fault(file, "line 1", shown(found), allowed)
+    if not found or len(found.body) < 2:
+        got = f"{len(found.body) + 1 if found else 0} rows"
+        return Fault(file, "", got, "a line of column names and at least two rows")
+    names, columns = _columns(found)
+    time = _time_column(names, columns)
+    if isinstance(time, str):
+        return Fault(file, f"line {found.header.line}", time, allowed)
+    cells = dict(zip(reversed(names), reversed(columns), strict=True))
+    cells[names[time]] = columns[time]
+    ragged = _ragged(found.body, len(names))
+    if len(ragged) == len(found.body):
+        got, below = found.separator.join(found.header.cells), len(found.body[0].cells)
+        allowed += f"; the rows have {below} cells{_COMMA_HINT if below > len(names) > 1 else ''}"
+        return Fault(file, f"line {found.header.line}", shown(got), allowed)
+    times = parse_times(_with_dates(columns, time), utc=_UTC.search(names[time].lower()) is not None)
+    lines = [row.line for row in found.body]
+    return Table(file, found.header.line, lines, names, cells, names[time], times, ragged)
 
 
-def _time_faults(table: Table) -> Iterator[Fault]:
-    cells, step = table.cells["time"], np.diff(table.times)
-    for k in np.flatnonzero(np.isnat(table.times)).tolist():
-        yield table.fault(k, "time", shown(cells[k]), _TIME_WORDS)
-    for k in (np.flatnonzero(step <= np.timedelta64(0)) + 1).tolist():
-        allowed = "each time once" if table.times[k] == table.times[k - 1] else f"a time after {cells[k - 1]}"
-        yield table.fault(k, "time", shown(cells[k]), allowed)
+def _columns(found: CsvRows) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Names, and the cells of each column, empty where a row is too short."""
+    names = tuple(found.header.cells)
+    rows = [[*row.cells[: len(names)], *[""] * (len(names) - len(row.cells))] for row in found.body]
+    return names, [list(column) for column in zip(*rows, strict=True)]
 
 
-def _time(text: str) -> tuple[Form, datetime] | None:
-    """The form of a time, and the time without zone (in UTC if it had one); None if it is no time."""
-    if not (match := _TIME.fullmatch(text)):
-        return None
-    day, clock, zone = match.groups()
-    try:
-        time = datetime.fromisoformat(f"{day or ANY_DAY}T{clock}{zone or ''}")
-        if not zone:
-            return (Form.LOCAL if day else Form.OF_DAY), time
-        return (Form.ZONED, time.astimezone(UTC).replace(tzinfo=None)) if day else None
-    except (ValueError, OverflowError):
-        return None
+def _ragged(body: Sequence[CsvRow], width: int) -> dict[int, int]:
+    """Row → its number of cells if that is not ``width``; empty cells behind the last name do not count."""
+    return {k: len(row.cells) for k, row in enumerate(body) if len(row.cells) < width or any(row.cells[width:])}
 
 
-def _number(text: str) -> float:
-    """The number, or NaN if the text is no allowed number."""
-    try:
-        value = float(text)
-    except ValueError:
-        return nan
-    return value if isfinite(value) and abs(value) <= MAX_SIZE and "_" not in text else nan
+def _time_column(names: tuple[str, ...], columns: list[list[str]]) -> int | str:
+    """Index of the column of times, or what was found instead: the one named `time`, else the only one with times, or
+    that of the begins where another one has the ends.
+    """
+    named = [k for k, name in enumerate(names) if name.lower() == TIME]
+    if len(named) == 1:
+        return named[0]
+    timed = [k for k, cells in enumerate(columns) if _mostly(cells, looks_like_time)]
+    timed = [k for k in timed if not _mostly(columns[k], _is_date)] or timed
+    if not timed and _mostly(columns[0], looks_like_instant):
+        return 0
+    if len(timed) == 2 and not _ENDS.isdisjoint(names[timed[1]].lower().split()):
+        return timed[0]
+    if len(timed) == 1 and not named:
+        return timed[0]
+    return f"{len(named or timed)} columns of times in {shown(','.join(names))}"
+
+
+def _with_dates(columns: list[list[str]], time: int) -> list[str]:
+    """The cells of the times, each after the date of its row if that stands in a column of its own."""
+    dates = [cells for cells in columns if _mostly(cells, _is_date)]
+    if not dates or _mostly(columns[time], lambda cell: _CLOCK.match(cell) is None):
+        return columns[time]
+    return [f"{date} {clock}" for date, clock in zip(dates[0], columns[time], strict=True)]
+
+
+def _mostly(cells: Sequence[str], what: Callable[[str], bool]) -> bool:
+    sample = cells[:_SAMPLE_ROWS]
+    return 2 * sum(map(what, sample)) > len(sample)
+
+
+def _is_date(cell: str) -> bool:
+    return looks_like_time(cell) and ":" not in cell

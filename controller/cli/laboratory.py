@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
@@ -41,6 +41,7 @@ def simulate(
     from functools import partial
 
     from controller.cli.screens import loop as screen
+    from controller.cli.screens.terminal import print_cautions
     from controller.process.clocks import WallClock
     from controller.runs import directory as run_directory
     from controller.simulation.options import SimulationRequest
@@ -51,6 +52,8 @@ def simulate(
     port = live_port if live else None
     request = SimulationRequest(start, end, pace, not uncoordinated, margin, faults, seed, server_key, port, plant)
     job = request.job(settings, config)
+    if not quiet:
+        print_cautions(job.cautions)
     run_path = run_directory.choose(out, settings.name, clock.now())
     with screen.progress(job, quiet) as observe:
         summary = run_simulation(job, run_path, clock, observe, partial(screen.print_live, quiet=quiet))
@@ -82,21 +85,22 @@ def check(
 
     from controller.cli.screens import plan as screen
     from controller.cli.screens.probe import print_probe
+    from controller.cli.screens.terminal import print_cautions
     from controller.process.clocks import WallClock
+    from controller.service.named_files import check_all
     from controller.service.probe import check_meters, model_check
     from controller.service.probe import probe as read_devices
-    from core.config_fields import Variant
-    from core.load import load_config, load_scenario
+    from core.load import load_config
     from mpc.carrying import require_power_flow
 
     checked = load_config(config)
-    scenarios = {variant: load_scenario(checked, config, variant) for variant in get_args(Variant)}
+    scenarios = check_all(checked, config)
+    if not quiet:
+        print_cautions(caution for scenario in scenarios.values() for caution in scenario.cautions)
     for scenario in scenarios.values():
         require_power_flow(scenario, str(config))
     if not quiet:
         screen.print_checked(checked, config)
-        for variant, scenario in scenarios.items():
-            screen.print_overloads(variant, scenario)
     if probe:
         reports = asyncio.run(read_devices(checked, config, WallClock(), reads))
         if not quiet:

@@ -32,14 +32,17 @@ def plan(
 ) -> None:
     """Compute day-ahead price signals and plans."""
     from controller.cli.screens import plan as screen
+    from controller.cli.screens.terminal import print_cautions
     from controller.process.clocks import WallClock
     from controller.runs import directory as run_directory
     from controller.studies import day_ahead
-    from core.load import load_config
+    from core.load import load_config, load_scenario
 
     clock = WallClock()
     settings = with_options(load_config(config), splitting=splitting, max_iterations=max_iterations, budget_s=budget_s)
     run_path = run_directory.choose(out, settings.name, clock.now())
+    if not quiet:
+        print_cautions(load_scenario(settings, config).cautions)
     with screen.progress(settings.coordination, quiet) as observer:
         summary = day_ahead.plan(settings, config, run_path, clock, not uncoordinated, observer)
     if not quiet:

@@ -6,6 +6,7 @@ configuration said so: wall time stays wall time, also on days of 23 and 25 hour
 the series of the last loaded day are used again from memory, provided the clock of both days runs alike.
 """
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -17,7 +18,7 @@ import numpy as np
 from core.arrays import FloatArray
 from core.config import Config
 from core.config_fields import DayFile, Section
-from core.errors import Fault, InputError
+from core.errors import Caution, Fault, InputError
 from core.load import load_scenario
 from core.resources import Outlook
 from core.scenario import Scenario
@@ -32,6 +33,7 @@ LocalDate = date
 CYCLE_BEYOND_DAY = timedelta(seconds=45)
 """How far a cycle may lie beyond its day; older data are not used anywhere either."""
 S = TypeVar("S", bound=Section)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class DayLoader:
         self._config, self._path = config, path
         self._valid: LocalDate = config.horizon.date
         self._kept: Day | None = None
+        self._told: set[Caution] = set()
 
     def load(self, day: LocalDate) -> Loaded:
         """Load the series of a date; every call reads the files again, in about 0.2 s for the default scenario.
@@ -130,8 +133,16 @@ class DayLoader:
         forecast = load_scenario(_on(config, day, config.horizon.step_min), self._path).with_passive(passive)
         require_power_flow(forecast, str(self._path))
         realised = load_scenario(_on(config, day, step_min=1), self._path, "realised")
+        self._tell(forecast.cautions + realised.cautions)
         reproduced = {site.name: site.outlook for site in realised.sites if site.name not in passive}
         return Day(day, data_of, forecast, reproduced)
+
+    def _tell(self, cautions: tuple[Caution, ...]) -> None:
+        """Log what is new about the series."""
+        for caution in cautions:
+            if caution not in self._told:
+                self._told.add(caution)
+                _log.warning("%s", caution)
 
     def _substitute(self, day: LocalDate, error: InputError) -> Loaded:
         """Another day's data for ``day``, whose own data have the faults of ``error``."""

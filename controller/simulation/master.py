@@ -17,6 +17,7 @@ from typing import Any
 from controller.process.talk import LineClient, connection, running_module
 from controller.simulation.faults import FaultEvent, fault_requests
 from core.config import Config
+from core.errors import Caution
 from core.time import Clock
 
 CONTROLLER, GUARDIAN, PLANT = "controller.api.follow", "controller.guardian.follow", "sim_plant"
@@ -37,6 +38,7 @@ class SimulationJob:
         server_key: private key of the plant's servers if the configuration asks for security or TLS.
         live_port: port of a live page on this machine; 0 selects a free one, None serves none.
         plant_path: configuration of the plant if it is not the controller's, such as one with other impedances.
+        cautions: what the user should know about the series.
     """
 
     config: Config
@@ -51,6 +53,7 @@ class SimulationJob:
     server_key: Path | None = None
     live_port: int | None = None
     plant_path: Path | None = None
+    cautions: tuple[Caution, ...] = ()
 
     @property
     def period_s(self) -> float:

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime, time
 from pathlib import Path
+from typing import get_args
 
 from controller.simulation.faults import load_faults
 from controller.simulation.master import SimulationJob
 from core.config import Config
+from core.config_fields import Variant
 from core.errors import Fault, InputError
 from core.load import load_config, load_scenario
 from core.time import TimeAxis
@@ -49,8 +51,9 @@ class SimulationRequest:
             InputError: an option, a series, the file of faults, or the plant's configuration is invalid, or the grid
                 cannot carry the load.
         """
-        for variant in ("forecast", "realised"):
-            require_power_flow(load_scenario(config, path, variant), str(path))
+        scenarios = [load_scenario(config, path, variant) for variant in get_args(Variant)]
+        for scenario in scenarios:
+            require_power_flow(scenario, str(path))
         if self.plant is not None:
             load_config(self.plant)
         start, end = span(config, self.start, self.end)
@@ -67,6 +70,7 @@ class SimulationRequest:
             server_key=self.server_key,
             live_port=self.live_port,
             plant_path=self.plant,
+            cautions=tuple(caution for scenario in scenarios for caution in scenario.cautions),
         )
 
 

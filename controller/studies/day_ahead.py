@@ -88,7 +88,8 @@ def planned_day(
     wall_s = round(clock.monotonic_s() - began_s, 4)
     origin = _origin(config, config_path, clock)
     collapsed = {"uncoordinated": [t.isoformat() for t in _without_flow(baseline)]}
-    summary = {**day_summary(day), "collapsed": collapsed, "scenario": config_summary(config)}
+    warnings = [str(caution) for caution in scenario.cautions]
+    summary = {**day_summary(day), "collapsed": collapsed, "warnings": warnings, "scenario": config_summary(config)}
     return PlannedDay(day, baseline, {**origin, "wall_s": wall_s, **summary})
 
 

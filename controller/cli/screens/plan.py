@@ -6,14 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from controller.cli.screens.terminal import console, print_path, prosumer_table
 from core.config import Config
 from core.config_coordination import CoordinationConfig
-from core.config_fields import Variant
-from core.scenario import Scenario
 from mpc.coordination.star.outcome import Iteration
 
 RELAXATION_VISIBLE_REL = 1e-4
@@ -70,18 +67,6 @@ def print_checked(config: Config, path: Path) -> None:
         f"{path}: valid; {len(nodes)} nodes, {len(config.prosumers)} prosumers, {len(config.devices)} devices, "
         f"{config.horizon.date} in steps of {config.horizon.step_min} min"
     )
-
-
-def print_overloads(variant: Variant, scenario: Scenario) -> None:
-    """Print the prosumers whose load alone exceeds the rating of their converters, and the time of the largest load."""
-    for site in scenario.sites:
-        load_kva = np.hypot(site.outlook.load_kw, site.outlook.load_kvar)
-        largest = int(load_kva.argmax())
-        if site.rating_kva is not None and load_kva[largest] > site.rating_kva:
-            console.print(
-                f"{site.name}: {variant} load of {load_kva[largest]:.3g} kVA at {scenario.axis.times[largest]:%H:%M}, "
-                f"its converters pass {site.rating_kva:g} kVA; plans supply the load and add nothing to it"
-            )
 
 
 def _amounts(cost: dict[str, float]) -> list[str]:

@@ -1,11 +1,15 @@
 """The terminal, and output common to several commands."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from core.errors import Caution
+
 console = Console(highlight=False)
+warnings = Console(stderr=True, highlight=False)
 
 
 def prosumer_table(title: str, *headings: str) -> Table:
@@ -20,3 +24,9 @@ def prosumer_table(title: str, *headings: str) -> Table:
 def print_path(what: str, path: Path) -> None:
     """Print a path on a line of its own, so that it can be copied."""
     console.print(f"{what}: {path}", soft_wrap=True)
+
+
+def print_cautions(cautions: Iterable[Caution]) -> None:
+    """Print each caution once, a line each, to stderr."""
+    for caution in dict.fromkeys(cautions):
+        warnings.print(f"warning: {caution}", markup=False, soft_wrap=True, style="yellow")

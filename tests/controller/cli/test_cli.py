@@ -198,11 +198,9 @@ def test_check_names_a_load_that_no_converter_can_pass(capsys: Capsys, tmp_path:
     small = scenario_file(tmp_path, ("unit: 3, s_max_kva: 15", "unit: 3, s_max_kva: 1"))
     ended = gridlab(capsys, "check", small)
     assert ended.code == 0
-    printed = " ".join(ended.out.split())
-    assert re.search(
-        r"N3: forecast load of [12]\.\d+ kVA at \d\d:\d\d, its converters pass 1 kVA; plans supply the load", printed
-    )
-    assert "N4: " not in printed
+    load = r"prosumers\[0\]\.load: got a forecast load of [12]\.\d+ kVA at \d\d:\d\d"
+    assert re.search(rf"^warning: \S+: {load}; its converters pass 1 kVA; plans supply the load", ended.err, re.M)
+    assert "prosumers[1]" not in ended.err
 
 
 def test_check_judges_scenario_and_series(capsys: Capsys, tmp_path: Path) -> None:

@@ -146,9 +146,11 @@ def _improper_faults(error: InputError, path: Path) -> Iterator[str]:
 
 
 def _numbers(content: bytes, column: str) -> list[float]:
-    rows = [row for row in csv.reader(StringIO(content.decode("utf-8-sig"), newline="")) if row]
-    place = [cell.strip() for cell in rows[0]].index(column)
-    return [float(row[place]) for row in rows[1:]]
+    """All numbers below the column names; what is no number may only be a comment, or the names again."""
+    rows = [row for row in csv.reader(StringIO(content.decode("utf-8-sig"), newline="")) if any(map(str.strip, row))]
+    header = next(k for k, row in enumerate(rows) if column in [cell.strip() for cell in row])
+    place = [cell.strip() for cell in rows[header]].index(column)
+    return [float(row[place]) for row in rows[header + 1 :] if not row[0].startswith("#") and row != rows[header]]
 
 
 def _within(values: FloatArray, numbers: list[float]) -> bool:
