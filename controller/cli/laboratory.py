@@ -52,8 +52,7 @@ def simulate(
     port = live_port if live else None
     request = SimulationRequest(start, end, pace, not uncoordinated, margin, faults, seed, server_key, port, plant)
     job = request.job(settings, config)
-    if not quiet:
-        print_cautions(job.cautions)
+    print_cautions(job.cautions, quiet)
     run_path = run_directory.choose(out, settings.name, clock.now())
     with screen.progress(job, quiet) as observe:
         summary = run_simulation(job, run_path, clock, observe, partial(screen.print_live, quiet=quiet))
@@ -95,8 +94,7 @@ def check(
 
     checked = load_config(config)
     scenarios = check_all(checked, config)
-    if not quiet:
-        print_cautions(caution for scenario in scenarios.values() for caution in scenario.cautions)
+    print_cautions((caution for scenario in scenarios.values() for caution in scenario.cautions), quiet)
     for scenario in scenarios.values():
         require_power_flow(scenario, str(config))
     if not quiet:

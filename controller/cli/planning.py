@@ -41,8 +41,7 @@ def plan(
     clock = WallClock()
     settings = with_options(load_config(config), splitting=splitting, max_iterations=max_iterations, budget_s=budget_s)
     run_path = run_directory.choose(out, settings.name, clock.now())
-    if not quiet:
-        print_cautions(load_scenario(settings, config).cautions)
+    print_cautions(load_scenario(settings, config).cautions, quiet)
     with screen.progress(settings.coordination, quiet) as observer:
         summary = day_ahead.plan(settings, config, run_path, clock, not uncoordinated, observer)
     if not quiet:

@@ -1,6 +1,5 @@
 """A configuration without faults in a folder of its own, changed as a case asks."""
 
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,19 +10,7 @@ import yaml
 
 from core.load import load_yaml
 from tests.support.paths import BAD_INPUT
-
-
-def change(data: Any, path: str, value: object = None, *, drop: bool = False) -> None:
-    """Set or drop what stands at ``path``, such as ``prosumers[0].battery``; one item more lengthens a list."""
-    *parents, last = (int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", path))
-    for part in parents:
-        data = data[part]
-    if drop:
-        del data[last]
-    elif isinstance(data, list) and last == len(data):
-        data.append(value)
-    else:
-        data[last] = value
+from tests.support.user_data import change
 
 
 @pytest.fixture

@@ -278,3 +278,26 @@ def test_a_document_gives_the_configuration_again(tmp_path: Path) -> None:
     elsewhere = config_of(document, tmp_path / "elsewhere.yaml")
     assert elsewhere.document() == document
     assert elsewhere.limits == config.limits
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{a: &a {x: 1, y: 2}, b: {<<: *a, y: 3}}", {"x": 1, "y": 3}),
+        ("{a: &a {x: 1}, c: &c {z: 1, x: 9}, b: {<<: [*a, *c], y: 3}}", {"x": 1, "z": 1, "y": 3}),
+        ("{a: &a {x: 1}, c: &c {<<: *a, z: 2}, b: {<<: *c}}", {"x": 1, "z": 2}),
+        ("{b: {'<<': 3}}", {"<<": 3}),
+    ],
+)
+def test_merge_keys(text: str, expected: dict[str, int], tmp_path: Path) -> None:
+    (tmp_path / "merged.yaml").write_text(text)
+    document: Any = load_yaml(tmp_path / "merged.yaml")
+    assert document["b"] == expected
+
+
+@pytest.mark.parametrize("text", ["{b: {<<: 3}}", "{b: {<<: [3]}}", "{a: &a {x: 1}, b: {<<: *a, <<: *a}}"])
+def test_faulty_merge_keys(text: str, tmp_path: Path) -> None:
+    (tmp_path / "merged.yaml").write_text(text)
+    with pytest.raises(InputError, match="<<") as caught:
+        load_yaml(tmp_path / "merged.yaml")
+    assert len(caught.value.faults) == 1

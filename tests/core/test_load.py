@@ -233,6 +233,7 @@ def test_default_scenario_has_the_numbers_of_its_description() -> None:
     config = load_config(path)
     forecast, realised = load_scenario(config, path), load_scenario(config, path, "realised")
     assert forecast.axis.n_steps == 144
+    assert (forecast.cautions, realised.cautions) == ((), ())
     assert np.all(forecast.slack_voltage_pu == 1.0)
     assert 0.002 < np.std(realised.slack_voltage_pu) < 0.004
     assert np.abs(realised.slack_voltage_pu - 1).max() <= 0.01

@@ -26,7 +26,7 @@ def print_path(what: str, path: Path) -> None:
     console.print(f"{what}: {path}", soft_wrap=True)
 
 
-def print_cautions(cautions: Iterable[Caution]) -> None:
+def print_cautions(cautions: Iterable[Caution], quiet: bool) -> None:
     """Print each caution once, a line each, to stderr."""
-    for caution in dict.fromkeys(cautions):
+    for caution in () if quiet else dict.fromkeys(cautions):
         warnings.print(f"warning: {caution}", markup=False, soft_wrap=True, style="yellow")

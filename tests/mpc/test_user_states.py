@@ -1,4 +1,4 @@
-"""Plans of what the field has: feed-in that earns more than consumption costs, and batteries outside their band."""
+"""Plans of what users have: feed-in that earns more than consumption costs, and batteries outside their band."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from core.load import load_config, load_scenario
 from core.scenario import Scenario
 from mpc.prosumer import participants
-from tests.core.test_field_data import written
+from tests.support.user_data import written
 
 
 def scenario_of(name: str, tmp_path: Path) -> Scenario:
