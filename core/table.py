@@ -16,6 +16,7 @@ from core.csv_text import TIME, CsvRow, CsvRows, csv_rows
 from core.csv_times import Times, looks_like_instant, looks_like_time, parse_times
 from core.errors import Fault, shown
 
+_ALLOWED = f"a column `{TIME}` and one column per series, each name once, in a line above the values"
 _SAMPLE_ROWS = 20
 _UTC = re.compile(r"(?<![a-z])(utc|gmt)(?![a-z])")
 _COMMA_HINT = " (a decimal comma? then put numbers in quotes, or separate columns by semicolons)"
@@ -50,6 +51,11 @@ class Table:
         steps = np.diff(self.times.stamps)
         steps, counts = np.unique(steps[steps > np.timedelta64(0)], return_counts=True)
         return float(steps[np.argmax(counts)] / np.timedelta64(1, "s")) if len(steps) else 86400.0
+
+    @property
+    def newest_first(self) -> bool:
+        """Whether most times lie before those of the row above."""
+        return bool(np.mean(np.diff(self.times.stamps) < np.timedelta64(0)) > 0.5)
 
     def column_fault(self, name: str) -> Fault | None:
         """Why a column cannot be read."""
@@ -98,28 +104,35 @@ class Table:
 
 def parse_table(text: str, file: str) -> Table | Fault:
     """The table in ``text``, or the fault that makes it unreadable; ``file`` is its name in faults."""
-    allowed = f"a column `{TIME}` and one column per series, each name once, in a line above the values"
     try:
         found = csv_rows(text)
     except csv.Error as error:
         line, reason = error.args
         return Fault(file, f"line {line}", shown(reason), "comma-separated values")
     if isinstance(found, str):
-        return Fault(file, "line 1", shown(found), allowed)
+        return Fault(file, "line 1", shown(found), _ALLOWED)
     if not found or len(found.body) < 2:
         got = f"{len(found.body) + 1 if found else 0} rows"
         return Fault(file, "", got, "a line of column names and at least two rows")
+    table = _table(found, file)
+    if isinstance(table, Table) and table.newest_first:
+        return _table(found._replace(body=found.body[::-1]), file)
+    return table
+
+
+def _table(found: CsvRows, file: str) -> Table | Fault:
+    header = f"line {found.header.line}"
     names, columns = _columns(found)
     time = _time_column(names, columns)
     if isinstance(time, str):
-        return Fault(file, f"line {found.header.line}", time, allowed)
+        return Fault(file, header, time, _ALLOWED)
     cells = dict(zip(reversed(names), reversed(columns), strict=True))
     cells[names[time]] = columns[time]
     ragged = _ragged(found.body, len(names))
     if len(ragged) == len(found.body):
         got, below = found.separator.join(found.header.cells), len(found.body[0].cells)
-        allowed += f"; the rows have {below} cells{_COMMA_HINT if below > len(names) > 1 else ''}"
-        return Fault(file, f"line {found.header.line}", shown(got), allowed)
+        hint = _COMMA_HINT if below > len(names) > 1 else ""
+        return Fault(file, header, shown(got), f"{_ALLOWED}; the rows have {below} cells{hint}")
     times = parse_times(_with_dates(columns, time), utc=_UTC.search(names[time].lower()) is not None)
     lines = [row.line for row in found.body]
     return Table(file, found.header.line, lines, names, cells, names[time], times, ragged)

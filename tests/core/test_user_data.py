@@ -142,6 +142,11 @@ def test_dialects(separator: str, decimal: str, header: str) -> None:
     np.testing.assert_allclose(means(text.replace("\n", "\r\n")), PRICES, rtol=1e-12)
 
 
+def test_a_file_with_the_newest_row_first() -> None:
+    header, *rows = table("%Y-%m-%d %H:%M").split("\n")
+    np.testing.assert_allclose(means("\n".join([header, *reversed(rows)])), PRICES, rtol=1e-12)
+
+
 @pytest.mark.parametrize("factor", [1, 1000, 10**6, 10**9])
 def test_numbers_since_1970(factor: int) -> None:
     rows = [f"{int(DAY.times[k].timestamp()) * factor},{x}" for k, x in enumerate(PRICES)]
