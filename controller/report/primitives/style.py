@@ -1,7 +1,8 @@
 """The look of figures: one colour per prosumer in all of them, unobtrusive axes, text stored as text."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -117,9 +118,15 @@ def short(name: str, length: int = 22) -> str:
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
-def settings() -> AbstractContextManager[None]:
-    """The settings of :data:`RC`, independent of those of the process."""
-    return mpl.rc_context({**mpl.rcParamsDefault, **RC})
+@contextmanager
+def settings() -> Iterator[None]:
+    """The settings of :data:`RC`, independent of those of the process.
+
+    Names may have letters that the font has not: an SVG keeps them as text, and the browser has a font for them.
+    """
+    with mpl.rc_context({**mpl.rcParamsDefault, **RC}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+        yield
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:

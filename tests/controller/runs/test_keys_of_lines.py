@@ -1,11 +1,13 @@
 """Every line has a key of its own wherever lines appear: tables of a run, telemetry, the live page."""
 
+from pathlib import Path
+
 from controller.live.site import PageSite
 from controller.process.clocks import WallClock
 from controller.service.describe import Places, limits_record
-from controller.studies.day_ahead import planned_day
+from controller.studies.day_ahead import plan, planned_day
 from core.config import Config
-from core.load import config_of, load_yaml
+from core.load import config_of, load_config, load_yaml
 from tests.support.paths import ROOT
 
 PATH = ROOT / "tests/cases/grids/51b-line-names-coincide-house-numbers/config.yaml"
@@ -28,6 +30,17 @@ def test_tables_have_every_line() -> None:
     assert not lines.duplicated(["time", "line"]).any()
     assert (lines.groupby("line").i_a.max() > 0).all()
     assert planned.summary["scenario"]["line_i_max_a"] == {"house_1-2": 40.0}
+
+
+def test_names_in_any_script_are_in_the_report(tmp_path: Path) -> None:
+    """Case 53: the font of the figures has no such letters, which is no warning to the user."""
+    path = ROOT / "tests/cases/grids/53-umlaut-names/config.yaml"
+    config = load_config(path)
+    horizon = config.horizon.model_copy(update={"step_min": 360})
+    plan(config.model_copy(update={"horizon": horizon}), path, tmp_path / "run", WallClock())
+    page = (tmp_path / "run/report.html").read_text(encoding="utf-8")
+    assert "東京_1" in page
+    assert "Küche-Süd" in page
 
 
 def test_telemetry_and_page_have_every_line() -> None:
