@@ -90,7 +90,7 @@ class GuardianState:
 @dataclass(frozen=True)
 class Status:
     """State of the service. ``check`` (grid model against measured voltages) and ``cycle`` are None until the first
-    cycle after a change of mode.
+    cycle after a change of mode. ``timezone`` is that of the plans; times in it are the local ones.
     """
 
     mode: Mode
@@ -99,6 +99,7 @@ class Status:
     plan_id: str | None
     check: ModelCheck | None
     cycle: LastCycle | None
+    timezone: str = "UTC"
 
 
 @dataclass(frozen=True)

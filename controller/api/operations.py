@@ -50,7 +50,8 @@ class Operations:
             cycle = LastCycle(record.time, record.cycle_ms, record.plan_age_s, record.violation_pu, record.alarms)
         life = await service.guardian.look()
         guardian, plan_id = GuardianState(life.living, life.absent), current.plan_id if current else None
-        return Status(service.mode, guardian, service.missed, plan_id, service.check, cycle)
+        zone = service.planning.day.forecast.axis.timezone
+        return Status(service.mode, guardian, service.missed, plan_id, service.check, cycle, zone)
 
     async def devices(self, _: Nothing) -> Devices:
         """The current devices and overrides."""

@@ -9,11 +9,15 @@ from controller.cli.arguments import QuietOption, StateOption
 from controller.process.modes import Mode
 
 
-def status(state: StateOption = Path("state"), quiet: QuietOption = False) -> None:
+def status(
+    state: StateOption = Path("state"),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for other programs.")] = False,
+    quiet: QuietOption = False,
+) -> None:
     """Show the state of a running service and of its devices."""
     from controller.cli import requests
 
-    requests.status(state, quiet)
+    requests.status(state, as_json, quiet)
 
 
 def mode(

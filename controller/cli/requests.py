@@ -25,10 +25,12 @@ class OverrideTarget:
     minutes: float
 
 
-def status(state: Path, quiet: bool) -> None:
-    """Print mode, plan, last cycle, alarms, devices and overrides."""
+def status(state: Path, as_json: bool, quiet: bool) -> None:
+    """Print mode, plan, last cycle, alarms, devices and overrides, as text or as one JSON object."""
     service, devices = ask(state, Status, "status"), ask(state, Devices, "devices")
-    if not quiet:
+    if as_json:
+        screen.print_json(service, devices)
+    elif not quiet:
         screen.print_status(service)
         screen.print_devices(devices)
 

@@ -1,6 +1,11 @@
 """Terminal output about a running service."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from json import dumps
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 from rich.table import Table
@@ -12,21 +17,41 @@ from core.devices import Outcome
 
 
 def print_status(status: Status) -> None:
-    """Print mode, plan, last cycle, alarms and the model check."""
+    """Print mode, plan, last cycle, alarms and the model check; times are those of the plans' zone."""
+    zone = ZoneInfo(status.timezone)
     console.print(f"mode {status.mode}, plan {status.plan_id or 'none'}, {status.missed} cycles missed")
     living, absent = status.guardian.living, escape(status.guardian.absent)
     console.print("guardian: living" if living else f"[yellow]guardian: none, so no ACTIVE[/]: {absent}")
     if cycle := status.cycle:
         outside = "–" if cycle.violation_pu is None else f"{cycle.violation_pu:.4f}"
         age = "–" if cycle.plan_age_s is None else f"{cycle.plan_age_s / 60:.0f}"
-        console.print(f"last cycle {cycle.time:%H:%M:%S %Z}, {cycle.cycle_ms:.0f} ms, plan {age} min old")
+        console.print(
+            f"last cycle {cycle.time.astimezone(zone):%H:%M:%S %Z}, {cycle.cycle_ms:.0f} ms, plan {age} min old"
+        )
         console.print(f"voltages beyond their limits by {outside} p.u. at most")
         for alarm in cycle.alarms:
             colour = "red" if alarm.severity == "alarm" else "yellow"
-            console.print(
-                f"[{colour}]{alarm.kind} {alarm.place}[/]: {escape(alarm.text)}, since {alarm.since:%H:%M:%S}"
-            )
+            since = f"{alarm.since.astimezone(zone):%H:%M:%S}"
+            console.print(f"[{colour}]{alarm.kind} {alarm.place}[/]: {escape(alarm.text)}, since {since}")
     _print_check(status.check)
+
+
+def print_json(status: Status, devices: Devices) -> None:
+    """Print status and devices as one JSON object; every time has its offset from UTC, that of the plans' zone."""
+    zone = ZoneInfo(status.timezone)
+    print(dumps({"status": _local(asdict(status), zone), **_local(asdict(devices), zone)}, default=str))  # noqa: T201
+
+
+def _local(value: Any, zone: ZoneInfo) -> Any:
+    """The same data, times as ISO 8601 in ``zone``."""
+    match value:
+        case datetime():
+            return value.astimezone(zone).isoformat()
+        case dict():
+            return {key: _local(item, zone) for key, item in value.items()}
+        case list() | tuple():
+            return [_local(item, zone) for item in value]
+    return value
 
 
 def print_devices(devices: Devices) -> None:
