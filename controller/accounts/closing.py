@@ -1,7 +1,7 @@
 """Accounts of a finished closed-loop run, in the keys of summary.json."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,19 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from controller.accounts.baseline import baseline, write_hindsight
 from controller.accounts.durations import Cycles, MpcRuns
 from controller.accounts.energy_balance import EnergyBalance, energy_balance
+from controller.accounts.first_setpoints import judged_from
 from controller.accounts.own_costs import Powers
-from controller.accounts.settlement import Account, Planned, Recorded, own_optimum, settle
+from controller.accounts.settlement import Account, OwnOptimum, Planned, Recorded, own_optimum, settle
 from controller.accounts.span import Span
+from controller.accounts.supply_quality import reactive_quality
 from controller.accounts.voltage_events import Circumstances, Event, events
 from controller.accounts.voltage_parts import Demand, predicted_supply, voltage_parts
 from controller.accounts.voltage_quality import voltage_quality
 from controller.process.answers import BatteryAccount, RefereeCounts, Truth
-from controller.runs.directory import write_table
-from controller.runs.recording import Recording
-from controller.runs.tables import plan_frame
+from controller.runs.recording import Recording, columns
 from core.config import Config
 from core.config_fields import Variant
 from core.load import load_scenario
@@ -29,8 +30,6 @@ from core.resources import Battery
 from core.scenario import Scenario
 
 VARIANTS: tuple[Variant, Variant] = ("forecast", "realised")
-HINDSIGHT = "hindsight_plan.csv"
-"""Table of all prosumers' own optima for the series as they came, with the columns of plan.csv."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +57,6 @@ class FinishedRun:
 
 
 @dataclass(frozen=True)
-class Scenarios:
-    """The day as it was expected and as it came, with passive houses as loads."""
-
-    forecast: Scenario
-    realised: Scenario
-
-
-@dataclass(frozen=True)
 class SocBand:
     """Band and extremes of a state of charge, and the number of samples outside the band."""
 
@@ -77,7 +68,7 @@ class SocBand:
 
 
 def close_accounts(folder: Path, run: FinishedRun) -> dict[str, Any]:
-    """Close the accounts from the tables in ``folder`` and the plant's truth; also write ``folder``/:data:`HINDSIGHT`.
+    """Close the accounts from the tables in ``folder`` and the plant's truth; also write the own optima there.
 
     Raises:
         InputError: a series of the configuration, or a table, cannot be read.
@@ -87,9 +78,15 @@ def close_accounts(folder: Path, run: FinishedRun) -> dict[str, Any]:
     forecast, realised = (load_scenario(config, run.config_path, v).with_passive(config.passive) for v in VARIANTS)
     limits, slack, zone = forecast.limits, forecast.network.slack, ZoneInfo(forecast.axis.timezone)
     came_kva = _came_kva(recording, realised, config.passive)
-    accounts = _accounts(folder, run, recording, Scenarios(forecast, realised), came_kva)
-    quality = voltage_quality(recording.v_pu.drop(columns=slack), limits.v_min_pu, limits.v_max_pu)
+    recorded = _recorded(run, recording, realised, came_kva)
+    hindsight = own_optimum(realised, recorded, config)
+    write_hindsight(folder, hindsight)
+    accounts = _accounts(config, recording, forecast, recorded, hindsight)
+    judged = judged_from(recording.realtime["rung"], recording.realtime["reasons"])
+    judged_pu = recording.v_pu.loc[judged:].drop(columns=slack)
+    q_kvar = columns(folder, "slack.csv", ("time", "q_kvar")).set_index("time")["q_kvar"].loc[judged:]
     return {
+        "judged_from": judged.astimezone(zone).isoformat(),
         "cost_chf": {name: _costs(account) for name, account in accounts.items()},
         "total_cost_chf": {
             "uncoordinated": sum(account.own_optimum_chf for account in accounts.values()),
@@ -108,8 +105,10 @@ def close_accounts(folder: Path, run: FinishedRun) -> dict[str, Any]:
         "settlement": {name: asdict(account) for name, account in accounts.items()},
         "realtime": asdict(Cycles.of(run.cycle_ms, run.missed)),
         "mpc": asdict(MpcRuns.of(recording.mpc, 1e3 * config.schedule.mpc_budget_s)),
-        "measured": asdict(quality),
-        "events": [_local(asdict(event), zone) for event in _events(recording, forecast, config, came_kva)],
+        "measured": asdict(voltage_quality(judged_pu, limits.v_min_pu, limits.v_max_pu)),
+        "supply": asdict(reactive_quality(q_kvar, limits.slack_q_max_kvar)),
+        "baseline": asdict(baseline(hindsight, recorded, pd.DatetimeIndex(judged_pu.index))),
+        "events": [_local(asdict(event), zone) for event in _events(recording, forecast, config, came_kva, judged)],
         "soc": {name: asdict(band) for name, band in _bands(recording, forecast).items()},
         "energy_books": {name: asdict(book) for name, book in _energy_balances(run, recording).items()},
         "referee": run.referee.model_dump(),
@@ -124,25 +123,26 @@ def _came_kva(recording: Recording, realised: Scenario, passive: Collection[str]
     return pd.DataFrame(came, index=recording.times)
 
 
-def _accounts(
-    folder: Path, run: FinishedRun, recording: Recording, scenarios: Scenarios, came_kva: pd.DataFrame
-) -> dict[str, Account]:
-    config, drawn, houses = run.config, run.after.converters, run.after.houses
-    last_kw = {name: sum(drawn[c].p_kw for c in names) for name, names in config.converters_of.items() if names}
-    recorded = Recorded(
+def _recorded(run: FinishedRun, recording: Recording, realised: Scenario, came_kva: pd.DataFrame) -> Recorded:
+    drawn, houses = run.after.converters, run.after.houses
+    last_kw = {name: sum(drawn[c].p_kw for c in names) for name, names in run.config.converters_of.items() if names}
+    return Recorded(
         span=Span(recording.times, run.end),
         p_kw=recording.realtime["p_measured_kw"],
         pv_kw=recording.realtime["pv_kw"],
         battery_kw=recording.realtime["battery_kw"],
-        reactive_kvar=_reactive_kvar(recording, scenarios.realised),
+        reactive_kvar=_reactive_kvar(recording, realised),
         soc=recording.realtime["soc"],
         last_kw=last_kw | {name: house.p_kw for name, house in houses.items()},
         soc_final={name: account.soc for name, account in run.batteries.items()},
         came_kw=came_kva.apply(np.real),
     )
-    forecast = scenarios.forecast
-    hindsight, expected = (own_optimum(s, recorded, config) for s in (scenarios.realised, forecast))
-    write_table(folder / HINDSIGHT, plan_frame(hindsight.day))
+
+
+def _accounts(
+    config: Config, recording: Recording, forecast: Scenario, recorded: Recorded, hindsight: OwnOptimum
+) -> dict[str, Account]:
+    expected = own_optimum(forecast, recorded, config)
     planned = _planned(recording, pd.DatetimeIndex(expected.scenario.axis.times).tz_convert("UTC"))
     return settle(recorded, hindsight, expected, planned, float(forecast.tariff.buy_chf_per_kwh.mean()))
 
@@ -170,7 +170,9 @@ def _costs(account: Account) -> dict[str, float]:
     }
 
 
-def _events(recording: Recording, forecast: Scenario, config: Config, came_kva: pd.DataFrame) -> tuple[Event, ...]:
+def _events(
+    recording: Recording, forecast: Scenario, config: Config, came_kva: pd.DataFrame, judged: datetime
+) -> tuple[Event, ...]:
     realtime, mpc, span = recording.realtime, recording.mpc, Span(recording.times, forecast.axis.end)
     expected = pd.Series(forecast.slack_voltage_pu[span.step_of(forecast.axis)], recording.times)
     adopted = pd.DatetimeIndex(mpc.loc[mpc["adopted"].astype(bool), "time"])
@@ -186,7 +188,8 @@ def _events(recording: Recording, forecast: Scenario, config: Config, came_kva: 
         {prosumer.name: prosumer.node for prosumer in config.prosumers},
     )
     then = Circumstances(realtime["rung"], realtime["reasons"], mpc)
-    return events(parts, forecast.limits.v_min_pu, forecast.limits.v_max_pu, then)
+    judged_parts = replace(parts, measured=parts.measured.loc[judged:])
+    return events(judged_parts, forecast.limits.v_min_pu, forecast.limits.v_max_pu, then)
 
 
 def _bands(recording: Recording, forecast: Scenario) -> dict[str, SocBand]:

@@ -84,6 +84,7 @@ def config_summary(config: Config) -> dict[str, Any]:
         "timezone": config.horizon.timezone,
         "step_min": config.horizon.step_min,
         "currency": config.currency,
+        "feed_in": config.tariff.feed_in is not None,
         "slack": config.grid.slack,
         "v_min_pu": limits.v_min_pu,
         "v_max_pu": limits.v_max_pu,

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from controller.accounts.closing import HINDSIGHT
+from controller.accounts.baseline import HINDSIGHT
 from sim_plant.laboratory import Laboratory
 from tests.support.commands import scenario_file
 from tests.support.loops import looped
