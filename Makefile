@@ -1,14 +1,15 @@
 # Everything runs in .venv, installed from pyproject.toml at the exact versions of constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+PIP_INSTALL := $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable
 
 .PHONY: help demo test format check lint types contracts bench proof figures dashboards hashes clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
 
-demo: .venv/.run  ## a day of the nine-node laboratory in closed loop, with a report
+demo: .venv/.run  ## a day of the nine-node laboratory, without and with coordination, with a report
+	@echo "gridlab: one day in closed loop over real sockets of this machine, about a minute"
 	$(BIN)/gridlab simulate configs/gridlab9.yaml
 
 test: .venv/.dev  ## all tests, each within 300 s; ORDER=--random-order shuffles files, and tests within a file
@@ -51,10 +52,12 @@ clean:  ## removes .venv
 	rm -rf .venv
 
 .venv/.run: pyproject.toml constraints.txt
+	@echo "gridlab: installing into .venv, some minutes at first; later runs start at once"
 	$(PYTHON) -m venv .venv
 	$(PIP_INSTALL) .
 	touch $@
 
 .venv/.dev: .venv/.run
+	@echo "gridlab: installing what tests and checks need"
 	$(PIP_INSTALL) ".[dev]"
 	touch $@

@@ -3,7 +3,7 @@
 | request | answer |
 |---|---|
 | ``{"open": {…}}``, see :class:`ControllerOpening` | ``{"day_ahead", "live_port"}``: result of the day-ahead plan |
-| ``{"cycle": t}`` | ``{"v_min_pu", "v_max_pu", "cost_per_h", "mpc", "mode"}`` at ``t`` seconds since the start |
+| ``{"cycle": t}`` | ``{"v_min_pu", "v_max_pu", "cost", "mpc", "mode"}`` at ``t`` seconds since the start |
 | ``{"poll": t}`` | ``{}``: all devices were read, as between the cycles of real time |
 | ``{"mode": mode, "who": name}`` · ``{"emergency_stop": who}`` | ``{"outcomes"}`` of the releases |
 | ``{"jump": s}`` | ``{}``: the wall clock is shifted by ``s``; monotonic time is not |
@@ -125,6 +125,7 @@ class ControllerSession:
         self._pending: asyncio.Task[Replanned] | None = None
         self._cycle_ms: list[float] = []
         self._opened = self._steadfast = self._resumes = False
+        self._slack = ""
 
     async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Execute one request; what it has recorded is on the disk when it is answered.
@@ -176,6 +177,7 @@ class ControllerSession:
 
     async def _open(self, opening: ControllerOpening) -> Mapping[str, Any]:
         setup, self._steadfast = opening.setup(), opening.steadfast
+        self._slack = setup.config.grid.slack
         lock = self._stack.enter_context(exclusive_lock(setup.state, SERVICE_LOCK, "service"))
         setup = replace(setup, files=StateFiles(setup.state, lock))
         self._clock = SteppedClock(datetime.fromisoformat(opening.start))
@@ -227,7 +229,7 @@ class ControllerSession:
             return {"mode": self._service.mode}
         if plan and self._pending is None and t_s % 60 == 0 and self._service.planning.due(record.time):
             self._pending = asyncio.create_task(self._service.replan())
-        return {**_progress(record), "mpc": mpc, "mode": self._service.mode}
+        return {**_progress(record, self._slack), "mpc": mpc, "mode": self._service.mode}
 
     async def _adopt(self, *, wait: bool = True) -> str | None:
         if self._pending is None or not (wait or self._pending.done()):
@@ -250,15 +252,11 @@ class ControllerSession:
         }
 
 
-def _progress(record: CycleRecord) -> Mapping[str, Any]:
-    """The values that a progress display shows."""
-    voltages = [v_pu for v_pu in record.nodes.values() if v_pu is not None]
-    rates = [
-        p.p_measured_kw * p.tariff_chf_per_kwh
-        for p in record.prosumers.values()
-        if p.p_measured_kw is not None and p.tariff_chf_per_kwh is not None
-    ]
-    return {"v_min_pu": min(voltages, default=None), "v_max_pu": max(voltages, default=None), "cost_per_h": sum(rates)}
+def _progress(record: CycleRecord, slack: str) -> Mapping[str, Any]:
+    """The values that a progress display shows: extremes of the voltages with limits, and the cost since the start."""
+    voltages = [v_pu for node, v_pu in record.nodes.items() if v_pu is not None and node != slack]
+    cost = sum(prosumer.cost_chf or 0.0 for prosumer in record.prosumers.values())
+    return {"v_min_pu": min(voltages, default=None), "v_max_pu": max(voltages, default=None), "cost": cost}
 
 
 async def _control() -> None:

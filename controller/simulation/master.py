@@ -167,7 +167,6 @@ class _Run:
     ) -> None:
         self._job, self._plant, self._controller, self._guardian = job, plant, controller, guardian
         self._clock, self._observe = clock, observe
-        self._cost = 0.0
         self._first: Mapping[str, Any] = {}
 
     async def cycles(self, stop: _Interrupt) -> int:
@@ -207,9 +206,8 @@ class _Run:
             await self._plant.ask(request)
         answer = await self._controller.ask({"cycle": t_s})
         await self._guardian.ask({"tick": t_s})
-        self._cost += answer["cost_per_h"] * job.period_s / 3600
         at, share = job.start + timedelta(seconds=t_s), (k + 1) / job.cycles
-        self._observe(RunProgress(at, share, answer["v_min_pu"], answer["v_max_pu"], self._cost, answer["mpc"]))
+        self._observe(RunProgress(at, share, answer["v_min_pu"], answer["v_max_pu"], answer["cost"], answer["mpc"]))
 
     async def _keep_pace(self, k: int, start_s: float, stop: _Interrupt) -> None:
         if self._job.pace is not None:

@@ -2,42 +2,85 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
 from controller.cli.screens.terminal import console, print_path, prosumer_table
 from controller.process.modes import Mode
+from controller.runs.words import account_words
 from controller.simulation.master import RunProgress, SimulationJob
-from core.time import TimeAxis
 
 
 @contextmanager
 def progress(job: SimulationJob, quiet: bool) -> Iterator[Callable[[RunProgress], None]]:
-    """A progress bar over simulated time with the extreme voltages so far and the cost; yields its callback."""
-    config = job.config
-    zone = TimeAxis.day(config.horizon.date, config.horizon.timezone, config.horizon.step_min).times[0].tzinfo
+    """The progress of a run: a bar on a terminal, a line every simulated hour elsewhere; yields its callback."""
+    if quiet:
+        yield lambda _: None
+        return
+    minutes = round((job.end - job.start).total_seconds() / 60)
+    length = f"{minutes // 60} h {minutes % 60:02} min in {job.cycles} cycles"
+    console.print(f"{job.config.name}, {job.config.horizon.date}: {length}; first the day-ahead plan")
+    if console.is_terminal:
+        with _bar(job) as observe:
+            yield observe
+    else:
+        yield _hourly(job)
+
+
+@contextmanager
+def _bar(job: SimulationJob) -> Iterator[Callable[[RunProgress], None]]:
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}")
-    times = TimeElapsedColumn(), TimeRemainingColumn()
-    with Progress(*columns, *times, console=console, disable=quiet, transient=True) as bar:
+    times, state = (TimeElapsedColumn(), TimeRemainingColumn()), _State(job)
+    with Progress(*columns, *times, console=console, transient=True) as bar:
         task = bar.add_task("planning the day", total=1.0, state="")
-        worst = [1.0, 1.0]
 
         def observe(run: RunProgress) -> None:
-            seen = [v for v in (run.v_min_pu, run.v_max_pu) if v is not None]
-            worst[:] = min([worst[0], *seen]), max([worst[1], *seen])
-            state = f"{worst[0]:.3f} … {worst[1]:.3f} p.u.  {run.cost:+.2f} {config.currency}"
-            bar.update(task, completed=run.share, description=f"{run.at.astimezone(zone):%H:%M:%S}", state=state)
+            bar.update(task, completed=run.share, description=f"{state.local(run):%H:%M:%S}", state=state.after(run))
 
         yield observe
 
 
+def _hourly(job: SimulationJob) -> Callable[[RunProgress], None]:
+    state, hours = _State(job), set[int]()
+
+    def observe(run: RunProgress) -> None:
+        at, text = state.local(run), state.after(run)
+        if at.hour not in hours:
+            hours.add(at.hour)
+            console.print(f"{at:%H:%M}  {run.share:4.0%}  {text}", soft_wrap=True)
+
+    return observe
+
+
+class _State:
+    """Extreme voltages so far and the cost, as text."""
+
+    def __init__(self, job: SimulationJob) -> None:
+        self._currency, self._zone = job.config.currency, ZoneInfo(job.config.horizon.timezone)
+        self._reached: list[float] = []
+
+    def local(self, run: RunProgress) -> datetime:
+        return run.at.astimezone(self._zone)
+
+    def after(self, run: RunProgress) -> str:
+        seen = [*self._reached, *(v_pu for v_pu in (run.v_min_pu, run.v_max_pu) if v_pu is not None)]
+        self._reached = [min(seen), max(seen)] if seen else []
+        voltages = " … ".join(f"{v_pu:.3f}" for v_pu in self._reached) or "–"
+        return f"{voltages} p.u.  cost {run.cost:+.2f} {self._currency}"
+
+
 def print_result(summary: Mapping[str, Any], run_path: Path) -> None:
-    """Print costs, compliance with limits, timing and safety."""
+    """Print the day without and with coordination, what it cost whom, timing and safety."""
+    if summary["coordinated"]:
+        console.print(_comparison(summary))
     currency = summary["scenario"]["currency"]
-    title = f"{summary['name']}, {summary['scenario']['date']}: real cost in {currency}"
-    table = prosumer_table(title, "own optimum", "real", "compensation", "curtailed kWh")
+    words = account_words(coordinated=summary["coordinated"])
+    table = prosumer_table(f"cost in {currency}, by prosumer", *words, "curtailed kWh")
     for name, cost in summary["cost_chf"].items():
         amounts = (cost["uncoordinated"], cost["coordinated"], cost["compensation"], summary["curtailed_kwh"][name])
         table.add_row(name, *(f"{amount:.3f}" for amount in amounts))
@@ -45,6 +88,29 @@ def print_result(summary: Mapping[str, Any], run_path: Path) -> None:
     for line in _verdicts(summary):
         console.print(line)
     print_path("report", run_path / "report.html")
+
+
+def _comparison(summary: Mapping[str, Any]) -> Table:
+    """Voltages first, then the two counts, costs and curtailment of both days."""
+    table = Table(title=f"{summary['name']}, {summary['scenario']['date']}")
+    table.add_column("")
+    for heading in ("without coordination", "with coordination"):
+        table.add_column(heading, justify="right")
+    days = (summary["baseline"], summary)
+    voltages = (f"{_digits(day['measured']['v_min_pu'])} … {_digits(day['measured']['v_max_pu'])}" for day in days)
+    table.add_row("voltages, p.u.", *voltages)
+    table.add_row("10-min mean voltages outside", *(_outside(day["measured"]) for day in days))
+    table.add_row("10-min means of reactive power outside", *(_outside(day["supply"]) for day in days))
+    total = summary["total_cost_chf"]
+    costs = (f"{total[kind]:.3f}" for kind in ("uncoordinated", "coordinated"))
+    table.add_row(f"cost, {summary['scenario']['currency']}", *costs)
+    table.add_row("PV curtailed, kWh", *(f"{sum(day['curtailed_kwh'].values()):.2f}" for day in days))
+    return table
+
+
+def _outside(counts: Mapping[str, Any]) -> str:
+    means = counts["means_10min"]
+    return f"{counts['outside_10min']} of {means} ({counts['outside_10min'] / means:.1%})" if means else "not measured"
 
 
 def print_serving(mode: Mode, port: int | None, run_path: Path, quiet: bool) -> None:
@@ -73,11 +139,11 @@ def _ms(time_ms: float | None) -> str:
 
 def _verdicts(summary: Mapping[str, Any]) -> Iterator[str]:
     measured, realtime, mpc, referee = (summary[key] for key in ("measured", "realtime", "mpc", "referee"))
-    share = measured["outside_10min"] / max(measured["means_10min"], 1)
-    means = f"{measured['outside_10min']} of {measured['means_10min']} ({share:.1%})"
-    samples = f"{measured['outside']} of {measured['samples']}"
-    yield f"voltages {_digits(measured['v_min_pu'])} … {_digits(measured['v_max_pu'])} p.u."
-    yield f"outside the limits: 10-min means {means}, 30 s samples {samples}"
+    if not summary["coordinated"]:
+        yield f"voltages {_digits(measured['v_min_pu'])} … {_digits(measured['v_max_pu'])} p.u."
+        yield f"10-min mean voltages outside the limits: {_outside(measured)}"
+        yield f"10-min means of reactive power outside: {_outside(summary['supply'])}"
+    yield f"30 s samples of voltages outside the limits: {measured['outside']} of {measured['samples']}"
     cycles = f"{realtime['cycles']} cycles, {realtime['missed']} missed, p99 {_ms(realtime['p99_ms'])}"
     runs = f"{mpc['runs']} MPC runs, {mpc['converged']} converged, p95 {_ms(mpc['p95_ms'])}"
     yield f"{cycles}; {runs}; {summary['wall_s']:.0f} s in all"

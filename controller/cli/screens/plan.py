@@ -9,6 +9,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from controller.cli.screens.terminal import console, print_path, prosumer_table
+from controller.runs.words import account_words
 from core.config import Config
 from core.config_coordination import CoordinationConfig
 from mpc.coordination.star.outcome import Iteration
@@ -45,7 +46,7 @@ def print_result(summary: dict[str, Any], run_path: Path) -> None:
     """Print the counterpart of the paper's Table 3, the state of the grid, and the path of the report."""
     currency = summary["scenario"]["currency"]
     title = f"{summary['name']}, {summary['scenario']['date']}: cost of the day in {currency}"
-    table = prosumer_table(title, "without coord.", "with coord.", "difference", "curtailed kWh")
+    table = prosumer_table(title, *account_words(coordinated=True), "curtailed kWh")
     for name, cost in summary["cost_chf"].items():
         table.add_row(name, *_amounts(cost), f"{summary['curtailed_kwh'][name]:.2f}")
     table.add_section()

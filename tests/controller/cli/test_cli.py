@@ -60,7 +60,13 @@ def test_columns_of_the_run_directory(run: Path, name: str) -> None:
 
 def test_files_of_the_run_directory(run: Path) -> None:
     baseline = {f"uncoordinated_{name}" for name in COLUMNS if name != "iterations.csv"}
-    assert {path.name for path in run.iterdir()} == {*COLUMNS, *baseline, "summary.json", "report.html"}
+    assert {path.name for path in run.iterdir()} == {
+        *COLUMNS,
+        *baseline,
+        "summary.json",
+        "report.html",
+        "figures",
+    }
 
 
 def test_summary_certifies_the_day(summary: dict[str, Any]) -> None:
@@ -99,7 +105,7 @@ def test_prices_on_disk_reproduce_the_plan_and_hold_the_grid(run: Path, gridlab9
 def test_screen_shows_the_table_and_the_path(capsys: Capsys, tmp_path: Path) -> None:
     ended = gridlab(capsys, "plan", DEFAULT, "--out", tmp_path / "run", "--max-iterations", 3)
     assert ended.code == 0
-    for word in ("N3", "N9", "total", "without coord.", "difference", "iterations after 3 rounds"):
+    for word in ("N3", "N9", "total", "without coordination", "compensation", "iterations after 3 rounds"):
         assert word in ended.out
     assert ended.out.splitlines()[-1] == f"report: {tmp_path / 'run' / 'report.html'}"
 
