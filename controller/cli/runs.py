@@ -14,13 +14,30 @@ def report(
     other: Annotated[
         Path | None, typer.Argument(help="A second run of the same kind to compare with.", metavar="RUN_DIR_2")
     ] = None,
+    begin: Annotated[
+        str | None, typer.Option("--from", help="Of `serve`: local date or time, 2026-11-30 or 2026-11-30T14:30.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Likewise; a date is included.")] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Rebuild report.html from a plan, a run of the closed loop or a study; two of one kind side by side."""
-    from controller.cli.screens.terminal import print_path
-    from controller.report import write_report
+    """Build the report of a plan, a closed loop, a study (two of one kind side by side), or a span of `serve`.
 
-    path = write_report(run_dir, other)
+    The report lies in the run directory, with its figures as SVG and PNG files; an earlier one that differs stays.
+    """
+    from controller.cli.screens.terminal import print_path
+    from controller.report import write_report, write_service_report
+    from controller.report.service.record import is_service
+    from controller.report.service.span import AskedSpan
+
+    asked = AskedSpan(begin, end)
+    if not is_service(run_dir):
+        if asked.given:
+            raise InputError([Fault("--from, --to", "", str(run_dir), "a run of `serve`; others are reported whole")])
+        path = write_report(run_dir, other)
+    elif other is not None:
+        raise InputError([Fault("report", "", str(other), "one run; a run of `serve` is not compared with another")])
+    else:
+        path = write_service_report(run_dir, asked)
     if not quiet:
         print_path("report", path)
 

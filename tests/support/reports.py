@@ -113,7 +113,8 @@ def feeder(folder: Path, n_prosumers: int, **given: Any) -> Path:
 
 
 def report(run: Path) -> str:
-    return (run / "report.html").read_text(encoding="utf-8")
+    """The page that was written last: one that differs from an earlier one has the next number."""
+    return max(run.glob("report*.html"), key=lambda path: len(path.stem)).read_text(encoding="utf-8")
 
 
 def drawings(html: str) -> dict[str, ElementTree.Element]:

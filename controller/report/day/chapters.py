@@ -7,15 +7,36 @@ from controller.report.primitives.chapter import figure_chapter
 from controller.report.primitives.markup import Markup
 from controller.report.primitives.summary import RunSummary, ScenarioSummary
 
-SELFISH = """Each prosumer minimises its own bill: batteries buy when the tariff is low and sell when it is high, all
-    at the same time, and no PV is curtailed that earns something."""
-COORDINATED = """The price is what one more kWh costs a prosumer under the signal. It follows the tariff where no limit
-    binds. A lower price asks for consumption against high voltages, a higher one for less of it; it is zero where PV
-    is curtailed (shaded), since more of it is worth nothing. Batteries wait for the hours in which the grid needs
-    them."""
 CONVERGED = "How the coordination converged"
 COSTS = "costs"
 """Id of the chapter that corresponds to table 3."""
+
+
+def selfish(scenario: ScenarioSummary) -> str:
+    """How to read the day of prosumers that nobody coordinates."""
+    batteries = """batteries store what would earn little and serve the load when the tariff is high"""
+    if not scenario.feed_in:
+        batteries = "batteries buy when the tariff is low and sell when it is high"
+    return f"""Each prosumer minimises its own bill: {batteries}, all at the same time, and no PV is curtailed that
+        earns something."""
+
+
+def coordinated(scenario: ScenarioSummary) -> str:
+    """How to read the prices of a coordinated day, and what they bring about."""
+    curtailed = "it is zero where PV is curtailed (shaded), since more of it is worth nothing."
+    if scenario.feed_in:
+        curtailed = "PV is curtailed (shaded) where selling is worth nothing."
+    return f"""The price is what one more kWh costs a prosumer under the signal. {price_of_a_kwh(scenario)} A lower
+        price asks for consumption against high voltages, a higher one for less of it; {curtailed} Batteries wait for
+        the hours in which the grid needs them."""
+
+
+def price_of_a_kwh(scenario: ScenarioSummary) -> str:
+    """What a marginal price is where no limit binds."""
+    if not scenario.feed_in:
+        return "It follows the tariff where no limit binds."
+    return """Drawn is the marginal price of buying, which follows the tariff where no limit binds. That of selling is
+        lower by the difference of tariff and feed-in, and follows the feed-in."""
 
 
 def convergence(scenario: ScenarioSummary, iterations: pd.DataFrame, key: str, title: str) -> Markup:

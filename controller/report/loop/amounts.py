@@ -14,9 +14,9 @@ def amounts(summary: LoopSummary) -> tuple[Amount, ...]:
     currency, measured, accounts = summary.scenario.currency, summary.measured, summary.settlement.values()
     cost, stored = summary.total_cost_chf, sum(account.stored_chf for account in accounts)
     return (
-        (f"real cost ({currency})", cost.coordinated, 3),
+        (f"cost as measured ({currency})", cost.coordinated, 3),
         (f"worth of what is stored at the end ({currency})", stored, 3),
-        (f"real cost less that worth ({currency})", cost.coordinated - stored, 3),
+        (f"cost less that worth ({currency})", cost.coordinated - stored, 3),
         (f"compensation, in hindsight ({currency})", cost.difference, 3),
         (f"compensation promised day-ahead ({currency})", sum(account.promised_chf for account in accounts), 3),
         ("PV curtailed (kWh)", sum(summary.curtailed_kwh.values()), 2),
@@ -32,7 +32,7 @@ def amounts(summary: LoopSummary) -> tuple[Amount, ...]:
 def account_columns(currency: str) -> Mapping[str, Callable[[Account], str]]:
     """Columns of the comparison of prosumers' accounts."""
     return {
-        f"real cost ({currency})": lambda account: number(account.real_chf),
+        f"cost as measured ({currency})": lambda account: number(account.real_chf),
         "curtailed (kWh)": lambda account: number(account.curtailed_kwh, 2),
         "final charge (%)": lambda account: charge(account.soc_final),
     }

@@ -6,10 +6,11 @@ from shlex import quote
 import pandas as pd
 
 from controller.report.comparison import amounts_table, prosumers_table, run_names
-from controller.report.day.chapters import CONVERGED, COORDINATED, COSTS, SELFISH, convergence, facts
+from controller.report.day.chapters import CONVERGED, COSTS, convergence, coordinated, facts, price_of_a_kwh, selfish
 from controller.report.day.figures import day_figure as plan_figure
 from controller.report.loop import tables
 from controller.report.loop.amounts import account_columns, amounts
+from controller.report.loop.baseline import without_and_with
 from controller.report.loop.checks import checks
 from controller.report.loop.figures import (
     comparison_figure,
@@ -29,6 +30,7 @@ from controller.report.primitives.drawing import Drawing
 from controller.report.primitives.guide import guide
 from controller.report.primitives.markup import Markup, tag
 from controller.report.primitives.participants import Participants
+from controller.runs.words import account_words
 from mpc.coordination.outcome import CoordinationStatus
 
 LISTED = 12
@@ -36,6 +38,8 @@ LISTED = 12
 
 def chapters(record: LoopRecord, other: LoopRecord | None) -> Iterator[Markup]:
     """All chapters below the header."""
+    if record.summary.coordinated and record.summary.baseline and record.without:
+        yield without_and_with(record, record.without, record.summary.baseline)
     yield _checks(record)
     if other is not None:
         yield comparison(record, other)
@@ -90,12 +94,13 @@ def comparison(record: LoopRecord, other: LoopRecord) -> Markup:
 
 
 def _settlement(record: LoopRecord) -> Markup:
-    text = """The real cost is measured demand under the tariff; the own optimum is what each prosumer would have had
-        alone, computed in hindsight from load and irradiance as they came. Compensation (16) is their difference; of
-        it, “stored” is what the battery holds more at the end than in the own optimum, at the mean tariff of the day
-        (much, where a run ends before the day does). “Promised” is what the day-ahead plan announced for the same
-        time, which kept its margin and knew only forecasts. Negative amounts are earned. Counterpart of table 3 of
-        the paper."""
+    words = account_words(coordinated=record.summary.coordinated)
+    text = f"""“{words.measured.capitalize()}” is the measured demand under the tariff; “{words.own}” is each prosumer’s
+        own optimum, computed in hindsight from load and irradiance as they came; “{words.difference}” (16) is how much
+        more the first costs. Of it, “stored” is what the battery holds more at the end than in the own optimum, at the
+        mean tariff of the day (much, where a run ends before the day does). “Promised” is what the day-ahead plan
+        announced for the same time, which kept its margins and knew only forecasts. Negative amounts are earned.
+        Counterpart of table 3 of the paper."""
     title = "What the day cost" if record.summary.coordinated else "What the day cost, nobody coordinating"
     return chapter(title, tables.settlement_table(record), note(text), key=COSTS)
 
@@ -111,9 +116,9 @@ def _violations(record: LoopRecord) -> Markup:
 
 
 def _day(record: LoopRecord) -> Markup:
-    text = """The marginal price of the plan in force follows the tariff where no limit binds; a lower one asks for
-        consumption against high voltages. What irradiance offered and no plan let through is shaded. A node has the
-        colour of its prosumer. Counterpart of figure 8 of the paper."""
+    text = f"""The price is the marginal one of the plan in force. {price_of_a_kwh(record.summary.scenario)} A lower one
+        asks for consumption against high voltages. What irradiance offered and no plan let through is shaded. A node
+        has the colour of its prosumer. Counterpart of figure 8 of the paper."""
     participants = record.participants
     if participants.too_many_prosumers:
         everybody, shown = len(participants.prosumers), len(participants.shown)
@@ -200,10 +205,10 @@ def _plan_reading(record: LoopRecord) -> str:
     text = f""" Of the whole day, from forecasts, made the evening before. By the AC power flow it expects voltages of
         {number(ac.v_min_pu, 4)} … {number(ac.v_max_pu, 4)} p.u."""
     if not summary.coordinated:
-        return SELFISH + text + " Counterpart of figure 3 of the paper."
+        return selfish(summary.scenario) + text + " Counterpart of figure 3 of the paper."
     gap = "none" if summary.gap_rel is None else percent(summary.gap_rel)
     ended = f" The coordination ended after {summary.iterations} rounds ({summary.status}), certified gap {gap}."
-    return COORDINATED + text + ended + " Counterpart of figure 4 of the paper."
+    return coordinated(summary.scenario) + text + ended + " Counterpart of figure 4 of the paper."
 
 
 def _origin(record: LoopRecord, other: LoopRecord | None) -> Markup:

@@ -12,7 +12,7 @@ from controller.accounts.voltage_parts import predicted_supply
 from controller.report.comparison import run_names
 from controller.report.day.figures import name_prosumers, stacked
 from controller.report.loop import panels
-from controller.report.loop.record import LoopRecord
+from controller.report.loop.record import LoopRecord, SampledRecord
 from controller.report.loop.trace import plot_samples
 from controller.report.primitives.participants import Participants
 from controller.report.primitives.style import (
@@ -37,7 +37,7 @@ from controller.report.primitives.style import (
 from controller.report.primitives.times import description, edges_h, ticks
 from mpc.coordination.outcome import CoordinationStatus
 
-Panel = Callable[[Axes, LoopRecord], None]
+Panel = Callable[[Axes, SampledRecord], None]
 TARGET, SETPOINT = Look(ASKED, linewidth=2.6), Look(PASSED, linewidth=1.5)
 LOAD, PV = Look(QUIET, "-", 0.9), Look(INK, (0, (4, 1.2)), 0.7)
 EXCHANGE = (("p_kw", "upper grid\n(kW)"), ("q_kvar", "upper grid\n(kvar)"))
@@ -45,18 +45,19 @@ RUN, SLOWEST = Look(COLOURS[0], "none"), Look(INK, "--", 0.8)
 
 
 @styled
-def day_figure(record: LoopRecord) -> Figure:
+def day_figure(record: SampledRecord) -> Figure:
     """Figure 8: prices, batteries, PV and voltages of the run."""
     shown: list[tuple[Panel, float]] = [(panels.price, 1.2)]
     if record.summary.soc:
         shown += [(panels.soc, 1), (panels.battery, 1)]
-    if (record.hindsight["pv_available_kw"] > 0).any(axis=None):
+    pv_kw = record.recording.realtime["pv_kw"] if record.pv_available_kw is None else record.pv_available_kw
+    if (pv_kw > 0).any(axis=None):
         shown += [(panels.pv, 1)]
     return _stack(record, [*shown, (panels.sampled_voltages, 1.5)])
 
 
 @styled
-def voltage_figure(record: LoopRecord) -> Figure:
+def voltage_figure(record: SampledRecord) -> Figure:
     """Ten-minute means with their limits, and the supply voltage that they depend on."""
     recording, slack = record.recording, record.summary.scenario.slack
     adopted = pd.DatetimeIndex(recording.mpc.loc[recording.mpc["adopted"].astype(bool), "time"])
@@ -70,7 +71,7 @@ def voltage_figure(record: LoopRecord) -> Figure:
 
 
 @styled
-def prosumers_figure(record: LoopRecord) -> Figure:
+def prosumers_figure(record: SampledRecord) -> Figure:
     """For every shown prosumer: target, setpoint and demand of its node; load, PV and battery behind its meter."""
     participants = record.participants
     rows = len(participants.shown)
@@ -93,7 +94,7 @@ def prosumers_figure(record: LoopRecord) -> Figure:
 
 
 @styled
-def exchange_figure(record: LoopRecord) -> Figure:
+def exchange_figure(record: SampledRecord) -> Figure:
     """Power from the upper grid, reactive power of the prosumers, and measured line currents."""
     slack: list[tuple[Panel, float]] = [
         (partial(_slack, quantity=quantity, label=label), 1) for quantity, label in EXCHANGE
@@ -102,7 +103,7 @@ def exchange_figure(record: LoopRecord) -> Figure:
 
 
 @styled
-def mpc_figure(record: LoopRecord) -> Figure:
+def mpc_figure(record: SampledRecord) -> Figure:
     """Wall clock, rounds, certified gap and violation of every MPC run by its start time."""
     scenario, mpc = record.summary.scenario, record.recording.mpc
     curves = (
@@ -134,7 +135,7 @@ def mpc_figure(record: LoopRecord) -> Figure:
 
 
 @styled
-def cycles_figure(record: LoopRecord, cycle_ms: pd.Series) -> Figure:
+def cycles_figure(record: SampledRecord, cycle_ms: pd.Series) -> Figure:
     """Wall clock of every 30 s cycle."""
     figure, (ax,) = stacked(record.axis, [1.4])
     ax.plot(record.hours(cycle_ms.index), cycle_ms, ".", color=COLOURS[0], markersize=1.2)
@@ -168,7 +169,7 @@ def comparison_figure(one: LoopRecord, other: LoopRecord) -> Figure:
     return figure
 
 
-def slack_axis(ax: Axes, record: LoopRecord, quantity: str, label: str, key: Legend) -> None:
+def slack_axis(ax: Axes, record: SampledRecord, quantity: str, label: str, key: Legend) -> None:
     """Limits, zero line and legend of a panel of power drawn from the upper grid."""
     bound = record.summary.scenario.slack_bound(quantity)
     for end in (-bound, bound):
@@ -179,7 +180,7 @@ def slack_axis(ax: Axes, record: LoopRecord, quantity: str, label: str, key: Leg
     key.show(ax)
 
 
-def _stack(record: LoopRecord, shown: list[tuple[Panel, float]]) -> Figure:
+def _stack(record: SampledRecord, shown: list[tuple[Panel, float]]) -> Figure:
     figure, axes = stacked(record.axis, [height for _, height in shown])
     for ax, (panel, _) in zip(axes, shown, strict=True):
         panel(ax, record)
@@ -187,7 +188,7 @@ def _stack(record: LoopRecord, shown: list[tuple[Panel, float]]) -> Figure:
     return figure
 
 
-def _net(ax: Axes, record: LoopRecord, name: str) -> None:
+def _net(ax: Axes, record: SampledRecord, name: str) -> None:
     realtime, hours, look = (
         record.recording.realtime,
         record.hours(record.recording.times),
@@ -199,7 +200,7 @@ def _net(ax: Axes, record: LoopRecord, name: str) -> None:
         plot_samples(ax, hours, realtime[quantity][name], line)
 
 
-def _behind(ax: Axes, record: LoopRecord, name: str) -> None:
+def _behind(ax: Axes, record: SampledRecord, name: str) -> None:
     realtime, hours, look = (
         record.recording.realtime,
         record.hours(record.recording.times),
@@ -211,12 +212,12 @@ def _behind(ax: Axes, record: LoopRecord, name: str) -> None:
             plot_samples(ax, hours, realtime[quantity][name], line)
 
 
-def _slack(ax: Axes, record: LoopRecord, quantity: str, label: str) -> None:
+def _slack(ax: Axes, record: SampledRecord, quantity: str, label: str) -> None:
     plot_samples(ax, record.hours(record.slack.index), record.slack[quantity], Look(INK, "-", 0.8))
     slack_axis(ax, record, quantity, label, Legend())
 
 
-def _currents(ax: Axes, record: LoopRecord) -> None:
+def _currents(ax: Axes, record: SampledRecord) -> None:
     """Current of every line, in the look of the node that it leads to."""
     key = Legend()
     for line in map(str, record.i_a):
@@ -235,7 +236,7 @@ def _leads_to(line: str, participants: Participants) -> str | None:
     return max(ends, key=len, default=None)
 
 
-def _time(ax: Axes, record: LoopRecord) -> None:
+def _time(ax: Axes, record: SampledRecord) -> None:
     positions, labels = ticks(record.axis)
     ax.set(xlim=(0, edges_h(record.axis)[-1]), xlabel=description(record.axis))
     ax.set_xticks(positions, labels)

@@ -3,12 +3,14 @@
 from zoneinfo import ZoneInfo
 
 from controller.report.loop.checks import Check, checks
+from controller.report.loop.key_figures import counted, durations, quality, reached, supply_tile
 from controller.report.loop.record import LoopRecord
 from controller.report.loop.summary import LoopSummary
 from controller.report.loop.tables import local
-from controller.report.primitives.amounts import UNKNOWN, magnitude, number, percent
+from controller.report.primitives.amounts import number
 from controller.report.primitives.markup import Markup, tag
 from controller.report.primitives.page import banner, masthead, tile
+from controller.runs.words import account_words
 
 
 def header(record: LoopRecord) -> Markup:
@@ -31,20 +33,19 @@ def end(summary: LoopSummary, timezone: str) -> str:
 
 
 def _verdict(record: LoopRecord) -> Markup:
-    summary, broken = record.summary, [check for check in checks(record) if not check.held]
-    measured = summary.measured
-    share = percent(measured.outside_10min / measured.means_10min) if measured.means_10min else "none"
-    quality = (
-        f"{share} of the 10-min mean voltages lie outside the limits, the worst by "
-        f"{magnitude(measured.worst_mean_pu)} p.u.; single samples by at most {magnitude(measured.worst_pu)} p.u."
-    )
+    summary, found = record.summary, checks(record)
+    broken, unknown = ([check for check in found if check.held is held] for held in (False, None))
+    words = quality(summary.measured)
     if unsafe := [check for check in broken if check.safety]:
         return banner("bad", "Not safe", "Equipment was not kept within its limits:", _listed(unsafe))
     if not summary.coordinated:
-        return banner("warn", "Not coordinated", f"Every prosumer follows the tariff alone: the baseline. {quality}")
+        return banner("warn", "Not coordinated", f"Every prosumer follows the tariff alone: the baseline. {words}")
     if broken:
-        return banner("warn", "Not everything was held", quality, _listed(broken))
-    return banner("good", "Everything was held", quality)
+        return banner("warn", "Not everything was held", words, _listed(broken))
+    if unknown:
+        text = f"Everything that was measured was held. {words} Not measured:"
+        return banner("warn", "Not everything was measured", text, tag("ul", *(tag("li", c.what) for c in unknown)))
+    return banner("good", "Everything was held", words)
 
 
 def _listed(broken: list[Check]) -> Markup:
@@ -58,35 +59,25 @@ def _interrupted(summary: LoopSummary) -> list[Markup]:
 
 def _tiles(summary: LoopSummary) -> list[Markup]:
     scenario, measured, cost = summary.scenario, summary.measured, summary.total_cost_chf
-    low, high = measured.v_min_pu, measured.v_max_pu
-    reached = "nothing measured" if low is None or high is None else f"{low:.4f} … {high:.4f}"
     available_kwh = sum(account.available_kwh for account in summary.settlement.values())
-    own = f"own optimum {number(cost.uncoordinated, 2)}, difference {number(cost.difference, 3)}"
-    outside = f"intervals with any: {measured.any_node_10min}; samples: {measured.outside} of {measured.samples}"
+    words = account_words(coordinated=summary.coordinated)
+    own = f"{words.own} {number(cost.uncoordinated, 2)}, {words.difference} {number(cost.difference, 3)}"
     return [
-        tile("Real cost", f"{number(cost.coordinated, 2)} {scenario.currency}", own),
-        tile("Measured voltages, p.u.", reached, f"limits {scenario.v_min_pu:g} … {scenario.v_max_pu:g}"),
-        tile("10-min means outside", f"{measured.outside_10min} of {measured.means_10min}", outside),
+        tile("Measured voltages, p.u.", reached(measured), f"limits {scenario.v_min_pu:g} … {scenario.v_max_pu:g}"),
+        tile("10-min mean voltages outside", counted(measured), _beside(summary)),
+        *supply_tile(summary, summary.baseline.supply if summary.coordinated and summary.baseline else None),
+        tile("Cost", f"{number(cost.coordinated, 2)} {scenario.currency}", own),
         tile(
             "PV curtailed",
             f"{number(sum(summary.curtailed_kwh.values()), 2)} kWh",
             f"of {number(available_kwh, 1)} kWh",
         ),
-        *_durations(summary),
+        *durations(summary),
     ]
 
 
-def _durations(summary: LoopSummary) -> list[Markup]:
-    mpc, realtime = summary.mpc, summary.realtime
-    times = f"median {_ms(realtime.p50_ms)}, longest {_ms(realtime.max_ms)}; {realtime.missed} missed"
-    tiles = [tile("Cycle, 99 %", _ms(realtime.p99_ms), times)]
-    if summary.coordinated and mpc.runs:
-        times = f"median {_ms(mpc.p50_ms)}, 95 % {_ms(mpc.p95_ms)}, longest {_ms(mpc.max_ms)}"
-        tiles.insert(0, tile("MPC runs converged", f"{mpc.converged} of {mpc.runs}", times))
-    return tiles
-
-
-def _ms(value: float | None) -> str:
-    if value is None:
-        return UNKNOWN
-    return f"{number(value / 1e3, 2)} s" if value >= 1e3 else f"{number(value, 0 if value >= 10 else 1)} ms"
+def _beside(summary: LoopSummary) -> str:
+    measured, samples = summary.measured, f"30 s samples: {summary.measured.outside} of {summary.measured.samples}"
+    if summary.coordinated and summary.baseline:
+        return f"without coordination: {counted(summary.baseline.measured)}; {samples}"
+    return f"intervals with any: {measured.any_node_10min}; {samples}"

@@ -14,7 +14,7 @@ from controller.report.day.panels import (
     pv_axis,
     voltage_axis,
 )  # fmt: skip
-from controller.report.loop.record import LoopRecord
+from controller.report.loop.record import SampledRecord
 from controller.report.loop.trace import plot_samples, plot_steps
 from controller.report.primitives.participants import Participants
 from controller.report.primitives.style import BOUND, INK, LIMIT, Legend, Look, handle
@@ -23,7 +23,7 @@ from core.arrays import FloatArray
 MEASURED = Look("black", linewidth=0.7)
 
 
-def price(ax: Axes, record: LoopRecord) -> None:
+def price(ax: Axes, record: SampledRecord) -> None:
     """Marginal price of the current plan, and the retail tariff."""
     realtime, hours = record.recording.realtime, _edges(record)
     prices, tariff = realtime["price_chf_per_kwh"], realtime["tariff_chf_per_kwh"].iloc[:, 0]
@@ -33,7 +33,7 @@ def price(ax: Axes, record: LoopRecord) -> None:
     price_axis(ax, record.summary.scenario.currency, prices.min().min() < NEAR_ZERO * tariff.min(), Legend())
 
 
-def soc(ax: Axes, record: LoopRecord) -> None:
+def soc(ax: Axes, record: SampledRecord) -> None:
     """State of charge with its band."""
     key = Legend()
     table, hours = record.recording.realtime["soc"], record.hours(record.recording.times)
@@ -46,24 +46,35 @@ def soc(ax: Axes, record: LoopRecord) -> None:
     charge_axis(ax, key)
 
 
-def battery(ax: Axes, record: LoopRecord) -> None:
+def battery(ax: Axes, record: SampledRecord) -> None:
     """Commanded power of the batteries."""
     _lines(ax, record, "battery_kw")
     ax.axhline(0, color=INK, linewidth=0.6)
     ax.set_ylabel("battery (kW)\n> 0 discharges")
 
 
-def reactive(ax: Axes, record: LoopRecord) -> None:
+def reactive(ax: Axes, record: SampledRecord) -> None:
     """Measured reactive power of the prosumers."""
     _lines(ax, record, "q_measured_kvar")
     ax.axhline(0, color=INK, linewidth=0.6)
     ax.set_ylabel("prosumers (kvar)\n> 0 draws")
 
 
-def pv(ax: Axes, record: LoopRecord) -> None:
-    """PV power in force; curtailed power is shaded."""
-    available, used = record.hindsight["pv_available_kw"], record.recording.realtime["pv_kw"]
-    step = pd.Timedelta(minutes=record.summary.scenario.step_min)
+def pv(ax: Axes, record: SampledRecord) -> None:
+    """PV power in force; curtailed power is shaded where the available one is known."""
+    key = Legend()
+    if record.pv_available_kw is None:
+        key.add("in force", handle(Look(INK)))
+        ax.set_ylabel("PV (kW)")
+        key.show(ax)
+    else:
+        _curtailed(ax, record, record.pv_available_kw)
+        pv_axis(ax, "in force", key)
+    _lines(ax, record, "pv_kw")
+
+
+def _curtailed(ax: Axes, record: SampledRecord, available: pd.DataFrame) -> None:
+    used, step = record.recording.realtime["pv_kw"], pd.Timedelta(minutes=record.summary.scenario.step_min)
     times = pd.DatetimeIndex(available.index)
     edges = record.hours(times.append(times[-1:] + step))
     means = used.groupby(times[np.searchsorted(times, used.index, side="right") - 1]).mean()
@@ -73,11 +84,9 @@ def pv(ax: Axes, record: LoopRecord) -> None:
             below = means[name].reindex(available.index).fillna(available[name]).clip(upper=available[name])
             ax.stairs(available[name], edges, baseline=below.to_numpy(), fill=True, color=color, alpha=0.3)
             plot_steps(ax, edges, available[name], Look(color, AVAILABLE, 0.8))
-    _lines(ax, record, "pv_kw")
-    pv_axis(ax, "in force", Legend())
 
 
-def sampled_voltages(ax: Axes, record: LoopRecord) -> None:
+def sampled_voltages(ax: Axes, record: SampledRecord) -> None:
     """Measured voltage of every node in every cycle."""
     table, hours = record.recording.v_pu, record.hours(record.recording.times)
     for node, look in reversed(record.participants.node_looks.items()):
@@ -86,7 +95,7 @@ def sampled_voltages(ax: Axes, record: LoopRecord) -> None:
     ax.set_ylabel("30 s samples\n(p.u.)")
 
 
-def mean_voltages(ax: Axes, record: LoopRecord, participants: Participants) -> None:
+def mean_voltages(ax: Axes, record: SampledRecord, participants: Participants) -> None:
     """Ten-minute mean voltage of every node that ``participants`` has and the run measures."""
     table = record.means_pu
     ends = pd.DatetimeIndex(table.index) + pd.Timedelta(minutes=10)
@@ -99,7 +108,7 @@ def mean_voltages(ax: Axes, record: LoopRecord, participants: Participants) -> N
     ax.set_ylabel("10-min means\n(p.u.)")
 
 
-def supply(ax: Axes, record: LoopRecord, predicted_pu: pd.Series) -> None:
+def supply(ax: Axes, record: SampledRecord, predicted_pu: pd.Series) -> None:
     """The measured supply voltage, and the one that the current plan assumes."""
     key = Legend()
     slack, expected = record.summary.scenario.slack, Look(LIMIT, "-", 0.9)
@@ -111,13 +120,13 @@ def supply(ax: Axes, record: LoopRecord, predicted_pu: pd.Series) -> None:
     key.show(ax)
 
 
-def _lines(ax: Axes, record: LoopRecord, quantity: str) -> None:
+def _lines(ax: Axes, record: SampledRecord, quantity: str) -> None:
     table, hours = record.recording.realtime[quantity], record.hours(record.recording.times)
     for name in record.participants.shown:
         if table[name].notna().any():
             plot_samples(ax, hours, table[name], record.participants.looks[name])
 
 
-def _edges(record: LoopRecord) -> FloatArray:
+def _edges(record: SampledRecord) -> FloatArray:
     """Sampling times and the end of the run, hours since the start, [K + 1]."""
     return record.hours(record.recording.times.append(pd.DatetimeIndex([record.summary.end]).tz_convert("UTC")))

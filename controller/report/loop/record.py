@@ -1,14 +1,14 @@
-"""The files of a closed-loop run as wide tables with a row per sample, on one time axis."""
+"""The data of the report of a closed loop: wide tables with a row per sample, on one time axis."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import cached_property
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from controller.accounts.closing import HINDSIGHT
+from controller.accounts.baseline import HINDSIGHT, HINDSIGHT_NODES, HINDSIGHT_SLACK
 from controller.accounts.voltage_quality import ten_minute_means
 from controller.report.day.files import (
     keys_with_other_names,
@@ -18,7 +18,7 @@ from controller.report.day.files import (
     read_voltages,
     require_names,
 )
-from controller.report.loop.summary import LoopSummary
+from controller.report.loop.summary import LoopSummary, SampledSummary
 from controller.report.loop.telemetry import cycle_times
 from controller.report.primitives.drawing import Plan
 from controller.report.primitives.participants import Participants, participants
@@ -28,6 +28,7 @@ from controller.runs.recording import Recording, columns, wide_tables
 from core.arrays import FloatArray
 from core.time import TimeAxis
 
+Samples = TypeVar("Samples", pd.Series, pd.DataFrame)
 INSTANT = timedelta(microseconds=1)
 ITERATIONS, PLANNED_NODES = "iterations.csv", "plan_nodes.csv"
 
@@ -49,30 +50,40 @@ class InitialPlan:
 
 
 @dataclass(frozen=True)
-class LoopRecord:
-    """The data of the report of a closed loop.
+class OwnOptima:
+    """The grid if every prosumer follows its own optimum in hindsight, in steps from the run's first to its last.
+
+    Attributes:
+        v_pu: [steps, nodes]; NaN where the power flow has no solution.
+        slack: ``p_kw``, ``q_kvar`` drawn from the upper grid, [steps].
+    """
+
+    v_pu: pd.DataFrame
+    slack: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class SampledRecord:
+    """What was sampled, of a simulated run or of a span of a service, as its figures show it.
 
     Attributes:
         axis: time axis of the run in minutes.
-        hindsight: realised series of the run, column of plan.csv → [steps, prosumers].
+        recording: its ``plan`` is empty if there is no table of a plan.
         i_a: line currents, [samples, lines].
         slack: ``p_kw``, ``q_kvar`` drawn from the upper grid, [samples].
         cycle_ms: wall clock of each cycle, [samples]; None for a run without telemetry.
+        participants: the prosumers and nodes that figures show.
+        pv_available_kw: what PV could have generated, [steps, prosumers]; None where nobody knows.
     """
 
-    summary: LoopSummary
+    summary: SampledSummary
     axis: TimeAxis
     recording: Recording
-    day_ahead: InitialPlan
-    hindsight: dict[str, pd.DataFrame]
     i_a: pd.DataFrame
     slack: pd.DataFrame
     cycle_ms: pd.Series | None
-
-    @cached_property
-    def participants(self) -> Participants:
-        """The prosumers and nodes that figures show."""
-        return participants(self.summary, self.recording.prosumers, self.recording.v_pu)
+    participants: Participants
+    pv_available_kw: pd.DataFrame | None
 
     @property
     def means_pu(self) -> pd.DataFrame:
@@ -80,14 +91,27 @@ class LoopRecord:
         return ten_minute_means(self.recording.v_pu)
 
     @property
-    def limited_pu(self) -> pd.DataFrame:
-        """Sampled voltages of the nodes with limits, [samples, nodes besides the slack]."""
-        return self.recording.v_pu.drop(columns=self.summary.scenario.slack)
+    def judged_pu(self) -> pd.DataFrame:
+        """Sampled voltages that are judged, [samples from ``judged_from`` on, nodes besides the slack]."""
+        return self.judged(self.recording.v_pu).drop(columns=self.summary.scenario.slack)
+
+    def judged(self, samples: Samples) -> Samples:
+        """The part of a table or series that is judged."""
+        return samples.loc[self.summary.judged_from :] if self.summary.judged_from else samples
 
     def hours(self, times: pd.Index | pd.Series) -> FloatArray:
         """Hours since the start."""
         since = pd.DatetimeIndex(times) - pd.Timestamp(self.axis.start)
         return np.asarray(since / pd.Timedelta(hours=1), np.float64)
+
+
+@dataclass(frozen=True)
+class LoopRecord(SampledRecord):
+    """The data of the report of a simulated run; ``without`` is None in a run of an older version."""
+
+    summary: LoopSummary
+    day_ahead: InitialPlan
+    without: OwnOptima | None
 
 
 def read_loop(run: Run) -> LoopRecord:
@@ -98,19 +122,32 @@ def read_loop(run: Run) -> LoopRecord:
     """
     summary, recording, folder = parse(LoopSummary, run.summary, run.path), Recording.read(run.path), run.path
     _check_names(run, summary, recording)
-    hindsight = wide_tables(folder, HINDSIGHT, "prosumer", ("pv_available_kw",))
-    minutes = -((recording.times[0] - summary.end) // timedelta(minutes=1))
-    axis = TimeAxis(recording.times[0].to_pydatetime(), 1, minutes, summary.scenario.timezone)
+    available_kw = wide_tables(folder, HINDSIGHT, "prosumer", ("pv_available_kw",))["pv_available_kw"]
+    moved = {name: (summary.cost_chf[name].compensation, summary.curtailed_kwh[name]) for name in summary.cost_chf}
     return LoopRecord(
         summary=summary,
-        axis=axis,
+        axis=minutes(recording.times[0].to_pydatetime(), summary),
         recording=recording,
-        day_ahead=_day_ahead(run, summary),
-        hindsight={name: table.loc[: summary.end - INSTANT] for name, table in hindsight.items()},
         i_a=wide_tables(folder, "lines.csv", "line", ("i_a",))["i_a"],
         slack=columns(folder, "slack.csv", ("time", "p_kw", "q_kvar")).set_index("time"),
         cycle_ms=cycle_times(folder / summary.scenario.telemetry),
+        participants=participants(summary.scenario, moved, recording.prosumers, recording.v_pu),
+        pv_available_kw=available_kw.loc[: summary.end - INSTANT],
+        day_ahead=_day_ahead(run, summary),
+        without=_own_optima(run, summary) if (folder / HINDSIGHT_NODES).exists() else None,
     )
+
+
+def minutes(start: datetime, summary: SampledSummary) -> TimeAxis:
+    """The axis from the first sample to the end, in minutes."""
+    steps = -((start - summary.end) // timedelta(minutes=1))
+    return TimeAxis(start, 1, steps, summary.scenario.timezone)
+
+
+def _own_optima(run: Run, summary: LoopSummary) -> OwnOptima:
+    v_pu = wide_tables(run.path, HINDSIGHT_NODES, "node", ("v_pu",))["v_pu"].loc[: summary.end - INSTANT]
+    slack = columns(run.path, HINDSIGHT_SLACK, ("time", "p_kw", "q_kvar")).set_index("time")
+    return OwnOptima(v_pu.where((v_pu > 0).all(axis=1)), slack.loc[: summary.end - INSTANT])
 
 
 def _day_ahead(run: Run, summary: LoopSummary) -> InitialPlan:

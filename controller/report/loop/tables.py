@@ -5,24 +5,28 @@ from math import isnan
 from zoneinfo import ZoneInfo
 
 from controller.report.loop.checks import Check
-from controller.report.loop.record import LoopRecord
-from controller.report.primitives.amounts import UNKNOWN, number, percent
+from controller.report.loop.record import LoopRecord, SampledRecord
+from controller.report.primitives.amounts import NOT_MEASURED, UNKNOWN, number, percent
 from controller.report.primitives.markup import Markup, row, table, tag
+from controller.runs.words import account_words
 from realtime.fallback import Rung
 from realtime.reasons import Reason
 
 
 def check_table(found: tuple[Check, ...]) -> Markup:
-    """Everything that was to be shown."""
-    rows = [row("td", check.what, check.found, check.allowed, _verdict(check.held)) for check in found]
-    return tag("div", table([row("th", "", "found", "allowed", "")], rows), class_="words")
+    """Everything that was to be shown; the verdict comes first, so that a narrow screen shows it."""
+    rows = [
+        tag("tr", _verdict(c.held), tag("th", c.what, scope="row"), tag("td", c.found), tag("td", c.allowed))
+        for c in found
+    ]
+    return tag("div", table([row("th", "", "", "found", "allowed")], rows), class_="checks")
 
 
 def settlement_table(record: LoopRecord) -> Markup:
-    """Real cost against the own optimum in hindsight, and what the day-ahead plan had promised."""
+    """The measured cost against that of the own optimum in hindsight, and what the day-ahead plan had promised."""
     currency, accounts = record.summary.scenario.currency, record.summary.settlement
-    names = ("own optimum", "real cost", "compensation", "of it stored", "promised")
-    money = [f"{name} ({currency})" for name in names]
+    words = account_words(coordinated=record.summary.coordinated)
+    money = [f"{name} ({currency})" for name in (*words, "of it stored", "promised")]
     head = row("th", "prosumer", *money, "drawn (kWh)", "fed in (kWh)", "curtailed (kWh)", "final charge (%)")
     rows, sums = [], [0.0] * 8
     for name, a in accounts.items():
@@ -36,7 +40,7 @@ def settlement_table(record: LoopRecord) -> Markup:
     return table([head], rows, foot)
 
 
-def following_table(record: LoopRecord) -> Markup:
+def following_table(record: SampledRecord) -> Markup:
     """How well targets and setpoints were followed, and on which rung of the ladder the nodes stood."""
     realtime = record.recording.realtime
     asked_for = (tag("th", f"|{asked} − measured| (kW)", colspan="2") for asked in ("target", "setpoint"))
@@ -88,5 +92,7 @@ def _number_or_unknown(value: float) -> str:
     return UNKNOWN if isnan(value) else number(value, 3)
 
 
-def _verdict(held: bool) -> Markup:
+def _verdict(held: bool | None) -> Markup:
+    if held is None:
+        return tag("td", NOT_MEASURED, class_="unknown")
     return tag("td", "held" if held else "not held", class_="held" if held else "broken")

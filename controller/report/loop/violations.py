@@ -3,12 +3,12 @@
 import pandas as pd
 
 from controller.accounts.voltage_events import Event
-from controller.accounts.voltage_quality import beyond
+from controller.accounts.voltage_quality import beyond, ten_minute_means
 from controller.report.loop.causes import cause
 from controller.report.loop.quantities import quantities
-from controller.report.loop.record import LoopRecord
+from controller.report.loop.record import LoopRecord, SampledRecord
 from controller.report.loop.tables import local
-from controller.report.primitives.amounts import DECIMALS, UNKNOWN, number, signed
+from controller.report.primitives.amounts import DECIMALS, NOT_MEASURED, UNKNOWN, number, signed
 from controller.report.primitives.markup import Markup, joined, row, table, tag
 
 ROWS, NAMED = 24, 3
@@ -17,6 +17,8 @@ ROWS, NAMED = 24, 3
 def event_table(record: LoopRecord) -> Markup:
     """10-min means beyond their limit, worst first: when, where, how far, and the parts of the worst one."""
     worst_events = sorted(record.summary.events, key=lambda event: -event.beyond_pu)
+    if not record.summary.measured.means_10min:
+        return tag("p", "No voltage was measured.", class_="unknown")
     if not worst_events:
         return tag("p", "No 10-min mean left its limits.", class_="held")
     parts = ("planned", "supply", "off target", "rest")
@@ -27,15 +29,16 @@ def event_table(record: LoopRecord) -> Markup:
     return joined(tag("div", table([head], rows), class_="words"), *rest)
 
 
-def node_table(record: LoopRecord) -> Markup:
+def node_table(record: SampledRecord) -> Markup:
     """How often and how far every node left its limits."""
     names = ("samples outside", "worst", "at", "10-min means outside", "worst", "at")
-    samples, means = record.limited_pu, record.means_pu
+    samples = record.judged_pu
+    means = ten_minute_means(samples)
     rows = [row("td", node, *_counted(record, samples[node]), *_counted(record, means[node])) for node in samples]
     return table([row("th", "node", *names)], rows)
 
 
-def quantity_table(record: LoopRecord) -> Markup:
+def quantity_table(record: SampledRecord) -> Markup:
     """Ten-minute means of all other limited quantities."""
     rows = []
     for quantity in quantities(record):
@@ -44,7 +47,7 @@ def quantity_table(record: LoopRecord) -> Markup:
             f"{number(low, digits)} … {number(high, digits)} {quantity.unit}"
             for low, high in ((means.min(), means.max()), (quantity.low, quantity.high))
         )
-        outside = f"{quantity.outside} of {len(means)}"
+        outside = f"{quantity.outside} of {len(means)}" if len(means) else NOT_MEASURED
         rows.append(row("td", quantity.what, outside, reached if len(means) else UNKNOWN, allowed))
     return table([row("th", "", "10-min means outside", "reached", "allowed")], rows)
 
@@ -68,11 +71,13 @@ def _places(event: Event) -> str:
     return f"{', '.join(event.nodes[:NAMED])}{more} {'above' if event.side > 0 else 'below'}"
 
 
-def _counted(record: LoopRecord, values: pd.Series) -> tuple[str, str, str]:
+def _counted(record: SampledRecord, values: pd.Series) -> tuple[str, str, str]:
     """Number of values outside, the worst one, and its time."""
     scenario = record.summary.scenario
     excess = beyond(values.to_frame(), scenario.v_min_pu, scenario.v_max_pu).iloc[:, 0]
     outside, count = int((excess > 0).sum()), int(values.notna().sum())
+    if not count:
+        return NOT_MEASURED, UNKNOWN, UNKNOWN
     if not outside:
         return f"0 of {count}", UNKNOWN, UNKNOWN
     worst = int(excess.argmax())

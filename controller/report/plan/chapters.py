@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from shlex import quote
 
-from controller.report.day.chapters import CONVERGED, COORDINATED, COSTS, SELFISH, convergence, facts
+from controller.report.day.chapters import CONVERGED, COSTS, convergence, coordinated, facts, selfish
 from controller.report.day.figures import day_figure
 from controller.report.plan.comparison import plan_comparison
 from controller.report.plan.figures import exchange_figure, extremes_figure
@@ -63,14 +63,18 @@ def _excursions(record: Record) -> Markup:
 def _selfish_day(record: Record) -> Markup:
     day = record.uncoordinated
     figure = day_figure(record.drawing, day.plan, day.v_pu, False)
-    text = f"""{SELFISH} Where voltages enter the tinted areas, the grid pays for it. Counterpart of figure 3 of the
+    reading = selfish(record.summary.scenario)
+    text = f"""{reading} Where voltages enter the tinted areas, the grid pays for it. Counterpart of figure 3 of the
         paper."""
     return figure_chapter("The day without coordination", figure, "uncoordinated", text + participants_note(record))
 
 
 def _coordinated_day(record: Record, day: DayRecord) -> Markup:
     figure = day_figure(record.drawing, day.plan, day.v_pu, True)
-    text = COORDINATED + " Scales are those of the figure before. Counterpart of figure 4 of the paper."
+    text = (
+        coordinated(record.summary.scenario)
+        + " Scales are those of the figure before. Counterpart of figure 4 of the paper."
+    )
     return figure_chapter("The day with coordination", figure, "coordinated", text + participants_note(record))
 
 

@@ -58,7 +58,9 @@ class Record:
     @cached_property
     def participants(self) -> Participants:
         """The prosumers and nodes that figures show."""
-        return participants(self.summary, list(self.uncoordinated.plan["p_kw"].columns), self.uncoordinated.v_pu)
+        summary, day = self.summary, self.uncoordinated
+        moved = {name: (cost.compensation, summary.curtailed_kwh[name]) for name, cost in summary.cost_chf.items()}
+        return participants(summary.scenario, moved, list(day.plan["p_kw"].columns), day.v_pu)
 
     @property
     def drawing(self) -> Drawing:

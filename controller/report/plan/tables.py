@@ -9,6 +9,7 @@ from controller.report.primitives.amounts import DECIMALS, number, significant
 from controller.report.primitives.drawing import Plan
 from controller.report.primitives.markup import Markup, joined, row, table, tag
 from controller.report.primitives.times import edge
+from controller.runs.words import account_words
 
 SPANS = 3
 ROWS = 24
@@ -27,14 +28,15 @@ def cost_table(record: Record) -> Markup:
         ]
         foot = row("td", "total", "", number(sums.uncoordinated), number(sum(curtailed.values()), 2))
         return table([head], rows, foot)
-    money = [f"{what} ({currency})" for what in ("without coord.", "with coord.", "difference", "compensation", "fee")]
+    words = account_words(coordinated=True)
+    money = [f"{what} ({currency})" for what in (*words, "fee")]
     head = row("th", "prosumer", "node", *money, "curtailed (kWh)")
     rows = []
     for name, cost in summary.cost_chf.items():
-        amounts = (cost.uncoordinated, cost.coordinated, cost.difference, cost.compensation, summary.fee_chf[name])
+        amounts = (cost.uncoordinated, cost.coordinated, cost.compensation, summary.fee_chf[name])
         rows.append(row("td", name, nodes[name], *map(number, amounts), number(curtailed[name], 2)))
     owed = sum(cost.compensation for cost in summary.cost_chf.values())
-    amounts = (sums.uncoordinated, sums.coordinated, sums.difference, owed, sum(summary.fee_chf.values()))
+    amounts = (sums.uncoordinated, sums.coordinated, owed, sum(summary.fee_chf.values()))
     return table([head], rows, row("td", "total", "", *map(number, amounts), number(sum(curtailed.values()), 2)))
 
 

@@ -3,6 +3,7 @@
 SMALL = 1e-4
 NOTHING = 1e-6
 UNKNOWN = "–"
+NOT_MEASURED = "not measured"
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 DECIMALS = {"p.u.": 4, "kW": 2, "kvar": 2, "A": 1}
 """Decimals of a value that is shown with its limit, by unit."""

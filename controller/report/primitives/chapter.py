@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 
 from controller.report.primitives import svg
-from controller.report.primitives.markup import Markup, tag
+from controller.report.primitives.markup import Drawn, Markup, tag
 
 
 def chapter(title: str, *content: Markup, key: str | None = None) -> Markup:
@@ -21,7 +21,8 @@ def figure_chapter(title: str, figure: Figure, key: str, reading: str) -> Markup
 
 def figure_element(figure: Figure, key: str, title: str) -> Markup:
     """The figure alone."""
-    return tag("figure", Markup(svg.inline(figure, key, title)))
+    drawn = Drawn(key, svg.rendered(figure), svg.png(figure))
+    return tag("figure", Markup(svg.inline(drawn.svg, key, title), (drawn,)))
 
 
 def note(text: str) -> Markup:

@@ -6,8 +6,8 @@ from importlib.resources import files
 from controller.report.primitives.markup import Markup, joined, tag
 
 
-def document(title: str, *content: Markup) -> str:
-    """A complete HTML file."""
+def document(title: str, *content: Markup) -> Markup:
+    """A complete HTML file, with its figures."""
     css = files("controller.report").joinpath("page.css").read_text(encoding="utf-8")
     head = joined(
         Markup('<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'),
@@ -15,7 +15,8 @@ def document(title: str, *content: Markup) -> str:
         Markup(f"\n<style>\n{css}</style>"),
     )
     body = tag("main", *content)
-    return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n'
+    text = f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n'
+    return Markup(text, body.figures)
 
 
 def masthead(command: str, name: str, facts: str, *words: Markup, tiles: Iterable[Markup] = ()) -> Markup:

@@ -2,7 +2,7 @@
 all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from controller.report.primitives.style import DASHES, QUIET, Look, looks
-from controller.report.primitives.summary import RunSummary, ScenarioSummary
+from controller.report.primitives.summary import ScenarioSummary
 
 ALL_UP_TO = 12
 REPRESENTATIVES = 5
@@ -69,7 +69,11 @@ class Participants:
         return [node for node in self.nodes if node not in occupied]
 
 
-def participants(summary: RunSummary, prosumers: Iterable[str], v_pu: pd.DataFrame) -> Participants:
+Moved = Mapping[str, tuple[float, float]]
+"""By prosumer: its compensation and its curtailed energy, by which coordination affects it."""
+
+
+def participants(scenario: ScenarioSummary, moved: Moved, prosumers: Iterable[str], v_pu: pd.DataFrame) -> Participants:
     """The participants of a run; in a large grid those that coordination affects most.
 
     Args:
@@ -78,13 +82,13 @@ def participants(summary: RunSummary, prosumers: Iterable[str], v_pu: pd.DataFra
     """
     everybody, nodes = tuple(prosumers), tuple(v_pu.columns)
     if len(everybody) <= ALL_UP_TO:
-        return Participants(summary.scenario, everybody, everybody, nodes)
-    foremost = sorted(everybody, key=lambda name: _weight(summary, v_pu, name), reverse=True)[:REPRESENTATIVES]
-    return Participants(summary.scenario, everybody, tuple(name for name in everybody if name in foremost), nodes)
+        return Participants(scenario, everybody, everybody, nodes)
+    middle_pu = (scenario.v_min_pu + scenario.v_max_pu) / 2
 
+    def weight(name: str) -> tuple[float, float, float]:
+        compensation, curtailed_kwh = moved[name]
+        distance = float(np.abs(v_pu[scenario.nodes[name]] - middle_pu).max())
+        return round(compensation, 6), round(curtailed_kwh, 6), distance
 
-def _weight(summary: RunSummary, v_pu: pd.DataFrame, name: str) -> tuple[float, float, float]:
-    """Compensation, curtailment, and distance of the node's voltage from the middle of its limits."""
-    scenario = summary.scenario
-    distance = float(np.abs(v_pu[scenario.nodes[name]] - (scenario.v_min_pu + scenario.v_max_pu) / 2).max())
-    return round(summary.cost_chf[name].compensation, 6), round(summary.curtailed_kwh[name], 6), distance
+    foremost = sorted(everybody, key=weight, reverse=True)[:REPRESENTATIVES]
+    return Participants(scenario, everybody, tuple(name for name in everybody if name in foremost), nodes)

@@ -57,7 +57,9 @@ class Unheld(SummaryPart):
 
 
 class ScenarioSummary(SummaryPart):
-    """The scenario; ``line_i_max_a``: lines with a limit, ``telemetry``: file name of its database."""
+    """The scenario; ``line_i_max_a``: lines with a limit, ``telemetry``: file name of its database, ``feed_in``:
+    whether feed-in is remunerated by a tariff of its own.
+    """
 
     date: date
     timezone: TimeZone
@@ -76,6 +78,7 @@ class ScenarioSummary(SummaryPart):
     budget_s: float
     nodes: dict[str, str]
     telemetry: Path = TelemetryConfig().sqlite
+    feed_in: bool = False
 
     def slack_bound(self, quantity: str) -> float:
         """Limit of ``p_kw`` or ``q_kvar`` at the slack, for both signs."""

@@ -12,6 +12,7 @@ from controller.report.primitives.style import THEMED, settings
 NO_METADATA: dict[str, None] = {"Creator": None, "Date": None, "Format": None, "Type": None}
 NAMESPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 TAG = re.compile(r"<[^>]*>")
+PNG_DPI = 200
 NUMBER = re.compile(r"-?\d+\.\d{3,}")
 PATH = re.compile(r'(?<= d=")[^"]*')
 HASHED = re.compile(r'((?:\bid="|#))([A-Za-z]+[0-9a-f]{10})\b')
@@ -22,17 +23,25 @@ POINT = re.compile(r"([ML]) (\S+) (\S+)")
 
 def save(figure: Figure, path: Path) -> None:
     """Write the figure to a file."""
-    path.write_text(_rendered(figure), encoding="utf-8")
+    path.write_text(rendered(figure), encoding="utf-8")
 
 
-def inline(figure: Figure, key: str, label: str) -> str:
+def png(figure: Figure) -> bytes:
+    """The figure as pixels on white, for texts that cannot hold an SVG."""
+    file = io.BytesIO()
+    with settings():
+        figure.savefig(file, format="png", dpi=PNG_DPI, metadata={"Software": None})
+    return file.getvalue()
+
+
+def inline(svg: str, key: str, label: str) -> str:
     """An SVG element for a page, whose style sheet may set ``--figure-*`` to replace the colours of :data:`THEMED`.
 
     Args:
+        svg: the text of an SVG file.
         key: prefix of its ids, unique in the page.
         label: text for screen readers.
     """
-    svg = _rendered(figure)
     svg = svg[svg.index("<svg") :]
     svg = TAG.sub(lambda tag: THEMED_COLOUR.sub(_themed, tag[0]), svg)
     svg = re.sub(r'\bid="', f'id="{key}-', svg)
@@ -46,7 +55,8 @@ def _themed(colour: re.Match[str]) -> str:
     return f"var(--figure-{THEMED[colour[0]]}, {colour[0]})"
 
 
-def _rendered(figure: Figure) -> str:
+def rendered(figure: Figure) -> str:
+    """The text of an SVG file of the figure."""
     file = io.StringIO()
     with settings():
         figure.savefig(file, format="svg", metadata=NO_METADATA)

@@ -11,9 +11,10 @@ import numpy as np
 from core.arrays import FloatArray
 from core.time import TimeAxis
 
-TICKS_MIN = (5, 10, 30, 60, 180)
+TICKS_MIN = (1, 2, 5, 10, 30, 60, 180, 360, 720, 1440)
 MOST_TICKS = 10
 """More labels would be too close together."""
+LONGEST_DAY_H = 25
 
 
 def edges_h(axis: TimeAxis) -> FloatArray:
@@ -22,12 +23,18 @@ def edges_h(axis: TimeAxis) -> FloatArray:
 
 
 def ticks(axis: TimeAxis) -> tuple[list[float], list[str]]:
-    """Positions (hours since the start) and labels of round local times: every third full hour of a day."""
-    minutes = round(60 * axis.n_steps * axis.dt_h)
+    """Positions (hours since the start) and labels of round local times: every third full hour of a day; of several
+    days midnights have their date.
+    """
+    minutes, start = round(60 * axis.n_steps * axis.dt_h), _local(axis, axis.start)
     every_min = next((t for t in TICKS_MIN if minutes <= MOST_TICKS * t), TICKS_MIN[-1])
-    local = [(m / 60, _local(axis, axis.start + timedelta(minutes=m))) for m in range(minutes + 1)]
+    to_minute = -timedelta(seconds=start.second, microseconds=start.microsecond) % timedelta(minutes=1)
+    offsets = [to_minute + timedelta(minutes=m) for m in range(minutes + 1)]
+    local = [(offset / timedelta(hours=1), _local(axis, axis.start + offset)) for offset in offsets]
     round_times = [(h, t) for h, t in local if (60 * t.hour + t.minute) % every_min == 0]
-    return [h for h, _ in round_times], [clock(axis, t) for _, t in round_times]
+    shown = round_times[:: -(-len(round_times) // (2 * MOST_TICKS)) or 1]
+    label = _dated if minutes > 60 * LONGEST_DAY_H else clock
+    return [h for h, _ in shown], [label(axis, t) for _, t in shown]
 
 
 def edge(axis: TimeAxis, k: int) -> str:
@@ -39,6 +46,15 @@ def edge(axis: TimeAxis, k: int) -> str:
 def clock(axis: TimeAxis, local: datetime) -> str:
     """HH:MM; midnight at the end of the day is 24:00."""
     return "24:00" if local == axis.end and (local.hour, local.minute) == (0, 0) else f"{local:%H:%M}"
+
+
+def moment(instant: datetime, timezone: str) -> str:
+    """Date and time of day, 2026-11-30 14:30:00."""
+    return f"{instant.astimezone(ZoneInfo(timezone)):%Y-%m-%d %H:%M:%S}"
+
+
+def _dated(_: TimeAxis, local: datetime) -> str:
+    return f"{local.day} {local:%b}" if (local.hour, local.minute) == (0, 0) else f"{local:%H:%M}"
 
 
 def changes(axis: TimeAxis) -> bool:

@@ -91,7 +91,7 @@ def read_study(run: Run) -> StudyRecord:
     return StudyRecord(summary, kind, columns(run, kind.file, ("splitting", "rho_rel", "rho", *quantities)))
 
 
-def study_page(record: StudyRecord, other: StudyRecord | None) -> str:
+def study_page(record: StudyRecord, other: StudyRecord | None) -> Markup:
     """report.html of a study, followed by a second one if there is one."""
     summary, records = record.summary, [record] if other is None else [record, other]
     splittings = " and ".join(record.points["splitting"].unique())

@@ -226,7 +226,7 @@ def test_a_single_round_without_a_bound(copy: Path) -> None:
     with_table(copy, "iterations.csv", lambda table: table.assign(gap_rel=np.nan, linearisation_pu=0).head(1))
     days = record(copy)
     drawn = convergence_figure(days.summary.scenario, days.iterations)
-    drawing = drawings(svg.inline(drawn, "convergence", "…"))["convergence"]
+    drawing = drawings(svg.inline(svg.rendered(drawn), "convergence", "…"))["convergence"]
     assert len(panels(drawing)) == 4
 
 

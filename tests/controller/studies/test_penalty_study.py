@@ -55,7 +55,13 @@ def test_both_splittings_in_table_and_figure(
     runs: Path, command: str, name: str, columns: list[str], n_panels: int
 ) -> None:
     run = runs / command
-    assert {path.name for path in run.iterdir()} == {f"{name}.csv", f"{name}.svg", "report.html", "summary.json"}
+    assert {path.name for path in run.iterdir()} == {
+        f"{name}.csv",
+        f"{name}.svg",
+        "report.html",
+        "summary.json",
+        "figures",
+    }
     table = pd.read_csv(run / f"{name}.csv")
     assert list(table.columns) == columns
     assert table.groupby("splitting").size().to_dict() == {"constraint": 3, "profile": 3}
