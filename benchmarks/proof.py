@@ -89,6 +89,8 @@ LIMITS = {
     "30 s samples outside": lambda s: _share(s["measured"], "outside", "samples"),
     "worst mean beyond, p.u.": lambda s: f"{s['measured']['worst_mean_pu']:.4f}",
     "worst sample beyond, p.u.": lambda s: f"{s['measured']['worst_pu']:.4f}",
+    "10-min means of reactive power outside": lambda s: _share(s["supply"], "outside_10min", "means_10min"),
+    "worst mean of reactive power beyond, kvar": lambda s: f"{s['supply']['worst_kvar']:.2f}",
     "voltages, p.u.": lambda s: f"{s['measured']['v_min_pu']:.3f} … {s['measured']['v_max_pu']:.3f}",
     "real cost, CHF": lambda s: f"{s['total_cost_chf']['coordinated']:.3f}",
     "own optimum in hindsight, CHF": lambda s: f"{s['total_cost_chf']['uncoordinated']:.3f}",

@@ -67,7 +67,7 @@ def rho(config: Config, config_path: Path, folder: Path, clock: Clock, advance: 
         )
         advance(share)
     _finish(config, config_path, folder, clock, "rho", pd.DataFrame(rows))
-    rho_figure(pd.DataFrame(rows), folder / "rho.svg")
+    rho_figure(pd.DataFrame(rows), config.currency, folder / "rho.svg")
 
 
 def price_response(config: Config, config_path: Path, folder: Path, clock: Clock, advance: Advance) -> None:
@@ -100,7 +100,7 @@ def price_response(config: Config, config_path: Path, folder: Path, clock: Clock
         )
         advance(share)
     _finish(config, config_path, folder, clock, "price_response", pd.DataFrame(rows))
-    price_response_figure(pd.DataFrame(rows), folder / "price_response.svg")
+    price_response_figure(pd.DataFrame(rows), config.currency, folder / "price_response.svg")
 
 
 def _grid(values: np.ndarray) -> Iterator[tuple[float, SplittingName, float]]:
@@ -140,5 +140,6 @@ def _finish(config: Config, path: Path, folder: Path, clock: Clock, name: str, f
         "config": str(path),
         "config_sha256": fingerprint(path, config),
         "version": version("gridlab"),
+        "currency": config.currency,
     }
     write_summary(folder, summary)

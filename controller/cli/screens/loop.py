@@ -99,11 +99,13 @@ def _comparison(summary: Mapping[str, Any]) -> Table:
     days = (summary["baseline"], summary)
     voltages = (f"{_digits(day['measured']['v_min_pu'])} … {_digits(day['measured']['v_max_pu'])}" for day in days)
     table.add_row("voltages, p.u.", *voltages)
-    table.add_row("10-min mean voltages outside", *(_outside(day["measured"]) for day in days))
-    table.add_row("10-min means of reactive power outside", *(_outside(day["supply"]) for day in days))
+    table.add_row("10-min voltages outside", *(_outside(day["measured"]) for day in days))
+    table.add_row("10-min reactive power outside", *(_outside(day["supply"]) for day in days))
     total = summary["total_cost_chf"]
     costs = (f"{total[kind]:.3f}" for kind in ("uncoordinated", "coordinated"))
     table.add_row(f"cost, {summary['scenario']['currency']}", *costs)
+    compensation = f"{total['coordinated'] - total['uncoordinated']:.3f}"
+    table.add_row(f"compensation, {summary['scenario']['currency']}", "–", compensation)
     table.add_row("PV curtailed, kWh", *(f"{sum(day['curtailed_kwh'].values()):.2f}" for day in days))
     return table
 

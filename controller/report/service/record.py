@@ -45,7 +45,7 @@ def read_service(folder: Path, asked: AskedSpan) -> ServiceRecord:
     database, zone = folder / file.scenario.telemetry, ZoneInfo(file.scenario.timezone)
     begin, end = asked.within(*extent(database), zone)
     audit = audited(folder / AUDIT, begin, end)
-    tables = service_tables(database, (begin, end), audit, file.converters)
+    tables = service_tables(database, (begin, end), audit, file.converters, zone)
     summary, recording = summarised(file, tables), tables.recording
     unmoved = dict.fromkeys(file.converters, (0.0, 0.0))
     exchange = tables.service[["slack_p_kw", "slack_q_kvar"]].astype(float).set_axis(["p_kw", "q_kvar"], axis=1)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
@@ -77,11 +78,16 @@ def audited(trail: Path, begin: datetime, end: datetime) -> AuditedSpan:
 
 
 def service_tables(
-    database: Path, span: tuple[datetime, datetime], audit: AuditedSpan, converters: Mapping[str, tuple[str, ...]]
+    database: Path,
+    span: tuple[datetime, datetime],
+    audit: AuditedSpan,
+    converters: Mapping[str, tuple[str, ...]],
+    zone: ZoneInfo,
 ) -> ServiceTables:
     """Read a span.
 
     Args:
+        zone: by which plans are named.
         converters: prosumer → its converters, none for a passive house, in the order of the configuration.
 
     Raises:
@@ -101,8 +107,8 @@ def service_tables(
     realtime = _wide(prosumer, "prosumer", times, names) | _wide(price, "prosumer", times, names)
     realtime["rung"] = realtime["rung"].fillna("")
     realtime["reasons"] = _reasons(audit.writes, owner_of, realtime["rung"])
-    adopted = {write.plan_id for write in audit.writes}
-    recording = Recording(realtime, _wide(nodes, "node", times)["v_pu"], {}, _adopted(mpc, adopted))
+    runs = _adopted(mpc, {write.plan_id for write in audit.writes}, zone)
+    recording = Recording(realtime, _wide(nodes, "node", times)["v_pu"], {}, runs)
     money = {name: realtime.pop(name) for name in MONEY_FIELDS}
     return ServiceTables(recording, _wide(lines, "line", times)["i_a"], money, service, alarms)
 
@@ -143,8 +149,8 @@ def _reasons(writes: Iterable[AuditWrite], owner_of: Mapping[str, str], rung: pd
     return pd.DataFrame(reasons, times)
 
 
-def _adopted(mpc: pd.DataFrame, plan_ids: set[str]) -> pd.DataFrame:
+def _adopted(mpc: pd.DataFrame, plan_ids: set[str], zone: ZoneInfo) -> pd.DataFrame:
     """Marks the runs whose plan came into force: they converged, or something was written by their plan."""
-    made = {pd.Timestamp(name.partition(" ")[2]) for name in plan_ids if name.startswith("mpc ")}
-    seconds = mpc["time"].dt.floor("s")
-    return mpc.assign(adopted=(mpc["status"] == CoordinationStatus.CONVERGED) | seconds.isin(list(made)))
+    names = [f"mpc {time.tz_convert(zone).isoformat(timespec='seconds')}" for time in mpc["time"]]
+    written = pd.Series([name in plan_ids for name in names], mpc.index, dtype=bool)
+    return mpc.assign(adopted=(mpc["status"] == CoordinationStatus.CONVERGED) | written)

@@ -26,6 +26,8 @@ PALETTE = tuple(COLOURS[k] for k in (0, 4, 2, 3, 5, 1))
 LOOKS = {str(name): Look(PALETTE[k % len(PALETTE)], DASHES[k % len(DASHES)]) for k, name in enumerate(SplittingName)}
 """Look of each splitting, by its name."""
 SIGNS = "full markers: positive; hollow: negative, |value| is drawn; ▽: zero"
+CURRENCY = "currency"
+"""Stands for the currency of the configuration in titles."""
 Panels = tuple[tuple[str, str], ...]
 RHO: Panels = (
     ("primal", "primal residual (kW)"),
@@ -39,25 +41,25 @@ PRICE_RESPONSE: Panels = (
 )
 
 
-def rho_figure(frame: pd.DataFrame, path: Path) -> None:
+def rho_figure(frame: pd.DataFrame, currency: str, path: Path) -> None:
     """Figure 6 as SVG: residuals, gap and violation after a fixed number of rounds, by constant penalty."""
-    svg.save(study_figure(frame, RHO), path)
+    svg.save(study_figure(frame, RHO, currency), path)
 
 
-def price_response_figure(frame: pd.DataFrame, path: Path) -> None:
+def price_response_figure(frame: pd.DataFrame, currency: str, path: Path) -> None:
     """Figure 7 as SVG: cost and violation if every prosumer minimises the advertised price, by the penalty in it."""
-    svg.save(study_figure(frame, PRICE_RESPONSE), path)
+    svg.save(study_figure(frame, PRICE_RESPONSE, currency), path)
 
 
 @styled
-def study_figure(frame: pd.DataFrame, panels: Panels) -> Figure:
+def study_figure(frame: pd.DataFrame, panels: Panels, currency: str) -> Figure:
     """Log-log panels in two columns, with a line for every splitting in ``frame``."""
     n_rows = len(panels) // 2
     figure = Figure(figsize=(WIDTH_IN, 2.35 * n_rows + 0.5), layout="constrained")
     axes = figure.subplots(n_rows, 2, sharex=True, squeeze=False)
     for ax, (quantity, title) in zip(axes.flat, panels, strict=True):
         _panel(ax, frame, quantity)
-        ax.set_title(title)
+        ax.set_title(title.replace(CURRENCY, currency))
     log_scale(axes[0, 0], "x")
     for ax in axes[-1]:
         ax.set_xlabel("penalty ρ relative to its natural scale")

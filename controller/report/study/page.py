@@ -14,7 +14,7 @@ from controller.report.primitives.guide import guide
 from controller.report.primitives.markup import Markup, joined, row, table
 from controller.report.primitives.page import document, masthead
 from controller.report.primitives.summary import SummaryPart, parse
-from controller.report.study.figures import PRICE_RESPONSE, RHO, Panels, study_figure
+from controller.report.study.figures import CURRENCY, PRICE_RESPONSE, RHO, Panels, study_figure
 from controller.runs.directory import Run
 
 UNKNOWN_CONFIG = "CONFIG"
@@ -60,7 +60,7 @@ KINDS = {
 
 
 class StudySummary(SummaryPart):
-    """summary.json of a study; older versions lack configuration and version."""
+    """summary.json of a study; older versions lack configuration, version and currency."""
 
     command: str
     name: str
@@ -68,6 +68,7 @@ class StudySummary(SummaryPart):
     config_sha256: str
     config: str | None = None
     version: str | None = None
+    currency: str = CURRENCY
 
 
 @dataclass(frozen=True)
@@ -105,10 +106,11 @@ def study_page(record: StudyRecord, other: StudyRecord | None) -> Markup:
 
 def _chapters(record: StudyRecord, key: str) -> Iterator[Markup]:
     kind = record.kind
-    yield figure_chapter(kind.title, study_figure(record.points, kind.panels), key, kind.reading)
-    head = row(
-        "th", "splitting", "ρ, relative", "ρ (currency/kW²)", *(title.replace("|", "") for _, title in kind.panels)
+    yield figure_chapter(
+        kind.title, study_figure(record.points, kind.panels, record.summary.currency), key, kind.reading
     )
+    titles = ("ρ (currency/kW²)", *(title.replace("|", "") for _, title in kind.panels))
+    head = row("th", "splitting", "ρ, relative", *(each.replace(CURRENCY, record.summary.currency) for each in titles))
     rows = [
         row("td", splitting, *map(_number_or_unknown, numbers))
         for splitting, *numbers in record.points.itertuples(index=False, name=None)

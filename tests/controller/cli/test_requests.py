@@ -3,6 +3,7 @@
 import json
 from fcntl import LOCK_EX, flock
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_the_mode_is_shown_and_changed(api: ServiceUnderTest, capsys: Capsys) ->
     api.cycle(3)
     commands.mode(api.folder, Mode.ACTIVE, yes=False, quiet=False)
     assert "mode active" in capsys.readouterr().out
-    commands.status(api.folder, quiet=False)
+    commands.status(api.folder, as_json=False, quiet=False)
     said = capsys.readouterr().out
     assert "n4_converter" in said
     assert "verified" in said
@@ -41,6 +42,24 @@ def test_the_mode_is_shown_and_changed(api: ServiceUnderTest, capsys: Capsys) ->
     commands.mode(api.folder, Mode.MONITOR, yes=False, quiet=True)
     assert capsys.readouterr().out == ""
     assert api.service.mode is Mode.MONITOR
+
+
+def test_status_is_of_one_time_zone_for_people_and_programs(api: ServiceUnderTest, capsys: Capsys) -> None:
+    api.service.notices["crash loop"] = Finding("crash loop", Severity.ALARM, "service", "an operator has to look")
+    api.cycle()
+    record = api.service.record
+    assert record is not None
+    local = record.time.astimezone(ZoneInfo("Europe/Zurich"))
+    commands.status(api.folder, as_json=False, quiet=False)
+    said = capsys.readouterr().out
+    assert f"last cycle {local:%H:%M:%S %Z}, " in said
+    assert f"since {local:%H:%M:%S}" in said
+    commands.status(api.folder, as_json=True, quiet=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["status"]["mode"], told["status"]["timezone"]) == ("monitor", "Europe/Zurich")
+    assert told["status"]["cycle"]["time"] == local.isoformat()
+    assert told["status"]["cycle"]["alarms"][0]["since"] == local.isoformat()
+    assert {"n4_converter", "n9_meter"} <= told["devices"].keys()
 
 
 def test_active_needs_somebody_who_confirms_it(api: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +74,7 @@ def test_active_needs_somebody_who_confirms_it(api: ServiceUnderTest, monkeypatc
 def test_alarms_are_shown_before_active(api: ServiceUnderTest, capsys: Capsys) -> None:
     api.service.notices["crash loop"] = Finding("crash loop", Severity.ALARM, "service", "an operator has to look")
     api.cycle()
-    commands.status(api.folder, quiet=False)
+    commands.status(api.folder, as_json=False, quiet=False)
     assert "crash loop service: an operator has to look, since 1" in capsys.readouterr().out
     commands.mode(api.folder, Mode.ACTIVE, yes=True, quiet=False)
     assert "crash loop service: an operator has to look" in capsys.readouterr().out

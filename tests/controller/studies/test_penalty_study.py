@@ -102,7 +102,7 @@ def test_zero_and_negative_numbers_stay_in_the_figure(tmp_path: Path) -> None:
             "violation_pu": [0.01, 0.0, 0.001],
         }
     )
-    rho_figure(table, tmp_path / "rho.svg")
+    rho_figure(table, "CHF", tmp_path / "rho.svg")
     primal, dual, gap, violation = drawn(tmp_path / "rho.svg")
     blue = LOOKS["profile"].color
     assert [markers(panel, blue) for panel in (primal, dual, gap, violation)] == [3, 3, 2, 3]
@@ -115,6 +115,6 @@ def test_the_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
         {"splitting": "profile", "rho_rel": [1.0, 2.0], "cost_increase_chf": [1.0, -2.0], "violation_pu": [0.0, 1e-5]}
     )
     for name in ("a.svg", "b.svg"):
-        price_response_figure(table, tmp_path / name)
+        price_response_figure(table, "CHF", tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     assert "<dc:date>" not in (tmp_path / "a.svg").read_text(encoding="utf-8")
