@@ -19,10 +19,10 @@ from mpc.coordination.outcome import CoordinationStatus
 
 Wide = dict[str, pd.DataFrame]
 PRICES = ("tariff_chf_per_kwh", "price_chf_per_kwh")
-SERVICE_FIELDS = ("mode", "cycle_ms", "missed", "slack_p_kw", "slack_q_kvar")
-MONEY_FIELDS = ("cost_chf", "compensation_chf")
-MPC_FIELDS = ("status", "iterations", "wall_ms", "gap_rel", "violation_pu")
-ALARM_FIELDS = ("standing", "severity", "text")
+SERVICE_COLUMNS = ("mode", "cycle_ms", "missed", "slack_p_kw", "slack_q_kvar")
+MONEY_COLUMNS = ("cost_chf", "compensation_chf")
+MPC_COLUMNS = ("status", "iterations", "wall_ms", "gap_rel", "violation_pu")
+ALARM_COLUMNS = ("standing", "severity", "text")
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class ServiceTables:
 
     Attributes:
         money: ``cost_chf`` since local midnight and ``compensation_chf`` promised, each [samples, prosumers].
-        service: :data:`SERVICE_FIELDS`, [samples].
-        alarms: ``time``, ``alarm``, and :data:`ALARM_FIELDS`.
+        service: :data:`SERVICE_COLUMNS`, [samples].
+        alarms: ``time``, ``alarm``, and :data:`ALARM_COLUMNS`.
     """
 
     recording: Recording
@@ -95,21 +95,21 @@ def service_tables(
     """
     with reading(database) as connection:
         rows = _Rows(connection, *span)
-        service = rows.of("service", None, SERVICE_FIELDS).drop_duplicates("time").set_index("time")
+        service = rows.of("service", None, SERVICE_COLUMNS).drop_duplicates("time").set_index("time")
         if service.empty:
             raise InputError([Fault(str(database), "", "no cycle in the span", "a span in which a service ran")])
         times = pd.DatetimeIndex(service.index)
         prosumer = rows.of("prosumer", "prosumer", ("rung", *(name for name in POWERS if name not in PRICES)))
-        price = rows.of("price", "prosumer", (*PRICES, *MONEY_FIELDS))
+        price = rows.of("price", "prosumer", (*PRICES, *MONEY_COLUMNS))
         nodes, lines = rows.of("node", "node", ("v_pu",)), rows.of("line", "line", ("i_a",))
-        mpc, alarms = rows.of("mpc", None, MPC_FIELDS), rows.of("alarm", "alarm", ALARM_FIELDS)
+        mpc, alarms = rows.of("mpc", None, MPC_COLUMNS), rows.of("alarm", "alarm", ALARM_COLUMNS)
     names, owner_of = list(converters), {device: name for name, devices in converters.items() for device in devices}
     realtime = _wide(prosumer, "prosumer", times, names) | _wide(price, "prosumer", times, names)
     realtime["rung"] = realtime["rung"].fillna("")
     realtime["reasons"] = _reasons(audit.writes, owner_of, realtime["rung"])
     runs = _adopted(mpc, {write.plan_id for write in audit.writes}, zone)
     recording = Recording(realtime, _wide(nodes, "node", times)["v_pu"], {}, runs)
-    money = {name: realtime.pop(name) for name in MONEY_FIELDS}
+    money = {name: realtime.pop(name) for name in MONEY_COLUMNS}
     return ServiceTables(recording, _wide(lines, "line", times)["i_a"], money, service, alarms)
 
 
@@ -119,21 +119,21 @@ class _Rows:
     def __init__(self, connection: sqlite3.Connection, begin: datetime, end: datetime) -> None:
         self._connection, self._span = connection, (nanoseconds(begin), nanoseconds(end))
 
-    def of(self, measurement: str, tag: str | None, fields: Iterable[str]) -> pd.DataFrame:
-        """``time`` (UTC), the tag and the fields."""
-        names = ["time", *([] if tag is None else [tag]), *fields]
+    def of(self, measurement: str, tag: str | None, columns: Iterable[str]) -> pd.DataFrame:
+        """``time`` (UTC), the tag and the columns."""
+        names = ["time", *([] if tag is None else [tag]), *columns]
         query = f"SELECT {', '.join(names)} FROM {measurement} WHERE time BETWEEN ? AND ? ORDER BY time"
         table = pd.DataFrame(self._connection.execute(query, self._span).fetchall(), columns=names)
         return table.assign(time=pd.to_datetime(table["time"], utc=True))
 
 
 def _wide(table: pd.DataFrame, kind: str, times: pd.DatetimeIndex, names: list[str] | None = None) -> Wide:
-    """Each field as [samples, names]; all names in order unless given."""
+    """Each column as [samples, names]; all names in order unless given."""
     chosen = sorted(table[kind].unique(), key=str) if names is None else names
     wide = {}
-    for field in table.columns.drop(["time", kind]):
-        values = table.pivot(index="time", columns=kind, values=field).reindex(index=times, columns=chosen)
-        wide[field] = values if field in TEXT else values.astype(float)
+    for column in table.columns.drop(["time", kind]):
+        values = table.pivot(index="time", columns=kind, values=column).reindex(index=times, columns=chosen)
+        wide[column] = values if column in TEXT else values.astype(float)
     return wide
 
 
