@@ -76,17 +76,14 @@ def close_accounts(folder: Path, run: FinishedRun) -> dict[str, Any]:
     """
     config, recording = run.config, Recording.read(folder)
     forecast, realised = (load_scenario(config, run.config_path, v).with_passive(config.passive) for v in VARIANTS)
-    limits, slack, zone = forecast.limits, forecast.network.slack, ZoneInfo(forecast.axis.timezone)
+    zone = ZoneInfo(forecast.axis.timezone)
     came_kva = _came_kva(recording, realised, config.passive)
     recorded = _recorded(run, recording, realised, came_kva)
     hindsight = own_optimum(realised, recorded, config)
     write_hindsight(folder, hindsight)
     accounts = _accounts(config, recording, forecast, recorded, hindsight)
-    judged = judged_from(recording.realtime["rung"], recording.realtime["reasons"])
-    judged_pu = recording.v_pu.loc[judged:].drop(columns=slack)
-    q_kvar = columns(folder, "slack.csv", ("time", "q_kvar")).set_index("time")["q_kvar"].loc[judged:]
     return {
-        "judged_from": judged.astimezone(zone).isoformat(),
+        **_judged(folder, recording, forecast, recorded, hindsight),
         "cost_chf": {name: _costs(account) for name, account in accounts.items()},
         "total_cost_chf": {
             "uncoordinated": sum(account.own_optimum_chf for account in accounts.values()),
@@ -105,14 +102,31 @@ def close_accounts(folder: Path, run: FinishedRun) -> dict[str, Any]:
         "settlement": {name: asdict(account) for name, account in accounts.items()},
         "realtime": asdict(Cycles.of(run.cycle_ms, run.missed)),
         "mpc": asdict(MpcRuns.of(recording.mpc, 1e3 * config.schedule.mpc_budget_s)),
-        "measured": asdict(voltage_quality(judged_pu, limits.v_min_pu, limits.v_max_pu)),
-        "supply": asdict(reactive_quality(q_kvar, limits.slack_q_max_kvar)),
-        "baseline": asdict(baseline(hindsight, recorded, pd.DatetimeIndex(judged_pu.index))),
-        "events": [_local(asdict(event), zone) for event in _events(recording, forecast, config, came_kva, judged)],
+        "events": [_local(asdict(event), zone) for event in _events(recording, forecast, config, came_kva)],
         "soc": {name: asdict(band) for name, band in _bands(recording, forecast).items()},
         "energy_books": {name: asdict(book) for name, book in _energy_balances(run, recording).items()},
         "referee": run.referee.model_dump(),
     }
+
+
+def _judged(
+    folder: Path, recording: Recording, forecast: Scenario, recorded: Recorded, hindsight: OwnOptimum
+) -> dict[str, Any]:
+    """Voltages and reactive power at the supply, of the run and of the day without coordination."""
+    limits, begin = forecast.limits, _begin(recording)
+    v_pu = recording.v_pu.loc[begin:].drop(columns=forecast.network.slack)
+    q_kvar = columns(folder, "slack.csv", ("time", "q_kvar")).set_index("time")["q_kvar"].loc[begin:]
+    return {
+        "judged_from": begin.astimezone(ZoneInfo(forecast.axis.timezone)).isoformat(),
+        "measured": asdict(voltage_quality(v_pu, limits.v_min_pu, limits.v_max_pu)),
+        "supply": asdict(reactive_quality(q_kvar, limits.slack_q_max_kvar)),
+        "baseline": asdict(baseline(hindsight, recorded, pd.DatetimeIndex(v_pu.index))),
+    }
+
+
+def _begin(recording: Recording) -> datetime:
+    """The first sample that is judged."""
+    return judged_from(recording.realtime["rung"], recording.realtime["reasons"])
 
 
 def _came_kva(recording: Recording, realised: Scenario, passive: Collection[str]) -> pd.DataFrame:
@@ -170,9 +184,7 @@ def _costs(account: Account) -> dict[str, float]:
     }
 
 
-def _events(
-    recording: Recording, forecast: Scenario, config: Config, came_kva: pd.DataFrame, judged: datetime
-) -> tuple[Event, ...]:
+def _events(recording: Recording, forecast: Scenario, config: Config, came_kva: pd.DataFrame) -> tuple[Event, ...]:
     realtime, mpc, span = recording.realtime, recording.mpc, Span(recording.times, forecast.axis.end)
     expected = pd.Series(forecast.slack_voltage_pu[span.step_of(forecast.axis)], recording.times)
     adopted = pd.DatetimeIndex(mpc.loc[mpc["adopted"].astype(bool), "time"])
@@ -188,7 +200,7 @@ def _events(
         {prosumer.name: prosumer.node for prosumer in config.prosumers},
     )
     then = Circumstances(realtime["rung"], realtime["reasons"], mpc)
-    judged_parts = replace(parts, measured=parts.measured.loc[judged:])
+    judged_parts = replace(parts, measured=parts.measured.loc[_begin(recording) :])
     return events(judged_parts, forecast.limits.v_min_pu, forecast.limits.v_max_pu, then)
 
 

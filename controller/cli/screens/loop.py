@@ -104,8 +104,11 @@ def _comparison(summary: Mapping[str, Any]) -> Table:
     total = summary["total_cost_chf"]
     costs = (f"{total[kind]:.3f}" for kind in ("uncoordinated", "coordinated"))
     table.add_row(f"cost, {summary['scenario']['currency']}", *costs)
-    compensation = f"{total['coordinated'] - total['uncoordinated']:.3f}"
-    table.add_row(f"compensation, {summary['scenario']['currency']}", "–", compensation)
+    own = [sum(cost[kind] for cost in summary["own_cost_chf"].values()) for kind in ("uncoordinated", "coordinated")]
+    if any(own):
+        table.add_row(f"losses and wear, {summary['scenario']['currency']}", *(f"{amount:.3f}" for amount in own))
+    owed = sum(cost["compensation"] for cost in summary["cost_chf"].values())
+    table.add_row(f"compensation, {summary['scenario']['currency']}", "–", f"{owed:.3f}")
     table.add_row("PV curtailed, kWh", *(f"{sum(day['curtailed_kwh'].values()):.2f}" for day in days))
     return table
 

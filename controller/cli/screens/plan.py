@@ -47,11 +47,12 @@ def print_result(summary: dict[str, Any], run_path: Path) -> None:
     currency = summary["scenario"]["currency"]
     title = f"{summary['name']}, {summary['scenario']['date']}: cost of the day in {currency}"
     table = prosumer_table(title, *account_words(coordinated=True), "curtailed kWh")
-    for name, cost in summary["cost_chf"].items():
+    costs = summary["cost_chf"]
+    for name, cost in costs.items():
         table.add_row(name, *_amounts(cost), f"{summary['curtailed_kwh'][name]:.2f}")
     table.add_section()
-    curtailed = sum(summary["curtailed_kwh"].values())
-    table.add_row("total", *_amounts(summary["total_cost_chf"]), f"{curtailed:.2f}")
+    total = {**summary["total_cost_chf"], "compensation": sum(cost["compensation"] for cost in costs.values())}
+    table.add_row("total", *_amounts(total), f"{sum(summary['curtailed_kwh'].values()):.2f}")
     console.print(table)
     console.print(_verdict(summary))
     if collapsed := summary["collapsed"]["uncoordinated"]:
@@ -71,8 +72,8 @@ def print_checked(config: Config, path: Path) -> None:
 
 
 def _amounts(cost: dict[str, float]) -> list[str]:
-    without, with_ = cost["uncoordinated"], cost["coordinated"]
-    return [f"{round(amount, 3) + 0.0:.3f}" for amount in (without, with_, with_ - without)]  # no -0.000
+    kinds = ("uncoordinated", "coordinated", "compensation")
+    return [f"{round(cost[kind], 3) + 0.0:.3f}" for kind in kinds]  # no -0.000
 
 
 def _verdict(summary: dict[str, Any]) -> str:

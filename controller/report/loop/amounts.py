@@ -17,7 +17,7 @@ def amounts(summary: LoopSummary) -> tuple[Amount, ...]:
         (f"cost as measured ({currency})", cost.coordinated, 3),
         (f"worth of what is stored at the end ({currency})", stored, 3),
         (f"cost less that worth ({currency})", cost.coordinated - stored, 3),
-        (f"compensation, in hindsight ({currency})", cost.difference, 3),
+        (f"compensation, in hindsight ({currency})", summary.compensation_chf, 3),
         (f"compensation promised day-ahead ({currency})", sum(account.promised_chf for account in accounts), 3),
         ("PV curtailed (kWh)", sum(summary.curtailed_kwh.values()), 2),
         ("10-min means outside", measured.outside_10min, 0),

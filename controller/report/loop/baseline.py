@@ -31,8 +31,9 @@ def without_and_with(record: LoopRecord, without: OwnOptima, baseline: Baseline)
     text = """Without coordination, every prosumer follows its own optimum under the tariff alone. It is computed, not
         run a second time: each optimum knows load, irradiance and the supply voltage of this day as they came, and an
         AC power flow gives the voltages, in steps of the plan. With coordination is what was measured. Both days are
-        counted over the same intervals of ten minutes. Compensation (16) is what coordination cost a prosumer: its
-        cost with coordination less its cost without. Negative costs are earned."""
+        counted over the same intervals of ten minutes. Compensation (16) is what coordination cost the prosumers:
+        their bills, and what their converters lose and batteries wear, with coordination less without. Negative costs
+        are earned."""
     figure = figure_element(comparison_of_days(record, without), "without-and-with", TITLE)
     return chapter(TITLE, figure, days_table(record.summary, baseline), note(text), key="comparison")
 
@@ -46,8 +47,9 @@ def days_table(summary: LoopSummary, baseline: Baseline) -> Markup:
         _counts("10-min mean voltages outside the limits", *voltages),
         _counts("10-min means of reactive power at the supply outside", *supply),
         _amounts(f"cost ({currency})", (cost.uncoordinated, cost.coordinated), 3),
+        *_own_costs(summary),
         _amounts("PV curtailed (kWh)", [sum(day.curtailed_kwh.values()) for day in days], 2),
-        (f"compensation ({currency})", UNKNOWN, number(cost.difference, 3), ""),
+        (f"compensation ({currency})", UNKNOWN, number(summary.compensation_chf, 3), ""),
     ]
     head = row("th", "", "without coordination", "with coordination", "difference")
     return table([head], [row("td", *cells) for cells in rows])
@@ -85,6 +87,12 @@ def _own_voltages(ax: Axes, record: LoopRecord, without: OwnOptima) -> None:
 def _edges(record: LoopRecord, begins: pd.Index) -> FloatArray:
     """Begin of each interval and the end of the run, hours since its start, [K + 1]."""
     return np.append(np.maximum(record.hours(begins), 0.0), record.axis.n_steps * record.axis.dt_h)
+
+
+def _own_costs(summary: LoopSummary) -> list[tuple[str, ...]]:
+    """No row where converters are without loss and batteries without wear."""
+    own = (summary.own_costs.uncoordinated, summary.own_costs.coordinated)
+    return [_amounts(f"losses and wear ({summary.scenario.currency})", own, 3)] if any(own) else []
 
 
 def _range(low: float | None, high: float | None) -> str:

@@ -97,7 +97,7 @@ def _settlement(record: LoopRecord) -> Markup:
     words = account_words(coordinated=record.summary.coordinated)
     text = f"""“{words.measured.capitalize()}” is the measured demand under the tariff; “{words.own}” is each prosumer’s
         own optimum, computed in hindsight from load and irradiance as they came; “{words.difference}” (16) is how much
-        more the first costs. Of it, “stored” is what the battery holds more at the end than in the own optimum, at the
+        more the first costs, with what converters lose and batteries wear. Of it, “stored” is what the battery holds more at the end than in the own optimum, at the
         mean tariff of the day (much, where a run ends before the day does). “Promised” is what the day-ahead plan
         announced for the same time, which kept its margins and knew only forecasts. Negative amounts are earned.
         Counterpart of table 3 of the paper."""

@@ -61,7 +61,7 @@ def _tiles(summary: LoopSummary) -> list[Markup]:
     scenario, measured, cost = summary.scenario, summary.measured, summary.total_cost_chf
     available_kwh = sum(account.available_kwh for account in summary.settlement.values())
     words = account_words(coordinated=summary.coordinated)
-    own = f"{words.own} {number(cost.uncoordinated, 2)}, {words.difference} {number(cost.difference, 3)}"
+    own = f"{words.own} {number(cost.uncoordinated, 2)}, {words.difference} {number(summary.compensation_chf, 3)}"
     return [
         tile("Measured voltages, p.u.", reached(measured), f"limits {scenario.v_min_pu:g} … {scenario.v_max_pu:g}"),
         tile("10-min mean voltages outside", counted(measured), _beside(summary)),

@@ -111,6 +111,20 @@ class RunSummary(SummaryPart):
     ac: AcResult
     curtailed_kwh: dict[str, float]
     scenario: ScenarioSummary
+    own_cost_chf: dict[str, Cost] = {}
+
+    @property
+    def compensation_chf(self) -> float:
+        """The compensation of all prosumers."""
+        return sum(cost.compensation for cost in self.cost_chf.values())
+
+    @property
+    def own_costs(self) -> Cost:
+        """What converters lose and batteries wear, of all prosumers; zero in a run of an older version."""
+        costs = self.own_cost_chf.values()
+        return Cost(
+            uncoordinated=sum(cost.uncoordinated for cost in costs), coordinated=sum(cost.coordinated for cost in costs)
+        )
 
 
 class Summary(RunSummary):

@@ -24,7 +24,8 @@ SUMMARY: dict[str, Any] = {
         "measured": {**COUNTS, "outside_10min": 40, "v_max_pu": 1.0911}, "curtailed_kwh": {"N3": 0.0},
         "supply": {"outside_10min": 54, "means_10min": 144},
     },
-    "cost_chf": {"N3": COST}, "total_cost_chf": COST, "wall_s": 5.0, "referee": {"frames": 7, "violations": 0},
+    "cost_chf": {"N3": COST}, "total_cost_chf": COST, "own_cost_chf": {"N3": dict.fromkeys(COST, 0.0)},
+    "wall_s": 5.0, "referee": {"frames": 7, "violations": 0},
     "realtime": {"cycles": 300, "missed": 0, "p99_ms": None}, "mpc": {"runs": 15, "converged": 15, "p95_ms": 8.0},
 }  # fmt: skip
 
@@ -37,10 +38,10 @@ def test_a_piped_run_tells_its_progress_every_hour(capsys: Capsys) -> None:
     """The lowest voltage is the lowest measured, not 1."""
     with screen.progress(JOB, quiet=False) as observe:
         for minute, low, high in ((0, None, None), (0.5, 1.02, 1.03), (30, 1.01, 1.04), (60, 1.03, 1.03)):
-            observe(progress(minute, low, high, -0.25 * minute / 60))
+            observe(progress(minute, low, high, 0.25 * minute / 60))
     first, *lines = capsys.readouterr().out.splitlines()
     assert first == "gridlab9, 2018-06-21: 2 h 30 min in 300 cycles; first the day-ahead plan"
-    assert lines == ["10:00    0%  – p.u.  cost +0.00 CHF", "11:00   40%  1.010 … 1.040 p.u.  cost -0.25 CHF"]
+    assert lines == ["10:00    0%  – p.u.  cost +0.00 CHF", "11:00   40%  1.010 … 1.040 p.u.  cost +0.25 CHF"]
 
 
 def test_a_quiet_run_tells_nothing(capsys: Capsys) -> None:
