@@ -95,12 +95,12 @@ def comparison(record: LoopRecord, other: LoopRecord) -> Markup:
 
 def _settlement(record: LoopRecord) -> Markup:
     words = account_words(coordinated=record.summary.coordinated)
-    text = f"""“{words.measured.capitalize()}” is the measured demand under the tariff; “{words.own}” is each prosumer’s
-        own optimum, computed in hindsight from load and irradiance as they came; “{words.difference}” (16) is how much
-        more the first costs, with what converters lose and batteries wear. Of it, “stored” is what the battery holds more at the end than in the own optimum, at the
-        mean tariff of the day (much, where a run ends before the day does). “Promised” is what the day-ahead plan
-        announced for the same time, which kept its margins and knew only forecasts. Negative amounts are earned.
-        Counterpart of table 3 of the paper."""
+    text = f"""“{words.measured.capitalize()}” is the measured demand under the tariff; “{words.own}” is each
+        prosumer’s own optimum, computed in hindsight from load and irradiance as they came; “{words.difference}” (16)
+        is how much more the first costs, with what converters lose and batteries wear. Of it, “stored” is what the
+        battery holds more at the end than in the own optimum, at the mean tariff of the day (much, where a run ends
+        before the day does). “Promised” is what the day-ahead plan announced for the same time, which kept its
+        margins and knew only forecasts. Negative amounts are earned. Counterpart of table 3 of the paper."""
     title = "What the day cost" if record.summary.coordinated else "What the day cost, nobody coordinating"
     return chapter(title, tables.settlement_table(record), note(text), key=COSTS)
 

@@ -42,9 +42,9 @@ def _costs(record: Record) -> Markup:
     text = "Cost under the retail tariff; negative amounts are earned."
     if record.coordinated is None:
         return chapter("What the day costs", cost_table(record), note(text), key=COSTS)
-    more = """ Compensation (16) is what the grid operator owes a prosumer so that following the prices costs nothing
-        against the prosumer’s own optimum; it covers what converters lose and batteries wear. The fee (15) is the part of the advertised price that does not depend on
-        the demand. Counterpart of table 3 of the paper."""
+    more = """ Compensation (16) is what the grid operator owes a prosumer so that following the prices costs
+        nothing against the prosumer’s own optimum; it covers what converters lose and batteries wear. The fee (15) is
+        the part of the advertised price that does not depend on the demand. Counterpart of table 3 of the paper."""
     return chapter("What coordination costs", cost_table(record), note(text + more), key=COSTS)
 
 
