@@ -11,6 +11,7 @@ import numpy as np
 from core.config import Config
 from core.config_fields import Variant
 from core.errors import Caution
+from core.network import Network
 from core.resources import Battery, Pv
 from core.scenario import Scenario
 
@@ -24,9 +25,9 @@ LARGEST_PLANT = 5.0
 """Multiples of the slack limit."""
 LARGEST_PER_KWP = 1.3
 """Bright clouds add a quarter to the power of clear sky."""
-SMALLEST_IMPEDANCE = 1e-3
+SMALLEST_IMPEDANCE = 2e-3
 LARGEST_IMPEDANCE = 30.0
-"""Of all lines together, and of one; in p.u. of the slack limit."""
+"""Of the lines from the slack to the node that is farthest, and of one; in p.u. of the slack limit."""
 LONGEST_DISCHARGE_H = 100.0
 
 
@@ -120,12 +121,24 @@ def _overloads(scenario: Scenario, file: str, variant: Variant) -> Iterator[Caut
             yield Caution(file, f"prosumers[{k}].load", got, advice)
 
 
+def _distances_ohm(network: Network) -> dict[str, float]:
+    """Node → sum of the impedances on the way from the slack."""
+    lines = {line.name: line for line in network.lines}
+    distances = {network.slack: 0.0}
+    for node, name in network.feeds.items():
+        line = lines[name]
+        (before,) = line.ends - {node}
+        distances[node] = distances[before] + hypot(line.r_ohm, line.x_ohm)
+    return distances
+
+
 def _lines(scenario: Scenario, file: str) -> Iterator[Caution]:
     network = scenario.network
     base_ohm = network.voltage_v**2 / (1000 * scenario.limits.slack_s_max_kva)
     sizes = [hypot(line.r_ohm, line.x_ohm) for line in network.lines]
-    if sum(sizes) < SMALLEST_IMPEDANCE * base_ohm:
-        got = f"{1000 * sum(sizes):.3g} mΩ in all lines together"
+    node, farthest_ohm = max(_distances_ohm(network).items(), key=lambda item: item[1])
+    if farthest_ohm < SMALLEST_IMPEDANCE * base_ohm:
+        got = f"{1000 * farthest_ohm:.3g} mΩ from {network.slack} to {node}, the farthest"
         yield Caution(file, "grid.lines", got, "r_mohm and x_mohm are in mΩ; are they in Ω? then times 1000")
     for k, size in enumerate(sizes):
         if size > LARGEST_IMPEDANCE * base_ohm:

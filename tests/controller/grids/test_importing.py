@@ -11,7 +11,7 @@ from controller.grids.importing import ImportedGrid, import_grid
 from controller.process.clocks import WallClock
 from controller.studies.day_ahead import planned_day
 from core.errors import InputError
-from core.load import load_config, load_yaml
+from core.load import config_of, load_config, load_scenario, load_yaml
 from tests.support.commands import gridlab
 from tests.support.imported_grids import (
     DAY,
@@ -206,3 +206,15 @@ def test_without_pandapower_the_extra_is_named(
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "pip install 'gridlab[grids]'" in done.err
     assert gridlab(capsys, "import-grid", SIMBENCH, "--out", tmp_path / "grid.yaml").code == 0
+
+
+@pytest.mark.parametrize("name", ["kerber", "rural_1", "case33bw"])
+def test_impedances_in_ohm_are_noticed(name: str, tmp_path: Path) -> None:
+    """Also in a grid of many short lines; the right ones are not."""
+    done, _ = imported(known_network(name), tmp_path)
+    document: Any = load_yaml(done.files[0])
+    for factor, noticed in ((1.0, False), (1e-3, True)):
+        for line in document["grid"]["lines"]:
+            line |= {"r_mohm": line["r_mohm"] * factor, "x_mohm": line["x_mohm"] * factor}
+        scenario = load_scenario(config_of(document, done.files[0]), done.files[0])
+        assert any("are they in Ω?" in str(caution) for caution in scenario.cautions) == noticed
