@@ -94,7 +94,7 @@ def service_tables(
         InputError: there is no readable telemetry, or no cycle in the span.
     """
     with reading(database) as connection:
-        rows = _Rows(connection, *span)
+        rows = _SpanRows(connection, *span)
         service = rows.of("service", None, SERVICE_COLUMNS).drop_duplicates("time").set_index("time")
         if service.empty:
             raise InputError([Fault(str(database), "", "no cycle in the span", "a span in which a service ran")])
@@ -113,7 +113,7 @@ def service_tables(
     return ServiceTables(recording, _wide(lines, "line", times)["i_a"], money, service, alarms)
 
 
-class _Rows:
+class _SpanRows:
     """Rows of a measurement between two instants, in the order in which names first appear."""
 
     def __init__(self, connection: sqlite3.Connection, begin: datetime, end: datetime) -> None:
