@@ -17,8 +17,8 @@ import numpy as np
 from core.resources import Battery, inscribed_polygon
 from core.scenario import Site
 
-SAFELY = 1 - 1e-9
-"""Share of the reach that is asked for, so that rounding leaves a solution."""
+SAFELY, LEFT = 0.999, 1e-5
+"""Share of the reach that is asked for, and charge that is left besides: a solver needs a little room inside."""
 
 
 def starting_at(site: Site, soc: float | None, dt_h: float) -> Site:
@@ -52,5 +52,5 @@ def _within_reach(battery: Battery, hours: float) -> Battery:
     if battery.soc_final_min is None:
         return battery
     gained = battery.efficiency * battery.power_box_kw * hours / battery.energy_kwh
-    reach = battery.soc_initial + SAFELY * gained
+    reach = battery.soc_initial + SAFELY * gained - LEFT
     return replace(battery, soc_final_min=min(battery.soc_final_min, reach))

@@ -29,6 +29,8 @@ KEYS_OF_VERSION_1: Mapping[str, Sequence[str]] = {
         "s_max_kva", "energy_kwh", "soc_initial", "soc_min", "soc_max", "soc_final_min", "efficiency", "capability",
     ),
     "PvConfig": ("forecast", "realised", "peak_kw"),
+    "SeriesFile": ("file", "date", "column", "scale", "offset"),
+    "LoadFile": ("file", "date", "p", "q", "scale"),
 }  # fmt: skip
 """Keys of a section of grid or prosumers in version 1, in their order; what came later has a default."""
 _ADDED: Mapping[str, Mapping[str, object]] = {

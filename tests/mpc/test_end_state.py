@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.resources import Battery, Capability, Load
 from core.scenario import Site
-from mpc.end_state import starting_at
+from mpc.end_state import LEFT, SAFELY, starting_at
 from mpc.prosumer import ProsumerProgram
 from tests.support.synthetic import Sizes, scenario, site_with
 
@@ -33,7 +33,7 @@ def test_a_target_within_reach_stays() -> None:
 
 def test_beyond_reach_it_is_what_full_power_reaches() -> None:
     late = site_with("P", "B1", SITE.outlook, BATTERY, 5.0).after(STEPS - 1)
-    reach = 0.2 + 0.9 * BATTERY.power_box_kw * DT_H / 10.0
+    reach = 0.2 + SAFELY * 0.9 * BATTERY.power_box_kw * DT_H / 10.0 - LEFT
     assert final_of(starting_at(late, 0.2, DT_H)) == pytest.approx(reach)
     tariff = replace(BASE.tariff, buy_chf_per_kwh=BASE.tariff.buy_chf_per_kwh[-1:], sell_chf_per_kwh=np.zeros(1))
     plan = ProsumerProgram(starting_at(late, 0.2, DT_H), tariff, DT_H).plan(tariff.signal(DT_H))
