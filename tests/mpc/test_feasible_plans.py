@@ -1,6 +1,7 @@
 """No plan, baseline, hindsight optimum or answer charges and discharges a battery at once, whatever makes energy cheap.
 
 The small laboratory of tests/cases/plans has two houses; each case makes energy worthless or less than that in its way.
+That plans are sound is checked in :mod:`tests.support.coordination`, here and in every other test.
 """
 
 from dataclasses import replace
@@ -17,11 +18,12 @@ from core.load import config_of, load_scenario, load_yaml
 from core.plan import ProsumerPlan
 from core.prices import PriceSignal, Tariff
 from core.resources import Battery, Capability
-from core.scenario import Scenario, Site
+from core.scenario import Scenario
 from mpc.coordination.outcome import CoordinationStatus
 from mpc.prosumer import ProsumerProgram
 from tests.support.coordination import coordinate, uncoordinated
 from tests.support.paths import CONFIG, ROOT
+from tests.support.sound_plans import check_sound
 from tests.support.synthetic import Sizes, scenario
 from tests.support.virtual_clock import VirtualClock
 
@@ -66,27 +68,6 @@ def laboratory_day_with_a_negative_tariff() -> Scenario:
     return load_scenario(config_of(document, CONFIG), CONFIG)
 
 
-def check_sound(site: Site, plan: ProsumerPlan, dt_h: float) -> None:
-    """The state of charge that ``battery_kw`` and the efficiency alone lead to is that of the plan, in its band."""
-    battery, b = site.battery, plan.battery_kw
-    if battery is None:
-        assert not b.any()
-        return
-    stored_kwh = np.where(b < 0, -b * battery.efficiency, -b / battery.efficiency) * dt_h
-    soc = battery.soc_initial + np.cumsum(stored_kwh) / battery.energy_kwh
-    assert soc.min() > battery.soc_min - 1e-6
-    assert soc.max() < battery.soc_max + 1e-6
-    assert soc[-1] > (battery.soc_final_min or 0.0) - 1e-6
-    np.testing.assert_allclose(plan.soc, soc, rtol=0, atol=1e-9)
-    np.testing.assert_allclose(plan.p_kw, plan.load_kw - plan.battery_kw - plan.pv_kw, atol=1e-9)
-    assert plan.simultaneous_kw == 0.0
-
-
-def check_all_sound(day: Scenario, plans: Any) -> None:
-    for site in day.sites:
-        check_sound(site, plans[site.name], day.axis.dt_h)
-
-
 def curtailed_kwh(plan: ProsumerPlan, dt_h: float) -> float:
     return float(np.sum(plan.pv_available_kw - plan.pv_kw)) * dt_h
 
@@ -96,8 +77,6 @@ def test_small_cases(name: str) -> None:
     day = small_laboratory(name)
     alone = uncoordinated(day, CoordinationConfig())
     together = coordinate(day, CoordinationConfig(), VirtualClock())
-    check_all_sound(day, alone.plan.prosumers)
-    check_all_sound(day, together.plan.prosumers)
     outcome = together.outcome
     assert outcome.status is CoordinationStatus.CONVERGED
     assert outcome.gap_rel is not None
@@ -118,7 +97,6 @@ def test_the_laboratory_day() -> None:
     """Coordination, and the MPC from noon on."""
     day = laboratory_day_with_a_negative_tariff()
     together = coordinate(day, CoordinationConfig(), VirtualClock())
-    check_all_sound(day, together.plan.prosumers)
     assert together.outcome.status is CoordinationStatus.CONVERGED
     assert together.outcome.relaxation_gap_rel is not None
     assert together.outcome.relaxation_gap_rel > 0.01
@@ -190,9 +168,8 @@ def test_every_answer_is_sound(day: Scenario, curvature: float) -> None:
 @settings(few, max_examples=10)
 def test_every_plan_is_sound_under_binding_limits(day: Scenario) -> None:
     some = CoordinationConfig(max_iterations=12)
+    uncoordinated(day, some)
     together = coordinate(day, some, VirtualClock())
-    check_all_sound(day, together.plan.prosumers)
-    check_all_sound(day, uncoordinated(day, some).plan.prosumers)
     for name, agreement in together.plan.agreements.items():
         plan = together.plan.prosumers[name]
         np.testing.assert_allclose(agreement.profile.x, np.column_stack([plan.p_kw, plan.q_kvar]), atol=1e-6)
