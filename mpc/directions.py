@@ -8,7 +8,8 @@ the best in general:
 - **alternating**: charge in some steps and discharge in others, with the relaxation's shares of both over time (error
   diffusion), as a battery that is paid for its losses does.
 
-The program is solved again with the other direction closed, for both ways, and the cheaper one is the answer.
+The program is solved again with the other direction closed, for both ways. The cheapest of the two and of the
+relaxation's own solution without what it wastes, which keeps its trajectory, is the answer. The last one always exists.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +62,16 @@ def alternating(y: FloatArray, pair: Pair, mixed: BoolArray) -> BoolArray:
         else:
             owed_one -= pair.weight * pair.bound
     return keeps_other
+
+
+def rounded(y: FloatArray, among: Sequence[Pair]) -> FloatArray:
+    """Decisions with the same trajectory that use one variable of each pair."""
+    found = y.copy()
+    for pair in among:
+        one, other = y[:, pair.one], y[:, pair.other]
+        found[:, pair.one] = np.maximum(one - other / pair.weight, 0)
+        found[:, pair.other] = np.maximum(other - pair.weight * one, 0)
+    return found
 
 
 def pairs(variables: Mapping[str, Variable]) -> list[Pair]:

@@ -21,6 +21,7 @@ the steps follow one another. The constraints are built once; a new signal chang
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 
@@ -32,7 +33,7 @@ from core.errors import SolverError
 from core.plan import ProsumerPlan, ResourcePlan
 from core.prices import DemandProfile, PriceSignal, Tariff
 from core.scenario import Scenario, Site
-from mpc.directions import AT_ONCE_REL, Way, alternating, closed, net, pairs
+from mpc.directions import AT_ONCE_REL, Way, alternating, closed, net, pairs, rounded
 from mpc.rating import rating_rows
 from mpc.resources.block import Block, Row, Variable
 from mpc.resources.matching import block
@@ -41,6 +42,8 @@ from mpc.solvers.quadratic import PIQP, QuadraticProgram, qp_solver
 EXPORT = "export"
 TIE_REL = 1e-5
 """Weight of a kWh of throughput in the choice between optima, relative to the value of energy; it is no cost."""
+CLOSED_REL = 1e-7
+"""What a closed variable may have of its bound: an interior point needs some room."""
 PASSES = 3
 """Solutions with more and more steps restricted to one direction, before all are."""
 
@@ -89,7 +92,8 @@ class ProsumerProgram:
         if signal.h.any():
             self._held = answer.closed
         elif self._held.any():
-            restricted_chf = self._cost_chf(signal, self._solved(signal, self._held))
+            with suppress(SolverError):  # the bound of the relaxation holds in any case
+                restricted_chf = self._cost_chf(signal, self._solved(signal, self._held))
         return DemandProfile(self._demand(answer.y), cost_chf, cost_chf - restricted_chf, cost_chf - relaxed_chf)
 
     def plan(self, signal: PriceSignal) -> ProsumerPlan:
@@ -105,20 +109,19 @@ class ProsumerProgram:
         if not any(pair.mixed(relaxed).any() for pair in self._at_once):
             return _Decision(relaxed, relaxed, none)
         ways = [self._one_directional(signal, relaxed, way) for way in (net, alternating)]
-        return min(filter(None, ways), key=lambda decision: self._cost_chf(signal, decision.y))
+        own = _Decision(rounded(relaxed, self._at_once), relaxed, closed(relaxed, self._at_once, net))
+        return min(filter(None, (*ways, own)), key=lambda decision: self._cost_chf(signal, decision.y))
 
     def _one_directional(self, signal: PriceSignal, relaxed: FloatArray, way: Way) -> "_Decision | None":
         """The steps that mix are restricted in this way; if others mix then, these too, and in the end all.
 
-        None if nothing is feasible then, as when a final state of charge is asked for.
+        None if the solver finds nothing then, as when alternating misses a final state of charge.
         """
         shut, y = closed(relaxed, self._at_once, way), relaxed
         for tolerance in (*(AT_ONCE_REL,) * PASSES, 0.0):
             try:
                 y = self._solved(signal, shut)
             except SolverError:
-                if way is net:
-                    raise
                 return None
             if not any(pair.mixed(y).any() for pair in self._at_once):
                 break
@@ -132,9 +135,9 @@ class ProsumerProgram:
         hm = signal.h @ self._m
         p_blocks = self._m.T @ hm + self._own_h[:, :, None] * np.identity(len(self._variables))
         c = (signal.gradient(self._x_fixed) + self._premium) @ self._m + self._own_c + self._tie
-        upper = np.where(closed, 0.0, self._upper).ravel()
+        upper = np.where(closed, CLOSED_REL, 1.0) * self._upper
         try:
-            return self._solver.solve(p_blocks[:, *self._pattern].ravel(), c.ravel(), upper).reshape(c.shape)
+            return self._solver.solve(p_blocks[:, *self._pattern].ravel(), c.ravel(), upper.ravel()).reshape(c.shape)
         except SolverError as error:
             rating = "no converter" if self.site.rating_kva is None else f"{self.site.rating_kva:g} kVA of converters"
             resources = ", ".join(self.site.resources)
