@@ -25,7 +25,7 @@ def starting_at(site: Site, soc: float | None, dt_h: float) -> Site:
     """The site with its battery starting from ``soc`` (None: as it is), and a final state of charge that it can
     reach.
     """
-    site = site.starting_at(soc)
+    site = _within_rating(site.starting_at(soc))
     if not any(battery.soc_final_min is not None for battery in site.each(Battery)):
         return site
     power_kw = sum(battery.power_box_kw for battery in site.each(Battery))
@@ -34,6 +34,19 @@ def starting_at(site: Site, soc: float | None, dt_h: float) -> Site:
         name: _within_reach(one, hours) if isinstance(one, Battery) else one for name, one in site.resources.items()
     }
     return replace(site, resources=reached)
+
+
+def _within_rating(site: Site) -> Site:
+    """The site with a battery below its band widened to its state, where its converter may be too small to lead it
+    back.
+    """
+    battery = site.battery
+    if battery is None or site.rating_kva is None or battery.soc_initial >= battery.soc_min:
+        return site
+    largest_kva = float(np.hypot(site.outlook.load_kw, site.outlook.load_kvar).max()) + battery.power_box_kw
+    if largest_kva <= site.rating_kva:
+        return site
+    return site.with_battery(replace(battery, soc_min=battery.soc_initial))
 
 
 def _charging_kwh(site: Site, dt_h: float) -> float:
