@@ -1,7 +1,7 @@
 """Proof of reliability; writes the tables of docs/reliability.md and takes about two hours.
 
-All faults with five seeds each, days with 200 deaths of the service, days with wrong impedances and supply steps, three
-days in one process, and a million fuzzed frames.
+All faults with five seeds each, days with 200 deaths of the service, seven days with honest meters, lying ones, days
+with wrong impedances and supply steps, three days in one process, and a million fuzzed frames.
 """
 
 import os
@@ -18,6 +18,7 @@ from rich.console import Console
 from benchmarks import fuzz, voltage
 from benchmarks.cases import ROOT
 from benchmarks.endurance import EnduranceDay, ThreeDays, dated, day, three_days
+from benchmarks.honest_meters import honest_meters
 from benchmarks.lying_meters import lying_meters
 from benchmarks.parts import Parts, measure_parts
 from benchmarks.tables import ResultTable, Targets
@@ -114,6 +115,7 @@ PARTS: Parts = {
     "faults": faults,
     "deaths": deaths,
     "false alarms": false_alarms,
+    "honest meters": lambda console: honest_meters(CONFIG, console),
     "lying meters": lambda console: lying_meters(CONFIG, console),
     "voltage": voltage.days,
     "long run": long_run,
