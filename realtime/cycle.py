@@ -83,7 +83,9 @@ class CycleDecision:
         states: for the next cycle if every device does as commanded, by converter.
         writes: converters to be written, by name; one whose setpoint is None is to be released.
         releases: converters to be released because they are in doubt, by name.
-        withheld: converters that are decided but not written, since another writer is active.
+        withheld: converters that are decided but not written, since another writer is active, or since nobody knows
+            what they hold: this process has neither read it nor written it, and what a predecessor has sent may never
+            have arrived.
     """
 
     nodes: Mapping[str, NodeResult]
@@ -112,11 +114,11 @@ def decide(
     }
     if not inputs.write:
         return CycleDecision(nodes, {name: replace(state, in_force=None, sent=None) for name, state in states.items()})
-    writes = {name: result for name, result in results.items() if name not in stopped}
-    releases = _to_release(snapshot, inputs.doubts)
-    if any(doubt.kind.yields for doubt in inputs.doubts.values()):
-        return CycleDecision(nodes, states, releases=releases, withheld=frozenset(writes))
-    return CycleDecision(nodes, states, writes, releases)
+    wanted, releases = results.keys() - stopped, _to_release(snapshot, inputs.doubts)
+    yields = any(doubt.kind.yields for doubt in inputs.doubts.values())
+    withheld = frozenset(name for name in wanted if yields or not _known(name, snapshot, before))
+    writes = {name: result for name, result in results.items() if name in wanted - withheld}
+    return CycleDecision(nodes, states, writes, releases, withheld)
 
 
 def next_states(
@@ -158,6 +160,12 @@ def _now(name: str, node: NodeLimits, snapshot: Snapshot, inputs: CycleInputs, b
         stop=doubted or status.state in AT_THE_PANEL,
         v_pu=v_pu,
     )
+
+
+def _known(converter: str, snapshot: Snapshot, before: CycleMemory) -> bool:
+    """Whether this process knows what the converter holds."""
+    status = snapshot.statuses.get(converter)
+    return converter in before.accepted_s or (status is not None and _held(status, None) is not None)
 
 
 def _held(status: ConverterStatus, since_s: float | None) -> DeviceSetpoint | None:
