@@ -12,10 +12,11 @@ other; if one raises an exception, only its own device is released.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import sqrt
 
 from core.devices import ConverterStatus, OperatingState, Outcome, Snapshot
 from realtime.chain import step_node
-from realtime.doubt import Doubt
+from realtime.doubt import HELD_TOLERANCE_KVA, Doubt
 from realtime.fallback import START, Rung, Source
 from realtime.node import DeviceSetpoint, NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
 from realtime.override import Override
@@ -181,9 +182,17 @@ def _since_s(converter: str, status: ConverterStatus, before: CycleMemory) -> fl
     """When it accepted its setpoint: from us, or from the guardian if nobody has written since; None is unknown."""
     released = before.released.get(converter)
     if converter in before.accepted_s or released is None:
-        return before.accepted_s.get(converter)
+        return before.accepted_s.get(converter) if _ours(status, before.states.get(converter)) else None
     untouched = status.state is OperatingState.SAFE and status.writer_epoch == released.epoch
     return released.at_s if untouched else None
+
+
+def _ours(status: ConverterStatus, state: NodeState | None) -> bool:
+    """Whether a converter that follows a setpoint follows our last one, and not a later one of somebody else."""
+    held, sent = _held(status, None), state.sent if state else None
+    if status.state not in FOLLOWING or held is None or sent is None:
+        return True
+    return held.power.distance_kva(sent) <= sqrt(2) * HELD_TOLERANCE_KVA
 
 
 def _to_release(snapshot: Snapshot, doubts: Mapping[str, Doubt]) -> Mapping[str, Doubt]:

@@ -118,6 +118,15 @@ def test_who_has_neither_accepted_nor_shown_a_setpoint_in_this_process_is_not_wr
     assert N4 in Given(statuses={N4: said}).decided().writes, "it has accepted one of ours"
 
 
+def test_a_setpoint_of_somebody_else_gives_no_time_to_ramp() -> None:
+    """When it was accepted is unknown; that of our own last one was a cycle ago."""
+    other = Power(5.0, 0.0)
+    decided = Given(statuses={N4: status(other)}).decided()
+    assert net(decided.writes[N4]) == (5.0, 0.0)
+    coarse = Power(BEFORE.p_kw + 0.015, BEFORE.q_kvar)
+    assert net(Given(statuses={N4: status(coarse)}).decided().writes[N4]) == (-2.0, 0.0)
+
+
 def test_in_monitor_all_is_decided_and_nothing_done() -> None:
     decided = Given(write=False, doubts={N4: FOREIGN}).decided()
     assert net(decided.nodes["N3"]) == (-2.0, 0.0)
