@@ -102,7 +102,7 @@ class ThreeDays:
 
 
 def three_days(path: Path, journal: Path, folder: Path, day_s: float = DAY_S) -> ThreeDays:
-    """Run three days, with a day-ahead plan for the next one at 23:00 of the first two; ``path``: see :func:`dated`."""
+    """Run three days and a minute, with a day-ahead plan for the next day at 23:00; ``path``: see :func:`dated`."""
     fresh_folder(folder, journal)
     return asyncio.run(_three_days(path, folder, day_s))
 
@@ -225,9 +225,8 @@ async def _three_days(path: Path, folder: Path, day_s: float) -> ThreeDays:
         await faulted.run_until(WARM_S)
         warm = await context.resources()
         for number in (1, 2, 3):
-            if number < 3:
-                await faulted.run_until(number * day_s - DAY_AHEAD_S)
-                await faulted.running_controller.ask({"ask": "tomorrow"})
+            await faulted.run_until(number * day_s - DAY_AHEAD_S)
+            await faulted.running_controller.ask({"ask": "tomorrow"})
             await faulted.run_until(number * day_s)
             sizes.append(_sizes_mb(folder))
         await faulted.run_until(3 * day_s + WARM_S % 3600.0)

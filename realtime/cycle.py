@@ -12,10 +12,11 @@ other; if one raises an exception, only its own device is released.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import sqrt
 
 from core.devices import ConverterStatus, OperatingState, Outcome, Snapshot
 from realtime.chain import step_node
-from realtime.doubt import Doubt
+from realtime.doubt import HELD_TOLERANCE_KVA, Doubt
 from realtime.fallback import START, Rung, Source
 from realtime.node import DeviceSetpoint, NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
 from realtime.override import Override
@@ -83,7 +84,9 @@ class CycleDecision:
         states: for the next cycle if every device does as commanded, by converter.
         writes: converters to be written, by name; one whose setpoint is None is to be released.
         releases: converters to be released because they are in doubt, by name.
-        withheld: converters that are decided but not written, since another writer is active.
+        withheld: converters that are decided but not written, since another writer is active, or since nobody knows
+            what they hold: this process has neither read it nor written it, and what a predecessor has sent may never
+            have arrived.
     """
 
     nodes: Mapping[str, NodeResult]
@@ -112,11 +115,11 @@ def decide(
     }
     if not inputs.write:
         return CycleDecision(nodes, {name: replace(state, in_force=None, sent=None) for name, state in states.items()})
-    writes = {name: result for name, result in results.items() if name not in stopped}
-    releases = _to_release(snapshot, inputs.doubts)
-    if any(doubt.kind.yields for doubt in inputs.doubts.values()):
-        return CycleDecision(nodes, states, releases=releases, withheld=frozenset(writes))
-    return CycleDecision(nodes, states, writes, releases)
+    wanted, releases = results.keys() - stopped, _to_release(snapshot, inputs.doubts)
+    yields = any(doubt.kind.yields for doubt in inputs.doubts.values())
+    withheld = frozenset(name for name in wanted if yields or not _known(name, snapshot, before))
+    writes = {name: result for name, result in results.items() if name in wanted - withheld}
+    return CycleDecision(nodes, states, writes, releases, withheld)
 
 
 def next_states(
@@ -160,6 +163,12 @@ def _now(name: str, node: NodeLimits, snapshot: Snapshot, inputs: CycleInputs, b
     )
 
 
+def _known(converter: str, snapshot: Snapshot, before: CycleMemory) -> bool:
+    """Whether this process knows what the converter holds."""
+    status = snapshot.statuses.get(converter)
+    return converter in before.accepted_s or (status is not None and _held(status, None) is not None)
+
+
 def _held(status: ConverterStatus, since_s: float | None) -> DeviceSetpoint | None:
     """The setpoint in the device, zero in its safe state: there it may still show one that it no longer follows."""
     if status.state is OperatingState.SAFE:
@@ -173,9 +182,17 @@ def _since_s(converter: str, status: ConverterStatus, before: CycleMemory) -> fl
     """When it accepted its setpoint: from us, or from the guardian if nobody has written since; None is unknown."""
     released = before.released.get(converter)
     if converter in before.accepted_s or released is None:
-        return before.accepted_s.get(converter)
+        return before.accepted_s.get(converter) if _ours(status, before.states.get(converter)) else None
     untouched = status.state is OperatingState.SAFE and status.writer_epoch == released.epoch
     return released.at_s if untouched else None
+
+
+def _ours(status: ConverterStatus, state: NodeState | None) -> bool:
+    """Whether a converter that follows a setpoint follows our last one, and not a later one of somebody else."""
+    held, sent = _held(status, None), state.sent if state else None
+    if status.state not in FOLLOWING or held is None or sent is None:
+        return True
+    return held.power.distance_kva(sent) <= sqrt(2) * HELD_TOLERANCE_KVA
 
 
 def _to_release(snapshot: Snapshot, doubts: Mapping[str, Doubt]) -> Mapping[str, Doubt]:

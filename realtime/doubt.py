@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+HELD_TOLERANCE_KVA = 0.02
+"""Difference between a written and a held setpoint that a coarse register map may cause."""
+
 
 class DoubtKind(StrEnum):
     """Kinds of doubt.

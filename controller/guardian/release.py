@@ -10,7 +10,7 @@ from controller.guardian.trail import GuardianRecords
 from controller.process.heartbeat import Released, newer_writer_active
 from core.config_devices import Converter
 from core.devices import Measurement, OperatingState, Outcome, Quality
-from core.epochs import NOBODY, successor
+from core.epochs import NOBODY, later, successor
 from drivers.factory import DriverSettings, connect
 from realtime.timing import WRITE_S
 
@@ -53,7 +53,8 @@ class GuardedConverter:
             async with asyncio.timeout(WRITE_S):
                 reported, found = await self._read_state()
                 replaced = not anyone and newer_writer_active(self._state, overtaken)
-                outcome = Outcome.REJECTED if replaced else await self._make_safe(reported or overtaken)
+                last = reported if later(reported, overtaken) else overtaken  # who was overtaken may not have written
+                outcome = Outcome.REJECTED if replaced else await self._make_safe(last)
                 if outcome is Outcome.VERIFIED:
                     self.released = self._released_now(found, before)
         except TimeoutError:
@@ -75,7 +76,7 @@ class GuardedConverter:
         return status.writer_epoch or NOBODY, _power_before(self._settings.clock.now(), reading) if follows else None
 
     async def _make_safe(self, before: int) -> Outcome:
-        """Release with the epoch after that of the writer ``before``; the guardian's own, which the device reports
+        """Release with the epoch after that of the last writer ``before``; the guardian's own, which the device reports
         after a first attempt, is kept.
         """
         if before != self.epoch or self.epoch == NOBODY:

@@ -30,6 +30,15 @@ KnownHead = Callable[[], AuditHead | None]
 
 
 @dataclass(frozen=True)
+class _Unsaid:
+    """An event whose line is still to be written; without a time, it gets that of its line."""
+
+    event: str
+    detail: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Attempt:
     """A setpoint that is about to be written; without powers it releases the device to its own safe state."""
 
@@ -58,7 +67,7 @@ class AuditTrail:
         self._file = AuditFile(path, part_bytes)
         self._head, self._next_seq, self._incomplete = ChainWalk().head, 1, False
         self._begun: dict[int, Attempt] = {}
-        self._unsaid: list[str] = []
+        self._unsaid: list[_Unsaid] = []
         self._noticed: list[str] = []
         self._shared_sync = self._unsynced = False
 
@@ -122,6 +131,12 @@ class AuditTrail:
             self._mend(at)
             self._note(at, event, detail)
 
+    def tell(self, at: datetime, event: str, detail: str) -> None:
+        """Record an event that has happened; what the disk refuses is written before the next line that it takes."""
+        with self._lock:
+            self._unsaid.append(_Unsaid(event, detail, at))
+            self._mend(at)
+
     def _continue(self, found: ChainWalk, known: AuditHead | None) -> None:
         """Go on after the last line of the file, or after the known end if that is further."""
         self._head = found.head if found.first else found.unsealed
@@ -129,7 +144,7 @@ class AuditTrail:
             self._noticed.append(f"{self._path.name}: {found.fault.text}")
         if known and known.line > self._head.line:
             lost = f"lines {self._head.line + 1} to {known.line} are missing"
-            self._unsaid.append(lost)
+            self._unsaid.append(_Unsaid(TRAIL_NOTE, lost))
             self._noticed.append(f"{self._path.name}: {lost}")
             self._head = replace(known, seq=max(known.seq, self._head.seq))
         self._next_seq = self._head.seq + 1
@@ -138,14 +153,18 @@ class AuditTrail:
         """Before anything is written: mend the file, say so in it, and begin a new part if one is due."""
         if touched := self._file.mend():
             self._incomplete = not self._file.ends_whole()
-            self._unsaid.append(touched)
+            self._unsaid.append(_Unsaid(TRAIL_NOTE, touched))
             self._noticed.append(touched)
         if self._file.full and not self._incomplete:
             with suppress(RecordError):  # the long part goes on; a disk that fails shows when a line is written
                 self._sync()
-                self._unsaid.append(f"continues {self._file.begin_part()}")
+                self._unsaid.append(_Unsaid(TRAIL_NOTE, f"continues {self._file.begin_part()}"))
+        self._say(at)
+
+    def _say(self, at: datetime) -> None:
         while self._unsaid:
-            self._note(at, TRAIL_NOTE, self._unsaid[0])
+            unsaid = self._unsaid[0]
+            self._note(unsaid.at or at, unsaid.event, unsaid.detail)
             del self._unsaid[0]
 
     def _note(self, at: datetime, event: str, detail: str) -> None:

@@ -26,12 +26,10 @@ from controller.service.watch import Image
 from core.config import Config
 from core.devices import ConverterStatus, OperatingState, Outcome, Quality, Setpoint
 from drivers.fencing import Fence
-from realtime.doubt import Doubt, DoubtKind
+from realtime.doubt import HELD_TOLERANCE_KVA, Doubt, DoubtKind
 
 HOLD_OFF_S = 45.0
 """Time since the last sign; then three fresh readings bring the converter back."""
-HELD_TOLERANCE_KVA = 0.02
-"""Difference between a written and a held setpoint that a coarse register map may cause."""
 UNKNOWN_MAX = 10
 """Setpoints of unknown outcome that are remembered per converter: those of five minutes."""
 TWIN_S = 180.0

@@ -1,6 +1,6 @@
 """The mode of the service: its record, the connection to the devices that it needs, fencing epoch, and heartbeat."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +23,8 @@ from core.devices import Outcome
 from core.errors import GridlabError
 from core.time import Clock
 from drivers.fencing import Fence
+
+EVENT = "mode"
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ class ModeControl:
         fences = None
         if order.mode is Mode.ACTIVE:
             order.permit.require()
-            await self._record_active(self._noted(self.mode, order.mode), self._noted(order.mode, self.mode))
+            await self._record_active()
             fences = await self._fences()
         await self._commands.command(order.mode, order.why, order.ticket)
         try:
@@ -160,7 +162,7 @@ class ModeControl:
         self, order: ModeOrder, fences: Mapping[str, Fence] | None, within_s: float
     ) -> Mapping[str, Outcome]:
         mode = order.mode
-        noted = self._noted(self.mode, mode)
+        before, at = self.mode, self._clock.now()
         outcomes = await self._connection.release(within_s) if self.mode is Mode.ACTIVE else {}
         await self._connection.disconnect()
         self.mode = Mode.OFF
@@ -172,7 +174,7 @@ class ModeControl:
         if self._setup.live:
             self._setup.live.publish_mode(mode)
         if mode is not Mode.ACTIVE:
-            self._stores.keep(Store.AUDIT, noted)
+            self._stores.tell(EVENT, _changed(before, mode), at)
         self.inherited &= mode is Mode.OFF
         return outcomes
 
@@ -204,15 +206,13 @@ class ModeControl:
         beat = Heartbeat(self._epoch, self.mode, now, self._clock.monotonic_s(), setup.boot)
         self._stores.keep(Store.HEARTBEAT, partial(self._stores.files.beat, beat))
 
-    def _noted(self, before: Mode, after: Mode) -> Callable[[], None]:
-        return partial(self._stores.audit.note, self._clock.now(), "mode", f"{before} → {after}")
-
-    async def _record_active(self, noted: Callable[[], None], back: Callable[[], None]) -> None:
+    async def _record_active(self) -> None:
         """Wait for the record of ACTIVE; one that is late is taken back by another, as the mode is unchanged."""
+        noted = partial(self._stores.audit.note, self._clock.now(), EVENT, _changed(self.mode, Mode.ACTIVE))
         try:
             await self._stores.done(Store.AUDIT, noted)
         except LateRecordError:
-            self._stores.keep(Store.AUDIT, back)
+            self._stores.tell(EVENT, _changed(Mode.ACTIVE, self.mode))
             raise
 
     async def _fences(self) -> Mapping[str, Fence]:
@@ -226,3 +226,7 @@ class ModeControl:
         with suppress(RecordError) if self.closing else nullcontext():  # a release needs no epoch of its own
             self._epoch = await self._stores.done(Store.JOURNAL, following)
         return {name: Fence(self._epoch, found.get(name)) for name in self._setup.config.converters}
+
+
+def _changed(before: Mode, after: Mode) -> str:
+    return f"{before} → {after}"

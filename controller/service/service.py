@@ -7,7 +7,7 @@ a clock master.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from types import TracebackType
@@ -154,7 +154,7 @@ class Service:
             LateRecordError: it is not recorded in time; it will be.
             RecordError: it cannot be recorded.
         """
-        await self._stores.done(Store.AUDIT, self._noted(event, detail))
+        await self._stores.done(Store.AUDIT, partial(self._stores.audit.note, self._clock.now(), event, detail))
 
     async def settled(self) -> None:
         """Wait until every record requested so far has been made or has failed: for a driver of virtual time."""
@@ -203,11 +203,11 @@ class Service:
         permit = permit or self._setup.stops.permit()
         order = await self._modes.order(mode, f"mode {mode}, {who or 'requested'}", permit)
         if who:
-            noted = self._noted("command", f"mode {mode}, {who}")
+            event, detail = "command", f"mode {mode}, {who}"
             if mode is Mode.ACTIVE:
-                await self._stores.done(Store.AUDIT, noted)
+                await self.note(event, detail)
             else:
-                self._stores.keep(Store.AUDIT, noted)
+                self._stores.tell(event, detail)
         await self.guardian.admit(mode, self.mode)
         async with self._lock:
             return await self._set_mode(order, within_s)
@@ -237,7 +237,7 @@ class Service:
             if loop and self.mode is Mode.ACTIVE:
                 loop.halt()
             await self._modes.stopped(f"emergency stop, {who}")
-            self._stores.keep(Store.AUDIT, self._noted("emergency stop", who))
+            self._stores.tell("emergency stop", who)
             if loop is None or self.mode is not Mode.ACTIVE:
                 return
             order.report(await loop.release("emergency stop"))
@@ -264,7 +264,7 @@ class Service:
             try:
                 await self.note("override", detail)
             except LateRecordError:
-                self._stores.keep(Store.AUDIT, self._noted("override", f"{detail}: refused, recorded too late"))
+                self._stores.tell("override", f"{detail}: refused, recorded too late")
                 raise
             overrides = self._connection.loop.overrides
             if for_s:
@@ -323,7 +323,7 @@ class Service:
                 self._connection.give_way(cycle.doubts)
                 await self._lower(Mode.MONITOR, f"yielded: {why}", within_s=0.0)
             if self.mode is Mode.ACTIVE and unguarded:
-                self._stores.keep(Store.AUDIT, self._noted("command", f"mode monitor, {unguarded}"))
+                self._stores.tell("command", f"mode monitor, {unguarded}")
                 await self._lower(Mode.MONITOR, unguarded, STOP_S)
             self._modes.beat()
             return record
@@ -355,10 +355,6 @@ class Service:
         self.planning.advance_day()
         await self.planning.tomorrow()
         self._stores.keep(Store.JOURNAL, partial(self.memory.keep_plans, self.planning.plans))
-
-    def _noted(self, event: str, detail: str) -> Callable[[], None]:
-        """A line of the audit trail, of this moment, to be written by its thread."""
-        return partial(self._stores.audit.note, self._clock.now(), event, detail)
 
     def _recorded(self, cycle: Cycle, cycle_ms: float) -> CycleRecord:
         state = ServiceState(self.mode, cycle_ms, self.missed, self._stores.forwarder.counts)

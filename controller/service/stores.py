@@ -120,6 +120,10 @@ class Stores:
         """
         self._threads[what].request(write)
 
+    def tell(self, event: str, detail: str, at: datetime | None = None) -> None:
+        """Request a line of the audit trail about what has happened (at ``at``; None: now); a full disk delays it."""
+        self.keep(Store.AUDIT, partial(self.audit.tell, at or self._clock.now(), event, detail))
+
     async def done(self, what: str, write: Callable[[], T], within_s: float = RECORD_S) -> T:
         """Request a record and wait for it.
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from controller.process.memory import give_back
 from controller.record.records import Severity
 from controller.service.alarms import Finding
 from controller.service.days import Day, DayLoader, LocalDate
@@ -49,6 +50,7 @@ class Today:
         """
         date = at.astimezone(self._zone).date()
         loaded = self._loader.load(date)
+        give_back()
         self._substituted.pop(date, None)
         for alarm in loaded.alarms:
             _log.warning("%s", alarm)

@@ -97,6 +97,10 @@ def play(
         image = snapshot(at_s, *((reading("c", noisy, at_s),) if moment.seen else ()), statuses=said)
         wanted = CycleInputs({"P": moment.amounts} if moment.amounts else {}, {"P": offers(moment.target)})
         decided = decide(image, wanted, CycleMemory(states, accepted_s), {"c": limits})
+        if "c" in decided.withheld:  # it keeps what it has
+            states = next_states(decided, states, {})
+            records.append(Record(held, held, soc, decided.nodes["P"]))
+            continue
         result = decided.writes["c"]
         assert result.setpoint is not None, result.error
         states = next_states(decided, states, {"c": Outcome.VERIFIED})

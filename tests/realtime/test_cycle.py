@@ -106,6 +106,27 @@ def test_another_writer_is_yielded_to_by_all() -> None:
     assert after[N4].in_force is None
 
 
+@pytest.mark.parametrize("said", [None, replace(status(BEFORE), p_setpoint_kw=None)])
+def test_who_has_neither_accepted_nor_shown_a_setpoint_in_this_process_is_not_written(
+    said: ConverterStatus | None,
+) -> None:
+    """The state of a predecessor may tell of a setpoint that never arrived."""
+    given = Given(statuses={N4: said}, released={N4: GuardianRelease(AT_S - 20, 3)})
+    decided = given.decided()
+    assert (set(decided.writes), decided.withheld) == ({CONVERTER["N3"], CONVERTER["N5"]}, {N4})
+    assert next_states(decided, given.before.states, {})[N4].sent == BEFORE
+    assert N4 in Given(statuses={N4: said}).decided().writes, "it has accepted one of ours"
+
+
+def test_a_setpoint_of_somebody_else_gives_no_time_to_ramp() -> None:
+    """When it was accepted is unknown; that of our own last one was a cycle ago."""
+    other = Power(5.0, 0.0)
+    decided = Given(statuses={N4: status(other)}).decided()
+    assert net(decided.writes[N4]) == (5.0, 0.0)
+    coarse = Power(BEFORE.p_kw + 0.015, BEFORE.q_kvar)
+    assert net(Given(statuses={N4: status(coarse)}).decided().writes[N4]) == (-2.0, 0.0)
+
+
 def test_in_monitor_all_is_decided_and_nothing_done() -> None:
     decided = Given(write=False, doubts={N4: FOREIGN}).decided()
     assert net(decided.nodes["N3"]) == (-2.0, 0.0)

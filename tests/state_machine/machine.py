@@ -321,7 +321,7 @@ class Laboratory(RuleBasedStateMachine):
         self.conductor.pass_to(self.world.at_s + POLL_S, polled=True)
         if self.world.service is None:
             self.restart()
-        self.tick(cycles=1, polled=True)  # a service that hung sees only now that it was overtaken, and yields
+        self.tick(cycles=2, polled=True)  # a service that was overtaken yields, perhaps a cycle later
         self.set_mode(Mode.ACTIVE)
         for _ in range(ROUNDS):
             began_s = self.world.at_s

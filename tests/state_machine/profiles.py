@@ -3,6 +3,8 @@
 from hypothesis import HealthCheck, Phase, settings
 
 SHORT, PROOF = "short", "proof"
+SHORT_S = 900
+"""How long the short one may take where the machine is busy."""
 
 
 def register() -> None:

@@ -63,7 +63,8 @@ def _setpoint_allowed(world: World, ledger: Ledger, sighting: Sighting, before: 
     assert 0 < frame.lease_s <= LEASE_S, f"4: {device}: {verdict}"
     if device in world.witness.late or verdict.refusal is Refusal.IGNORED:
         return
-    unknowing = device in ledger.blind_since()  # what it says of its writer beside no good reading is not believed
+    stalled = ledger.shaken_s == world.at_s  # a busy machine may have made it look silent
+    unknowing = device in ledger.blind_since() or stalled  # what it says beside no good reading is not believed
     replaced = device not in ledger.intruded or later(frame.epoch, ledger.intruded[device])
     assert replaced or unknowing, f"5: {device}: {verdict}, it follows somebody else"
     if device in ledger.unwritten and not rested:

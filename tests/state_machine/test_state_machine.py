@@ -31,7 +31,6 @@ def shared() -> Iterator[Shared]:
         runner.run(planner.__aexit__(None, None, None))
 
 
-@pytest.mark.timeout(900)
 def test_anything_may_happen_in_any_order(shared: Shared) -> None:
     """On a busy machine late answers lead elsewhere, so that a few more examples may be needed to try everything."""
     profile = PROOF if settings.get_current_profile_name() == PROOF else SHORT

@@ -1,11 +1,12 @@
 """The guardian ends or hangs while the service is ACTIVE, or there is none when somebody asks for ACTIVE."""
 
 import json
+from collections.abc import Mapping
 
 from controller.api.tokens import Role, token_of
 from controller.chaos.injection import InjectionResult, TrialContext
-from controller.chaos.invalid_requests import ARM, bearer, json_request
-from controller.chaos.raw_http import send_request
+from controller.chaos.invalid_requests import ARM, MODE, bearer, json_request
+from controller.chaos.raw_http import HttpAnswer, send_request
 from controller.judge.case import InjectedFault, Kind
 from controller.judge.guardians import ABSENT_S, ALARM, RESUMED_S
 from controller.process.modes import Mode
@@ -51,10 +52,12 @@ async def _refused_without(context: TrialContext) -> InjectionResult:
     faulted = context.faulted
     await context.run_to_injection()
     await faulted.request({"mode": Mode.MONITOR, "who": "operator"})
+    nonce = json.loads((await _asked(context, ARM, {})).text)["nonce"]
     begins = faulted.now
     await faulted.kill_guardian()
+    complaints = _not_refused(await _asked(context, MODE, {"mode": Mode.ACTIVE, "nonce": nonce}))
     await context.run_for(0.0, 2 * faulted.job.period_s)
-    complaints = await _refusals(context)
+    complaints += await _refusals(context)
     await context.run_for(faulted.job.period_s, 2 * faulted.job.period_s)
     if faulted.state.mode != Mode.MONITOR:
         complaints += (f"{faulted.state.mode} without a guardian, allowed monitor",)
@@ -84,12 +87,21 @@ async def _resumed_without(context: TrialContext) -> InjectionResult:
 
 async def _refusals(context: TrialContext) -> list[str]:
     """What is wrong with the answer to an operator who asks for ACTIVE over HTTP."""
+    await context.faulted.poll_now()
+    return _not_refused(await _asked(context, ARM, {}))
+
+
+async def _asked(context: TrialContext, path: str, content: Mapping[str, str]) -> HttpAnswer:
+    """The answer to an operator's request over HTTP."""
     faulted = context.faulted
     if faulted.state.port is None:
         raise GridlabError("controller: no HTTP server")
-    await faulted.poll_now()
     token = token_of(faulted.folder, Role.OPERATOR)
-    answer = await send_request(faulted.state.port, json_request(ARM, {}, bearer(token)))
+    return await send_request(faulted.state.port, json_request(path, content, bearer(token)))
+
+
+def _not_refused(answer: HttpAnswer) -> list[str]:
+    """What is wrong with an answer that must refuse ACTIVE; empty if nothing is."""
     text = answer.text.decode(errors="replace")
     if answer.status != REFUSED or "gridlab guardian" not in text:
         return [f"asked for ACTIVE without a guardian: {answer.status} {text}, allowed {REFUSED} and how to start one"]

@@ -1,5 +1,6 @@
 """Meters whose voltage lies: a wrong scale, a voltage that stands while the clock runs, two that were exchanged."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from controller.chaos.injection import Injection, InjectionResult, TrialContext
@@ -34,8 +35,7 @@ async def exchanged_meters(context: TrialContext) -> InjectionResult:
     """Two meters measure each other's node; the first seed exchanges N7 and N9."""
     config, faulted = context.faulted.job.config, context.faulted
     network, node_of = config.grid.network(), {m.name: m.node for m in config.meters.values()}
-    usual = [config.meter_at.get("N7", ""), config.meter_at.get("N9", "")]
-    first, second = usual if context.seed == 0 and all(usual) else context.random.sample(sorted(node_of), 2)
+    first, second = _pair(context, node_of)
     begins = await context.run_to_injection(SETTLED_S)
     for meter, other in ((first, second), (second, first)):
         await faulted.switch("swapped", meter, on=True, number=network.index(node_of[other]) + 1)
@@ -47,6 +47,19 @@ async def exchanged_meters(context: TrialContext) -> InjectionResult:
     return InjectionResult(
         replace(fault, other_device=second, named_within_s=EXCHANGED_S), alarm=f"{first} {MeterDoubtKind.EXCHANGED}"
     )
+
+
+def _pair(context: TrialContext, node_of: Mapping[str, str]) -> tuple[str, str]:
+    """Two meters, one of them at least where somebody draws or feeds power: else only voltages can tell them apart."""
+    config = context.faulted.job.config
+    usual = config.meter_at.get("N7"), config.meter_at.get("N9")
+    if context.seed == 0 and all(usual):
+        return str(usual[0]), str(usual[1])
+    injecting = {prosumer.node for prosumer in config.prosumers}
+    while True:
+        first, second = context.random.sample(sorted(node_of), 2)
+        if {node_of[first], node_of[second]} & injecting:
+            return first, second
 
 
 async def _lie(

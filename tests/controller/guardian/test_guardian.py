@@ -178,6 +178,18 @@ async def test_the_old_writer_comes_back_and_a_new_one_begins(tmp_path: Path) ->
         assert events == ["takeover", "takeover", "stepped back", "takeover"]
 
 
+async def test_a_writer_that_hangs_before_its_first_setpoint_is_fenced_off_too(tmp_path: Path) -> None:
+    """The devices still report the guardian's epoch of an earlier takeover, which that writer has overtaken."""
+    async with watchroom(tmp_path) as room:
+        await room.at(60.0)
+        room.beat(OLD + 2)
+        assert await room.at(61.0) == {}
+        assert set((await room.at(122.0)).values()) == {Outcome.VERIFIED}
+        assert room.epochs == {OLD + 3}
+        assert set((await room.write(OLD + 2)).values()) == {Outcome.REJECTED}
+        assert room.modes == {ControlState.SAFE}
+
+
 async def test_a_new_writer_is_left_alone_even_by_an_attempt_under_way(tmp_path: Path) -> None:
     """It has begun between the look at the heartbeat and the reading of the device."""
     async with watchroom(tmp_path) as room:
@@ -227,7 +239,7 @@ async def test_the_last_epoch_keeps_nobody_from_releasing(tmp_path: Path, firmwa
                 station.switch(firmware, on=True)
         await room.plant.advance(30.0)
         assert set((await room.at(60.0)).values()) == {Outcome.VERIFIED}
-        assert (room.modes, room.epochs) == ({ControlState.SAFE}, {LAST if firmware == "plain_epochs" else 1})
+        assert (room.modes, room.epochs) == ({ControlState.SAFE}, {LAST if firmware == "plain_epochs" else OLD + 1})
 
 
 async def test_without_a_heartbeat_the_devices_tell_the_epoch(tmp_path: Path) -> None:

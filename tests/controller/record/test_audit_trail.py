@@ -146,6 +146,19 @@ def test_outcomes_that_a_full_disk_refused_can_be_said_again(path: Path) -> None
     assert unfinished(path) == ()
 
 
+def test_a_full_disk_delays_the_line_of_an_event_and_keeps_its_time(path: Path) -> None:
+    with AuditTrail(path) as trail:
+        trail.begin(AT, [N4])
+        with full_disk(path.stat().st_size):
+            for change in ("active → monitor", "monitor → off"):
+                with pytest.raises(RecordError):
+                    trail.tell(AT, "mode", change)
+        trail.check(LATER)
+        trail.note(LATER, "refused", "later")
+    notes = [(record.time, record.detail) for record in read_audit(path) if isinstance(record, AuditNote)]
+    assert notes == [(AT, "active → monitor"), (AT, "monitor → off"), (LATER, "later")]
+
+
 @pytest.mark.parametrize("p_kw", [float("nan"), float("inf")])
 def test_what_is_not_a_number_is_refused_with_all_beside_it(path: Path, p_kw: float) -> None:
     with AuditTrail(path) as trail:
