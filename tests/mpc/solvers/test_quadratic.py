@@ -1,5 +1,7 @@
 """PIQP and cvxpy behind one interface, on random programs and in any order of objectives."""
 
+from dataclasses import replace
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -54,7 +56,8 @@ def test_one_solver_many_objectives(name: str, equalities: int, inequalities: in
     solver = qp_solver(name, program_)
     for seed, rank in enumerate([8, 0, 2, 8, 0, 1]):
         p, p_data, c = objective(seed, rank)
-        y = solver.solve(p_data, c)
+        program_ = replace(program_, upper=np.where(np.arange(SIZE) == seed, 0.6, program_.upper))
+        y = solver.solve(p_data, c, program_.upper)
         assert cost(p, c, y) == pytest.approx(least_cost(program_, p, c), abs=1e-5)
         np.testing.assert_allclose(program_.a @ y, program_.b, atol=1e-6)
         assert (program_.g @ y <= program_.h + 1e-6).all()
@@ -69,23 +72,24 @@ def test_solver_by_name() -> None:
 
 @pytest.mark.parametrize("scale", [1e-8, 1e-4, 1e4])
 def test_accuracy_does_not_depend_on_the_currency(scale: float) -> None:
-    solver = PiqpSolver(program(2))
-    _, p_data, c = objective(3, rank=8)
-    np.testing.assert_allclose(solver.solve(scale * p_data, scale * c), solver.solve(p_data, c), atol=1e-6)
+    program_ = program(2)
+    solver, (_, p_data, c) = PiqpSolver(program_), objective(3, rank=8)
+    scaled = solver.solve(scale * p_data, scale * c, program_.upper)
+    np.testing.assert_allclose(scaled, solver.solve(p_data, c, program_.upper), atol=1e-6)
 
 
 def test_answers_are_not_overwritten_by_the_next() -> None:
-    solver = PiqpSolver(program(2))
-    _, p_data, c = objective(3, rank=8)
-    first = solver.solve(p_data, c)
+    program_ = program(2)
+    solver, (_, p_data, c) = PiqpSolver(program_), objective(3, rank=8)
+    first = solver.solve(p_data, c, program_.upper)
     kept = first.copy()
-    solver.solve(p_data, -c)
+    solver.solve(p_data, -c, program_.upper)
     np.testing.assert_array_equal(first, kept)
 
 
 def test_no_objective_at_all() -> None:
     program_ = program(4)
-    y = PiqpSolver(program_).solve(np.zeros(SIZE * (SIZE + 1) // 2), np.zeros(SIZE))
+    y = PiqpSolver(program_).solve(np.zeros(SIZE * (SIZE + 1) // 2), np.zeros(SIZE), program_.upper)
     assert (program_.g @ y <= program_.h + 1e-6).all()
 
 
@@ -98,4 +102,4 @@ def test_contradiction(name: str) -> None:
     )  # fmt: skip
     _, p_data, c = objective(0, rank=8)
     with pytest.raises(SolverError, match=name):
-        qp_solver(name, nowhere).solve(p_data, c)
+        qp_solver(name, nowhere).solve(p_data, c, nowhere.upper)
