@@ -71,7 +71,8 @@ def _demand(site: Site, dt_h: float, disc_kva: float | None) -> tuple[Any, Any, 
     for plant in site.each(Pv):
         g = cp.Variable(steps, nonneg=True)
         limits.append(g <= plant.available_kw)
-        lost_kw += plant.loss_rel * cp.sum_squares(g) / plant.peak_kw
+        if plant.loss_rel > 0:  # a zero times a square would leave no linear program
+            lost_kw += plant.loss_rel * cp.sum_squares(g) / plant.rating_kva
         p = p - g
         if plant.s_max_kva is not None:
             gamma = cp.Variable(steps)
@@ -89,7 +90,8 @@ def _demand(site: Site, dt_h: float, disc_kva: float | None) -> tuple[Any, Any, 
             limits.append(soc[-1] >= battery.soc_final_min)
         limits += _capability(battery, charge, discharge, beta, disc_kva)
         p, q = p - discharge + charge, q - beta
-        lost_kw += battery.loss_rel * cp.sum_squares(cp.hstack([charge, discharge, beta])) / battery.s_max_kva
+        if battery.loss_rel > 0:
+            lost_kw += battery.loss_rel * cp.sum_squares(cp.hstack([charge, discharge, beta])) / battery.s_max_kva
         worn_chf_per_h += battery.wear_chf_per_kwh * cp.sum(charge + discharge)
     if site.rating_kva is not None:
         at_load = _beyond_edges(site.rating_kva, site.outlook.load_kw, site.outlook.load_kvar)
