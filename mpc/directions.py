@@ -9,7 +9,8 @@ the best in general:
   diffusion), as a battery that is paid for its losses does.
 
 The program is solved again with the other direction closed, for both ways. The cheapest of the two and of the
-relaxation's own solution without what it wastes, which keeps its trajectory, is the answer. The last one always exists.
+relaxation's own solution without what it wastes, which keeps its trajectory, is the answer; the last one counts if its
+larger discharge is within capability and rating.
 """
 
 from collections.abc import Callable, Mapping, Sequence

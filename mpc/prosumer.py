@@ -44,6 +44,8 @@ TIE_REL = 1e-5
 """Weight of a kWh of throughput in the choice between optima, relative to the value of energy; it is no cost."""
 CLOSED_REL = 1e-7
 """What a closed variable may have of its bound: an interior point needs some room."""
+HELD_KVA = 1e-7
+"""Excess of a row that counts as none."""
 PASSES = 3
 """Solutions with more and more steps restricted to one direction, before all are."""
 
@@ -82,7 +84,9 @@ class ProsumerProgram:
         curved = np.flatnonzero(self._m.any(axis=0) | self._own_h.any(axis=0))
         upper = [(k, j) for j in curved for k in curved if k <= j]
         self._pattern = tuple(np.array(upper, int).reshape(-1, 2).T)
-        self._solver = qp_solver(solver, self._program()) if self._variables else None
+        program = self._program() if self._variables else None
+        self._solver = qp_solver(solver, program) if program else None
+        self._inequalities = (program.g, program.h) if program else None
 
     def respond(self, signal: PriceSignal) -> DemandProfile:
         """See :class:`mpc.coordination.participants.Participant`."""
@@ -108,25 +112,42 @@ class ProsumerProgram:
         relaxed = self._solved(signal, none)
         if not any(pair.mixed(relaxed).any() for pair in self._at_once):
             return _Decision(relaxed, relaxed, none)
-        ways = [self._one_directional(signal, relaxed, way) for way in (net, alternating)]
-        own = _Decision(rounded(relaxed, self._at_once), relaxed, closed(relaxed, self._at_once, net))
-        return min(filter(None, (*ways, own)), key=lambda decision: self._cost_chf(signal, decision.y))
+        shut = closed(relaxed, self._at_once, net)
+        found = [self._one_directional(signal, relaxed, way) for way in (net, alternating)]
+        found += [_Decision(y, relaxed, shut) for y in (rounded(relaxed, self._at_once),) if self._holds(y)]
+        if not any(found):
+            return _Decision(self._solved(signal, shut), relaxed, shut)
+        return min(filter(None, found), key=lambda decision: self._cost_chf(signal, decision.y))
 
     def _one_directional(self, signal: PriceSignal, relaxed: FloatArray, way: Way) -> "_Decision | None":
         """The steps that mix are restricted in this way; if others mix then, these too, and in the end all.
 
         None if the solver finds nothing then, as when alternating misses a final state of charge.
         """
-        shut, y = closed(relaxed, self._at_once, way), relaxed
-        for tolerance in (*(AT_ONCE_REL,) * PASSES, 0.0):
-            try:
+        shut = closed(relaxed, self._at_once, way)
+        try:
+            y = self._solved(signal, shut)
+            for tolerance in (*(AT_ONCE_REL,) * PASSES, 0.0):
+                if not any(pair.mixed(y).any() for pair in self._at_once):
+                    break
+                shut = shut | closed(y, self._at_once, net, tolerance)
                 y = self._solved(signal, shut)
-            except SolverError:
-                return None
-            if not any(pair.mixed(y).any() for pair in self._at_once):
-                break
-            shut = shut | closed(y, self._at_once, net, tolerance)
+        except SolverError:
+            return None
         return _Decision(y, relaxed, shut)
+
+    def _holds(self, y: FloatArray) -> bool:
+        """Whether decisions keep the inequalities of the program, among them capability and rating; whatever they
+        export.
+        """
+        if self._inequalities is None:
+            return True
+        g, h = self._inequalities
+        if EXPORT in self._variables:
+            exported = np.array([name == EXPORT for name in self._variables])
+            kw = np.maximum(-(self._x_fixed[:, :1] + y @ self._m[:1].T), 0)
+            y = np.where(exported, kw, y)
+        return bool(np.all(g @ y.ravel() <= h + HELD_KVA))
 
     def _solved(self, signal: PriceSignal, closed: BoolArray) -> FloatArray:
         """Minimiser y [T, variables] under the signal, with the ``closed`` variables at zero."""
