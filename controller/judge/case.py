@@ -78,6 +78,7 @@ class InjectedFault:
         other_device: the second one of two that were exchanged.
         named_within_s: time by which a lying meter must be named, for ``Kind.VOLTAGE``.
         stopped_at: when an emergency stop was asked for, whoever heard of it.
+        hangs: for ``Kind.GUARDIAN``: suspended, not ended, so that its last sign of life must first grow old.
     """
 
     name: str
@@ -92,6 +93,7 @@ class InjectedFault:
     other_device: str | None = None
     named_within_s: float | None = None
     stopped_at: datetime | None = None
+    hangs: bool = False
 
     def covers(self, at: datetime, before_s: float = 0.0, after_s: float = 0.0) -> bool:
         """Whether ``at`` lies in the fault, extended by ``before_s`` and ``after_s``."""
