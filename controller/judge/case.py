@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from controller.judge.evidence import ConverterHistory, ExplainedFrame, attempts_of, converter_history
-from controller.judge.histories import Histories, ProsumerCycle
+from controller.judge.histories import Histories, ProsumerCycle, Trail
 from controller.record.audit_lines import AuditNote
 from core.config import Config
 from core.config_devices import Device, OpcUaConverter
@@ -256,8 +256,7 @@ class Case:
     @cached_property
     def modes(self) -> tuple[tuple[datetime, str], ...]:
         """Mode and the time since when it was in force, ascending, from the audit trail."""
-        notes = (n for n in self.histories.audit if isinstance(n, AuditNote) and n.event == MODE_NOTE)
-        return tuple((note.time, note.detail.rpartition(" → ")[2]) for note in notes)
+        return modes_of_trail(self.histories.audit)
 
     def modes_at(self, at: datetime) -> frozenset[str]:
         """Modes in force at that time; two at the instant of a change."""
@@ -305,6 +304,12 @@ class Case:
             for received in history.received
             if received.attempt or not self.during(received.frame.time, Kind.WRITER, device=device)
         ]
+
+
+def modes_of_trail(trail: Trail) -> tuple[tuple[datetime, str], ...]:
+    """Mode and the time since when it was in force, ascending, from the audit trail of a service."""
+    notes = (note for note in trail if isinstance(note, AuditNote) and note.event == MODE_NOTE)
+    return tuple((note.time, note.detail.rpartition(" → ")[2]) for note in notes)
 
 
 def _links(devices: Sequence[Device]) -> Mapping[str, frozenset[str]]:
