@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from controller.judge.evidence import ConverterHistory, ExplainedFrame, attempts_of, converter_history
-from controller.judge.histories import Histories, ProsumerCycle
+from controller.judge.histories import Histories, ProsumerCycle, Trail
 from controller.record.audit_lines import AuditNote
 from core.config import Config
 from core.config_devices import Device, OpcUaConverter
@@ -78,6 +78,7 @@ class InjectedFault:
         other_device: the second one of two that were exchanged.
         named_within_s: time by which a lying meter must be named, for ``Kind.VOLTAGE``.
         stopped_at: when an emergency stop was asked for, whoever heard of it.
+        hangs: for ``Kind.GUARDIAN``: suspended, not ended, so that its last sign of life must first grow old.
     """
 
     name: str
@@ -92,6 +93,7 @@ class InjectedFault:
     other_device: str | None = None
     named_within_s: float | None = None
     stopped_at: datetime | None = None
+    hangs: bool = False
 
     def covers(self, at: datetime, before_s: float = 0.0, after_s: float = 0.0) -> bool:
         """Whether ``at`` lies in the fault, extended by ``before_s`` and ``after_s``."""
@@ -254,8 +256,7 @@ class Case:
     @cached_property
     def modes(self) -> tuple[tuple[datetime, str], ...]:
         """Mode and the time since when it was in force, ascending, from the audit trail."""
-        notes = (n for n in self.histories.audit if isinstance(n, AuditNote) and n.event == MODE_NOTE)
-        return tuple((note.time, note.detail.rpartition(" → ")[2]) for note in notes)
+        return modes_of_trail(self.histories.audit)
 
     def modes_at(self, at: datetime) -> frozenset[str]:
         """Modes in force at that time; two at the instant of a change."""
@@ -303,6 +304,12 @@ class Case:
             for received in history.received
             if received.attempt or not self.during(received.frame.time, Kind.WRITER, device=device)
         ]
+
+
+def modes_of_trail(trail: Trail) -> tuple[tuple[datetime, str], ...]:
+    """Mode and the time since when it was in force, ascending, from the audit trail of a service."""
+    notes = (note for note in trail if isinstance(note, AuditNote) and note.event == MODE_NOTE)
+    return tuple((note.time, note.detail.rpartition(" → ")[2]) for note in notes)
 
 
 def _links(devices: Sequence[Device]) -> Mapping[str, frozenset[str]]:

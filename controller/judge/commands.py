@@ -33,6 +33,17 @@ def commands_outlast(case: Case) -> Iterator[BrokenInvariant]:
             yield from _exceeded(bounds, attempt.time, Mode.ACTIVE, what, frame.device)
 
 
+def orders(case: Case) -> Sequence[tuple[datetime, str]]:
+    """Every mode, or :data:`STOP_ORDER`, that was commanded, ascending. Of one instant, those of the clock master come
+    last.
+    """
+    notes = (record for record in case.histories.audit if isinstance(record, AuditNote))
+    noted = [(note.time, order) for note in notes for order in _order(note)]
+    stopped = [(at, STOP_ORDER) for at in case.stops]
+    given = [(command.time, command.order) for command in case.histories.commands if command.obeyed]
+    return sorted((*noted, *stopped, *given), key=lambda entry: entry[0])
+
+
 def _exceeded(
     bounds: Sequence[Bound], at: datetime, mode: Mode, what: str, device: str | None = None
 ) -> Iterator[BrokenInvariant]:
@@ -44,13 +55,9 @@ def _exceeded(
 
 
 def _bounds(case: Case) -> Sequence[Bound]:
-    """The highest mode allowed, from each time on. Of one instant, the clock master's commands come last."""
-    notes = (record for record in case.histories.audit if isinstance(record, AuditNote))
-    noted = [(note.time, order) for note in notes for order in _order(note)]
-    stopped = [(at, STOP_ORDER) for at in case.stops]
-    given = [(command.time, command.order) for command in case.histories.commands if command.obeyed]
+    """The highest mode allowed, from each time on."""
     bounds, bound = list[Bound](), Mode.ACTIVE
-    for at, order in sorted((*noted, *stopped, *given), key=lambda entry: entry[0]):
+    for at, order in orders(case):
         bound = bound.at_most(Mode.MONITOR) if order == STOP_ORDER else Mode(order)
         bounds.append((at, bound))
     return bounds

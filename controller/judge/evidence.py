@@ -98,11 +98,6 @@ class ConverterHistory:
         return self.holds[index - 1] if index else None
 
 
-def attempts_of_trail(trail: Trail) -> Mapping[str, tuple[RecordedWrite, ...]]:
-    """Attempts of one controller, by device, in order of time."""
-    return _by_device(_attempts(trail, guardian=False))
-
-
 def attempts_of(histories: Histories) -> Mapping[str, tuple[RecordedWrite, ...]]:
     """Attempts of controller, guardian and emergency stops together, by device, in order of time."""
     releasing = (_attempts(trail, guardian=True) for trail in (histories.guardian, *histories.stops))

@@ -30,10 +30,10 @@ def active_only_guarded(case: Case) -> Violations:
 
 
 def _entered(case: Case, fault: InjectedFault) -> Violations:
-    """ACTIVE by command during the absence."""
+    """ACTIVE by command during the absence; that a guardian hangs shows within a cycle."""
+    known = fault.begins + timedelta(seconds=case.site.cycle_s if fault.hangs else 0.0)
     for since, mode in case.modes:
-        noticed = since > fault.begins + timedelta(seconds=case.site.cycle_s) and since < fault.ends
-        if mode == ACTIVE and noticed and not _resumed(case, since):
+        if mode == ACTIVE and known <= since < fault.ends and not _resumed(case, since):
             yield BrokenInvariant(22, since, None, f"{ACTIVE} without a living guardian")
 
 

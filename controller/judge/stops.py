@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from controller.judge.case import BrokenInvariant, Case, Kind
+from controller.judge.commands import orders
 from controller.judge.evidence import ConverterHistory
-
-ACTIVE = "active"
+from controller.process.modes import Mode
 
 
 def stops_executed(case: Case) -> Iterator[BrokenInvariant]:
@@ -15,8 +15,9 @@ def stops_executed(case: Case) -> Iterator[BrokenInvariant]:
 
     A converter is excepted whose link or own fault may keep it from being released.
     """
+    activated = [at for at, order in orders(case) if order == Mode.ACTIVE]
     for at in case.stops:
-        again = next((since for since, mode in case.modes if since > at and mode == ACTIVE), case.end)
+        again = next((since for since in activated if since > at), case.end)
         by = at + timedelta(seconds=case.site.cycle_s)
         for device, history in case.converters.items():
             yield from _written(device, history, at, again)

@@ -6,9 +6,11 @@ The number that begins a docstring is that of the invariant in docs/reliability.
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import product
 
-from controller.judge.case import BrokenInvariant, Case, Kind
-from controller.judge.evidence import ConverterHistory, RecordedWrite, attempts_of_trail
+from controller.judge.case import BrokenInvariant, Case, Kind, modes_of_trail
+from controller.judge.evidence import ConverterHistory, RecordedWrite
+from controller.judge.histories import Trail
 from core.devices import Outcome
 from core.epochs import NOBODY, later
 
@@ -17,7 +19,7 @@ RELEASED_S = 10.0
 ALARM_CYCLES = 2
 """Cycles within which a write that was not read back is an alarm."""
 TWINS_S = 60.0
-"""Time within which two services that write to one converter find out about each other."""
+"""Time, beside a cycle, for which two services may be ACTIVE on one plant until one of them has given way."""
 WRITE_ALARM = "write"
 """Kind of the alarm of a converter whose last write was not read back."""
 ACTIVE = "active"
@@ -74,14 +76,19 @@ def unverified_writes_alarmed(case: Case) -> Violations:
 
 
 def twins_found(case: Case) -> Violations:
-    """21: two services that write to one converter both know it and give way within a minute, or one of them does."""
-    others = attempts_of_trail(case.histories.twin)
-    for device, history in case.converters.items():
-        theirs = [attempt.time for attempt in others.get(device, ()) if _commands(attempt)]
-        ours = [a.time for a in history.attempts if _commands(a) and not a.guardian]
-        both = [at for at in ours if theirs and theirs[0] <= at <= theirs[-1]]
-        if both and (lasts_s := (both[-1] - both[0]).total_seconds()) > TWINS_S:
-            yield BrokenInvariant(21, both[0], device, f"two services write for {lasts_s:g} s")
+    """21: of two services that are ACTIVE on one plant, at least one has found out and given way within a minute."""
+    allowed_s = TWINS_S + case.site.cycle_s
+    for ours, theirs in product(_active(case.histories.audit), _active(case.histories.twin)):
+        since, until = max(ours[0], theirs[0]), min(ours[1], theirs[1])
+        if (lasts_s := (until - since).total_seconds()) > allowed_s:
+            yield BrokenInvariant(21, since, None, f"two services {ACTIVE} for {lasts_s:g} s, allowed {allowed_s:g} s")
+
+
+def _active(trail: Trail) -> Iterator[tuple[datetime, datetime]]:
+    """Times in which a service was ACTIVE; the last one ends with its trail, which every cycle continues."""
+    changes = modes_of_trail(trail)
+    ends = (*(since for since, _ in changes[1:]), *(record.time for record in trail[-1:]))
+    return ((since, until) for (since, mode), until in zip(changes, ends, strict=False) if mode == ACTIVE)
 
 
 def _commands(attempt: RecordedWrite) -> bool:

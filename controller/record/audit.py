@@ -10,7 +10,7 @@ One process writes the file; its threads may share the trail.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import isfinite
@@ -74,8 +74,11 @@ class AuditTrail:
     def __enter__(self) -> Self:
         with recording(self._path):
             self._continue(_end(self._path), self._known())
-        self._file.open()
-        self._incomplete = not self._file.ends_whole()
+        with ExitStack() as stack:
+            stack.callback(self._file.close)
+            self._file.open()
+            self._incomplete = not self._file.ends_whole()
+            stack.pop_all()
         return self
 
     def __exit__(

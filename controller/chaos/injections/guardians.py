@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from controller.api.tokens import Role, token_of
 from controller.chaos.injection import InjectionResult, TrialContext
@@ -38,6 +39,7 @@ async def guardian_dies(context: TrialContext) -> InjectionResult:
         await faulted.kill_guardian()
     await faulted.start_guardian()
     fault = context.fault(f"guardian {'hangs' if hangs else 'dies'}", Kind.GUARDIAN, begins)
+    fault = replace(fault, hangs=hangs)
     await faulted.activate()
     await context.run_recovery()
     return InjectionResult(fault, tuple(complaints), alarm=ALARM)

@@ -113,14 +113,15 @@ async def _opened_twin(faulted: FaultedRun, folder: Path) -> AsyncIterator[Follo
 
 
 async def _run_both(context: TrialContext, twin: Follower) -> tuple[str, str]:
-    """Run both services for three cycles; returns their modes."""
-    faulted, theirs = context.faulted, Mode.ACTIVE.value
+    """Run both services for five cycles, so that a fight that goes on is seen; returns their modes after three."""
+    faulted, modes = context.faulted, list[tuple[str, str]]()
     period_s = faulted.job.period_s
     first_s = period_s * (faulted.now_s // period_s + 1)
-    for cycle in range(4):
+    for cycle in range(6):
         await faulted.run_until(first_s + period_s * cycle)
         theirs = (await twin.ask({"cycle": faulted.now_s, "plan": False, "wait": False}))["mode"]
-    return str(faulted.state.mode), theirs
+        modes.append((str(faulted.state.mode), theirs))
+    return modes[3]
 
 
 def _alarms(folder: Path, kind: str) -> bool:

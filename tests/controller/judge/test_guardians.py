@@ -66,6 +66,27 @@ def test_active_by_command_while_there_is_none() -> None:
     assert broken(entered)
 
 
+@pytest.mark.parametrize(
+    ("after", "hangs", "late"),
+    [(0.0, False, True), (0.5, False, True), (0.5, True, False), (1.5, True, True)],
+    ids=["the moment it dies", "before a cycle is over", "before it is known to hang", "after that"],
+)
+def test_active_by_command_soon_after_its_end(after: float, hangs: bool, late: bool) -> None:
+    """Only one that hangs cannot be noticed at once; ACTIVE lasts until the next cycle, which sees it."""
+    ended, entered = LEFT + 1.5, LEFT + 1.5 + after
+    notes = (
+        ("command", "mode active, operator", entered),
+        ("mode", "monitor → active", entered),
+        ("mode", "active → monitor", entered + 0.1),
+    )
+    run = lowered(LEFT)
+    seq = run.audit[-1].seq
+    audit = (*run.audit, *(AuditNote(seq + n, at(k), event, text) for n, (event, text, k) in enumerate(notes, 1)))
+    absent = replace(fault(Kind.GUARDIAN, ended, LIVES), hangs=hangs)
+    assert numbers(run, absent, cycles=CYCLES) == set()
+    assert numbers(replace(run, audit=audit), absent, cycles=CYCLES) == ({22} if late else set())
+
+
 def test_a_resumed_service_has_a_minute() -> None:
     """A death at the same time; the service was back in ACTIVE in cycle 6."""
     faults = fault(Kind.GUARDIAN, DIES, LIVES), fault(Kind.DEATH, DIES, 5.5)

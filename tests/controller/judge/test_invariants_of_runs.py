@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from math import nan
+from math import ceil, nan
 from typing import Any
 
 import pytest
 
 from controller.judge.case import Case, CaseConfig, Kind
-from controller.judge.histories import AlarmPoint, Histories, ReceivedFrame, StateChange
+from controller.judge.histories import AlarmPoint, Histories, ReceivedFrame, StateChange, Trail
 from controller.judge.invariants import violations
 from controller.record.audit_lines import AuditNote, AuditWrite
 from core.epochs import LAST
@@ -103,6 +103,17 @@ def rejected(alarm_after: float | None) -> Histories:
     return replace(run, alarms=alarms)
 
 
+def released_every_cycle(since: float, until: float) -> Trail:
+    """A second service, ACTIVE for some time, whose setpoints are undone before they are read back."""
+    wrote = AuditWrite(1, START, "a", 1.0, -0.5, "use intraday", "", "attempted")
+    cycles = range(ceil(since), ceil(until))
+    writes = [replace(wrote, seq=k, time=at(k), outcome=end) for k in cycles for end in ("attempted", "rejected")]
+    begins, ends = (
+        AuditNote(0, at(k), "mode", text) for k, text in ((since, "monitor → active"), (until, "active → off"))
+    )
+    return (begins, *writes, ends)
+
+
 BREACHES: Mapping[str, tuple[set[int], Histories]] = {
     "not finite": ({1, 6, 7}, with_frame(5, s_kva=complex(nan, 0), refusal="not finite", violations=("finite",))),
     "beyond the circle": ({1}, with_frame(5, violations=("circle",))),
@@ -147,6 +158,8 @@ BREACHES: Mapping[str, tuple[set[int], Histories]] = {
     "rejected without an alarm": ({17}, rejected(None)),
     "rejected, the alarm too late": ({17}, rejected(2.5)),
     "two services": ({21}, replace(RUN, twin=RUN.audit)),
+    "two services, one always released": ({21}, replace(RUN, twin=released_every_cycle(4, 8))),
+    "two services, one trail unfinished": ({21}, replace(RUN, twin=released_every_cycle(4, 9)[:-1])),
     "writes in MONITOR": (
         {15, 16},  # what is not on record was not commanded either
         replace(
@@ -172,8 +185,8 @@ def test_a_release_that_is_obeyed_breaks_nothing() -> None:
 
 
 def test_a_second_service_that_gives_way_within_a_minute_breaks_nothing() -> None:
-    theirs = tuple(record for record in RUN.audit if at(4) <= record.time <= at(6))
-    assert numbers(replace(RUN, twin=theirs)) == set()
+    assert numbers(replace(RUN, twin=released_every_cycle(4.5, 7.5))) == set(), "a minute, and the cycle that yields"
+    assert numbers(replace(RUN, twin=released_every_cycle(4.5, 7.6))) == {21}
 
 
 def test_after_the_last_epoch_comes_the_first() -> None:

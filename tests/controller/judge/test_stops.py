@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import pytest
+
 from controller.judge.case import STOP_NOTE, InjectedFault, Kind
-from controller.judge.histories import Histories
+from controller.judge.histories import GivenCommand, Histories, ReceivedFrame
 from controller.record.audit_lines import AuditNote, AuditWrite
 from tests.controller.judge.handmade import SITE, at, calm, fault, numbers
 
@@ -40,6 +42,27 @@ def test_a_stop_that_nobody_heard_of() -> None:
 def test_setpoints_after_a_stop_that_is_on_record() -> None:
     note = AuditNote(1, at(10), STOP_NOTE, "asked by user 0, process 1")
     assert numbers(replace(calm(), stops=((note,), ()))) == {16, 18}
+
+
+@pytest.mark.parametrize(
+    ("commands", "expected"),
+    [
+        ((), {16, 18}),
+        ((GivenCommand(at(14), "active", "refused"),), {16, 18}),
+        ((GivenCommand(at(14), "active", None), GivenCommand(at(14.5), "monitor", None)), {16}),
+        ((GivenCommand(at(14), "active", None),), set()),
+    ],
+    ids=["nobody's command", "a refused one", "taken back", "an operator's"],
+)
+def test_a_stop_ends_with_a_command_to_active(commands: tuple[GivenCommand, ...], expected: set[int]) -> None:
+    """A service that died is stopped by the guardian; the next one is ACTIVE in cycle 15."""
+    run, death = calm(dead=range(10, 15)), fault(Kind.DEATH, 9.2, 14.5)
+    release = [AuditWrite(k, at(9.5), name, None, None, "emergency", "", "attempted") for k, name in enumerate("ab", 1)]
+    told = [ReceivedFrame(at(9.5), name, 0j, 0.0, 1, enable=False, refusal=None, violations=()) for name in "ab"]
+    trail = tuple(line for one in release for line in (one, replace(one, outcome="verified")))
+    frames = tuple(sorted((*run.frames, *told), key=lambda frame: frame.time))
+    stop = replace(fault(Kind.STOP, 9.5, 9.6), stopped_at=at(9.5))
+    assert numbers(replace(run, frames=frames, stops=(trail, ()), commands=commands), death, stop) == expected
 
 
 def test_a_converter_that_is_left_at_its_setpoint() -> None:

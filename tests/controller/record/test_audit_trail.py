@@ -1,5 +1,6 @@
 """The audit trail: durable before, complete after, whole lines whatever happens."""
 
+import errno
 import json
 import os
 from collections.abc import Sequence
@@ -144,6 +145,18 @@ def test_outcomes_that_a_full_disk_refused_can_be_said_again(path: Path) -> None
         assert [record.seq for record in unfinished(path)] == [1]
         trail.complete(LATER, {numbers[0]: Outcome.VERIFIED})
     assert unfinished(path) == ()
+
+
+def test_a_folder_that_cannot_be_synchronised_leaves_no_file_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    trail = AuditTrail(path)
+    with pytest.raises(RecordError), trail:
+        pass
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_full_disk_delays_the_line_of_an_event_and_keeps_its_time(path: Path) -> None:

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from controller.process.clocks import SteppedClock
+from controller.process import commanded
+from controller.process.clocks import SteppedClock, WallClock
 from controller.process.guardian_life import ReliedOn
 from controller.process.modes import Mode
 from controller.record.records import Severity
 from controller.service import guardian_watch
 from controller.service.alarms import Finding
 from controller.service.guardian_watch import ABSENT_S, RESUMED_S, GuardianWatch
+from controller.service.service import Service
 from controller.service.setup import Setup
 from core.errors import GridlabError
 from core.load import load_config
@@ -97,6 +99,18 @@ async def test_only_the_first_mode_is_resumed(room: Room) -> None:
     await room.watch.admit(Mode.MONITOR, Mode.OFF)
     with pytest.raises(GridlabError, match="it was never started"):
         await room.watch.admit(Mode.ACTIVE, Mode.MONITOR)
+
+
+async def test_a_confirmation_is_refused_when_it_has_ended_since(room: Room) -> None:
+    """The service itself looks when the mode is set: it lived when ACTIVE was asked for."""
+    async with Service(room.setup, room.clock, WallClock()) as service:
+        async with living_guardian(room.setup, room.clock):
+            await service.guardian.require()
+        with pytest.raises(GridlabError, match="guardian: it has ended"):
+            await service.set_mode(Mode.ACTIVE, who="operator")
+        known = commanded.read(room.setup.state)
+        assert isinstance(known, commanded.Commanded)
+        assert (service.mode, known.mode) == (Mode.OFF, Mode.MONITOR)
 
 
 async def test_one_that_hangs_is_no_living_one(room: Room) -> None:
