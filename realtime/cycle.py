@@ -84,9 +84,9 @@ class CycleDecision:
         states: for the next cycle if every device does as commanded, by converter.
         writes: converters to be written, by name; one whose setpoint is None is to be released.
         releases: converters to be released because they are in doubt, by name.
-        withheld: converters that are decided but not written, since another writer is active, or since nobody knows
-            what they hold: this process has neither read it nor written it, and what a predecessor has sent may never
-            have arrived.
+        withheld: converters that are decided but not written, since another writer is active, or, unless they are to
+            be released, since nobody knows what they hold: this process has neither read it nor written it, and what a
+            predecessor has sent may never have arrived.
     """
 
     nodes: Mapping[str, NodeResult]
@@ -117,7 +117,8 @@ def decide(
         return CycleDecision(nodes, {name: replace(state, in_force=None, sent=None) for name, state in states.items()})
     wanted, releases = results.keys() - stopped, _to_release(snapshot, inputs.doubts)
     yields = any(doubt.kind.yields for doubt in inputs.doubts.values())
-    withheld = frozenset(name for name in wanted if yields or not _known(name, snapshot, before))
+    unknown = {name for name in wanted if results[name].setpoint and not _known(name, snapshot, before)}
+    withheld = frozenset(wanted if yields else unknown)
     writes = {name: result for name, result in results.items() if name in wanted - withheld}
     return CycleDecision(nodes, states, writes, releases, withheld)
 

@@ -97,6 +97,11 @@ class DeviceMemory:
         since_s = self.doubt.since_s if self.doubt is not None and self.doubt.kind is kind else now_s
         return replace(self, doubt=MeterDoubt(kind, off_pu, since_s, text))
 
+    def heard_again(self) -> "DeviceMemory":
+        """The memory when those that it was compared with were no witnesses: one agreement ends a doubt."""
+        off = self.doubt is not None and self.doubt.kind is MeterDoubtKind.OFF
+        return replace(self, agreed=AGREED - 1) if off else self
+
     def _moved(self, seen: Seen) -> "DeviceMemory":
         if self.last_pu == seen.v_pu:
             low, high = min(self.low_pu, seen.expected_pu), max(self.high_pu, seen.expected_pu)

@@ -8,7 +8,7 @@ What is drawn at a node is what its converters say, or nothing where no prosumer
 unknown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
@@ -114,21 +114,24 @@ class MeterCheck:
             readings: by device, only good ones of about the same time.
         """
         known, metered = self._known(readings), self._metered(readings)
-        sample = self._sample(readings, known, metered, memory)
+        by_meter = self._by_meter(metered, memory)
+        sample = self._sample(readings, known, by_meter)
         distrusted = [k for k, name in enumerate(self._names) if name in memory.doubts]
         estimate = self._estimator.estimate(sample, memory.factors, distrusted)
         if estimate is None:
             return MeterVerdict(memory.doubts, frozenset(memory.doubts)), memory
-        compared = self._compared(estimate, sample, known, metered)
-        memory = replace(
+        compared = self._compared(estimate, known, by_meter, metered)
+        after = replace(
             memory,
             factors=estimate.factors,
             devices={**memory.devices, **self._devices(estimate, sample, now_s, memory)},
             window=(*memory.window, compared)[-max(WINDOWS) :],
             samples=memory.samples + 1,
         )
-        memory = self._exchanges(self._given_back(memory), now_s)
-        return self._verdict(estimate, memory), memory
+        if found := self._exchanged_now(after):
+            return self.after(readings, now_s, self._with_exchange(memory, *found, now_s))
+        after = self._given_back(after)
+        return self._verdict(estimate, after), after
 
     def exchanged(self, memory: MeterMemory) -> ExchangeVerdict:
         """Which meters the samples of the memory show to be exchanged, and which pairs they leave open."""
@@ -163,16 +166,18 @@ class MeterCheck:
         """What each meter says, [M]; NaN without a reading."""
         return np.array([_power_kva(readings.get(name)) for name in self.places.meters], complex)
 
-    def _sample(
-        self, readings: Mapping[str, Measurement], known: ComplexArray, metered: ComplexArray, memory: MeterMemory
-    ) -> GridSample:
-        """Voltages, and for each node the known demand, else the metered one, else nothing known."""
-        v_pu = np.array([_voltage_pu(readings.get(name)) for name in self._names])
-        by_meter = np.full(len(known), UNKNOWN)
+    def _by_meter(self, metered: ComplexArray, memory: MeterMemory) -> ComplexArray:
+        """What the meter of each node says is drawn there, [n]; NaN without one, or where it was exchanged."""
+        by_meter = np.full(len(self.places.network.nodes), UNKNOWN)
         for k, name in enumerate(self.places.meters):
             doubt = memory.doubts.get(name)
             if doubt is None or doubt.kind is not MeterDoubtKind.EXCHANGED:
                 by_meter[self._at[k]] = metered[k]
+        return by_meter
+
+    def _sample(self, readings: Mapping[str, Measurement], known: ComplexArray, by_meter: ComplexArray) -> GridSample:
+        """Voltages, and for each node the known demand, else the metered one, else nothing known."""
+        v_pu = np.array([_voltage_pu(readings.get(name)) for name in self._names])
         demand = np.where(np.isnan(known), by_meter, known)[1:]
         apart = np.nan_to_num(np.abs(by_meter - known))[1:]
         std = np.where(np.isnan(demand), UNKNOWN_KVA, DEMAND_STD_KVA + DEMAND_STD_REL * np.abs(demand) + apart)
@@ -192,18 +197,23 @@ class MeterCheck:
         return found
 
     def _compared(
-        self, estimate: Estimate, sample: GridSample, known: ComplexArray, metered: ComplexArray
+        self, estimate: Estimate, known: ComplexArray, by_meter: ComplexArray, metered: ComplexArray
     ) -> ExchangeSample:
-        known = known.copy()
-        known[0] += estimate.slack_kva if (sample.demand_std_kva < DISAGREE_KVA).all() else UNKNOWN
-        first, last = estimate.modelled_pu[self._ends]
-        here = self._at[: len(metered)]
-        return ExchangeSample(estimate.residual_pu, estimate.modelled_pu[self._at], metered, known[here], last - first)
+        """For exchange; what is drawn at the slack is what the model draws, if every other demand is known."""
+        unknown = (np.isnan(known) & np.isnan(by_meter))[1:].any()
+        at_slack = known[0] + (UNKNOWN if unknown else estimate.slack_kva)
+        here, (first, last) = self._at[: len(metered)], estimate.modelled_pu[self._ends]
+        known_kva = np.concatenate(([at_slack], known[1:]))[here]
+        return ExchangeSample(estimate.residual_pu, estimate.modelled_pu[self._at], metered, known_kva, last - first)
 
     def _given_back(self, memory: MeterMemory) -> MeterMemory:
         """Pairs that the last samples show where they belong are no longer in doubt."""
         for pair in memory.pairs:
-            tests = (ExchangeTest(memory.window[-samples:], self._where) for samples in WINDOWS if samples >= AGREED)
+            tests = (
+                ExchangeTest(memory.window[-samples:], self._where)
+                for samples in WINDOWS
+                if AGREED <= samples <= len(memory.window)
+            )
             if any(test.of(pair.first, pair.second, powers=pair.powers).evidence < -ENOUGH for test in tests):
                 here = {self._names[k]: DeviceMemory() for k in (pair.first, pair.second)}
                 others = tuple(other for other in memory.pairs if other is not pair)
@@ -211,26 +221,32 @@ class MeterCheck:
                 memory = replace(memory, devices={**memory.devices, **here}, pairs=others, window=window)
         return memory
 
-    def _exchanges(self, memory: MeterMemory, now_s: float) -> MeterMemory:
-        """With a doubt about two meters that were exchanged."""
+    def _exchanged_now(self, memory: MeterMemory) -> tuple[Exchange, Sequence[ExchangeSample]] | None:
+        """Two meters that were exchanged and are not known to be, and the samples that show it."""
         now = memory.window[-1]
         apart = np.nan_to_num(np.abs(now.power_kva - now.known_kva))
         if memory.samples % EVERY and not (apart > DISAGREE_KVA).any():
-            return memory
-        tests = (
-            ExchangeTest(memory.window[-samples:], self._where) for samples in WINDOWS if samples <= memory.samples
-        )
-        found = next((pair for test in tests if (pair := test.strongest())), None)
-        if found is None or any({found.first, found.second} & {pair.first, pair.second} for pair in memory.pairs):
-            return memory
-        first, second = self._names[found.first], self._names[found.second]
-        what = "readings" if found.powers else "voltage"
-        devices = dict(memory.devices)
-        for k, name, other in ((found.first, first, second), (found.second, second, first)):
-            text = f"its {what} would fit the node of {other}, and the other way round"
-            off_pu = float(now.residual_pu[k])
-            devices[name] = devices[name].doubted(MeterDoubtKind.EXCHANGED, off_pu, now_s, text)
-        return replace(memory, devices=devices, pairs=(*memory.pairs, found))
+            return None
+        paired = {k for pair in memory.pairs for k in (pair.first, pair.second)}
+        windows = (memory.window[-samples:] for samples in WINDOWS if samples <= len(memory.window))
+        tests = ((ExchangeTest(window, self._where).strongest(), window) for window in windows)
+        found, window = next(((pair, window) for pair, window in tests if pair), (None, ()))
+        return None if found is None or {found.first, found.second} & paired else (found, window)
+
+    def _with_exchange(
+        self, memory: MeterMemory, pair: Exchange, window: Sequence[ExchangeSample], now_s: float
+    ) -> MeterMemory:
+        """The memory before the last sample of a window that shows an exchange, as if it had been known by then.
+
+        A voltage that contradicted the two is believed again if it agrees with the others once.
+        """
+        devices = {name: known.heard_again() for name, known in memory.devices.items()}
+        what = "readings" if pair.powers else "voltage"
+        for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
+            text = f"its {what} would fit the node of {self._names[other]}, and the other way round"
+            known, off_pu = devices.get(self._names[one], DeviceMemory()), float(window[-1].residual_pu[one])
+            devices[self._names[one]] = known.doubted(MeterDoubtKind.EXCHANGED, off_pu, now_s, text)
+        return replace(memory, devices=devices, pairs=(*memory.pairs, pair), window=tuple(window[:-1]))
 
 
 def _power_kva(reading: Measurement | None) -> complex:

@@ -200,6 +200,9 @@ def test_a_chain_that_raises_releases_its_own_device_only() -> None:
     assert failed.error.startswith("ValueError: cannot book")
     assert done.states[N4] == replace(ahead, ladder=LadderState())
     assert done.nodes["N3"] == Given().decided().nodes["N3"]
+    silent = Given(states={N4: ahead}, statuses={N4: None}, released={N4: GuardianRelease(AT_S - 20, 3)}).decided()
+    assert silent.writes[N4].setpoint is None, "whatever it holds"
+    assert not silent.withheld
 
 
 def test_a_time_that_is_no_number_is_no_limit_either() -> None:

@@ -1,9 +1,11 @@
 """Meters that lie are named, by what, and honest ones are not: on a laboratory and on a feeder of fifty nodes."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
+from controller.service.doubts import METER_TOLERANCE_KW
 from core.config import Config
 from core.network import Network
 from realtime.meter_doubt import AGREED, SAME, DeviceMemory, MeterDoubtKind, Seen
@@ -109,7 +111,10 @@ def test_a_meter_that_agrees_again_is_believed_after_ten_minutes(network: Networ
     assert [bool(verdict.doubts) for verdict in honest.verdicts] == [True] * (AGREED - 1) + [False] * 2
 
 
-@pytest.mark.parametrize(("first", "second"), [("mN7", "mN9"), ("mN3", "mN5"), ("mN8", "mN9"), ("mN2", "mN4")])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("mN7", "mN9"), ("mN3", "mN5"), ("mN8", "mN9"), ("mN2", "mN4"), ("mN1", "mN3"), ("mN1", "mN5"), ("mN5", "mN9")],
+)
 def test_exchanged_meters_are_named_within_minutes_and_given_back(network: Network, first: str, second: str) -> None:
     grid = laboratory(network)
     seen = grid.run(130, spoil=exchanged(first, second, 40, 90))
@@ -118,7 +123,27 @@ def test_exchanged_meters_are_named_within_minutes_and_given_back(network: Netwo
     assert found < 60
     assert {name for name, kinds in seen.doubted.items() if kinds >= EXCHANGED} == {first, second}
     assert set(seen.doubted) == {first, second}
+    assert all({first, second} <= set(verdict.doubts) for verdict in seen.verdicts[found:90])
     assert not seen.verdicts[-1].doubts
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("node", DRAWING)
+def test_the_meter_of_the_supply_is_named_before_its_place_contradicts_a_converter(
+    network: Network, node: str, seed: int
+) -> None:
+    meter, apart = f"m{node}", []
+    swap = exchanged("mN1", meter, 20, 40)
+
+    def spoil(k: int, honest: Readings) -> Readings:
+        read = swap(k, honest)
+        apart.append(abs((read[meter].p_kw or 0.0) - (read[f"c{node}"].p_kw or 0.0)) > METER_TOLERANCE_KW)
+        return read
+
+    seen = laboratory(network, seed=seed).run(40, spoil=spoil)
+    assert any(apart[20:])
+    believed = [differs and meter not in v.doubts for differs, v in zip(apart, seen.verdicts, strict=True)]
+    assert not any(now and before for before, now in pairwise(believed))
 
 
 def test_exchanged_meters_of_passive_houses_are_named_within_an_hour(network: Network) -> None:

@@ -68,9 +68,9 @@ class Ledger:
         latest: fencing epoch that service or guardian have used so far, by device.
         epochs: of the present writer, by device, since its first frame there.
         unwritten: devices that this process has not written yet.
-        released: devices that the guardian has released, on record or not, and when each first followed a setpoint
-            again: that may come in several frames of one moment. One of the epoch of the release (``fenced``) cannot be
-            told from none once its lease has ended.
+        released: devices that the guardian has released, on record or not, or may have while the service did, and when
+            each first followed a setpoint again: that may come in several frames of one moment. One of the epoch of the
+            release (``fenced``) cannot be told from none once its lease has ended.
         rungs: of the last cycle, by device.
         intruded: devices that have followed somebody else since the last cycle, and the epoch of that writer.
         healthy_polls: readings of each device since it was last blind or the process began.

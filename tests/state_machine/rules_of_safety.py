@@ -80,10 +80,11 @@ def _setpoint_allowed(world: World, ledger: Ledger, sighting: Sighting, before: 
 def _release_allowed(world: World, ledger: Ledger, sighting: Sighting, before: Mode, *, changes_mode: bool) -> None:
     verdict = sighting.verdict
     device = verdict.device
-    if verdict.refusal is None and not sighting.by_service:
+    another = sighting.by_guardian and verdict.frame.epoch != ledger.epochs.get(device)
+    if verdict.refusal is None and (another or not sighting.by_service):
         ledger.released[device], ledger.fenced[device] = inf, verdict.frame.epoch
-        if sighting.by_guardian:
-            ledger.latest[device] = verdict.frame.epoch
+    if verdict.refusal is None and sighting.by_guardian and not sighting.by_service:
+        ledger.latest[device] = verdict.frame.epoch
     excused = verdict.refusal is Refusal.EPOCH or world.disk_bytes is not None or device in world.witness.late
     assert excused or sighting.by_service or sighting.by_guardian, f"6: {device}: {verdict} announced by nobody"
     if before is not Mode.ACTIVE and not changes_mode and world.disk_bytes is None:

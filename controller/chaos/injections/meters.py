@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import combinations
 
 from controller.chaos.injection import Injection, InjectionResult, TrialContext
 from controller.judge.case import Kind
 from core.config_devices import ModbusMeter
+from core.errors import GridlabError
 from realtime.meter_doubt import MeterDoubtKind
 
 SETTLED_S = 300.0
@@ -56,10 +58,10 @@ def _pair(context: TrialContext, node_of: Mapping[str, str]) -> tuple[str, str]:
     if context.seed == 0 and all(usual):
         return str(usual[0]), str(usual[1])
     injecting = {prosumer.node for prosumer in config.prosumers}
-    while True:
-        first, second = context.random.sample(sorted(node_of), 2)
-        if {node_of[first], node_of[second]} & injecting:
-            return first, second
+    known = [pair for pair in combinations(sorted(node_of), 2) if {node_of[name] for name in pair} & injecting]
+    if not known:
+        raise GridlabError("exchanged meters: no meter at the node of a prosumer, and another one")
+    return context.random.choice(known)
 
 
 async def _lie(
