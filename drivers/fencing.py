@@ -43,8 +43,8 @@ class Fence:
         return later(reported, self.epoch) if self._found is None else reported != self._found
 
     def used_by_another(self, reported: int | None) -> bool:
-        """Before our first write: whether another writer has taken our epoch since we found an earlier one there."""
-        return reported == self.epoch and self._found is not None and self._found != reported
+        """Before our first write: whether another writer has taken our epoch, also while the device was not heard."""
+        return reported == self.epoch != self._found
 
     def check(self, device: str, status: ConverterStatus | None) -> None:
         """Refuse to send a setpoint to a converter that has reported another writer.

@@ -14,6 +14,7 @@ from controller.process.modes import Mode
 from core.devices import Outcome
 from core.errors import GridlabError
 from realtime.fallback import Rung
+from realtime.timing import LEASE_S
 from tests.state_machine.conductor import Conductor, Shared
 from tests.state_machine.ledger import CONVERTERS, FOREIGN, Fault
 from tests.state_machine.world import POLL_S, RATED_KVA, Doing, audit_bytes
@@ -321,6 +322,7 @@ class Laboratory(RuleBasedStateMachine):
         self.conductor.pass_to(self.world.at_s + POLL_S, polled=True)
         if self.world.service is None:
             self.restart()
+        self.conductor.pass_to(self.world.at_s + LEASE_S, polled=True)  # setpoints of others expire
         self.tick(cycles=2, polled=True)  # a service that was overtaken yields, perhaps a cycle later
         self.set_mode(Mode.ACTIVE)
         for _ in range(ROUNDS):

@@ -193,7 +193,7 @@ def kinds(found: Mapping[str, Doubt]) -> list[DoubtKind]:
     return [doubt.kind for doubt in found.values()]
 
 
-@pytest.mark.parametrize(("found", "kind"), [(1, [DoubtKind.TWIN]), (2, []), (None, [])])
+@pytest.mark.parametrize(("found", "kind"), [(1, [DoubtKind.TWIN]), (2, []), (None, [DoubtKind.TWIN])])
 def test_who_uses_our_epoch_before_us_is_a_twin(found: int | None, kind: list[DoubtKind]) -> None:
     fence = Fence(2, found)
     fence.epoch = 2
