@@ -19,7 +19,7 @@ def prosumers(site: PageSite) -> model.Dashboard:
         "Prosumers",
         "Target, setpoint and measurement of one prosumer, its load, PV and battery.",
         BoardSection("Now: $prosumer", _now(site)),
-        BoardSection("Power", (_power("P", "kw", shared.KW), _power("Q", "kvar", shared.KVAR))),
+        BoardSection("Power", (_power("P", "kw", shared.KW), _power("Q", "kvar", shared.KVAR, PV="pv_kvar"))),
         BoardSection("Behind the meter", (_emulated(), _soc(), _voltage())),
         BoardSection("Decisions", (_price(site), _rung())),
         variable=_variable(),
@@ -64,13 +64,13 @@ def _now(site: PageSite) -> tuple[Panel, ...]:
     )
 
 
-def _power(letter: str, unit_name: str, unit: str) -> Chart:
+def _power(letter: str, unit_name: str, unit: str, **parts: str) -> Chart:
+    """``parts``: columns beside those of the roles."""
     name = letter.lower()
-    columns = {role: f"{name}_{role}_{unit_name}" for role in _ROLES}
+    columns = {role: f"{name}_{role}_{unit_name}" for role in _ROLES} | parts
     description = "Target of the plan, setpoint that was written, measurement; positive: drawn from the grid."
-    return Chart(f"{letter}: target, setpoint, measured", description, unit, _over_time("prosumer", **columns)).colours(
-        _ROLES
-    )
+    chart = Chart(f"{letter}: target, setpoint, measured", description, unit, _over_time("prosumer", **columns))
+    return chart.colours(_ROLES | dict.fromkeys(parts, WARN))
 
 
 def _emulated() -> Chart:

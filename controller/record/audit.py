@@ -84,7 +84,8 @@ class AuditTrail:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with self._lock:
+            self._file.close()
 
     @property
     def head(self) -> AuditHead:

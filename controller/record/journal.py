@@ -80,7 +80,8 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        with self._lock:
+            self._close()
 
     @property
     def damaged(self) -> tuple[str, ...]:

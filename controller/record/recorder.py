@@ -58,7 +58,8 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._files.close()
+        with self._lock:
+            self._files.close()
 
     @property
     def damaged(self) -> str | None:

@@ -26,7 +26,7 @@ Capsys = pytest.CaptureFixture[str]
 
 PLAN_COLUMNS = (
     "time prosumer p_kw q_kvar battery_kw battery_kvar pv_kw pv_available_kw load_kw load_kvar soc "
-    "tariff_chf_per_kwh price_chf_per_kwh average_price_chf_per_kwh schema_version"
+    "tariff_chf_per_kwh price_chf_per_kwh average_price_chf_per_kwh pv_kvar schema_version"
 )
 COLUMNS = {
     "plan.csv": PLAN_COLUMNS,
@@ -34,6 +34,7 @@ COLUMNS = {
     "nodes.csv": "time node v_pu schema_version",
     "lines.csv": "time line i_a schema_version",
     "slack.csv": "time p_kw q_kvar schema_version",
+    "resources.csv": "time prosumer resource quantity value schema_version",
     "iterations.csv": "iteration primal dual rho cost_chf bound_chf gap_rel violation_pu linearisation_pu wall_ms "
     "schema_version",
 }
@@ -105,7 +106,7 @@ def test_prices_on_disk_reproduce_the_plan_and_hold_the_grid(run: Path, gridlab9
 def test_screen_shows_the_table_and_the_path(capsys: Capsys, tmp_path: Path) -> None:
     ended = gridlab(capsys, "plan", DEFAULT, "--out", tmp_path / "run", "--max-iterations", 3)
     assert ended.code == 0
-    for word in ("N3", "N9", "total", "without coordination", "compensation", "iterations after 3 rounds"):
+    for word in ("N3", "N9", "total", "without", "with", "compensation", "iterations after 3 rounds"):
         assert word in ended.out
     assert ended.out.splitlines()[-1] == f"report: {tmp_path / 'run' / 'report.html'}"
 
@@ -142,7 +143,7 @@ def test_two_runs_within_a_second_get_folders_of_their_own(
 @pytest.mark.parametrize(
     ("replaced", "key"),
     [
-        (("soc_initial: 0.5", "soc_initial: 0.95"), "prosumers[0].battery.soc_initial"),
+        (("soc_initial: 0.5", "soc_initial: 1.05"), "prosumers[0].battery.soc_initial"),
         (("voltage_v: 400", "voltge_v: 400"), "grid.voltge_v"),
         (("{from: N4, to: N5,", "{from: N3, to: N4,"), "grid.lines[3]"),
         (("scale: 2.5", "scale: -2.5"), "G1-A_p"),

@@ -1,6 +1,7 @@
 """The journal gives back the last good record, or none, whatever happened to its file."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -307,3 +308,20 @@ def test_a_process_killed_while_it_writes_leaves_its_last_commit(path: Path) -> 
             assert journal.get("b") == last
             assert last - told[-1] in (0, 1)
             assert journal.damaged == ()
+
+
+def test_it_is_not_closed_under_a_thread_that_reads(path: Path) -> None:
+    """SQLite crashes where it is; whoever reads later gets an error."""
+
+    def read(journal: Journal) -> None:
+        while journal.get("a") == "a":
+            pass
+
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(100):
+            with Journal(path) as journal:
+                journal.put({"a": "a"})
+                readers = [threads.submit(read, journal) for _ in range(4)]
+            for reader in readers:
+                with pytest.raises(RecordError, match="not open"):
+                    reader.result()
