@@ -77,7 +77,8 @@ class _Dumper(yaml.SafeDumper):
     """Quotes what the loader would not read as text."""
 
 
-_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+_Dumper.yaml_implicit_resolvers = dict(_Loader.yaml_implicit_resolvers)
+_Dumper.add_implicit_resolver(_TAG + "merge", re.compile("^<<$"), ["<"])
 
 
 def yaml_text(document: object) -> str:

@@ -52,6 +52,8 @@ def drawn(hint: Any) -> st.SearchStrategy[Any]:
         return st.one_of(*map(drawn, get_args(hint)))
     if is_dataclass(hint) and isinstance(hint, type):
         return filled(hint)
+    if get_origin(hint) is tuple:
+        return st.lists(drawn(get_args(hint)[0])).map(tuple)
     return st.floats(allow_nan=False) if hint is float else st.from_type(hint)
 
 
