@@ -12,7 +12,7 @@ export e (kW) is one more:
     |x_t| within the rating of the converters, where x could exceed it                         :mod:`mpc.rating`
 
 Among equal optima a tie-break chooses the one with the least curtailment, then the least throughput of batteries:
-weights of 1e-4 and 1e-5 of the value of energy, which no cost contains. Where this program charges and discharges a
+weights of 1e-4 and 1e-5 of the mean price, which no cost contains. Where this program charges and discharges a
 battery at once, each such step is restricted to one direction (:mod:`mpc.directions`), and the program is a relaxation,
 whose cost is told as well.
 
@@ -41,7 +41,9 @@ from mpc.solvers.quadratic import PIQP, QuadraticProgram, qp_solver
 
 EXPORT = "export"
 TIE_REL = 1e-5
-"""Weight of a kWh of throughput in the choice between optima, relative to the value of energy; it is no cost."""
+"""Weight of a kWh of throughput in the choice between optima, relative to the mean price; it is no cost."""
+NOISE_REL = 1e-3
+"""Share of the value of energy that the mean price counts at least: a smaller one is none, but for the tie-break."""
 CLOSED_REL = 1e-7
 """What a closed variable may have of its bound: an interior point needs some room."""
 HELD_KVA = 1e-7
@@ -64,7 +66,7 @@ class ProsumerProgram:
 
     def __init__(self, site: Site, tariff: Tariff, dt_h: float, solver: str = PIQP) -> None:
         self.name = site.name
-        self.site = site
+        self.site, self.tariff, self.dt_h = site, tariff, dt_h
         self._spread = tariff.export_spread_chf_per_kwh * dt_h
         premium = tariff.premium_chf_per_kwh(site.net_load_kw) * dt_h
         self._premium = np.column_stack([premium, np.zeros_like(premium)])
@@ -77,7 +79,8 @@ class ProsumerProgram:
         self._own_c, self._own_h = np.zeros((2, steps, len(self._variables)))
         for column, variable in enumerate(self._variables.values()):
             self._own_c[:, column], self._own_h[:, column] = variable.cost_chf, variable.curvature_chf
-        self._tie = _tie(self._variables, tariff.value_chf_per_kwh * dt_h)
+        self._ties = np.array([variable.tie for variable in self._variables.values()])
+        self._value_chf = value * dt_h
         self._upper = _side(self._variables, "upper", steps)
         self._at_once = pairs(self._variables)
         self._held = np.zeros((steps, len(self._variables)), bool)
@@ -155,7 +158,7 @@ class ProsumerProgram:
             return np.zeros((len(self._x_fixed), 0))
         hm = signal.h @ self._m
         p_blocks = self._m.T @ hm + self._own_h[:, :, None] * np.identity(len(self._variables))
-        c = (signal.gradient(self._x_fixed) + self._premium) @ self._m + self._own_c + self._tie
+        c = (signal.gradient(self._x_fixed) + self._premium) @ self._m + self._own_c + self._tie(signal)
         upper = np.where(closed, CLOSED_REL, 1.0) * self._upper
         try:
             return self._solver.solve(p_blocks[:, *self._pattern].ravel(), c.ravel(), upper.ravel()).reshape(c.shape)
@@ -163,6 +166,11 @@ class ProsumerProgram:
             rating = "no converter" if self.site.rating_kva is None else f"{self.site.rating_kva:g} kVA of converters"
             resources = ", ".join(self.site.resources)
             raise SolverError(f"prosumer {self.name} ({resources}; {rating}): {error}") from error
+
+    def _tie(self, signal: PriceSignal) -> FloatArray:
+        """Weights of the tie-break, [variables], so small against the signal's prices that they decide ties only."""
+        price_chf = float(np.abs(signal.g[:, 0]).mean()) or self._value_chf
+        return TIE_REL * float(np.clip(price_chf, NOISE_REL * self._value_chf, self._value_chf)) * self._ties
 
     def _plans(self, y: FloatArray) -> dict[str, ResourcePlan]:
         values = dict(zip(self._variables, y.T, strict=True))
@@ -247,11 +255,6 @@ def _side(variables: Mapping[str, Variable], side: str, steps: int) -> FloatArra
     return np.column_stack(
         [np.broadcast_to(getattr(v, side), steps) for v in variables.values()] or [np.zeros((steps, 0))]
     )
-
-
-def _tie(variables: Mapping[str, Variable], value_chf_per_kw: float) -> FloatArray:
-    """Weights of the tie-break, [variables], so small against the value of energy that they decide only ties."""
-    return TIE_REL * value_chf_per_kw * np.array([variable.tie for variable in variables.values()])
 
 
 def _joined(resource: str, own: str) -> str:
