@@ -34,8 +34,9 @@ def compensation_chf(tariff: Tariff, x: FloatArray, x_own: FloatArray, dt_h: flo
 
 def own_cost_chf(tariff: Tariff, signal: PriceSignal, answer: DemandProfile, dt_h: float) -> float:
     """Own cost of the resources behind an answer, losses and wear: what it costs besides signal and feed-in."""
-    exported_kw = np.maximum(-answer.x[:, 0], 0)
-    return answer.cost_chf - signal.cost_chf(answer.x) - float(tariff.export_spread_chf_per_kwh @ exported_kw) * dt_h
+    p_kw = answer.x[:, 0]
+    feed_in_chf = tariff.cost_chf(p_kw, dt_h) - float(tariff.buy_chf_per_kwh @ p_kw) * dt_h
+    return answer.cost_chf - signal.cost_chf(answer.x) - feed_in_chf
 
 
 def violation_price_chf_per_kwh(settings: CoordinationConfig, tariff: Tariff) -> float:
