@@ -1,6 +1,7 @@
 """The default scenario, as every part of the suite needs it."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,6 +10,21 @@ from core.load import load_config, load_scenario
 from core.scenario import Scenario
 from tests.support.asynchronous import synchronous
 from tests.support.paths import CONFIG
+from tests.support.watched_prosumers import watched
+
+
+@pytest.fixture(scope="session")
+def faults_of_plans() -> Iterator[list[str]]:
+    """What :func:`tests.support.watched_prosumers.watched` has found since the session began."""
+    with watched() as faults:
+        yield faults
+
+
+@pytest.fixture(autouse=True)
+def _every_plan_is_sound(faults_of_plans: list[str]) -> Iterator[None]:
+    faults_of_plans.clear()
+    yield
+    assert not faults_of_plans, faults_of_plans[0]
 
 
 @pytest.fixture(scope="session")
