@@ -1,9 +1,10 @@
 """No plan, baseline, hindsight optimum or answer charges and discharges a battery at once, whatever makes energy cheap.
 
 The small laboratory of tests/cases/plans has two houses; each case makes energy worthless or less than that in its way.
-That plans are sound is checked in :mod:`tests.support.coordination`, here and in every other test.
+That plans are sound is checked by :mod:`tests.support.watched_prosumers`, here and in every other test.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import mpc.prosumer
 from core.config_coordination import CoordinationConfig
 from core.load import config_of, load_scenario, load_yaml
 from core.plan import ProsumerPlan
@@ -20,11 +22,12 @@ from core.prices import PriceSignal, Tariff
 from core.resources import Battery, Capability
 from core.scenario import Scenario
 from mpc.coordination.outcome import CoordinationStatus
-from mpc.prosumer import ProsumerProgram
+from mpc.prosumer import ProsumerProgram, participants
+from mpc.resources.battery import BatteryBlock
 from tests.support.coordination import coordinate, uncoordinated
 from tests.support.paths import CONFIG, ROOT
 from tests.support.sound_plans import check_sound
-from tests.support.synthetic import Sizes, scenario
+from tests.support.synthetic import Sizes, scenario, with_losses
 from tests.support.virtual_clock import VirtualClock
 
 CASE = ROOT / "tests" / "cases" / "plans"
@@ -173,3 +176,42 @@ def test_every_plan_is_sound_under_binding_limits(day: Scenario) -> None:
     for name, agreement in together.plan.agreements.items():
         plan = together.plan.prosumers[name]
         np.testing.assert_allclose(agreement.profile.x, np.column_stack([plan.p_kw, plan.q_kvar]), atol=1e-6)
+
+
+def burn(patch: pytest.MonkeyPatch) -> None:
+    """The relaxation is the answer, which charges and discharges at once."""
+    patch.setattr(mpc.prosumer, "pairs", lambda _variables: [])
+
+
+def leave_to_chance(patch: pytest.MonkeyPatch) -> None:
+    """Nothing decides between optima that cost the same."""
+    patch.setattr(mpc.prosumer, "TIE_REL", 0.0)
+
+
+def exceed_the_band(patch: pytest.MonkeyPatch) -> None:
+    """A battery moves one percent more than its state of charge allows."""
+    honest = BatteryBlock._discharge_kw
+    patch.setattr(BatteryBlock, "_discharge_kw", lambda block, soc: 1.01 * honest(block, soc))
+
+
+SOWN: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str, str]] = {
+    "burns energy": (burn, "respond", "03 negative tariff"),
+    "cycles without a reason": (leave_to_chance, "plan", "lossless"),
+    "leaves its band": (exceed_the_band, "plan", "lossless"),
+}
+
+
+@pytest.mark.parametrize("name", SOWN)
+def test_a_sown_fault_is_found(
+    name: str, gridlab9: Scenario, faults_of_plans: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sow, question, day_of = SOWN[name]
+    day = with_losses(gridlab9, 0.0) if day_of == "lossless" else small_laboratory(day_of)
+    retail = day.tariff.signal(day.axis.dt_h)
+    getattr(participants(day)[0], question)(retail)
+    assert not faults_of_plans
+    sow(monkeypatch)
+    with pytest.raises(AssertionError):
+        getattr(participants(day)[0], question)(retail)
+    assert len(faults_of_plans) == 1
+    faults_of_plans.clear()

@@ -28,17 +28,9 @@ def watched() -> Iterator[list[str]]:
         behind[self] = found
         return found
 
-    @contextmanager
-    def kept() -> Iterator[None]:
-        try:
-            yield
-        except AssertionError as fault:
-            faults.append(str(fault))
-            raise
-
     def checked_answer(self: ProsumerProgram, signal: PriceSignal) -> DemandProfile:
         answer = respond(self, signal)
-        with kept():
+        with _kept(faults):
             plan = ProsumerPlan(*answer.x.T, behind[self])
             check_sound(self.site, plan, self.dt_h)
             check_cost(self.site, self.tariff, self.dt_h, signal, answer, plan)
@@ -46,7 +38,7 @@ def watched() -> Iterator[list[str]]:
 
     def checked_plan(self: ProsumerProgram, signal: PriceSignal) -> ProsumerPlan:
         found = plan(self, signal)
-        with kept():
+        with _kept(faults):
             check_sound(self.site, found, self.dt_h)
             check_cycles(self.site, self.tariff, self.dt_h, signal, found)
         return found
@@ -56,3 +48,12 @@ def watched() -> Iterator[list[str]]:
         patch.setattr(ProsumerProgram, "respond", checked_answer)
         patch.setattr(ProsumerProgram, "plan", checked_plan)
         yield faults
+
+
+@contextmanager
+def _kept(faults: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except AssertionError as fault:
+        faults.append(str(fault))
+        raise
