@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import sqrt
+from math import isclose, sqrt
 from typing import NamedTuple
 
 
@@ -123,7 +123,8 @@ class Network:
 def joined(lines: Sequence[Line]) -> dict[int, Line]:
     """The lines by their index, with cables that run in parallel joined to one line at the index of the first.
 
-    Cables are parallel if they connect the same nodes and each has a label. The others stay as they are.
+    Cables are parallel if they connect the same nodes and each has a label, and so are transformers of one ratio in one
+    direction. The others stay as they are.
     """
     groups: dict[frozenset[str], list[int]] = defaultdict(list)
     for k, line in enumerate(lines):
@@ -131,15 +132,21 @@ def joined(lines: Sequence[Line]) -> dict[int, Line]:
     found: dict[int, Line] = {}
     for places in groups.values():
         cables = [lines[k] for k in places]
-        if len({cable.label for cable in cables}) > 1 and all(map(_may_be_parallel, cables)):
+        if len({cable.label for cable in cables}) > 1 and _are_parallel(cables):
             found[places[0]] = _as_one(cables)
         else:
             found.update(zip(places, cables, strict=True))
     return dict(sorted(found.items()))
 
 
-def _may_be_parallel(line: Line) -> bool:
-    return line.label is not None and not line.is_coupler and line.ratio == 1
+def _are_parallel(lines: Sequence[Line]) -> bool:
+    return all(line.label is not None and not line.is_coupler and _have_one_ratio(line, lines[0]) for line in lines)
+
+
+def _have_one_ratio(a: Line, b: Line) -> bool:
+    """Whether neither is a transformer, or both step the same voltage up or down."""
+    same = isclose(a.ratio, b.ratio, rel_tol=1e-9)
+    return same and (a.from_node == b.from_node or a.ratio == 1)
 
 
 def _as_one(cables: Sequence[Line]) -> Line:
@@ -182,8 +189,7 @@ def topology_faults(slack: str, lines: Sequence[Line]) -> Iterator[TopologyFault
                 k, f"line {line.name} connects a node with itself", "a line between two nodes, without loops"
             )
         elif around is not None and len(around) == 1:
-            allowed = "each line once; parallel cables: `parallel: 2`, or each with a `name` of its own"
-            yield TopologyFault(k, f"line {line.name} is given twice", allowed)
+            yield _given_twice(k, line, next(each for each in lines if each.name == around[0]))
         elif around is not None:
             got = f"line {line.name} closes a loop with {', '.join(around)}; the grid must be radial"
             yield TopologyFault(k, got, "a grid without loops; one line of each loop is open, `in_service: false`")
@@ -193,6 +199,16 @@ def topology_faults(slack: str, lines: Sequence[Line]) -> Iterator[TopologyFault
         if a == b or around is None:
             forest.setdefault(a, {})[b] = forest.setdefault(b, {})[a] = line.name
     yield from _not_connected(slack, forest)
+
+
+def _given_twice(index: int, line: Line, other: Line) -> TopologyFault:
+    """A line between the nodes of another one."""
+    if _have_one_ratio(line, other):
+        allowed = "each line once; parallel cables: `parallel: 2`, or each with a `name` of its own"
+        return TopologyFault(index, f"line {line.name} is given twice", allowed)
+    ratios = " and ".join(f"{each.ratio:g} from {each.from_node}" for each in (other, line))
+    got = f"line {line.name} is parallel with {other.name}, with ratios of {ratios}"
+    return TopologyFault(index, got, "transformers in parallel with one ratio, in one direction")
 
 
 def _not_connected(slack: str, forest: Mapping[str, Mapping[str, str]]) -> Iterator[TopologyFault]:

@@ -69,12 +69,24 @@ def test_cables_in_parallel_are_one_line() -> None:
         (Line("S", "A", 1, 1, label="one"), Line("S", "A", 1, 1)),
         (Line("S", "A", 1, 1, label="one"), Line("A", "S", 1, 1, label="one")),
         (Line("S", "A", 1, 1, label="one"), Line("S", "A", 0, 0, label="coupler")),
-        (Line("S", "A", 1, 1, label="one"), Line("S", "A", 1, 1, ratio=0.95, label="transformer")),
     ],
 )
 def test_what_is_not_meant_as_parallel_stays_a_fault(first: Line, second: Line) -> None:
     lines = list(joined([first, second]).values())
     assert [fault.got.endswith("is given twice") for fault in topology_faults("S", lines)] == [True]
+
+
+def test_transformers_in_parallel_have_one_ratio() -> None:
+    first, second = (Line("S", "A", r, 0.0, ratio=1.025, i_max_a=100, label=name) for r, name in ((1, "T1"), (3, "T2")))
+    one = joined([first, second])[0]
+    assert (one.name, one.ratio, one.r_ohm) == ("T1+T2", 1.025, pytest.approx(0.75))
+    for other, words in (
+        (replace(second, ratio=0.95), "1.025 from S and 0.95 from S"),
+        (replace(second, from_node="A", to_node="S"), "1.025 from S and 1.025 from A"),
+        (replace(second, ratio=1.0), "1.025 from S and 1 from S"),
+    ):
+        (fault,) = topology_faults("S", list(joined([first, other]).values()))
+        assert fault.got == f"line T2 is parallel with T1, with ratios of {words}"
 
 
 def test_no_tree_is_no_network() -> None:
