@@ -7,6 +7,7 @@ battery.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ TARIFF_PER_KWH, FEED_IN_PER_KWH = 0.3, 0.08
 BAND_PU = (0.9, 1.1)
 POWER_FACTOR = 0.9
 """Assumed where the source says nothing, and named in the notes."""
+KINDS = {GridLoad: "a load", GridGenerator: "a generator", GridStorage: "a storage"}
+WIDEST_PU = (0.5, 1.5)
+"""Bounds of voltages beyond which they limit nothing."""
 HEADROOM = 1.5
 """Limit of the supply over its largest power, where no transformer gives one."""
 STEP_MIN = 15
@@ -42,18 +46,20 @@ class GridDocument:
     series: dict[str, FloatArray]
 
 
-def grid_document(source: GridSource, grid: RadialGrid, day: date, series_file: str) -> GridDocument:
-    """The configuration of ``grid``; assumptions are added to the notes of ``source``."""
+def grid_document(
+    source: GridSource, grid: RadialGrid, powers: dict[str, NodePowers], day: date, series_file: str
+) -> GridDocument:
+    """The configuration of ``grid`` with a prosumer for each of ``powers``; assumptions are added to the notes of
+    ``source``.
+    """
     series: dict[str, FloatArray] = {}
-    prosumers = []
-    for node, powers in _at_nodes(source, grid).items():
-        prosumers.append(_prosumer(node, powers, series, series_file))
+    prosumers = [_prosumer(node, each, series, series_file) for node, each in powers.items()]
     config = {
         "schema_version": 1,
         "name": Names().new(source.name, "grid"),
         "horizon": {"date": day.isoformat(), "timezone": "Europe/Berlin", "step_min": STEP_MIN},
         "grid": _grid_section(grid),
-        "limits": _limits(source, grid, series),
+        "limits": _band(source, grid) | _supply(source, grid, powers),
         "currency": "EUR",
         "tariff": {"constant": TARIFF_PER_KWH, "feed_in": FEED_IN_PER_KWH},
         "prosumers": prosumers,
@@ -76,7 +82,7 @@ def _grid_section(grid: RadialGrid) -> dict[str, Any]:
     return {**section, "shunts": shunts} if shunts else section
 
 
-def _at_nodes(source: GridSource, grid: RadialGrid) -> dict[str, NodePowers]:
+def powers_at_nodes(source: GridSource, grid: RadialGrid) -> dict[str, NodePowers]:
     """The powers of each node but the slack, in the order of its first load, generator or storage."""
     found: dict[str, NodePowers] = {}
     connected: list[GridLoad | GridGenerator | GridStorage] = [*source.loads, *source.generators, *source.storages]
@@ -84,7 +90,7 @@ def _at_nodes(source: GridSource, grid: RadialGrid) -> dict[str, NodePowers]:
         node = grid.node_of.get(each.bus)
         if node is None or node == grid.slack:
             where = "at the supply" if node else "at no node of the grid"
-            source.notes.append(f"{each.name or 'a load'}: {where}; left out")
+            source.notes.append(f"{each.name or f'{KINDS[type(each)]} without a name'}: {where}; left out")
             continue
         found[node] = _with(found.get(node), each)
     return found
@@ -133,29 +139,35 @@ def _battery(storages: tuple[GridStorage, ...]) -> dict[str, Any]:
     }
 
 
-def _limits(source: GridSource, grid: RadialGrid, series: dict[str, FloatArray]) -> dict[str, Any]:
-    """The band of the buses, and the rating of the transformer at the supply or the largest power."""
+def _band(source: GridSource, grid: RadialGrid) -> dict[str, float]:
+    """The voltages that all buses allow; a bus with 0 or 2 p.u. has no limit."""
     buses = [bus for number, bus in source.buses.items() if grid.node_of.get(number, grid.slack) != grid.slack]
-    low = [bus.v_min_pu for bus in buses if bus.v_min_pu]
-    high = [bus.v_max_pu for bus in buses if bus.v_max_pu]
+    lowest, highest = BAND_PU
+    low = [v_pu for bus in buses if (v_pu := bus.v_min_pu) and v_pu >= WIDEST_PU[0]]
+    high = [v_pu for bus in buses if (v_pu := bus.v_max_pu) and v_pu <= WIDEST_PU[1]]
+    band = max(low, default=lowest), min(high, default=highest)
+    if band[0] >= band[1]:
+        source.notes.append(
+            f"the bands of the buses have nothing in common, at least {band[0]:g} and at most {band[1]:g}"
+        )
+        band, low = BAND_PU, []
     if not low or not high:
-        source.notes.append(f"assumed: voltages from {BAND_PU[0]} to {BAND_PU[1]} p.u.")
+        source.notes.append(f"assumed: voltages from {band[0]:g} to {band[1]:g} p.u.")
+    return {"v_min_pu": band[0], "v_max_pu": band[1]}
+
+
+def _supply(source: GridSource, grid: RadialGrid, powers: dict[str, NodePowers]) -> dict[str, float]:
+    """The rating of the transformer at the supply, or what all loads or all plants together need."""
     s_max_kva = grid.supply_kva
     if not s_max_kva:
-        s_max_kva = HEADROOM * max(_largest(series, "_p"), _largest(series, "_q"), 1.0) / POWER_FACTOR
+        p, q, pv = (
+            sum(each) for each in zip(*((one.p_kw, one.q_kvar, one.pv_kw) for one in powers.values()), strict=True)
+        )
+        p_kw, q_kvar = max(float(np.abs(each).max()) for each in (p, p - pv)), float(np.abs(q).max())
+        s_max_kva = HEADROOM * max(p_kw / POWER_FACTOR, q_kvar / sqrt(1 - POWER_FACTOR**2), 1.0)
         source.notes.append(f"assumed: a supply of {s_max_kva:.4g} kVA, as no transformer limits it")
     source.notes.append(f"assumed: a power factor of at least {POWER_FACTOR} at the supply")
-    return {
-        "v_min_pu": max(low, default=BAND_PU[0]),
-        "v_max_pu": min(high, default=BAND_PU[1]),
-        "slack_s_max_kva": s_max_kva,
-        "slack_pf_min": POWER_FACTOR,
-    }
-
-
-def _largest(series: dict[str, FloatArray], ending: str) -> float:
-    total = sum((values for name, values in series.items() if name.endswith(ending)), np.zeros(STEPS))
-    return float(np.abs(total).max())
+    return {"slack_s_max_kva": s_max_kva, "slack_pf_min": POWER_FACTOR}
 
 
 def series_lines(series: dict[str, FloatArray]) -> Iterator[str]:

@@ -1,10 +1,13 @@
 """``gridlab import-grid``: a network of pandapower or SimBench as a configuration, its series, and a list of notes."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
-from controller.grids.document import grid_document, series_lines
+from controller.grids.document import grid_document, powers_at_nodes, series_lines
+from controller.grids.faults import one_per_kind
 from controller.grids.pandapower_file import read_pandapower
 from controller.grids.radial import radial_grid
 from controller.grids.simbench_folder import read_simbench
@@ -12,6 +15,8 @@ from core.config import Config
 from core.errors import Fault, InputError
 from core.load import config_of
 from core.yaml_text import yaml_text
+
+INDEX = re.compile(r"\[(\d+)\]")
 
 
 @dataclass(frozen=True)
@@ -36,18 +41,42 @@ def import_grid(source_path: Path, out: Path, day: date) -> ImportedGrid:
     paths = out, out.with_name(f"{out.stem}_series.csv"), out.with_name(f"{out.stem}_import.txt")
     if existing := [path for path in paths if path.exists()]:
         raise InputError([Fault(str(path), "", "a file that exists", "a new file") for path in existing])
+    if not source_path.exists():
+        raise InputError([Fault(str(source_path), "", "no such file or folder", "a network of pandapower or SimBench")])
     folder = source_path.is_dir()
     source = read_simbench(source_path, day) if folder else read_pandapower(source_path)
     if not folder:
         source.notes.append("no time series: loads and plants keep their power all day")
     grid = radial_grid(source, str(source_path))
-    document = grid_document(source, grid, day, paths[1].name)
-    if not document.series:
+    powers = powers_at_nodes(source, grid)
+    if not powers:
         got = f"no load, generator or storage at a node; {'; '.join(source.notes)}"
         raise InputError([Fault(str(source_path), "", got, "a network with prosumers")])
-    config = config_of(document.config, out)
+    document = grid_document(source, grid, powers, day, paths[1].name)
+    config = _checked(document.config, source_path, out)
     contents = yaml_text(document.config), "\n".join(series_lines(document.series)), "\n".join(source.notes)
     out.parent.mkdir(parents=True, exist_ok=True)
     for path, content in zip(paths, contents, strict=True):
         path.write_text(content.rstrip("\n") + "\n", encoding="utf-8")
     return ImportedGrid(config, paths, tuple(source.notes))
+
+
+def _checked(document: dict[str, Any], source: Path, out: Path) -> Config:
+    """The configuration; what it does not allow is told by the names of the source, since nothing is written."""
+    try:
+        return config_of(document, out)
+    except InputError as error:
+        named = (
+            replace(fault, file=str(source), key=INDEX.sub(lambda match: _name(match, document), fault.key, count=1))
+            for fault in error.faults
+        )
+        raise InputError(one_per_kind(named)) from error
+
+
+def _name(match: re.Match[str], document: dict[str, Any]) -> str:
+    """`[k]` of a key as the name of that line, shunt or prosumer."""
+    section: Any = document
+    for key in match.string[: match.start()].split("."):
+        section = section[key]
+    item = section[int(match[1])]
+    return f"[{item.get('name', item.get('node'))}]"

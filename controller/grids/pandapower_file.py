@@ -1,8 +1,9 @@
 """Networks of pandapower, JSON files as :func:`pandapower.to_json` writes them."""
 
 import warnings
+from cmath import rect
 from collections.abc import Iterator
-from math import isnan, pi, sqrt
+from math import isnan, pi, radians, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ from controller.grids.elements import (
     GridTransformer,
     constant,
 )
+from controller.grids.faults import one_per_kind
+from controller.grids.pandapower_faults import network_faults
 from core.errors import Fault, InputError
 
 READ = {
     "bus", "line", "trafo", "switch", "ext_grid", "load", "asymmetric_load", "sgen", "asymmetric_sgen", "gen",
     "storage", "shunt",
 }  # fmt: skip
-NOT_GRID = {"measurement", "poly_cost", "pwl_cost", "controller", "group", "bus_geodata", "line_geodata", "loadcases"}
+NOT_GRID = {"measurement", "poly_cost", "pwl_cost", "group", "bus_geodata", "line_geodata", "loadcases"}
 """Tables without an influence on the power flow."""
 SWITCH_RX = 2.0
 """Ratio of resistance and reactance of a switch with an impedance, as pandapower assumes it."""
@@ -35,16 +38,22 @@ def read_pandapower(path: Path) -> GridSource:
         InputError: pandapower is not installed, or the file is no network of it.
     """
     net = _load(path)
+    if faults := list(one_per_kind(network_faults(net, path))):
+        raise InputError(faults)
     source = GridSource(str(net.get("name") or "") or path.stem)
-    for k, row in _rows(net, "bus"):
+    for k, row in _rows(net, "bus", in_service=False):
         source.buses[k] = GridBus(_name(row), row["vn_kv"], _given(row, "min_vm_pu"), _given(row, "max_vm_pu"))
     ends = _open_ends(net, source)
+    live = net["bus"]["in_service"]
     for k, row in _rows(net, "line", in_service=False):
-        open_ends = ends.get(("l", k), frozenset()) if row["in_service"] else frozenset({0, 1})
+        dead = {end for end, key in enumerate(("from_bus", "to_bus")) if not live[row[key]]}
+        open_ends = ends.get(("l", k), frozenset()) | dead if row["in_service"] else frozenset({0, 1})
         source.cables.append(_cable(row, net["f_hz"], open_ends))
     for k, row in _rows(net, "trafo"):
-        source.transformers.append(_transformer(row, ("t", k) in ends, source))
-    source.supplies += [(row["bus"], row["vm_pu"]) for _, row in _rows(net, "ext_grid")]
+        is_open = ("t", k) in ends or not (live[row["hv_bus"]] and live[row["lv_bus"]])
+        source.transformers.append(_transformer(row, is_open, source))
+    supplies = [row for table in ("ext_grid", "gen") for _, row in _rows(net, table) if row.get("slack", True)]
+    source.supplies += [(row["bus"], row["vm_pu"]) for row in supplies if live[row["bus"]]]
     _add_powers(net, source)
     _add_shunts(net, source)
     source.notes += _left_out(net)
@@ -98,7 +107,7 @@ def _open_ends(net: Any, source: GridSource) -> dict[tuple[str, int], frozenset[
     tables = {"l": (net["line"], "from_bus"), "t": (net["trafo"], "hv_bus")}
     for _, row in _rows(net, "switch"):
         kind, other = row["et"], row["element"]
-        if kind == "b" and row["closed"] and {row["bus"], other} <= source.buses.keys():
+        if kind == "b" and row["closed"] and net["bus"]["in_service"][[row["bus"], other]].all():
             if z_ohm := _given(row, "z_ohm"):
                 r_ohm = z_ohm * SWITCH_RX / sqrt(1 + SWITCH_RX**2)
                 z = complex(r_ohm, r_ohm / SWITCH_RX)
@@ -148,18 +157,19 @@ def _transformer(row: dict[str, Any], is_open: bool, source: GridSource) -> Grid
 
 
 def _tapped(row: dict[str, Any], rated: tuple[float, float], source: GridSource) -> tuple[float, float]:
-    """Rated voltages at the position of the tap changers, as far as they change a ratio."""
+    """Rated voltages at the position of the tap changers; an angle changes nothing in a radial grid."""
     tapped = list(rated)
     for tap in ("tap", "tap2"):
         position, neutral = _given(row, f"{tap}_pos"), _given(row, f"{tap}_neutral") or 0.0
         if position is None or position == neutral:
             continue
         percent, kind = _given(row, f"{tap}_step_percent"), row.get(f"{tap}_changer_type")
-        if kind in ("Ratio", "Symmetrical") and percent and not _given(row, f"{tap}_step_degree"):
-            tapped[row[f"{tap}_side"] == "lv"] *= 1 + (position - neutral) * percent / 100
-        else:
+        if kind in ("Ratio", "Symmetrical") and percent:
+            angle = radians(_given(row, f"{tap}_step_degree") or 0.0)
+            tapped[row[f"{tap}_side"] == "lv"] *= abs(1 + rect((position - neutral) * percent / 100, angle))
+        elif kind != "Ideal":
             source.notes.append(
-                f"transformer {_name(row)}: {tap} changer of type {kind} has no ratio; its position is left out"
+                f"transformer {_name(row)}: the position of its {tap} changer, of type {kind}, is left out"
             )
     return tapped[0], tapped[1]
 
@@ -179,6 +189,8 @@ def _add_powers(net: Any, source: GridSource) -> None:
         if kind not in (None, "PV", "pv", "wye", ""):
             source.notes.append(f"static generator {_name(row)} of type {kind}: carried over as PV")
     for _, row in _rows(net, "gen"):
+        if row.get("slack"):
+            continue
         p = constant(1e3 * row["p_mw"] * row["scaling"])
         source.generators.append(GridGenerator(_name(row), row["bus"], p, constant(0)))
         source.notes.append(

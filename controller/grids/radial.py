@@ -9,6 +9,7 @@ from unicodedata import normalize
 
 from controller.grids.elements import GridCable, GridSource, GridTransformer
 from controller.grids.equivalents import open_cable_us, transformer_circuit
+from controller.grids.faults import some
 from core.config_fields import NOT_IN_NAMES
 from core.errors import Fault, InputError
 
@@ -23,8 +24,9 @@ class Names:
 
     def new(self, wanted: str, otherwise: str) -> str:
         """A name like ``wanted``; like ``otherwise`` if that is empty."""
-        plain = NOT_IN_NAMES.sub("_", normalize("NFC", wanted.strip())).strip("_")[:LONGEST] or otherwise
-        name, k = plain, 2
+        plain = NOT_IN_NAMES.sub("_", normalize("NFC", wanted.strip())).strip("_") or otherwise
+        plain, k = plain[:LONGEST], 2
+        name = plain
         while name in self._used:
             suffix = f"_{k}"
             name, k = plain[: LONGEST - len(suffix)] + suffix, k + 1
@@ -40,7 +42,7 @@ class RadialGrid:
         base_kv: the lowest nominal voltage, to which everything is referred.
         node_of: bus → name of its node.
         lines, shunts: as in a configuration.
-        supply_kva: rating of the transformers at the supply, 0 without.
+        supply_kva: rating of the transformers at the supply, 0 without, or if anything else begins there.
     """
 
     base_kv: float
@@ -73,8 +75,12 @@ def radial_grid(source: GridSource, file: str) -> RadialGrid:
     line_names = Names()
     for transformer in source.transformers:
         _add_transformer(grid, transformer, source, line_names)
+    transformers = len(grid.lines)
     for cable in source.cables:
         _add_cable(grid, cable, source, line_names)
+    lines = [line for line in grid.lines[transformers:] if line.get("in_service", True)]
+    if any(grid.slack in (line["from"], line["to"]) for line in lines):
+        grid.supply_kva = 0.0
     for bus, y_us in source.shunts:
         if bus in node_of:
             grid.shunts[node_of[bus]] += y_us * (source.buses[bus].nominal_kv / grid.base_kv) ** 2
@@ -165,13 +171,13 @@ def _short(value: float) -> float:
 def _left_out(source: GridSource, grid: RadialGrid) -> Iterator[str]:
     dead = [bus for bus in source.buses if bus not in grid.node_of]
     if dead:
-        yield f"not connected with the supply, left out: {_some(_titles(source, dead))}"
+        yield f"not connected with the supply, left out: {some(_titles(source, dead))}"
     groups: dict[str, list[int]] = defaultdict(list)
     for bus, node in grid.node_of.items():
         groups[node].append(bus)
     several = [f"{node} is {', '.join(_titles(source, buses))}" for node, buses in groups.items() if len(buses) > 1]
     if several:
-        yield f"joined by closed switches: {_some(several, separator='; ')}"
+        yield f"joined by closed switches: {some(several, separator='; ')}"
     for other in sorted({source.buses[bus].nominal_kv for bus in grid.node_of} - {grid.base_kv}):
         factor = other / grid.base_kv
         change = f"impedances / {factor**2:g}, currents × {factor:g}"
@@ -180,9 +186,3 @@ def _left_out(source: GridSource, grid: RadialGrid) -> Iterator[str]:
 
 def _titles(source: GridSource, buses: Iterable[int]) -> Iterator[str]:
     return (source.buses[bus].name or f"bus {bus}" for bus in buses)
-
-
-def _some(names: Iterable[str], most: int = 12, separator: str = ", ") -> str:
-    listed = list(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return separator.join(listed[:most]) + more

@@ -183,8 +183,8 @@ def test_what_is_no_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     for name, words in (
         ("other.json", "no network of pandapower"),
         ("text.json", "no network of pandapower"),
-        ("none.json", "no network of pandapower"),
-        ("folder", "without Node.csv, Line.csv, LineType.csv, ExternalNet.csv"),
+        ("none.json", "no such file or folder"),
+        ("folder", "without Node.csv, Line.csv, LineType.csv, ExternalNet.csv, Load.csv"),
     ):
         done = gridlab(capsys, "import-grid", tmp_path / name, "--out", tmp_path / "grid.yaml")
         assert (done.code, done.err.count("\n")) == (2, 1), name
