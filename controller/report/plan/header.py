@@ -69,9 +69,7 @@ def _infeasible(record: Record) -> Markup:
 
 
 def _warnings(summary: Summary) -> list[Markup]:
-    text = (
-        "{}: the plan charges and discharges {} kW at once (a negative price rewards the loss); no battery does that."
-    )
+    text = "{}: the plan, of an older version, charges and discharges {} kW at once; no battery does that."
     both = {name: kw for name, kw in summary.simultaneous_kw.items() if kw > SIMULTANEOUS_VISIBLE_KW}
     items = [tag("p", text.format(name, number(kw, 2))) for name, kw in both.items()]
     return [tag("div", tag("strong", "Check the batteries"), *items, class_="banner warn")] if items else []
