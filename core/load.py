@@ -81,7 +81,7 @@ def load_scenario(config: Config, path: Path, variant: Variant = "forecast") -> 
     buy = profiles.means(tariff, ANY)
     sell = buy if tariff.feed_in is None else profiles.means(tariff.feed_in, ANY)
     sites = tuple(
-        Site(p.name, p.node, p.resources(profiles.means, variant), config.rating_kva_of.get(p.name))
+        Site(p.name, p.node, p.resources(profiles.means, variant), config.rating_kva_of.get(p.name)).led_back()
         for p in config.prosumers
     )
     if faults := profiles.faults:

@@ -60,6 +60,7 @@ class Battery:
         loss_rel: ℓ, share of the rating that the converter loses at full power, :func:`loss_kw`; it is priced, and the
             state of charge does not contain it.
         wear_chf_per_kwh: cost of a kWh that is charged or discharged.
+        lead_kw: power that leads a state of charge below the band back, [T]; None: ``LEAD_BACK`` of the largest.
     """
 
     s_max_kva: float
@@ -72,6 +73,7 @@ class Battery:
     capability: Capability = Capability.BOX
     loss_rel: float = 0.0
     wear_chf_per_kwh: float = 0.0
+    lead_kw: FloatArray | None = None
 
     @property
     def power_box_kw(self) -> float:
@@ -89,13 +91,18 @@ class Battery:
     def soc_band(self, steps: int, dt_h: float) -> tuple[FloatArray, FloatArray]:
         """Lowest and highest state of charge at the end of each step, [T].
 
-        From an initial state outside the band, they lead back into it with ``LEAD_BACK`` of the largest power.
+        From an initial state outside the band, they lead back into it with ``lead_kw``, or ``LEAD_BACK`` of the
+        largest power.
         """
-        led = LEAD_BACK * self.power_box_kw * dt_h / self.energy_kwh * np.arange(1, steps + 1)
-        floor = np.minimum(self.soc_min, self.soc_initial + self.efficiency * led)
+        half_kw = np.full(steps, LEAD_BACK * self.power_box_kw)
+        up, down = (
+            np.cumsum(power) * dt_h / self.energy_kwh
+            for power in (half_kw if self.lead_kw is None else self.lead_kw, half_kw)
+        )
+        floor = np.minimum(self.soc_min, self.soc_initial + self.efficiency * up)
         if self.soc_final_min is not None:
             floor[-1] = max(floor[-1], self.soc_final_min)
-        return floor, np.maximum(self.soc_max, self.soc_initial - led)
+        return floor, np.maximum(self.soc_max, self.soc_initial - down)
 
     def starting_at(self, soc: float) -> "Battery":
         """The battery starting from ``soc``, moved into its band if it is outside by no more than ``BESIDE_BAND``."""
@@ -107,9 +114,9 @@ class Battery:
         final = None if self.soc_final_min is None else min(self.soc_final_min, soc_max)
         return replace(self, soc_min=soc_min, soc_max=soc_max, soc_final_min=final).starting_at(self.soc_initial)
 
-    def after(self, _steps: int) -> "Battery":
-        """The battery itself: nothing of it depends on the step."""
-        return self
+    def after(self, steps: int) -> "Battery":
+        """The battery without its first ``steps`` steps."""
+        return self if self.lead_kw is None else replace(self, lead_kw=self.lead_kw[steps:])
 
 
 @dataclass(frozen=True)

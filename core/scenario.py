@@ -13,7 +13,7 @@ from core.network import GridLimits, Network
 from core.plan import LOAD
 from core.prices import Tariff
 from core.problem import Problem
-from core.resources import Battery, Load, Outlook, Pv, Resource
+from core.resources import LEAD_BACK, Battery, Load, Outlook, Pv, Resource, inscribed_polygon
 from core.time import TimeAxis
 
 R = TypeVar("R", bound=Resource)
@@ -71,6 +71,26 @@ class Site:
         """
         battery = self.battery
         return self if battery is None or soc is None else self.with_battery(battery.starting_at(soc))
+
+    @property
+    def charging_kw(self) -> FloatArray:
+        """Power that the batteries together can surely take in, [T]: min(Σ box, max(0, √(d² − load_q²) − load_p + g)).
+
+        That is beside the load and all that PV can give, within the inner radius d of the polygon in the rating's disc.
+        """
+        power_kw = sum(battery.power_box_kw for battery in self.each(Battery))
+        if self.rating_kva is None:
+            return np.full_like(self.net_load_kw, power_kw)
+        _, d = inscribed_polygon(self.rating_kva)
+        room_kw = np.sqrt(np.maximum(d**2 - self.outlook.load_kvar**2, 0)) - self.net_load_kw
+        return np.asarray(np.clip(room_kw, 0, power_kw))
+
+    def led_back(self) -> "Site":
+        """The site with a battery below its band led back by ``LEAD_BACK`` of what its converters surely can charge."""
+        battery = self.battery
+        if battery is None or self.rating_kva is None or battery.soc_initial >= battery.soc_min:
+            return self
+        return self.with_battery(replace(battery, lead_kw=LEAD_BACK * self.charging_kw))
 
     def as_net_load(self) -> "Site":
         """The site as a load alone: what it draws if nobody controls it, its load less all that its PV can give.

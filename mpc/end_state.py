@@ -2,19 +2,13 @@
 
 A target soc_T ≥ soc_final_min beyond reach would leave a prosumer without any plan: late in the day, or after less sun
 than expected. (Where the configured initial state makes it unreachable, the plan of the whole day says so.) With the
-load, all the PV that the forecast offers, and batteries that only charge, within the inner radius d of the polygon in
-the rating's disc, the surely possible charge of a step is
-
-    c_t = min(Σ box, max(0, √(d² − load_q²) − load_p + g_available))
-
-and the target is at most soc_0 + η Σ c_t Δt/E.
+surely possible charge c_t of a step (:attr:`core.scenario.Site.charging_kw`), the target is at most
+soc_0 + η Σ c_t Δt/E.
 """
 
 from dataclasses import replace
 
-import numpy as np
-
-from core.resources import Battery, inscribed_polygon
+from core.resources import Battery
 from core.scenario import Site
 
 SAFELY, LEFT = 0.999, 1e-5
@@ -25,39 +19,15 @@ def starting_at(site: Site, soc: float | None, dt_h: float) -> Site:
     """The site with its battery starting from ``soc`` (None: as it is), and a final state of charge that it can
     reach.
     """
-    site = _within_rating(site.starting_at(soc))
+    site = site.starting_at(soc).led_back()
     if not any(battery.soc_final_min is not None for battery in site.each(Battery)):
         return site
     power_kw = sum(battery.power_box_kw for battery in site.each(Battery))
-    hours = _charging_kwh(site, dt_h) / power_kw
+    hours = float(site.charging_kw.sum()) * dt_h / power_kw
     reached = {
         name: _within_reach(one, hours) if isinstance(one, Battery) else one for name, one in site.resources.items()
     }
     return replace(site, resources=reached)
-
-
-def _within_rating(site: Site) -> Site:
-    """The site with a battery below its band widened to its state, where its converter may be too small to lead it
-    back.
-    """
-    battery = site.battery
-    if battery is None or site.rating_kva is None or battery.soc_initial >= battery.soc_min:
-        return site
-    largest_kva = float(np.hypot(site.outlook.load_kw, site.outlook.load_kvar).max()) + battery.power_box_kw
-    if largest_kva <= site.rating_kva:
-        return site
-    return site.with_battery(replace(battery, soc_min=battery.soc_initial))
-
-
-def _charging_kwh(site: Site, dt_h: float) -> float:
-    """Energy that the batteries of the site together can surely take in over the horizon."""
-    outlook, power_kw = site.outlook, sum(battery.power_box_kw for battery in site.each(Battery))
-    room_kw = np.full_like(outlook.load_kw, power_kw)
-    if site.rating_kva is not None:
-        _, d = inscribed_polygon(site.rating_kva)
-        net_kw = outlook.load_kw - outlook.pv_available_kw
-        room_kw = np.sqrt(np.maximum(d**2 - outlook.load_kvar**2, 0)) - net_kw
-    return float(np.clip(room_kw, 0, power_kw).sum()) * dt_h
 
 
 def _within_reach(battery: Battery, hours: float) -> Battery:

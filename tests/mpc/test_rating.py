@@ -14,6 +14,7 @@ from core.prices import PriceSignal, Tariff
 from core.resources import Battery, Capability, Load, Outlook
 from core.scenario import Scenario, Site
 from mpc.coordination.outcome import CoordinationStatus
+from mpc.end_state import starting_at
 from mpc.prosumer import ProsumerProgram, participants
 from mpc.reference import CentralisedProblem
 from mpc.solvers.quadratic import QuadraticProgram
@@ -173,6 +174,25 @@ def test_a_converter_smaller_than_pv_limits_the_plan_of_the_day(gridlab9_config:
     certificate = certify(day, made)
     assert abs(certificate.gap_rel) <= 1e-3
     assert certificate.violation_pu <= 2e-4
+
+
+@pytest.mark.parametrize("s_max_kva", [1.0, 2.0, 3.0])
+def test_a_small_converter_leads_a_battery_back_as_far_as_it_can(gridlab9_config: Config, s_max_kva: float) -> None:
+    """Half of the battery's power, 0.88 kW beside the load, is too much for 1 kVA. The MPC plans so at any hour."""
+    first, *others = with_rating(gridlab9_config, "n3_converter", s_max_kva).prosumers
+    assert first.battery is not None
+    empty = first.model_copy(update={"battery": first.battery.model_copy(update={"soc_initial": 0.0})})
+    config = with_rating(gridlab9_config, "n3_converter", s_max_kva)
+    day = load_scenario(config.model_copy(update={"prosumers": (empty, *others)}), CONFIG)
+    (site, *_), dt_h = day.sites, day.axis.dt_h
+    for passed in (0, 36, 110):
+        later, tariff = starting_at(site.after(passed), 0.0, dt_h), day.tariff.after(passed)
+        plan = ProsumerProgram(later, tariff, dt_h).plan(tariff.signal(dt_h))
+        assert plan.soc is not None
+        assert plan.soc[-1] >= min(0.1, 0.45 * float(later.charging_kw.sum()) * dt_h / first.battery.energy_kwh)
+    whole = ProsumerProgram(site, day.tariff, dt_h).plan(day.tariff.signal(dt_h))
+    assert whole.soc is not None
+    assert whole.soc[-1] >= 0.1 - 1e-6
 
 
 def test_a_house_without_converter_has_no_rating(gridlab9_config: Config) -> None:
