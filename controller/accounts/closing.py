@@ -74,7 +74,7 @@ def close_accounts(folder: Path, run: FinishedRun) -> dict[str, Any]:
         InputError: a series of the configuration, or a table, cannot be read.
         SolverError, SolverLicenceError: a prosumer's solver failed.
     """
-    config, recording = run.config, Recording.read(folder)
+    config, recording = run.config, Recording.read(folder, "pv_kvar")
     forecast, realised = (load_scenario(config, run.config_path, v).with_passive(config.passive) for v in VARIANTS)
     zone = ZoneInfo(forecast.axis.timezone)
     came_kva = _came_kva(recording, realised, config.passive)
@@ -146,6 +146,7 @@ def _recorded(run: FinishedRun, recording: Recording, realised: Scenario, came_k
         pv_kw=recording.realtime["pv_kw"],
         battery_kw=recording.realtime["battery_kw"],
         reactive_kvar=_reactive_kvar(recording, realised),
+        pv_kvar=recording.realtime["pv_kvar"],
         soc=recording.realtime["soc"],
         last_kw=last_kw | {name: house.p_kw for name, house in houses.items()},
         soc_final={name: account.soc for name, account in run.batteries.items()},
@@ -164,7 +165,7 @@ def _accounts(
 def _planned(recording: Recording, times: pd.DatetimeIndex) -> Planned:
     """The steps of the day-ahead plan that begin at ``times``."""
     plan = {quantity: table.loc[times] for quantity, table in recording.plan.items()}
-    supplied = [plan[quantity] for quantity in ("battery_kw", "battery_kvar", "pv_kw")]
+    supplied = [plan[quantity] for quantity in ("battery_kw", "battery_kvar", "pv_kw", "pv_kvar")]
     powers = {str(name): Powers(*(table[name].to_numpy(float) for table in supplied)) for name in plan["p_kw"]}
     return Planned(plan["p_kw"], powers)
 

@@ -23,15 +23,16 @@ class Powers:
     battery_kw: FloatArray
     battery_kvar: FloatArray
     pv_kw: FloatArray
+    pv_kvar: FloatArray
 
     @classmethod
     def of(cls, plan: ProsumerPlan) -> "Powers":
         """The powers of a plan."""
-        return cls(plan.battery_kw, plan.battery_kvar, plan.pv_kw)
+        return cls(plan.battery_kw, plan.battery_kvar, plan.pv_kw, plan.pv_kvar)
 
     def within(self, steps: slice) -> "Powers":
         """The powers of some of the steps."""
-        return Powers(self.battery_kw[steps], self.battery_kvar[steps], self.pv_kw[steps])
+        return Powers(self.battery_kw[steps], self.battery_kvar[steps], self.pv_kw[steps], self.pv_kvar[steps])
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,18 @@ class OwnCosts:
 def own_costs(site: Site, powers: Powers, hours: FloatArray | float, value_chf_per_kwh: float) -> OwnCosts:
     """Own costs of constant powers over ``hours``, scalar or [K]; an unknown power counts as 0.
 
-    Several PV plants share their power in proportion to their ratings.
+    Several PV plants share their active power in proportion to their ratings, and so do those with a rating for
+    reactive power.
     """
-    b, beta, g = (np.nan_to_num(power) for power in (powers.battery_kw, powers.battery_kvar, powers.pv_kw))
+    known = (powers.battery_kw, powers.battery_kvar, powers.pv_kw, powers.pv_kvar)
+    b, beta, g, gamma = (np.nan_to_num(power) for power in known)
     battery, plants = site.battery, site.each(Pv)
     rating_kva = sum(plant.rating_kva for plant in plants)
-    loss_kw = sum((plant.loss_kw(g * plant.rating_kva / rating_kva, 0 * g) for plant in plants), np.zeros_like(g))
+    reactive_kva = sum(plant.reactive_box_kvar for plant in plants) or 1.0
+    loss_kw = np.zeros_like(g)
+    for plant in plants:
+        share, reactive = plant.rating_kva / rating_kva, plant.reactive_box_kvar / reactive_kva
+        loss_kw = loss_kw + plant.loss_kw(g * share, gamma * reactive)
     if battery is not None:
         loss_kw = loss_kw + battery.loss_kw(b, beta)
     loss_kwh, throughput_kwh = float(np.sum(loss_kw * hours)), float(np.sum(np.abs(b) * hours))

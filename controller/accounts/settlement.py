@@ -35,7 +35,8 @@ from mpc.prosumer import participants
 class Recorded:
     """What the loop recorded over ``span``: tables [samples, prosumers]; ``soc`` is empty without a battery.
 
-    ``battery_kw`` is the discharge, ``reactive_kvar`` the reactive power that the converters supplied besides the load.
+    ``battery_kw`` is the discharge, ``reactive_kvar`` the reactive power that the converters supplied besides the load,
+    ``pv_kvar`` that of it from PV plants.
 
     ``last_kw`` is the demand at the very end, ``soc_final`` the last state of charge; prosumers may be missing in both.
     ``came_kw`` is what a passive house draws in the interval that begins with each sample, by its series: it stands
@@ -47,6 +48,7 @@ class Recorded:
     pv_kw: pd.DataFrame
     battery_kw: pd.DataFrame
     reactive_kvar: pd.DataFrame
+    pv_kvar: pd.DataFrame
     soc: pd.DataFrame
     last_kw: Mapping[str, float]
     soc_final: Mapping[str, float]
@@ -62,7 +64,7 @@ class Recorded:
 
     def powers(self, name: str) -> Powers:
         """What battery and PV of a prosumer supplied."""
-        tables = (self.battery_kw, self.reactive_kvar, self.pv_kw)
+        tables = (self.battery_kw, self.reactive_kvar - self.pv_kvar, self.pv_kw, self.pv_kvar)
         return Powers(*(table[name].to_numpy(float) for table in tables))
 
 

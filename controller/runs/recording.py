@@ -45,20 +45,23 @@ class Recording:
         return list(self.realtime["soc"].columns)
 
     @classmethod
-    def read(cls, folder: Path) -> "Recording":
+    def read(cls, folder: Path, *more: str) -> "Recording":
         """Read the run in ``folder``.
+
+        Args:
+            more: columns of realtime.csv and plan.csv to read besides, which a run of an older version may lack.
 
         Raises:
             InputError: a table is missing or invalid.
         """
-        realtime = wide_tables(folder, "realtime.csv", "prosumer", (*POWERS, *TEXT_COLUMNS))
+        realtime = wide_tables(folder, "realtime.csv", "prosumer", (*POWERS, *more, *TEXT_COLUMNS))
         times = realtime["soc"].index
         if times.empty:
             raise InputError([Fault(f"{folder}/realtime.csv", "", "no rows", "at least one cycle")])
         return cls(
             realtime={name: table.fillna("") if name in TEXT_COLUMNS else table for name, table in realtime.items()},
             v_pu=wide_tables(folder, "nodes.csv", "node", ("v_pu",))["v_pu"].reindex(times),
-            plan=wide_tables(folder, "plan.csv", "prosumer", PLAN),
+            plan=wide_tables(folder, "plan.csv", "prosumer", (*PLAN, *more)),
             mpc=columns(folder, "mpc.csv", MPC),
         )
 

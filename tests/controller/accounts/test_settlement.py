@@ -55,6 +55,7 @@ def recorded(
         pv_kw=column(pv_kw),
         battery_kw=column(0.0),
         reactive_kvar=column(0.0),
+        pv_kvar=column(0.0),
         soc=column(soc),
         last_kw={},
         soc_final={name: soc_final},
@@ -70,7 +71,7 @@ def account(day: Scenario, run: Recorded, config: Config, planned_kw: float = 0.
     hindsight = own_optimum(day, run, config)
     (site,) = day.sites
     name, steps = site.name, hindsight.scenario.axis.n_steps
-    idle = Powers(*np.zeros((3, steps)))
+    idle = Powers(*np.zeros((4, steps)))
     planned = Planned(pd.DataFrame({name: np.full(steps, planned_kw)}), {name: idle})
     return settle(run, hindsight, hindsight, planned, STORED_CHF_PER_KWH)[name]
 
