@@ -2,7 +2,7 @@
 
 The own optimum in hindsight (:mod:`controller.accounts.settlement`) knows load, irradiance and the supply voltage as
 they came, in steps of the horizon. An AC power flow of all own optima gives voltages and power at the supply; each
-sample of the run takes the value of its step, so that both days are counted over the same intervals. It is a
+sample of the run takes the value of its step, so that both days are counted over the same nodes and intervals. It is a
 computation, not a second run: nobody's forecast errs, and no 30 s fluctuation is in it.
 """
 
@@ -40,12 +40,13 @@ def write_hindsight(folder: Path, hindsight: OwnOptimum) -> None:
     write_table(folder / HINDSIGHT_SLACK, slack_frame(hindsight.day))
 
 
-def baseline(hindsight: OwnOptimum, recorded: Recorded, judged: pd.DatetimeIndex) -> Baseline:
-    """The day without coordination; voltages are counted at the samples ``judged``."""
+def baseline(hindsight: OwnOptimum, recorded: Recorded, measured_pu: pd.DataFrame) -> Baseline:
+    """The day without coordination; counted where the run measured a voltage, [samples, nodes besides the slack]."""
     scenario, day, span = hindsight.scenario, hindsight.day, recorded.span
-    axis, limits = scenario.axis, scenario.limits
+    axis, limits, judged = scenario.axis, scenario.limits, pd.DatetimeIndex(measured_pu.index)
     steps = span.step_of(axis)[span.times.isin(judged)]
     v_pu = pd.DataFrame(np.abs(day.flow.v)[steps], judged, list(scenario.network.nodes[1:]))
+    v_pu = v_pu.where(measured_pu.notna())
     q_kvar = pd.Series(day.flow.s_slack.imag[steps], judged)
     hours = span.hours_in(axis)
     return Baseline(

@@ -120,7 +120,7 @@ def _judged(
         "judged_from": begin.astimezone(ZoneInfo(forecast.axis.timezone)).isoformat(),
         "measured": asdict(voltage_quality(v_pu, limits.v_min_pu, limits.v_max_pu)),
         "supply": asdict(reactive_quality(q_kvar, limits.slack_q_max_kvar)),
-        "baseline": asdict(baseline(hindsight, recorded, pd.DatetimeIndex(v_pu.index))),
+        "baseline": asdict(baseline(hindsight, recorded, v_pu)),
     }
 
 

@@ -79,6 +79,14 @@ def test_half_an_hour_follows_the_plans_of_every_quarter(village: Path) -> None:
     assert realtime.loc["farm"].soc.between(0.1, 0.9).all()
 
 
+def test_both_days_are_counted_at_the_nodes_with_a_meter(village: Path) -> None:
+    """Four of eleven nodes have a meter."""
+    summary = json.loads((village / "loop" / "summary.json").read_text())
+    with_, without = summary["measured"], summary["baseline"]["measured"]
+    assert without["samples"] == with_["samples"] > 0
+    assert without["means_10min"] == with_["means_10min"] == 4 * summary["supply"]["means_10min"]
+
+
 @pytest.mark.parametrize("run", ["plan", "loop"])
 def test_reports_speak_of_euros(village: Path, run: str) -> None:
     page = (village / run / "report.html").read_text(encoding="utf-8")

@@ -31,9 +31,9 @@ def without_and_with(record: LoopRecord, without: OwnOptima, baseline: Baseline)
     text = """Without coordination, every prosumer follows its own optimum under the tariff alone. It is computed, not
         run a second time: each optimum knows load, irradiance and the supply voltage of this day as they came, and an
         AC power flow gives the voltages, in steps of the plan. With coordination is what was measured. Both days are
-        counted over the same intervals of ten minutes. Compensation (16) is what coordination cost the prosumers:
-        their bills, and what their converters lose and batteries wear, with coordination less without. Negative costs
-        are earned."""
+        counted over the same intervals of ten minutes, at the nodes whose voltage was measured. Compensation (16) is
+        what coordination cost the prosumers: their bills, and what their converters lose and batteries wear, with
+        coordination less without. Negative costs are earned."""
     figure = figure_element(comparison_of_days(record, without), "without-and-with", TITLE)
     return chapter(TITLE, figure, days_table(record.summary, baseline), note(text), key="comparison")
 
