@@ -29,7 +29,7 @@ _TIME = re.compile(rf"(?:{_DATE}(?:[T:,]?\s*(?=\d)|$))?(?:{_CLOCK})?{_ZONE}")
 _LIKE_TIME = re.compile(
     r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ,][^;|\t]*)?|(\d{8}[T: ])?\d{1,2}:\d\d[^;|\t]*|\d{8}[T:]\d{4,6}Z?"
 )
-_EPOCH = re.compile(r"\d{9,10}(\.\d+)?|\d{13}|\d{16}|\d{19}")
+_EPOCH = re.compile(r"(\d{9,10}|\d{13}|\d{16}|\d{19})(\.\d+)?")
 _INTERVAL = re.compile(r"\s+[-–]\s+")
 _HOURS = {
     "Z": 0,

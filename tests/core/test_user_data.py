@@ -147,9 +147,10 @@ def test_a_file_with_the_newest_row_first() -> None:
     np.testing.assert_allclose(means("\n".join([header, *reversed(rows)])), PRICES, rtol=1e-12)
 
 
+@pytest.mark.parametrize("fraction", ["", ".0"])
 @pytest.mark.parametrize("factor", [1, 1000, 10**6, 10**9])
-def test_numbers_since_1970(factor: int) -> None:
-    rows = [f"{int(DAY.times[k].timestamp()) * factor},{x}" for k, x in enumerate(PRICES)]
+def test_numbers_since_1970(factor: int, fraction: str) -> None:
+    rows = [f"{int(DAY.times[k].timestamp()) * factor}{fraction},{x}" for k, x in enumerate(PRICES)]
     np.testing.assert_allclose(means("\n".join(["ts,price", *rows])), PRICES, rtol=1e-12)
 
 
