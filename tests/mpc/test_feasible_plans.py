@@ -22,6 +22,8 @@ from core.prices import PriceSignal, Tariff
 from core.resources import Battery, Capability
 from core.scenario import Scenario
 from mpc.coordination.outcome import CoordinationStatus
+from mpc.forecast import Observed
+from mpc.intra_day import RunningPlan, Situation, replan, replan_uncoordinated
 from mpc.prosumer import ProsumerProgram, participants
 from mpc.resources.battery import BatteryBlock
 from tests.support.coordination import coordinate, uncoordinated
@@ -97,13 +99,28 @@ def test_small_cases(name: str) -> None:
 
 
 def test_the_laboratory_day() -> None:
-    """Coordination, and the MPC from noon on."""
     day = laboratory_day_with_a_negative_tariff()
     together = coordinate(day, CoordinationConfig(), VirtualClock())
     assert together.outcome.status is CoordinationStatus.CONVERGED
     assert together.outcome.relaxation_gap_rel is not None
     assert together.outcome.relaxation_gap_rel > 0.01
     assert min(bill.compensation_chf for bill in together.bills.values()) > -1e-4
+
+
+@pytest.mark.parametrize("step", [1, 48, 95])
+def test_the_mpc_of_a_negative_tariff(step: int) -> None:
+    """The rest of the day from a state of charge that was not planned."""
+    day = small_laboratory("03 negative tariff")
+    running = RunningPlan.of(coordinate(day, CoordinationConfig(), VirtualClock()))
+    seen = {
+        site.name: Observed(site.outlook.load_kw[step], site.outlook.load_kvar[step], 0.5, 0.15) for site in day.sites
+    }
+    for new in (
+        replan(Situation(day, step, seen, 1.0), running, CoordinationConfig(), VirtualClock()),
+        replan_uncoordinated(Situation(day, step, seen, 1.0), CoordinationConfig()),
+    ):
+        assert (new.begins, new.adopted) == (step, True)
+        assert {plan.soc.shape for plan in new.plan.prosumers.values() if plan.soc is not None} == {(96 - step,)}
 
 
 def test_the_baseline_is_the_best_that_a_battery_can_do() -> None:
