@@ -28,6 +28,7 @@ LARGEST_PER_KWP = 1.3
 SMALLEST_IMPEDANCE = 2e-3
 LARGEST_IMPEDANCE = 30.0
 """Of the lines from the slack to the node that is farthest, and of one; in p.u. of the slack limit."""
+SMALLEST_VOLTAGE_V = 50.0
 LONGEST_DISCHARGE_H = 100.0
 
 
@@ -134,6 +135,9 @@ def _distances_ohm(network: Network) -> dict[str, float]:
 
 def _lines(scenario: Scenario, file: str) -> Iterator[Caution]:
     network = scenario.network
+    if network.voltage_v < SMALLEST_VOLTAGE_V:
+        yield Caution(file, "grid.voltage_v", f"{network.voltage_v:g} V", "is it in kV? then times 1000")
+        return
     base_ohm = network.voltage_v**2 / (1000 * scenario.limits.slack_s_max_kva)
     sizes = [hypot(line.r_ohm, line.x_ohm) for line in network.lines]
     node, farthest_ohm = max(_distances_ohm(network).items(), key=lambda item: item[1])
