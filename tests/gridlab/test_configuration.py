@@ -61,8 +61,8 @@ def test_numbers_of_numpy_are_numbers(config: gridlab.Configuration) -> None:
         ({"limits": {"v_max_pu": 3.0}}, ("v_max_pu: 1.05", "v_max_pu: 3.0")),
         ({"grid": {"voltage_v": None, "voltge_v": 400}}, ("voltage_v: 400", "voltge_v: 400")),
         (
-            {"prosumers": {name: {"battery": {"soc_initial": 0.95}} for name in ("N3", "N4", "N5", "N7", "N9")}},
-            ("soc_initial: 0.5", "soc_initial: 0.95"),
+            {"prosumers": {name: {"battery": {"soc_initial": 1.05}} for name in ("N3", "N4", "N5", "N7", "N9")}},
+            ("soc_initial: 0.5", "soc_initial: 1.05"),
         ),
     ],
 )

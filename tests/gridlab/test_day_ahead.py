@@ -12,7 +12,7 @@ from tests.support.commands import gridlab as command
 from tests.support.paths import CONFIG
 
 Capsys = pytest.CaptureFixture[str]
-TABLES = ("plan", "prices", "nodes", "lines", "slack")
+TABLES = ("plan", "resources", "prices", "nodes", "lines", "slack")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_a_place_that_cannot_be_written_is_a_wrong_input(tmp_path: Path) -> None
 
 
 def test_a_table_that_is_not_there_is_named(day: gridlab.Results, tmp_path: Path) -> None:
-    with pytest.raises(gridlab.InputError, match="gridlab9: realtime: got no such table; allowed: one of plan, prices"):
+    with pytest.raises(gridlab.InputError, match="gridlab9: realtime: got no such table; allowed: one of plan"):
         _ = day.realtime
     with pytest.raises(KeyError):
         day.tables["realtime"]

@@ -25,7 +25,7 @@ def test_thinning_keeps_extremes_order_and_gaps() -> None:
     assert envelope(hours[:100], few)[1] is few
 
 
-@pytest.mark.parametrize(("minutes", "labels"), [(15, 4), (80, 9), (540, 10), (1440, 8)])
+@pytest.mark.parametrize(("minutes", "labels"), [(15, 8), (80, 9), (540, 10), (1440, 8)])
 def test_ticks_of_short_runs(minutes: int, labels: int) -> None:
     axis = TimeAxis(pd.Timestamp("2018-06-21T10:00:00Z").to_pydatetime(), 1, minutes, "UTC")
     positions, shown = ticks(axis)
