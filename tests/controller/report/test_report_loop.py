@@ -19,6 +19,7 @@ from controller.report.loop.figures import mpc_figure
 from controller.report.loop.header import header
 from controller.report.loop.page import loop_page
 from controller.report.loop.record import LoopRecord, read_loop
+from controller.report.loop.tables import check_table
 from controller.report.loop.violations import event_table, quantity_table
 from controller.report.primitives import svg
 from controller.report.primitives.amounts import number
@@ -211,7 +212,7 @@ def test_what_tells_two_runs_apart(run: Path, copy: Path) -> None:
     assert run_names(one, loop(copy).summary) == ("coordinated, margin 0.003 p.u.", "coordinated, margin off")
 
 
-def verdicts(folder: Path) -> dict[str, bool]:
+def verdicts(folder: Path) -> dict[str, bool | None]:
     return {check.what: check.held for check in checks(loop(folder))}
 
 
@@ -260,6 +261,17 @@ def test_what_was_not_held_is_said_first(copy: Path, broken: str) -> None:
     text = Page(header(loop(copy))).text
     assert title in text
     assert expected in text
+
+
+def test_the_energy_balance_of_a_few_cycles_is_not_judged(copy: Path) -> None:
+    def shorten(data: dict[str, Any]) -> None:
+        data["realtime"].update(cycles=119)
+        for book in data["energy_books"].values():
+            book.update(difference_rel=-0.2)
+
+    rewrite(copy, shorten)
+    assert verdicts(copy)["Energy balance against the plant, worst"] is None
+    assert "20 %, too few cycles to tell" in Page(check_table(checks(loop(copy)))).text
 
 
 def test_all_held(copy: Path) -> None:
