@@ -195,12 +195,13 @@ def _done(world: World, ledger: Ledger, record: CycleRecord, device: str) -> Non
     if said != Outcome.VERIFIED or yielded or excused:
         return
     state = _station(world, device).state
-    assert attempts, f"6: {device}: verified without an attempt"
-    if attempts[-1].s_kva is None:
+    assert attempts or world.disk_bytes is not None, f"6: {device}: verified without an attempt"
+    s_kva = attempts[-1].s_kva if attempts else None  # a full disk keeps nobody from releasing
+    if s_kva is None:
         assert state.mode is not ControlState.REMOTE, f"7: {device}: released, but {state}"
     else:
         assert state.mode is ControlState.REMOTE, f"7: {device}: verified, but {state}"
-        assert abs(state.setpoint_kva - attempts[-1].s_kva) <= 2 * WIRE_KVA, f"7: {device}: {attempts[-1]}, but {state}"
+        assert abs(state.setpoint_kva - s_kva) <= 2 * WIRE_KVA, f"7: {device}: {attempts[-1]}, but {state}"
 
 
 def _undisturbed(world: World, ledger: Ledger, record: CycleRecord, device: str) -> None:
