@@ -73,7 +73,8 @@ class Ledger:
             release (``fenced``) cannot be told from none once its lease has ended.
         rungs: of the last cycle, by device.
         intruded: devices that have followed somebody else since the last cycle, and the epoch of that writer.
-        healthy_polls: readings of each device since it was last blind or the process began.
+        healthy_polls: readings of each device since it was last blind or the process began; a request that still waits
+            when its link heals may be answered then.
     """
 
     faults: dict[Fault, float] = field(default_factory=dict)
@@ -106,6 +107,7 @@ class Ledger:
         self._seen_s.pop(fault, None)
         if fault.name in LINK:
             self._healed_s.update(dict.fromkeys(fault.mates, at_s))
+            self.healthy_polls.update(dict.fromkeys(fault.mates & CONVERTERS.keys(), 1))
         if fault.name == "frozen":
             behind = [other for other in self.faults if other.device == fault.device and other.name in DATA]
             self.faults.update(dict.fromkeys(behind, at_s))

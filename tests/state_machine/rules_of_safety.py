@@ -82,13 +82,19 @@ def _release_allowed(world: World, ledger: Ledger, sighting: Sighting, before: M
     device = verdict.device
     another = sighting.by_guardian and verdict.frame.epoch != ledger.epochs.get(device)
     if verdict.refusal is None and (another or not sighting.by_service):
-        ledger.released[device], ledger.fenced[device] = inf, verdict.frame.epoch
+        ledger.released[device] = inf
+        ledger.fenced[device] = _later_of(ledger.fenced.get(device, NOBODY), verdict.frame.epoch)
     if verdict.refusal is None and sighting.by_guardian and not sighting.by_service:
-        ledger.latest[device] = verdict.frame.epoch
+        ledger.latest[device] = _later_of(ledger.latest.get(device, NOBODY), verdict.frame.epoch)
     excused = verdict.refusal is Refusal.EPOCH or world.disk_bytes is not None or device in world.witness.late
     assert excused or sighting.by_service or sighting.by_guardian, f"6: {device}: {verdict} announced by nobody"
     if before is not Mode.ACTIVE and not changes_mode and world.disk_bytes is None:
         assert sighting.by_guardian or device in world.witness.late, f"15: {device}: {verdict} in {before}"
+
+
+def _later_of(before: int, epoch: int) -> int:
+    """What a device remembers: a release of an older writer lets it not back."""
+    return before if later(before, epoch) else epoch
 
 
 def mode_commanded(world: World, ledger: Ledger) -> None:
