@@ -108,13 +108,11 @@ def broken_rules(frame: Frame, t_s: float, memory: RefereeMemory, limits: FrameL
 def after_frame(
     memory: RefereeMemory, frame: Frame, t_s: float, limits: FrameLimits, *, accepted: bool
 ) -> RefereeMemory:
-    """The memory after the frame."""
-    return RefereeMemory(
-        memory.from_kva,
-        memory.from_s,
-        last_s=t_s if accepted else memory.last_s,
-        epoch=limits.latest(memory.epoch, frame.epoch),
-    )
+    """The memory after the frame; an accepted release begins a burst anew, from the safe state."""
+    epoch = limits.latest(memory.epoch, frame.epoch)
+    if accepted and not frame.enable:
+        return RefereeMemory(limits.safe_kva, t_s, t_s, epoch)
+    return RefereeMemory(memory.from_kva, memory.from_s, t_s if accepted else memory.last_s, epoch)
 
 
 def begin_burst(memory: RefereeMemory, in_force_kva: complex, t_s: float) -> RefereeMemory:

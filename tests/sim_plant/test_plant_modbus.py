@@ -104,8 +104,8 @@ async def test_an_older_writer_and_a_foreign_one_are_refused_but_for_a_release()
         assert await write(plant, 6, [1]) == VALUE, "who tells no epoch belongs to none"
         assert await write(plant, 6, [0]) == 0
         assert await read(plant, "c", 5, 3) == [5, 0, 1]
-        assert await write(plant, 0, setpoint_words(1.0, 0.0, epoch=4)) == VALUE, "it is still replaced"
-        assert await write(plant, 0, setpoint_words(1.0, 0.0, epoch=6)) == 0
+        assert await write(plant, 0, setpoint_words(0.0, 0.0, epoch=4)) == VALUE, "it is still replaced"
+        assert await write(plant, 0, setpoint_words(0.0, 0.0, epoch=6)) == 0
         assert plant.laboratory.recorder.tally.rules == {"writer": 3}
 
 

@@ -101,6 +101,16 @@ def test_after_a_lapse_the_ramp_begins_at_the_safe_state() -> None:
     assert converter.commanded(140.0, 7 + 0j).violations == (), "from the safe state, not from -13 kW"
 
 
+def test_after_a_release_the_ramp_begins_at_the_safe_state() -> None:
+    """Also of another writer in the same moment."""
+    converter = Converter()
+    converter.commanded(0.0, 5 + 0j)
+    converter.commanded(4.0, 0j, epoch=2, enable=0)
+    assert converter.commanded(4.0, 0j, epoch=3).violations == ()
+    assert converter.commanded(5.0, 0.25 + 0j, epoch=3).violations == ()
+    assert converter.commanded(5.0, 5 + 0j, epoch=3).violations == (FrameRule.RAMP,)
+
+
 def test_every_change_of_state_is_recorded_at_its_moment() -> None:
     converter = Converter()
     converter.commanded(0.0, 1 + 0j, lease_s=40.0)

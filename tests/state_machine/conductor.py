@@ -144,7 +144,7 @@ class Conductor:
             return self.do(self._settled(work))
         finally:
             if time.monotonic() - began_s > STALL_S:
-                self.ledger.shaken(world.at_s)
+                self.ledger.stalled(world.at_s)
             self.check(lambda: safety.frames_allowed(world, self.ledger, before, changes_mode=changes_mode))
             self.check(lambda: safety.devices_safe(world, self.ledger))
             self.check(lambda: safety.mode_commanded(world, self.ledger))

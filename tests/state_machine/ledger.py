@@ -24,6 +24,8 @@ ADDRESSES = (
 )
 CONVERTERS = {"n3_converter": "N3", "n4_converter": "N4", "n5_converter": "N5"}
 NEVER_S = -1e9
+LATE_S = 30.0
+"""How much later than it was sent an answer may be read on a busy machine: a cycle."""
 SHY_S = 30.0
 """Since a link healed: drivers leave a silent address alone for a second of real time, which may be long here."""
 
@@ -65,6 +67,7 @@ class Ledger:
         attended_s: of the last cycle that may have written.
         active_s: since when the mode is ACTIVE without a break; None while it is not.
         shaken_s: when something last happened to the service as a whole.
+        stalls_s: when the machine was so busy that an answer may have come later than it was sent.
         latest: fencing epoch that service or guardian have used so far, by device.
         epochs: of the present writer, by device, since its first frame there.
         unwritten: devices that this process has not written yet.
@@ -73,7 +76,8 @@ class Ledger:
             release (``fenced``) cannot be told from none once its lease has ended.
         rungs: of the last cycle, by device.
         intruded: devices that have followed somebody else since the last cycle, and the epoch of that writer.
-        healthy_polls: readings of each device since it was last blind or the process began.
+        healthy_polls: readings of each device since it was last blind or the process began; a request that still waits
+            when its link heals may be answered then.
     """
 
     faults: dict[Fault, float] = field(default_factory=dict)
@@ -81,6 +85,7 @@ class Ledger:
     attended_s: float = NEVER_S
     active_s: float | None = None
     shaken_s: float = 0.0
+    stalls_s: list[float] = field(default_factory=list)
     latest: dict[str, int] = field(default_factory=dict)
     epochs: dict[str, int] = field(default_factory=dict)
     unwritten: set[str] = field(default_factory=set)
@@ -106,6 +111,7 @@ class Ledger:
         self._seen_s.pop(fault, None)
         if fault.name in LINK:
             self._healed_s.update(dict.fromkeys(fault.mates, at_s))
+            self.healthy_polls.update(dict.fromkeys(fault.mates & CONVERTERS.keys(), 1))
         if fault.name == "frozen":
             behind = [other for other in self.faults if other.device == fault.device and other.name in DATA]
             self.faults.update(dict.fromkeys(behind, at_s))
@@ -116,6 +122,15 @@ class Ledger:
     def shaken(self, at_s: float) -> None:
         """Something happened to all: no device is as it was."""
         self.shaken_s = at_s
+
+    def stalled(self, at_s: float) -> None:
+        """The machine was busy."""
+        self.stalls_s.append(at_s)
+        self.shaken(at_s)
+
+    def stalled_about(self, at_s: float) -> bool:
+        """Whether an answer that was sent at this moment may have been read within a cycle after it."""
+        return any(at_s <= stall_s <= at_s + LATE_S for stall_s in self.stalls_s)
 
     def connected(self) -> None:
         """The service has new connections, or none."""

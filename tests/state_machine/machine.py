@@ -224,12 +224,11 @@ class Laboratory(RuleBasedStateMachine):
         """An MPC run; it may take effect after a cycle."""
         service = self.world.service
         assert service
-        self.conductor.reached["replan"] += 1
-        done = self.conductor.do(service.replan())
+        done = self.conductor.operate(service.replan())
         if within_cycle:
             self.tick(cycles=1, polled=False)
         with self.world.disk():
-            self.conductor.do(self.world.adopt(done))
+            self.conductor.operate(self.world.adopt(done))
 
     @rule(back=st.booleans())
     def jump(self, back: bool) -> None:
