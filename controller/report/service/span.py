@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 
 from core.errors import Fault, InputError
 
+MOMENT = timedelta(microseconds=1)
+"""The end that is asked for belongs to what follows."""
 LONGEST_UNASKED = timedelta(hours=25)
 """Without options a longer telemetry is reported from its last local midnight on."""
 ALLOWED = "a local date 2026-11-30 or time 2026-11-30T14:30"
@@ -27,7 +29,7 @@ class AskedSpan:
         """Begin and end (UTC), where the telemetry reaches from ``first`` to ``last``.
 
         Without options: all of it, or of more than a day what lies after the last local midnight. A date alone is that
-        day from midnight to midnight.
+        day. The cycle at an end that is asked for belongs to the next span.
 
         Raises:
             InputError: an option is no time, or there is no telemetry between them.
@@ -38,9 +40,9 @@ class AskedSpan:
         if self.begin is not None:
             begin = _instant("--from", self.begin, zone, timedelta())
             if self.end is None and _is_date(self.begin):
-                end = min(last, _instant("--from", self.begin, zone, timedelta(days=1)))
+                end = min(last, _instant("--from", self.begin, zone, timedelta(days=1)) - MOMENT)
         if self.end is not None:
-            end = _instant("--to", self.end, zone, timedelta(days=1))
+            end = _instant("--to", self.end, zone, timedelta(days=1)) - MOMENT
         if end < first or begin > last or begin >= end:
             reaches = " to ".join(each.astimezone(zone).isoformat(timespec="seconds") for each in (first, last))
             option, text = ("--from", self.begin) if self.begin else ("--to", self.end)
