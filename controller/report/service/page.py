@@ -1,7 +1,7 @@
 """The page of a span of a service: its header and its chapters, with the figures of a closed loop."""
 
 from collections.abc import Iterator
-from shlex import quote
+from zoneinfo import ZoneInfo
 
 from controller.report.loop import tables as loop_tables
 from controller.report.loop.figures import (
@@ -150,5 +150,5 @@ def _origin(record: ServiceRecord) -> Markup:
         "version": f"gridlab {summary.version}",
         "sources": f"{summary.scenario.telemetry} and the audit trail of the run",
     }
-    span = " ".join(f"{name} {each.isoformat()}" for name, each in (("--from", summary.start), ("--to", summary.end)))
-    return origin(f"gridlab report {quote('RUN')} {span}  # local time: {zone}", given)
+    begin, end = (each.astimezone(ZoneInfo(zone)).isoformat() for each in (summary.start, summary.end))
+    return origin(f"gridlab report RUN --from {begin} --to {end}", given)

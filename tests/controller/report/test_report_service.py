@@ -154,6 +154,12 @@ def test_a_span_without_telemetry_is_refused(service: Path, begin: str | None, e
     assert words in str(caught.value)
 
 
+def test_the_command_that_reproduces_it_is_in_local_time(service: Path) -> None:
+    page = Page(write_service_report(service, AskedSpan(None, "2018-06-21T12:10")).read_text(encoding="utf-8"))
+    span = "--from 2018-06-21T12:00:00+02:00 --to 2018-06-21T12:10:00+02:00"
+    assert f"gridlab report RUN {span}" in page.text
+
+
 def test_of_more_than_a_day_the_last_one_is_reported() -> None:
     first, last = datetime(2026, 10, 20, tzinfo=UTC), datetime(2026, 10, 25, 12, tzinfo=UTC)
     begin, end = ALL.within(first, last, ZURICH)
