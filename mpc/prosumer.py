@@ -80,7 +80,6 @@ class ProsumerProgram:
         for column, variable in enumerate(self._variables.values()):
             self._own_c[:, column], self._own_h[:, column] = variable.cost_chf, variable.curvature_chf
         self._ties = np.array([variable.tie for variable in self._variables.values()])
-        self._value_chf = value * dt_h
         self._upper = _side(self._variables, "upper", steps)
         self._at_once = pairs(self._variables)
         self._held = np.zeros((steps, len(self._variables)), bool)
@@ -169,8 +168,9 @@ class ProsumerProgram:
 
     def _tie(self, signal: PriceSignal) -> FloatArray:
         """Weights of the tie-break, [variables], so small against the signal's prices that they decide ties only."""
-        price_chf = float(np.abs(signal.g[:, 0]).mean()) or self._value_chf
-        return TIE_REL * float(np.clip(price_chf, NOISE_REL * self._value_chf, self._value_chf)) * self._ties
+        value_chf = self.tariff.value_chf_per_kwh * self.dt_h
+        price_chf = float(np.abs(signal.g[:, 0]).mean()) or value_chf
+        return TIE_REL * float(np.clip(price_chf, NOISE_REL * value_chf, value_chf)) * self._ties
 
     def _plans(self, y: FloatArray) -> dict[str, ResourcePlan]:
         values = dict(zip(self._variables, y.T, strict=True))

@@ -120,9 +120,11 @@ class _SimbenchReader:
             bus = GridBus(row.text("id"), kv, row.optional("vmMin"), row.optional("vmMax"))
             found.buses[self._bus[bus.name]] = bus
         types = {row.text("id"): row for row in self._tables["LineType"]}
-        found.cables += [self._cable(row, _found(types, row, "type")) for row in self._tables["Line"]]
+        found.cables += [self._cable(row, _referred(types, row, "type")) for row in self._tables["Line"]]
         kinds = {row.text("id"): row for row in self._rows("TransformerType")}
-        found.transformers += [self._transformer(row, _found(kinds, row, "type")) for row in self._rows("Transformer")]
+        found.transformers += [
+            self._transformer(row, _referred(kinds, row, "type")) for row in self._rows("Transformer")
+        ]
         self._add_switches()
         self._add_supplies()
         self._add_powers()
@@ -138,7 +140,7 @@ class _SimbenchReader:
         km, share = row.number("length"), (row.optional("loadingMax") or 100.0) / 100
         return GridCable(
             name=row.text("id"),
-            ends=(_found(self._bus, row, "nodeA"), _found(self._bus, row, "nodeB")),
+            ends=(_referred(self._bus, row, "nodeA"), _referred(self._bus, row, "nodeB")),
             z_ohm=complex(kind.number("r"), kind.number("x")) * km,
             y_us=1j * kind.number("b") * km,
             i_max_a=kind.number("iMax") * share,
@@ -156,7 +158,7 @@ class _SimbenchReader:
             self._found.notes.append(f"transformer {row.text('id')}: phase shift of its tap changer is left out")
         return GridTransformer(
             name=row.text("id"),
-            ends=(_found(self._bus, row, "nodeHV"), _found(self._bus, row, "nodeLV")),
+            ends=(_referred(self._bus, row, "nodeHV"), _referred(self._bus, row, "nodeLV")),
             s_kva=s_kva,
             rated_kv=rated,
             tapped_kv=tapped,
@@ -169,27 +171,29 @@ class _SimbenchReader:
     def _add_switches(self) -> None:
         for row in self._rows("Switch"):
             if row.optional("cond"):
-                self._found.joints.append((_found(self._bus, row, "nodeA"), _found(self._bus, row, "nodeB")))
+                self._found.joints.append((_referred(self._bus, row, "nodeA"), _referred(self._bus, row, "nodeB")))
 
     def _add_supplies(self) -> None:
         setpoints = {row.text("id"): row.optional("vmSetp") for row in self._tables["Node"]}
         for row in self._tables["ExternalNet"]:
             if row.text("calc_type") in ("vavm", "vapm"):
-                self._found.supplies.append((_found(self._bus, row, "node"), _found(setpoints, row, "node") or 1.0))
+                self._found.supplies.append(
+                    (_referred(self._bus, row, "node"), _referred(setpoints, row, "node") or 1.0)
+                )
             else:
                 p, q = (constant(1e3 * (row.optional(key) or 0.0)) for key in ("pExtNet", "qExtNet"))
-                self._found.loads.append(GridLoad(row.text("id"), _found(self._bus, row, "node"), p, q))
+                self._found.loads.append(GridLoad(row.text("id"), _referred(self._bus, row, "node"), p, q))
 
     def _add_powers(self) -> None:
         found = self._found
         for row in self._rows("Load"):
             p = self._power("LoadProfile", row, "pLoad", "_pload")
             q = self._power("LoadProfile", row, "qLoad", "_qload")
-            found.loads.append(GridLoad(row.text("id"), _found(self._bus, row, "node"), p, q))
+            found.loads.append(GridLoad(row.text("id"), _referred(self._bus, row, "node"), p, q))
         for row in self._rows("RES"):
             p, q = (self._power("RESProfile", row, key, "") for key in ("pRES", "qRES"))
             rated_kva = 1e3 * (row.optional("sR") or 0.0) or None
-            found.generators.append(GridGenerator(row.text("id"), _found(self._bus, row, "node"), p, q, rated_kva))
+            found.generators.append(GridGenerator(row.text("id"), _referred(self._bus, row, "node"), p, q, rated_kva))
             if "PV" not in row.text("type"):
                 found.notes.append(f"{row.text('id')} of type {row.text('type')}: carried over as PV")
         for row in self._rows("Storage"):
@@ -205,7 +209,7 @@ class _SimbenchReader:
             self._found.notes.append(f"storage {name}: without energy or power; left out")
             return
         soc, efficiency = (row.optional("chargeLevel") or 0.0) / 100, sqrt(row.optional("etaStore") or 1.0)
-        bus = _found(self._bus, row, "node")
+        bus = _referred(self._bus, row, "node")
         self._found.storages.append(GridStorage(name, bus, s_kva, energy_kwh, soc, efficiency=efficiency))
 
     def _power(self, table: str, row: SimbenchRow, key: str, suffix: str) -> FloatArray:
@@ -228,7 +232,7 @@ class _SimbenchReader:
         return np.array([row.number(column) for row in rows])
 
 
-def _found(known: Mapping[str, T], row: SimbenchRow, key: str) -> T:
+def _referred(known: Mapping[str, T], row: SimbenchRow, key: str) -> T:
     """What a column refers to.
 
     Raises:

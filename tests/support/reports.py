@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from controller.report.loop.record import LoopRecord, read_loop
 from controller.report.plan.record import Record, read_record
 from controller.runs.directory import Run
 from controller.studies import day_ahead as planning
@@ -160,3 +161,8 @@ def with_table(run: Path, name: str, change: Callable[[pd.DataFrame], pd.DataFra
 
 def record(run: Path) -> Record:
     return read_record(Run(run))
+
+
+def loop(run: Path) -> LoopRecord:
+    """The data of the report of a closed loop."""
+    return read_loop(Run(run))

@@ -68,12 +68,6 @@ def infeasible(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return planned(folder / "run", config, max_iterations=15)
 
 
-@pytest.fixture
-def copy(run: Path, tmp_path: Path) -> Path:
-    """The default run, to be tampered with."""
-    return Path(shutil.copytree(run, tmp_path / "copy"))
-
-
 def test_one_file_that_needs_nothing_from_elsewhere(run: Path) -> None:
     html = report(run)
     assert len(html.encode()) < MAX_BYTES

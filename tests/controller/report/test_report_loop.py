@@ -16,15 +16,14 @@ from controller.report.loop.chapters import comparison, not_converged
 from controller.report.loop.figures import mpc_figure
 from controller.report.loop.header import header
 from controller.report.loop.page import loop_page
-from controller.report.loop.record import LoopRecord, read_loop
 from controller.report.loop.violations import event_table
 from controller.report.primitives import svg
 from controller.report.primitives.amounts import number
 from controller.report.primitives.style import COLOURS
-from controller.runs.directory import Run, write_table
+from controller.runs.directory import write_table
 from tests.support.loops import looped
 from tests.support.paths import CONFIGS
-from tests.support.reports import Page, drawings, panels, report, rewrite, strokes, summary, texts, with_table
+from tests.support.reports import Page, drawings, loop, panels, report, rewrite, strokes, summary, texts, with_table
 
 FIGURES = ("without-and-with", "run", "voltages", "prosumers", "exchange", "mpc", "cycles", "day-ahead")
 PANELS = {
@@ -57,16 +56,6 @@ def selfish(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = looped(tmp_path_factory.mktemp("loops") / "selfish", path, (75, 78), coordinate=False)
     write_report(folder)
     return folder
-
-
-@pytest.fixture
-def copy(run: Path, tmp_path: Path) -> Path:
-    """To be tampered with."""
-    return Path(shutil.copytree(run, tmp_path / "copy"))
-
-
-def loop(folder: Path) -> LoopRecord:
-    return read_loop(Run(folder))
 
 
 def test_one_file_that_needs_nothing_from_elsewhere(run: Path) -> None:

@@ -1,7 +1,6 @@
 """What a closed loop did not hold is said, first and in numbers."""
 
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,29 +10,17 @@ import pytest
 
 from controller.report.loop.checks import checks
 from controller.report.loop.header import header
-from controller.report.loop.record import LoopRecord, read_loop
 from controller.report.loop.tables import check_table
 from controller.report.loop.violations import quantity_table
-from controller.runs.directory import Run
 from tests.support.loops import looped
 from tests.support.paths import CONFIGS
-from tests.support.reports import Page, rewrite, with_table
+from tests.support.reports import Page, loop, rewrite, with_table
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """80 minutes around noon, coordinated."""
     return looped(tmp_path_factory.mktemp("loops") / "coordinated", CONFIGS / "gridlab9.yaml")
-
-
-@pytest.fixture
-def copy(run: Path, tmp_path: Path) -> Path:
-    """To be tampered with."""
-    return Path(shutil.copytree(run, tmp_path / "copy"))
-
-
-def loop(folder: Path) -> LoopRecord:
-    return read_loop(Run(folder))
 
 
 def verdicts(folder: Path) -> dict[str, bool | None]:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Half an hour, uncoordinated."""
     path = CONFIGS / "gridlab9.yaml"
     return looped(tmp_path_factory.mktemp("loops") / "selfish", path, (75, 78), coordinate=False)
-
-
-@pytest.fixture
-def copy(run: Path, tmp_path: Path) -> Path:
-    """To be tampered with."""
-    return Path(shutil.copytree(run, tmp_path / "copy"))
 
 
 CORRUPTIONS: dict[str, tuple[Callable[[Path], Any], str]] = {
