@@ -1,4 +1,4 @@
-"""Settings of a coordination, in a module that knows nothing of what prosumers own."""
+"""Settings of coordinations, in a module that knows nothing of what prosumers own."""
 
 from typing import Annotated, Literal
 
@@ -23,4 +23,22 @@ class CoordinationConfig(Section):
     budget_s: Seconds = 60.0
     violation_price_chf_per_kwh: Annotated[
         Literal["auto"] | Positive, Field(description="auto, or a number > 0 CHF/kWh")
+    ] = "auto"
+
+
+class TreeConfig(Section):
+    """Tolerances and limits of a coordination by a tree of aggregators (docs of ``mpc.coordination.tree``).
+
+    ``violation_tol_rel`` is the tolerable excess of a limit relative to its scale, and ``gap_tol`` a share of bound or
+    turnover, whichever is larger.
+    """
+
+    relaxation: Annotated[Number, Field(ge=1, le=1.9, description="a number from 1 to 1.9")] = 1.6
+    rho: Annotated[Literal["auto"] | Positive, Field(description="auto, or a number > 0 per kW²")] = "auto"
+    gap_tol: Positive = 1e-3
+    violation_tol_rel: Positive = 1e-3
+    max_rounds: Count = 500
+    budget_s: Seconds = 60.0
+    violation_price_chf_per_kwh: Annotated[
+        Literal["auto"] | Positive, Field(description="auto, or a number > 0 per kWh")
     ] = "auto"

@@ -8,7 +8,7 @@ The paper's consumption-dependent tariff (14) is the average price; it deviates 
 import numpy as np
 
 from core.arrays import FloatArray
-from core.config_coordination import CoordinationConfig
+from core.config_coordination import CoordinationConfig, TreeConfig
 from core.prices import SMALLEST_TARIFF, DemandProfile, PriceSignal, Tariff
 
 VIOLATION_PRICE_REL = 10.0
@@ -39,7 +39,7 @@ def own_cost_chf(tariff: Tariff, signal: PriceSignal, answer: DemandProfile, dt_
     return answer.cost_chf - signal.cost_chf(answer.x) - feed_in_chf
 
 
-def violation_price_chf_per_kwh(settings: CoordinationConfig, tariff: Tariff) -> float:
+def violation_price_chf_per_kwh(settings: CoordinationConfig | TreeConfig, tariff: Tariff) -> float:
     """Price of a kWh beyond a limit that cannot be held: configured, or in proportion to the tariff."""
     if settings.violation_price_chf_per_kwh != "auto":
         return settings.violation_price_chf_per_kwh

@@ -8,12 +8,15 @@ from mpc.grid.rows import GridModel
 
 
 class CoordinationStatus(StrEnum):
-    """Why the coordination stopped; ``infeasible``: limits cannot be held, and the result is the best compromise."""
+    """Why the coordination stopped; ``infeasible``: limits cannot be held, and the result is the best compromise;
+    ``partial``: the best for the others, with a silent participant held at its last answer.
+    """
 
     CONVERGED = "converged"
     BUDGET = "budget"
     ITERATIONS = "iterations"
     INFEASIBLE = "infeasible"
+    PARTIAL = "partial"
 
 
 @dataclass(frozen=True)
