@@ -34,7 +34,7 @@ from tests.support.paths import CONFIGS
 
 DAY_S = 86_400.0
 SHORTLY_S = 1e-3
-GRID_ALARMS = ("voltage", "current", "P", "Q")
+GRID_ALARMS = frozenset({"voltage", "current", "P", "Q"})
 """Kinds of alarm that the grid itself may cause, also without faults: limits bind, and the supply voltage moves."""
 START_S, WARM_S, DAY_AHEAD_S = 120.0, 3660.0, 3600.0
 GROWING = ("audit", "telemetry", "journal")

@@ -4,7 +4,7 @@ Nobody may be doubted, and nothing may be raised but alarms of the grid itself.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 import pandas as pd
@@ -33,8 +33,8 @@ def honest_meters(path: Path, console: Console) -> Iterator[ResultTable]:
         console.print(f"{date} …")
         day = config.with_(grid={"slack_voltage_pu": {"realised": supply(date)}})
         found = _raised(gridlab.simulate(day, seed=seed).tables["telemetry.alarm"])
-        doubts, of_grid = _only(found, DOUBTS), _only(found, frozenset(GRID_ALARMS))
-        rest = _only(found, found.keys() - DOUBTS - set(GRID_ALARMS))
+        doubts, of_grid = _only(found, DOUBTS), _only(found, GRID_ALARMS)
+        rest = _only(found, found.keys() - DOUBTS - GRID_ALARMS)
         doubted, others = doubted + doubts.total(), others + rest.total()
         table.add(date, *map(_listed, (doubts, rest, of_grid)))
     yield table
@@ -60,7 +60,7 @@ def _raised(alarms: pd.DataFrame) -> Counter[str]:
     return Counter(raised["alarm"].str.rpartition(" ")[2])
 
 
-def _only(raised: Counter[str], kinds: frozenset[str]) -> Counter[str]:
+def _only(raised: Counter[str], kinds: Set[str]) -> Counter[str]:
     return Counter({kind: n for kind, n in raised.items() if kind in kinds})
 
 

@@ -31,7 +31,7 @@ from tests.support.browser import browser
 from tests.support.requirements import tool
 
 SHOTS = {"light": (1366, 900, False, 1.0), "dark": (1366, 900, True, 1.0), "phone": (390, 1100, False, 1.5)}
-T = TypeVar("T")
+T = TypeVar("T", DeviceRecord, LimitsRecord)
 SERVICE = ("slack_p_kw", "slack_q_kvar", "violation_pu", "mode", "cycle_ms", "plan_age_s")
 PLANNING = ("status", "wall_ms", "gap_rel", "violation_pu", "primal", "dual", "budget_ms")
 COUNTS = ("missed", "backlog", "dropped", "dead_letters")
@@ -44,7 +44,7 @@ def records(run: Path, until: str = "24:00") -> Iterator[CycleRecord | MpcRecord
     """The records that the loop of a run gave its recorders, from the start of the day to the time of day ``until``."""
     cycles, mpc = (pd.read_csv(run / name) for name in ("realtime.csv", "mpc.csv"))
     nodes, lines = (pd.read_csv(run / name).groupby("time") for name in ("nodes.csv", "lines.csv"))
-    runs = {row["time"]: row for row in mpc.to_dict("records")}
+    runs = {row["time"]: row for row in _named(mpc)}
     with closing(sqlite3.connect(f"file:{run / 'telemetry.sqlite'}?mode=ro", uri=True)) as telemetry:
         telemetry.row_factory = sqlite3.Row
         for time, group in cycles.groupby("time"):
@@ -68,15 +68,18 @@ def _cycle(group: pd.DataFrame, nodes: pd.DataFrame, lines: pd.DataFrame, teleme
     rated = {row["line"]: row["i_max_a"] for row in _rows(telemetry, "line", at)}
     return CycleRecord(
         time=at.to_pydatetime(),
-        prosumers={row["prosumer"]: _prosumer(row, paid[row["prosumer"]]) for row in group.to_dict("records")},
-        nodes={row["node"]: _none_if_missing(row["v_pu"]) for row in nodes.to_dict("records")},
-        lines={row["line"]: _none_if_missing(row["i_a"]) for row in lines.to_dict("records")},
+        prosumers={row["prosumer"]: _prosumer(row, paid[row["prosumer"]]) for row in _named(group)},
+        nodes={row["node"]: _none_if_missing(row["v_pu"]) for row in _named(nodes)},
+        lines={row["line"]: _none_if_missing(row["i_a"]) for row in _named(lines)},
         devices={name: _from_row(DeviceRecord, row) for name, row in devices.items()},
         limits=_from_row(LimitsRecord, {**limits, "i_max_a": rated}),
-        **{name: service[name] for name in SERVICE},
-        **{name: int(service[name]) for name in COUNTS},
         alarms=tuple(_alarm(row, at) for row in _rows(telemetry, "alarm", at) if row["standing"]),
+        **{name: service[name] for name in SERVICE} | {name: int(service[name]) for name in COUNTS},
     )
+
+
+def _named(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def _from_row(kind: type[T], row: dict[str, Any]) -> T:

@@ -33,7 +33,7 @@ PERIOD_S = 1.0
 FIRST_CYCLES_S = 95.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class AddressBank:
     """A bank of registers each of which holds its own address; what is written is ignored."""
 

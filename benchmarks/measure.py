@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -66,8 +66,8 @@ def clarabel_times() -> Iterator[list[float]]:
     """Collect the seconds that the solver itself reports for each program, without cvxpy around it."""
     seconds: list[float] = []
 
-    def solve(problem: cp.Problem, solver: str) -> None:
-        convex.solve(problem, solver)
+    def solve(problem: cp.Problem, solver: str, options: Mapping[str, float] | None = None) -> None:
+        convex.solve(problem, solver, options)
         seconds.append(problem.solver_stats.solve_time)
 
     with patch.object(reference, "solve", solve):

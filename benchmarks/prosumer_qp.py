@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import numpy as np
 
@@ -50,9 +51,10 @@ def run() -> Iterator[ResultTable]:
     yield table
 
 
-def with_battery(site: Site, **changes: object) -> Site:
+def with_battery(site: Site, **changes: Any) -> Site:
     """The site with a battery of changed properties."""
-    return site.with_battery(replace(site.battery, **changes))  # type: ignore[type-var]
+    assert site.battery
+    return site.with_battery(replace(site.battery, **changes))
 
 
 def question(prosumer: ProsumerProgram, retail: PriceSignal, new_rho: bool) -> Callable[[], object]:
