@@ -18,6 +18,7 @@ from core.errors import SolverError
 from core.load import load_config
 from mpc import reference as reference_module
 from mpc.reference import AC_TOLERANCE_PU, PROXIMAL_REL, CentralisedProblem
+from tests.support.synthetic import with_losses
 
 CONFIG = ROOT / "configs" / "gridlab9.yaml"
 PROGRAMS = 25
@@ -48,7 +49,7 @@ def rho() -> Figure:
 
 
 def reference() -> Figure:
-    """AC error and cost along the successive programs at ± 4 %, without and with a proximal term."""
+    """AC error and cost along successive programs, at ± 4 % and lossless, without and with a proximal term."""
     figure, (left, right) = panels(1, 2, 2.5)
     paths = {gamma: successive(gamma) for gamma in (0.0, PROXIMAL_REL)}
     best = paths[PROXIMAL_REL][-1][1]
@@ -66,7 +67,7 @@ def reference() -> Figure:
 
 def successive(gamma_rel: float) -> list[tuple[float, float]]:
     """(error in comparable p.u., cost in CHF) of each program; without a proximal term they end after ``PROGRAMS``."""
-    case = with_band(scenario(), 0.04)
+    case = with_losses(with_band(scenario(), 0.04), 0.0)
     grid, problem = grid_of(case), CentralisedProblem(case)
     price = float(np.abs(case.tariff.buy_chf_per_kwh).mean()) * case.axis.dt_h
     path: list[tuple[float, float]] = []
