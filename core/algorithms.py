@@ -13,6 +13,12 @@ class SplittingName(StrEnum):
     CONSTRAINT = "constraint"
 
 
+class DispatchAlgorithm(StrEnum):
+    """Algorithms of the kind ``dispatch``."""
+
+    ADMM = "admm"
+
+
 def alternatives(names: type[StrEnum]) -> str:
     """All names as text: ``a, b or c``."""
     *others, last = names

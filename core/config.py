@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import time
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -18,6 +18,7 @@ from core.config_fields import (
     Count,
     Currency,
     Day,
+    Document,
     Expected,
     FilePath,
     Kva,
@@ -38,7 +39,6 @@ from core.config_fields import (
     TimeZone,
     Variant,
     VoltagePu,
-    Whole,
     lower_case,
 )
 from core.config_resources import BatteryConfig, Means, PvConfig, ResourceSection, load_of
@@ -275,11 +275,9 @@ class TelemetryConfig(Section):
     influx: InfluxConfig | None = None
 
 
-class Config(Section):
+class Config(Document):
     """The whole file."""
 
-    schema_version: Annotated[Whole, Field(ge=1, le=1, description="1")]
-    name: Name
     horizon: HorizonConfig
     grid: GridConfig
     limits: LimitsConfig
@@ -318,15 +316,6 @@ class Config(Section):
     def converters_of(self) -> Mapping[str, tuple[str, ...]]:
         """Prosumer → names of its converters, none for a passive house."""
         return {prosumer.name: prosumer.converters for prosumer in self.prosumers}
-
-    def document(self, folder: Path | None = None) -> dict[str, Any]:
-        """The content of a file for this configuration: only the given keys, as JSON types.
-
-        Args:
-            folder: base of relative paths; the document then has absolute ones, and is valid in any file.
-        """
-        context = None if folder is None else {"folder": folder.absolute()}
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, context=context)
 
     @property
     def rating_kva_of(self) -> Mapping[str, float]:

@@ -4,17 +4,21 @@ pydantic stops at a faulty key; here its section is kept without it, so that the
 (:mod:`core.config_rules`) still check the rest.
 """
 
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, Any, cast, get_args, get_origin
+from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from core.config import Config
 from core.config_fields import NOT_IN_NAMES, Section
-from core.config_rules import FileExists, broken_rules
+from core.config_rules import broken_rules
 from core.errors import Fault, shown
+from core.rules import BrokenRule, FileExists
+
+S = TypeVar("S", bound=Section)
 
 
 def check_config(data: object, file: str, exists: FileExists) -> tuple[Config | None, list[Fault]]:
@@ -24,10 +28,17 @@ def check_config(data: object, file: str, exists: FileExists) -> tuple[Config | 
         data: what a YAML parser returned.
         exists: whether a path of the configuration is an existing file.
     """
+    return check_document(Config, data, file, lambda config: broken_rules(config, exists))
+
+
+def check_document(
+    model: type[S], data: object, file: str, rules: Callable[[S], Iterable[BrokenRule]]
+) -> tuple[S | None, list[Fault]]:
+    """The document in ``data`` as ``model`` or None, and its faults; ``rules`` get what is valid of it."""
     reading = _FileCheck(file)
-    partial = cast(Config, reading.section(Config, data, ""))
-    reading.faults += [Fault(file, rule.key, rule.got, rule.allowed) for rule in broken_rules(partial, exists)]
-    return (None if reading.faults else Config.model_validate(data)), reading.faults
+    partial = cast(S, reading.section(model, data, ""))
+    reading.faults += [Fault(file, rule.key, rule.got, rule.allowed) for rule in rules(partial)]
+    return (None if reading.faults else model.model_validate(data)), reading.faults
 
 
 class _FileCheck:
@@ -67,12 +78,21 @@ class _FileCheck:
             return {attribute: self.section(_fitting(sections, data), data, key)}
         try:
             return {attribute: _adapter(model, attribute).validate_python(data)}
-        except ValidationError:
-            self._fault(key, shown(data), _allowed(field) + _as_text(data, _adapter(model, attribute)))
+        except ValidationError as error:
+            for where, value in _faulty_items(data, error) or [("", data)]:
+                self._fault(key + where, shown(value), _allowed(field) + _as_text(data, _adapter(model, attribute)))
             return {}
 
     def _fault(self, key: str, got: str, allowed: str) -> None:
         self.faults.append(Fault(self.file, key, got, allowed))
+
+
+def _faulty_items(data: object, error: ValidationError) -> list[tuple[str, object]]:
+    """Place and value of each faulty item of a list; none if it is the list itself that is faulty."""
+    if not isinstance(data, list):
+        return []
+    places = dict.fromkeys(each["loc"][0] for each in error.errors(include_url=False) if each["loc"])
+    return [(f"[{k}]", data[k]) for k in places if isinstance(k, int)]
 
 
 def _partial(model: type[Section], values: dict[str, object]) -> Section:

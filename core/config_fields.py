@@ -7,7 +7,7 @@ import re
 from datetime import date, datetime, time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
@@ -109,6 +109,22 @@ PositiveShare = Annotated[Share, Field(gt=0, description="a number > 0, at most 
 VoltagePu = Annotated[Number, Field(ge=0.5, le=1.5, description="a voltage from 0.5 to 1.5 p.u.")]
 Kva = Annotated[Positive, Field(description="a number > 0 kVA")]
 Seconds = Annotated[Positive, Field(description="a number > 0 s")]
+
+
+class Document(Section):
+    """The whole of a file."""
+
+    schema_version: Annotated[Whole, Field(ge=1, le=1, description="1")]
+    name: Name
+
+    def document(self, folder: Path | None = None) -> dict[str, Any]:
+        """The content of a file for this configuration: only the given keys, as JSON types.
+
+        Args:
+            folder: base of relative paths; the document then has absolute ones, and is valid in any file.
+        """
+        context = None if folder is None else {"folder": folder.absolute()}
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, context=context)
 
 
 class Constant(Section):

@@ -1,13 +1,11 @@
 """Rules that compare keys and sections of a configuration.
 
-The configuration may be partial: a faulty key is no attribute of its section (:func:`known` tests for it), and a rule
-that needs it is skipped.
+The configuration may be partial: a faulty key is no attribute of its section (:func:`core.rules.known` tests for it),
+and a rule that needs it is skipped.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
-from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from core.config import (
@@ -35,27 +33,14 @@ from core.config_fields import Constant, Expected, Section
 from core.config_resources import BatteryConfig, PvConfig
 from core.errors import shown
 from core.network import Line, joined, topology_faults
+from core.rules import BrokenRule, FileExists, known
 from core.time import TimeAxis
 
-FileExists = Callable[[Path], bool]
 SLACK_BAND_PU = (0.8, 1.2)
 """A supply voltage beyond this is considered an error of unit or scale."""
 SHORTEST_DAY_H = 23
 LONGEST_CYCLE_S = 37.5
 """Two cycles must fit into the life of a setpoint in the device, 75 s."""
-
-
-class BrokenRule(NamedTuple):
-    """A rule that does not hold: the key, the value found, and what is allowed."""
-
-    key: str
-    got: str
-    allowed: str
-
-
-def known(section: Section, *names: str) -> bool:
-    """Whether none of these keys is faulty."""
-    return all(hasattr(section, name) for name in names)
 
 
 def broken_rules(config: Config, exists: FileExists) -> Iterator[BrokenRule]:

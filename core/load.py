@@ -1,15 +1,18 @@
 """The only module of core that reads files: YAML configurations and the CSV series they name."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
-from core.config import Config
-from core.config_check import check_config
+from core.config import Config, HorizonConfig
+from core.config_check import check_config, check_document
 from core.config_devices import MappedModbus
-from core.config_fields import DayFile, Section, Variant
+from core.config_fields import DayFile, Document, Section, Variant
+from core.config_kinds import KINDS, AnyProblem, kind_of
 from core.config_resources import ANY
 from core.config_rules import SLACK_BAND_PU
 from core.csv_text import decoded
@@ -17,11 +20,13 @@ from core.errors import Fault, InputError, shown
 from core.plausibility import implausible
 from core.prices import Tariff
 from core.profiles import Profiles, Range
+from core.rules import BrokenRule
 from core.scenario import Scenario, Site
 from core.table import Table, parse_table
 from core.time import TimeAxis
 from core.yaml_text import parse_yaml
 
+D = TypeVar("D", bound=Document)
 _SLACK = Range(*SLACK_BAND_PU, "a supply voltage of {:g} to {:g} p.u.".format(*SLACK_BAND_PU))
 
 
@@ -43,12 +48,24 @@ def load_config(path: Path) -> Config:
     Raises:
         InputError: with all faults of the file.
     """
+    return _of_file(path, config_of)
+
+
+def _of_file(path: Path, checked: Callable[[object, Path], D]) -> D:
+    """The content of a YAML file after its check; faults of its text come first.
+
+    Raises:
+        InputError: with all faults of the file.
+    """
     data, faults = _read_yaml(path)
     if data is None and faults:
         raise InputError(faults)
-    config, more = _checked(data, path)
-    if config is None or faults:
-        raise InputError([*faults, *more])
+    try:
+        config = checked(data, path)
+    except InputError as error:
+        raise InputError([*faults, *error.faults]) from error
+    if faults:
+        raise InputError(faults)
     return config
 
 
@@ -58,10 +75,48 @@ def config_of(document: object, path: Path) -> Config:
     Raises:
         InputError: with all faults.
     """
-    config, faults = _checked(document, path)
+    if isinstance(document, dict) and document.get("kind") in KINDS:
+        allowed = "the configuration of a day, without this key; `gridlab solve` solves a problem of this kind"
+        raise InputError([Fault(str(path), "kind", shown(document["kind"]), allowed)])
+    config, faults = check_config(document, str(path), partial(_exists, path))
     if config is None:
         raise InputError(faults)
     return config
+
+
+def load_document(path: Path) -> Config | AnyProblem:
+    """The content of a file of either sort: with a key ``kind`` a problem, else the configuration of a day.
+
+    Raises:
+        InputError: with all faults of the file.
+    """
+    return _of_file(path, document_of)
+
+
+def load_problem(path: Path) -> AnyProblem:
+    """The content of a file of ``gridlab solve``, with every key and rule of its kind checked.
+
+    Raises:
+        InputError: with all faults of the file.
+    """
+    return _of_file(path, _problem_of)
+
+
+def document_of(document: object, path: Path) -> Config | AnyProblem:
+    """As :func:`load_document`, of the content itself."""
+    is_problem = isinstance(document, dict) and "kind" in document
+    return _problem_of(document, path) if is_problem else config_of(document, path)
+
+
+def _problem_of(document: object, path: Path) -> AnyProblem:
+    kind = kind_of(document)
+    if isinstance(kind, BrokenRule):
+        raise InputError([Fault(str(path), *kind)])
+    exists = partial(_exists, path)
+    problem, faults = check_document(kind, document, str(path), lambda config: config.broken_rules(exists))
+    if problem is None:
+        raise InputError(faults)
+    return problem
 
 
 def load_scenario(config: Config, path: Path, variant: Variant = "forecast") -> Scenario:
@@ -99,13 +154,15 @@ def load_scenario(config: Config, path: Path, variant: Variant = "forecast") -> 
     return replace(scenario, cautions=cautions)
 
 
-def fingerprint(path: Path, config: Config) -> str:
+def fingerprint(path: Path, config: Document) -> str:
     """SHA-256, hexadecimal, of the configuration file and of every file of series and registers that it names.
 
     Raises:
         InputError: one of them cannot be read.
     """
-    files = sorted({path.parent / file for file in _data_files(config, config.horizon.date)})
+    horizon = getattr(config, "horizon", None)
+    day = horizon.date if isinstance(horizon, HorizonConfig) else date.min
+    files = sorted({path.parent / file for file in _data_files(config, day)})
     contents = [_read_bytes(file) for file in (path, *files)]
     if faults := [content for content in contents if isinstance(content, Fault)]:
         raise InputError(faults)
@@ -124,8 +181,8 @@ def _data_files(section: Section, day: date) -> Iterator[Path]:
                 yield from _data_files(part, day)
 
 
-def _checked(data: object, path: Path) -> tuple[Config | None, list[Fault]]:
-    return check_config(data, str(path), lambda file: (path.parent / file).is_file())
+def _exists(config_path: Path, file: Path) -> bool:
+    return (config_path.parent / file).is_file()
 
 
 def _read_yaml(path: Path) -> tuple[object, list[Fault]]:

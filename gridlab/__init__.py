@@ -9,7 +9,8 @@ day.plan  # a row for each step and prosumer
 ```
 
 :func:`load` reads a configuration. :func:`plan` computes the prices and plans of its day, :func:`simulate` runs the day
-in closed loop, and :func:`open_run` reads a recorded run. Names of columns contain the unit; demand is positive.
+in closed loop, :func:`solve` solves a problem of any kind, and :func:`open_run` reads a recorded run. Names of columns
+contain the unit; demand is positive.
 
 Importing the package loads nothing else: a name loads its module when it is first used.
 """
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from gridlab.day_ahead import plan
     from gridlab.results import Results, open_run
     from gridlab.simulation import SimulationOptions, simulate
+    from gridlab.solving import solve
 
     __version__: str
 
@@ -37,6 +39,7 @@ __all__ = [
     "open_run",
     "plan",
     "simulate",
+    "solve",
 ]
 
 _MODULES = {
@@ -49,6 +52,7 @@ _MODULES = {
     "open_run": "gridlab.results",
     "plan": "gridlab.day_ahead",
     "simulate": "gridlab.simulation",
+    "solve": "gridlab.solving",
 }
 
 

@@ -6,16 +6,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
 from core.config import Config
+from core.config_fields import Document
+from core.config_problem import ProblemConfig
 from core.errors import Fault, InputError, shown
-from core.load import config_of, load_config
+from core.load import document_of, load_config, load_document, load_problem
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Values = TypeVar("Values", bound=Document, default=Config)
+else:
+    from typing import TypeVar
+
+    Values = TypeVar("Values")
 
 
 @dataclass(frozen=True, repr=False)
-class Configuration:
-    """A valid configuration.
+class Configuration(Generic[Values]):
+    """A valid configuration: that of a day, or a problem of ``gridlab solve``.
 
     Attributes:
         path: the file it was read from; paths in it are relative to that file.
@@ -24,10 +35,10 @@ class Configuration:
     """
 
     path: Path
-    values: Config
+    values: Values
     changed: bool = False
 
-    def with_(self, **changes: object) -> "Configuration":
+    def with_(self, **changes: object) -> "Configuration[Values]":
         """A configuration with other values: ``config.with_(limits={"v_max_pu": 1.04})``.
 
         A mapping changes the keys that it names and leaves the others. None removes a key, so that its default holds.
@@ -38,10 +49,10 @@ class Configuration:
             InputError: the result is not valid; each fault is a line, as for a file.
         """
         document = _patched(self.values.document(), changes, str(self.path), "")
-        return Configuration(self.path, config_of(document, self.path), changed=True)
+        return Configuration(self.path, self._checked(document, self.path), changed=True)
 
     @contextmanager
-    def written(self, file: Path | None = None) -> Iterator["Configuration"]:
+    def written(self, file: Path | None = None) -> Iterator["Configuration[Values]"]:
         """The configuration with a file of this content: its own, or if it was changed, a new one.
 
         Args:
@@ -63,7 +74,7 @@ class Configuration:
                 file.unlink()
                 raise
 
-    def _write(self, file: Path) -> "Configuration":
+    def _write(self, file: Path) -> "Configuration[Values]":
         """Write the configuration as JSON, which is also YAML."""
         document = self.values.document(self.path.parent)
         text = json.dumps(document, indent=2, ensure_ascii=False)
@@ -73,24 +84,55 @@ class Configuration:
         except OSError as error:
             allowed = f"a place for the changed configuration ({error.strerror})"
             raise InputError([Fault("out", "", str(file), allowed)]) from error
-        return Configuration(file, config_of(document, file))
+        return Configuration(file, self._checked(document, file))
+
+    def _checked(self, document: object, path: Path) -> Values:
+        """The document as a file of the same sort.
+
+        Raises:
+            InputError: it is not valid.
+        """
+        values = document_of(document, path)
+        assert isinstance(values, type(self.values)), "the key `kind` has not changed"
+        return values
 
     def __repr__(self) -> str:
         return f"<Configuration {self.values.name} of {self.path}{', changed' if self.changed else ''}>"
 
 
-def load(path: str | Path) -> Configuration:
-    """Read a configuration; every field and rule is checked.
+def load(path: str | Path) -> Configuration[Any]:
+    """Read a configuration, of a day or with a ``kind``; every field and rule is checked.
 
     Raises:
         InputError: with all faults of the file, a line each.
     """
-    return Configuration(Path(path), load_config(Path(path)))
+    return Configuration(Path(path), load_document(Path(path)))
 
 
-def loaded(config: Configuration | str | Path) -> Configuration:
-    """The configuration itself, or that of a path."""
-    return config if isinstance(config, Configuration) else load(config)
+def day(config: Configuration | str | Path) -> Configuration:
+    """The configuration of a day itself, or that of a path.
+
+    Raises:
+        InputError: with all faults of the file, or it is a problem with a ``kind``.
+    """
+    if not isinstance(config, Configuration):
+        return Configuration(Path(config), load_config(Path(config)))
+    return config if isinstance(config.values, Config) else _refused(config, "the configuration of a day")
+
+
+def problem(config: Configuration[Any] | str | Path) -> Configuration[Any]:
+    """The problem with a ``kind`` itself, or that of a path.
+
+    Raises:
+        InputError: with all faults of the file, or it is the configuration of a day.
+    """
+    if not isinstance(config, Configuration):
+        return Configuration(Path(config), load_problem(Path(config)))
+    return config if isinstance(config.values, ProblemConfig) else _refused(config, "a problem, for `gridlab.solve`")
+
+
+def _refused(config: Configuration[Any], allowed: str) -> NoReturn:
+    raise InputError([Fault(str(config.path), "kind", shown(getattr(config.values, "kind", None)), allowed)])
 
 
 def _patched(value: object, change: object, file: str, key: str) -> object:

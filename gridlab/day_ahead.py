@@ -5,7 +5,7 @@ from pathlib import Path
 from controller.process.clocks import WallClock
 from controller.runs.directory import choose
 from controller.studies.day_ahead import planned_day, record
-from gridlab.configuration import Configuration, loaded
+from gridlab.configuration import Configuration, day
 from gridlab.results import Results, Tables, in_zone, zone_of
 
 
@@ -22,7 +22,7 @@ def plan(config: Configuration | str | Path, out: str | Path | None = None, coor
         InputError: configuration, series or ``out`` are not valid.
         SolverError, SolverLicenceError: a solver failed.
     """
-    chosen, clock = loaded(config), WallClock()
+    chosen, clock = day(config), WallClock()
     run_path = None if out is None else choose(Path(out), chosen.values.name, clock.now())
     with chosen.written(run_path and run_path.with_name(f"{run_path.name}.yaml")) as written:
         planned = planned_day(written.values, written.path, clock, coordinate)

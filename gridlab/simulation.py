@@ -19,7 +19,7 @@ from controller.simulation.master import RunProgress, SimulationJob
 from controller.simulation.options import SimulationRequest
 from controller.simulation.run import run_simulation
 from core.errors import Fault, InputError, SolverError, shown
-from gridlab.configuration import Configuration, loaded
+from gridlab.configuration import Configuration, day
 from gridlab.results import Results, open_run
 
 
@@ -73,7 +73,7 @@ def simulate(
         InputError: configuration, series, options or ``out`` are not valid.
         GridlabError: a process failed.
     """
-    chosen = loaded(config)
+    chosen = day(config)
     if out is not None:
         return _simulated(chosen, Path(out), options)
     folder = Path(mkdtemp(prefix="gridlab-"))

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import authoring, keeping, laboratory, operation, operator, planning, runs
+from controller.cli import authoring, keeping, laboratory, operation, operator, planning, runs, solving
 from controller.process.private_files import private_files
 from core.errors import GridlabError, InputError, SolverLicenceError
 
@@ -25,6 +25,7 @@ for command, example in (
     (authoring.import_grid, "import-grid village.json --out village.yaml"),
     (authoring.schema, "schema > gridlab.schema.json"),
     (planning.plan, "plan configs/gridlab9.yaml --splitting constraint --max-iterations 300"),
+    (solving.solve, "solve configs/dispatch.yaml --max-rounds 200"),
     (laboratory.simulate, "simulate configs/gridlab9.yaml --start 10:00 --end 19:00"),
     (laboratory.plant, "plant configs/gridlab9.yaml --pace 60"),
     (laboratory.chaos, "chaos configs/gridlab9.yaml --fault black-hole --seeds 5"),

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,10 @@ from controller.cli.arguments import (
     QuietOption,
     ServerKeyOption,
 )
-from core.errors import GridlabError
+from core.errors import Fault, GridlabError, InputError
+
+if TYPE_CHECKING:
+    from core.config import Config
 
 
 def simulate(
@@ -79,7 +82,26 @@ def check(
     reads: Annotated[int, typer.Option(min=2, help="Readings of each device with --probe, one a second.")] = 3,
     quiet: QuietOption = False,
 ) -> None:
-    """Validate a scenario and all files that it names."""
+    """Validate a scenario, or a problem of `solve`, and all files that it names."""
+    from controller.cli.screens.terminal import console
+    from core.config_problem import ProblemConfig
+    from core.load import load_document
+
+    checked = load_document(config)
+    if isinstance(checked, ProblemConfig):
+        from controller.solve.kinds import prepare
+
+        if probe:
+            raise InputError([Fault("--probe", "", str(config), "a scenario with devices; a problem has none")])
+        words = prepare(checked, config).words
+        if not quiet:
+            console.print(f"{config}: valid; {checked.kind}, {words}", soft_wrap=True)
+    else:
+        check_scenario(checked, config, probe, reads, quiet)
+
+
+def check_scenario(checked: "Config", config: Path, probe: bool, reads: int, quiet: bool) -> None:
+    """Validate all files that a scenario names, and read its devices if ``probe``."""
     import asyncio
 
     from controller.cli.screens import plan as screen
@@ -89,10 +111,8 @@ def check(
     from controller.service.named_files import check_all
     from controller.service.probe import check_meters, model_check
     from controller.service.probe import probe as read_devices
-    from core.load import load_config
     from mpc.carrying import require_power_flow
 
-    checked = load_config(config)
     scenarios = check_all(checked, config)
     print_cautions((caution for scenario in scenarios.values() for caution in scenario.cautions), quiet)
     for scenario in scenarios.values():

@@ -12,6 +12,8 @@ from controller.report.primitives.markup import Markup
 from controller.report.service.page import service_page
 from controller.report.service.record import read_service
 from controller.report.service.span import AskedSpan
+from controller.report.solve.page import solve_page
+from controller.report.solve.record import read_solve
 from controller.report.study.page import KINDS, read_study, study_page
 from controller.runs.directory import Run
 from core.errors import Fault, InputError, shown
@@ -81,7 +83,11 @@ def _study(run: Run, other: Run | None) -> Markup:
     return study_page(read_study(run), read_study(other) if other else None)
 
 
-PAGES: dict[str, Draw] = {"plan": _plan, "simulate": _loop, **dict.fromkeys(KINDS, _study)}
+def _solve(run: Run, other: Run | None) -> Markup:
+    return solve_page(read_solve(run), read_solve(other) if other else None)
+
+
+PAGES: dict[str, Draw] = {"plan": _plan, "simulate": _loop, "solve": _solve, **dict.fromkeys(KINDS, _study)}
 
 
 def _page_function(run: Run, other: Run | None) -> Draw:
@@ -91,7 +97,7 @@ def _page_function(run: Run, other: Run | None) -> Draw:
         raise InputError([_fault(each, f"one of {', '.join(PAGES)}") for each in unknown])
     draw = kinds[0][1]
     assert draw is not None, "unknown kinds are refused above"
-    if other and kinds[1][1] is not draw:
+    if other and (kinds[1][1] is not draw or other.summary.get("kind") != run.summary.get("kind")):
         raise InputError([_fault(other, f"a run beside {shown(run.summary['command'])}: only runs of one kind")])
     return draw
 

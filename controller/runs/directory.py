@@ -18,6 +18,8 @@ SCHEMA_VERSION = 1
 DIGITS = "%.12g"
 """Format of the numbers in a table."""
 PARTIAL = ".partial"
+NAME_COLUMNS = ("prosumer", "node", "line", "resource", "sector", "branch", "row")
+"""Columns of names, which may look like numbers."""
 
 
 def choose(out: Path | None, name: str, now: datetime) -> Path:
@@ -119,7 +121,7 @@ class Run:
         Raises:
             InputError: the file is missing or unreadable, or a row is incomplete or of another version.
         """
-        names = {"prosumer": str, "node": str, "line": str}
+        names = dict.fromkeys(NAME_COLUMNS, str)
         try:
             frame = pd.read_csv(self.path / name, dtype=names, keep_default_na=False, na_values=[""])
             if "time" in frame:

@@ -66,38 +66,41 @@ def run(nodes: Sequence[Node]) -> Carried:
     return Carried(Ending.SILENCE, rounds, sent, 0, tuple(node.name for node in nodes if not node.done))
 
 
-def run_rounds(nodes: Sequence[Node], link: MessageLink | None = None, max_rounds: int = MAX_ROUNDS) -> Carried:
+def run_rounds(
+    nodes: Sequence[Node],
+    link: MessageLink | None = None,
+    max_rounds: int = MAX_ROUNDS,
+    expired: Callable[[], bool] = lambda: False,
+) -> Carried:
     """Call every present node once per round, with an empty inbox or not, until all are done.
 
-    In round ``max_rounds``, the last one, every node finds a :class:`Deadline` at the end of its inbox.
+    In the last round, which is ``max_rounds`` or the first that finds the time ``expired``, every node finds a
+    :class:`Deadline` at the end of its inbox.
 
     Args:
         nodes: in the order in which they are called.
         link: perfect by default.
         max_rounds: more than the round in which the last node joins, so at least 1.
+        expired: asked before each round in which all nodes have joined.
 
     Raises:
         ValueError: two nodes have the same name, ``link`` names an unknown node, or ``max_rounds`` is too small.
         KeyError: a message is addressed to an unknown node.
     """
     link, by_name = link or MessageLink(), _by_name(nodes)
-    last_join = max(map(link.joins_in, by_name), default=0)
-    if strangers := (link.joins.keys() | link.crashes.keys()) - by_name.keys():
-        raise ValueError(f"link: there is no node {', '.join(sorted(strangers))}")
-    if max_rounds <= last_join:
-        raise ValueError(f"asked for at most {max_rounds} rounds, allowed > {last_join}, when the last node joins")
+    last_join = _last_join(link, by_name, max_rounds)
     transit, ending = Transit(link), Ending.ROUNDS
     for k in range(max_rounds + 1):
+        last = k == max_rounds or (k > last_join and expired())
         inboxes = transit.arriving(k)
         present = [node for node in nodes if link.present(node.name, k)]
         for node in present:
-            if k == link.joins_in(node.name):
-                messages = node.start()
-            else:
-                deadline = [Message(CARRIER, node.name, k, Deadline())] if k == max_rounds else []
-                messages = node.react([*inboxes.get(node.name, ()), *deadline])
+            starts = k == link.joins_in(node.name)
+            messages = node.start() if starts else node.react(_inbox(node.name, inboxes, k, last))
             transit.send(_addressed(messages, by_name), k)
-        if last_join <= k < max_rounds and all(node.done for node in present):
+        if last:
+            break
+        if last_join <= k and all(node.done for node in present):
             ending = Ending.DONE
             break
     unfinished = tuple(node.name for node in nodes if not (node.done or link.crashed(node.name, k)))
@@ -109,6 +112,24 @@ def _by_name(nodes: Sequence[Node]) -> dict[str, Node]:
     if twice := [name for name, count in counts.items() if count > 1]:
         raise ValueError(f"coordination nodes need unique names; twice: {', '.join(twice)}")
     return {node.name: node for node in nodes}
+
+
+def _last_join(link: MessageLink, by_name: Mapping[str, Node], max_rounds: int) -> int:
+    """The round in which the last node starts, after a check that names and rounds are possible."""
+    last_join = max(map(link.joins_in, by_name), default=0)
+    if strangers := (link.joins.keys() | link.crashes.keys()) - by_name.keys():
+        raise ValueError(f"link: there is no node {', '.join(sorted(strangers))}")
+    if max_rounds <= last_join:
+        raise ValueError(f"asked for at most {max_rounds} rounds, allowed > {last_join}, when the last node joins")
+    return last_join
+
+
+def _inbox(
+    name: str, inboxes: Mapping[str, Sequence[Message[object]]], round_: int, last: bool
+) -> Sequence[Message[object]]:
+    """What a node finds in a round, at its end the deadline in the last one."""
+    deadline = [Message(CARRIER, name, round_, Deadline())] if last else []
+    return [*inboxes.get(name, ()), *deadline]
 
 
 def _addressed(messages: Sequence[Message[object]], by_name: Mapping[str, Node]) -> Sequence[Message[object]]:

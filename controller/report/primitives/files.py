@@ -4,11 +4,11 @@ from math import inf
 
 import pandas as pd
 
-from controller.runs.directory import Run
+from controller.runs.directory import NAME_COLUMNS, Run
 from core.errors import Fault, InputError
 
 MAY_BE_EMPTY = ("soc", "gap_rel")
-TEXT_COLUMNS = ("time", "prosumer", "node", "line", "splitting")
+TEXT_COLUMNS = ("time", "prosumer", "node", "line", "splitting", *NAME_COLUMNS)
 
 
 def columns(run: Run, file: str, names: tuple[str, ...]) -> pd.DataFrame:

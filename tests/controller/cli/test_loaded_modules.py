@@ -19,7 +19,8 @@ TERMINAL = {
 OPTIONS = {
     "controller.cli", "controller.cli.arguments", "controller.cli.authoring", "controller.cli.keeping",
     "controller.cli.laboratory", "controller.cli.operation", "controller.cli.operator", "controller.cli.planning",
-    "controller.cli.runs", "controller.process", "controller.process.modes", "controller.process.private_files",
+    "controller.cli.runs", "controller.cli.solving", "controller.process", "controller.process.modes",
+    "controller.process.private_files",
     "core", "core.algorithms", "core.errors",
 }  # fmt: skip
 CLIENT = {

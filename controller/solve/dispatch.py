@@ -1,0 +1,80 @@
+"""The kind ``dispatch``: its problem from a file, and its tables."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from controller.solve.problem import Prepared, Solved, SolveRequest, SolveWatch
+from core.config_dispatch import DispatchConfig
+from mpc.coordination.dispatch.coordinator import DispatchSettings
+from mpc.coordination.dispatch.fleet import Fleet
+from mpc.coordination.dispatch.outcome import DispatchOutcome
+from mpc.coordination.dispatch.solve import dispatch
+from mpc.coordination.dispatch.target import Norm, SectorTarget
+from mpc.coordination.solving import SolveStatus
+
+
+def prepare(config: DispatchConfig) -> Prepared:
+    """The problem; it names no files."""
+    words = f"{len(config.resources)} resources, {len(config.sectors)} sectors"
+    return Prepared(words, partial(_solve, config, fleet_of(config), target_of(config)))
+
+
+def fleet_of(config: DispatchConfig) -> Fleet:
+    """The resources as arrays."""
+    resources, none = config.resources, (0.0,) * len(config.sectors)
+    return Fleet(
+        names=tuple(each.name for each in resources),
+        capacity_kw=np.array([each.capacity_kw for each in resources]),
+        efficiency=np.array([each.efficiency for each in resources]),
+        priority=np.array([each.priority or none for each in resources]),
+        fallback_kw=np.array([each.fallback_kw for each in resources]),
+    )
+
+
+def target_of(config: DispatchConfig) -> SectorTarget:
+    """The target."""
+    return SectorTarget(np.array(config.target_kw), np.array(config.weights), Norm(config.norm))
+
+
+def _solve(
+    config: DispatchConfig, fleet: Fleet, target: SectorTarget, request: SolveRequest, watch: SolveWatch
+) -> Solved:
+    settings = DispatchSettings(max_rounds=request.max_rounds)
+    outcome = dispatch(fleet, target, settings, watch.after)
+    status = SolveStatus.CONVERGED if outcome.converged else watch.reason or SolveStatus.ROUNDS
+    sectors = _sectors_table(config.sectors, target, outcome)
+    return Solved(
+        status=status,
+        objective=outcome.objective,
+        bound=outcome.bound,
+        gap_rel=outcome.gap_rel,
+        violation=None,
+        rounds=outcome.rounds,
+        hops_per_round=2,
+        messages=0,
+        payload_bytes=0,
+        participants=len(fleet.names),
+        silent=tuple(each.name for each in outcome.silent),
+        tables={"resources": _resources_table(config.sectors, fleet, outcome), "sectors": sectors},
+        shown=sectors,
+    )
+
+
+def _resources_table(sectors: Sequence[str], fleet: Fleet, outcome: DispatchOutcome) -> pd.DataFrame:
+    outputs = {f"{sector}_kw": outcome.outputs_kw[:, m] for m, sector in enumerate(sectors)}
+    return pd.DataFrame({"resource": fleet.names, "input_kw": outcome.inputs_kw, **outputs})
+
+
+def _sectors_table(sectors: Sequence[str], target: SectorTarget, outcome: DispatchOutcome) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "sector": list(sectors),
+            "target_kw": target.kw,
+            "aggregate_kw": outcome.aggregate_kw,
+            "deviation_kw": outcome.deviation_kw,
+            "price": outcome.price,
+        }
+    )
