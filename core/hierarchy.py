@@ -8,7 +8,7 @@ A row of sensitivities is a voltage deviation (3). Signs as everywhere: demand p
 :func:`core.hierarchy_faults.hierarchy_faults`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
@@ -17,6 +17,9 @@ import numpy as np
 from core.arrays import FloatArray
 from core.prices import Tariff
 from core.time import TimeAxis
+
+ACTIVE, REACTIVE = "p_kw", "q_kvar"
+"""Names of the rows that limit the power of a branch itself."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,10 @@ class Hierarchy:
         for branch in reversed(self.top_down):
             found[branch.name] = sum(found[child] for child in self.children[branch.name])
         return found
+
+    def counts(self, names: Sequence[str]) -> FloatArray:
+        """Numbers of leaves under branches or of leaves themselves, as weights."""
+        return np.array([self.n_leaves[name] for name in names], float)
 
     def after(self, steps: int) -> "Hierarchy":
         """The tree without its first ``steps`` steps."""

@@ -31,6 +31,14 @@ class Deadline:
     """
 
 
+@dataclass(frozen=True)
+class Overdue:
+    """Answers that are still missing come too late: a node that receives it goes on without them if it can.
+
+    Like the deadline it is sent by whatever watches the time; a node below hears it before the node that waits for it.
+    """
+
+
 class Node(Protocol):
     """One party of a coordination. It ignores messages with a body of a kind it does not know."""
 

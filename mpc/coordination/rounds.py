@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mpc.coordination.links import MessageLink, Transit
-from mpc.coordination.nodes import Deadline, Message, Node
+from mpc.coordination.nodes import Deadline, Message, Node, Overdue
 
 CARRIER = "carrier"
 """Sender of the deadline."""
@@ -50,6 +50,9 @@ Carrier = Callable[[Sequence[Node]], Carried]
 def run(nodes: Sequence[Node]) -> Carried:
     """Deliver all messages of a round, then the answers to them, and so on, until none is left.
 
+    If some node is not done then, answers are :class:`Overdue`: each node hears so, the last of ``nodes`` first, until
+    one has messages again.
+
     Raises:
         ValueError: two nodes have the same name.
         KeyError: a message is addressed to an unknown node.
@@ -57,7 +60,7 @@ def run(nodes: Sequence[Node]) -> Carried:
     by_name = _by_name(nodes)
     messages = [message for node in nodes for message in node.start()]
     rounds, sent = 0, len(messages)
-    while messages:
+    while messages or (messages := _overdue(nodes)):
         inboxes: dict[str, list[Message[object]]] = defaultdict(list)
         for message in messages:
             inboxes[message.receiver].append(message)
@@ -105,6 +108,14 @@ def run_rounds(
             break
     unfinished = tuple(node.name for node in nodes if not (node.done or link.crashed(node.name, k)))
     return Carried(ending, k, transit.sent, transit.lost, unfinished)
+
+
+def _overdue(nodes: Sequence[Node]) -> list[Message[object]]:
+    """The first messages that silence brings about; none if all nodes are done."""
+    if all(node.done for node in nodes):
+        return []
+    late = (node.react([Message(CARRIER, node.name, 0, Overdue())]) for node in reversed(nodes))
+    return list(next(filter(None, late), ()))
 
 
 def _by_name(nodes: Sequence[Node]) -> dict[str, Node]:

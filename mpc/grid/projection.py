@@ -72,21 +72,24 @@ def _elastic(
 def _elastic_rows(
     w: FloatArray, d: FloatArray, a: FloatArray, lower: FloatArray, upper: FloatArray, kappa: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """x̂ and λ with variables (x̂, e): a x̂ − e ≤ u, a x̂ + e ≥ l, e ≥ 0."""
+    """x̂ and λ with variables (x̂, e): a x̂ − e ≤ u, a x̂ + e ≥ l, e ≥ 0; a side that is infinite needs no row."""
     rows, columns = a.shape
-    own = np.eye(rows)
+    own, row_prices = np.eye(rows), np.zeros(rows)
+    above, below = upper < NEVER, lower > -NEVER
     solver = piqp.DenseSolver()
     solver.settings.eps_abs = solver.settings.eps_rel = ELASTIC_ACCURACY
     solver.settings.check_duality_gap = False
     solver.setup(
         np.diag(np.concatenate([d, np.zeros(rows)])),
         np.concatenate([-d * w, kappa]),
-        G=np.vstack([np.hstack([a, -own]), np.hstack([a, own])]),
-        h_l=np.concatenate([np.full(rows, -np.inf), lower]),
-        h_u=np.concatenate([upper, np.full(rows, np.inf)]),
+        G=np.vstack([np.hstack([a, -own])[above], np.hstack([a, own])[below]]),
+        h_l=np.concatenate([np.full(above.sum(), -np.inf), lower[below]]),
+        h_u=np.concatenate([upper[above], np.full(below.sum(), np.inf)]),
         x_l=np.concatenate([np.full(columns, -np.inf), np.zeros(rows)]),
     )
     if (status := solver.solve()) != piqp.PIQP_SOLVED:
         raise SolverError(f"elastic projection ended with {status.name}")
     result = solver.result
-    return result.x[:columns].copy(), np.clip(result.z_u[:rows] - result.z_l[rows:], -kappa, kappa)
+    row_prices[above] += result.z_u[: above.sum()]
+    row_prices[below] -= result.z_l[above.sum() :]
+    return result.x[:columns].copy(), np.clip(row_prices, -kappa, kappa)

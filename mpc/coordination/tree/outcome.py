@@ -7,9 +7,7 @@ from core.arrays import FloatArray
 from core.plan import Agreement
 from core.prices import DemandProfile
 from mpc.coordination.outcome import CoordinationOutcome
-
-ACTIVE, REACTIVE = "p_kw", "q_kvar"
-"""Names of the rows that limit the power of a branch itself."""
+from mpc.coordination.tree.memory import TreeWarmStart
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,8 @@ class BranchState:
     Attributes:
         x: power of its leaves' answers, kW and kvar, [T, 2].
         price_chf_per_kw: π, what one more kW or kvar of the branch costs above it and by its own limit, [T, 2].
-        rows: by name; :data:`ACTIVE` and :data:`REACTIVE` are the limits of its own power, where it has any.
+        rows: by name; the limits of its own power, where it has any, are :data:`core.hierarchy.ACTIVE` and
+            :data:`core.hierarchy.REACTIVE`.
     """
 
     x: FloatArray
@@ -89,6 +88,8 @@ class TreeOutcome(CoordinationOutcome):
         agreements, uncoordinated: of the leaves, in the order of the hierarchy.
         turnover_chf: Σ |c p| Δt of the result.
         violation_rel: largest excess of a limit relative to its scale.
+        rounds: those that were judged; the last answers may need a few rounds to reach the root.
+        rounds_asked: number of rounds until the root stopped, those on the way included.
         silent: who was held, in the order of the hierarchy; empty unless the status is ``partial``.
     """
 
@@ -102,4 +103,6 @@ class TreeOutcome(CoordinationOutcome):
     uncoordinated: Mapping[str, DemandProfile]
     branches: Mapping[str, BranchState]
     rounds: tuple[TreeRound, ...]
+    rounds_asked: int
     silent: tuple[HeldMember, ...]
+    warm_start: TreeWarmStart

@@ -1,0 +1,96 @@
+"""Evaluation of a round by what the leaves answered, the certified bound, and the stopping rule.
+
+    objective = Σ_i f_i(x_i) + γ/2 Σ_t (P_∅ − target)²
+    gap       = |objective − bound| / max(|bound|, turnover)                      where the limits are held
+              = (objective + priced violation − bound) / max(|bound|, turnover)   where they cannot be
+
+Converged means a gap within its tolerance, and no violation beyond its own, or one that the branches' own copies cannot
+avoid. A bound is one of everything as long as no rows change; where a held member is heard again, it is dropped.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.arrays import FloatArray
+from core.config_coordination import TreeConfig
+from core.hierarchy import TreeProblem
+from mpc.coordination.outcome import CoordinationStatus
+from mpc.coordination.tree.messages import Account, Share
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A round with the root's objective."""
+
+    account: Account
+    objective_chf: float
+
+
+class Judge:
+    """The best round and the best bound so far."""
+
+    def __init__(self, problem: TreeProblem, settings: TreeConfig) -> None:
+        self._gamma, self._target, self._settings = problem.peak_weight_per_kw2, problem.target, settings
+        self.best: Judged | None = None
+        self.bound: Share | None = None
+        self.relaxed_chf: float | None = None
+        self._renewed = 0
+
+    def peak_price(self, power_kw: FloatArray) -> FloatArray:
+        """π_∅ = γ (P_∅ − target) for p, 0 for q, [T, 2]."""
+        price = self._gamma * (power_kw - self._target)
+        return np.column_stack([price, np.zeros_like(price)])
+
+    def enter(self, account: Account) -> Judged:
+        """Judge a round that is complete."""
+        peak = float(np.sum((account.x[:, 0] - self._target) ** 2))
+        judged = Judged(account, account.cost_chf + self._gamma / 2 * peak)
+        if account.renewed > self._renewed:
+            self._renewed, self.best, self.bound, self.relaxed_chf = account.renewed, None, None, None
+        if account.number >= self._renewed:
+            self.best = judged if self.best is None else min(judged, self.best, key=self._rank)
+        return judged
+
+    def bounded(self, share: Share, price: FloatArray) -> None:
+        """A wave has come back, which began with the price π_∅ [T, 2]."""
+        if share.number < self._renewed:
+            return
+        p = price[:, 0]
+        conjugate_chf = float(np.sum(p * self._target))
+        if self._gamma > 0:
+            conjugate_chf += float(np.sum(p**2)) / (2 * self._gamma)
+        restricted_chf, relaxed_chf = share.restricted_chf - conjugate_chf, share.relaxed_chf - conjugate_chf
+        self.relaxed_chf = relaxed_chf if self.relaxed_chf is None else max(self.relaxed_chf, relaxed_chf)
+        if self.bound is None or restricted_chf > self.bound.restricted_chf:
+            self.bound = Share(share.number, restricted_chf, relaxed_chf)
+
+    def gap(self, judged: Judged) -> float | None:
+        """Relative gap of a round to the bound; None without one."""
+        if self.bound is None:
+            return None
+        excess_chf = judged.objective_chf - self.bound.restricted_chf
+        if not self.holds(judged):
+            excess_chf += judged.account.unheld_chf
+        return abs(excess_chf) / max(abs(self.bound.restricted_chf), judged.account.turnover_chf)
+
+    def holds(self, judged: Judged) -> bool:
+        """Whether the answers hold all limits."""
+        return judged.account.violation_rel <= self._settings.violation_tol_rel
+
+    def unavoidable(self, judged: Judged) -> bool:
+        """Whether the branches' own copies cannot hold the limits."""
+        return judged.account.unavoidable_rel > self._settings.violation_tol_rel
+
+    def met(self, judged: Judged) -> CoordinationStatus | None:
+        """The status with which the coordination may stop with this round."""
+        gap = self.gap(judged)
+        if gap is None or gap > self._settings.gap_tol or judged.account.number == 0:
+            return None
+        if self.holds(judged):
+            return CoordinationStatus.CONVERGED
+        return CoordinationStatus.INFEASIBLE if self.unavoidable(judged) else None
+
+    def _rank(self, judged: Judged) -> tuple[bool, float]:
+        beyond = not self.holds(judged)
+        return beyond, judged.objective_chf + (judged.account.unheld_chf if beyond else 0.0)
