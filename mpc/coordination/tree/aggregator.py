@@ -24,7 +24,7 @@ class Aggregator:
     done = True
 
     def __init__(self, parent: str, pool: Pool, penalty: Penalty) -> None:
-        self.name, self.pool = pool.setup.name, pool
+        self.name, self.pool = pool.place.name, pool
         self._parent, self._penalty = parent, penalty
         self._signal: Message[BranchSignal] | None = None
 
@@ -55,9 +55,9 @@ class Aggregator:
         """The sum of the own optima goes up; an odd level asks its first question at once."""
         pool = self.pool
         account = pool.total()
-        pool.begin(self._penalty.start(account, pool.setup))
+        pool.begin(self._penalty.start(account, pool.place))
         answer = BranchAnswer(pool.p.sum(axis=0), account, pool.ledger.share())
-        first = pool.ask(RoundQuestion(1)) if pool.setup.odd else []
+        first = pool.ask(RoundQuestion(1)) if pool.place.odd else []
         return [Message(self.name, self._parent, 0, answer), *first]
 
     def _fire(self, message: Message[BranchSignal]) -> list[Message[object]]:
@@ -65,10 +65,10 @@ class Aggregator:
         number, signal = message.question // 2, body.signal
         h = np.diag(signal.h[0])
         answered_account, answered_share = pool.ledger.account(), pool.ledger.share()
-        found = pool.fire(AskedOfBranch(h, signal.g), float(h[0]) * float(pool.setup.n_leaves.sum()), body.published)
+        found = pool.fire(AskedOfBranch(h, signal.g), float(h[0]) * float(pool.place.n_leaves.sum()), body.published)
         answer = BranchAnswer(found.s.sum(axis=0), answered_account, answered_share)
         question = RoundQuestion(
-            number + pool.setup.odd,
+            number + pool.place.odd,
             wave_number=body.wave.number if body.wave else 0,
             priced=PricedBranch(body.wave.price, found.row_prices) if body.wave else None,
             best_round=body.best_round,

@@ -15,7 +15,7 @@ from mpc.coordination.participants import PriceResponsive, ProsumerNode
 from mpc.coordination.rounds import CARRIER, Carrier
 from mpc.coordination.tree.aggregator import Aggregator
 from mpc.coordination.tree.judging import Judged
-from mpc.coordination.tree.ledger import Ledger, Setup
+from mpc.coordination.tree.ledger import BranchPlace, Ledger
 from mpc.coordination.tree.memory import TreeWarmStart
 from mpc.coordination.tree.outcome import BranchState, HeldMember, TreeOutcome
 from mpc.coordination.tree.penalty import Penalty
@@ -90,7 +90,7 @@ class Tree:
         """The children's side of a branch."""
         problem, settings, tree = self._problem, self._settings, self._problem.hierarchy
         children, dt_h = tree.children[name], problem.axis.dt_h
-        setup = Setup(
+        place = BranchPlace(
             name=name,
             branches=tuple(child for child in children if child in tree.by_name),
             leaves=tuple(child for child in children if child in tree.leaves),
@@ -102,14 +102,14 @@ class Tree:
             alpha=settings.relaxation,
         )
         model = self._models.get(name) or FixedRows(tree.by_name[name], children, problem.axis.n_steps)
-        return Pool(setup, model, self._warm.branches[name] if self._warm else None)
+        return Pool(place, model, self._warm.branches[name] if self._warm else None)
 
     def _outcome(self, result: Judged) -> TreeOutcome:
         root, judge = self.root, self.root.judge
         assert root.status is not None
         bound, relaxed_chf, gap_rel = judge.bound, judge.relaxed_chf, judge.gap(result)
-        found = dict(self._agreements(self.root.pool.setup.name, result.account.number))
-        first = dict(self._agreements(self.root.pool.setup.name, 0))
+        found = dict(self._agreements(self.root.pool.place.name, result.account.number))
+        first = dict(self._agreements(self.root.pool.place.name, 0))
         scale = max(abs(bound.restricted_chf), result.account.turnover_chf) if bound else 1.0
         lost_rel = (bound.restricted_chf - relaxed_chf) / scale if bound and relaxed_chf is not None else None
         wave = bound.number if bound else 0
@@ -125,15 +125,15 @@ class Tree:
             violation_rel=result.account.violation_rel,
             agreements={name: found[name] for name in leaves},
             uncoordinated={name: first[name].profile for name in leaves},
-            branches=dict(self._branches(self.root.pool.setup.name, result.account.number, wave)),
+            branches=dict(self._branches(self.root.pool.place.name, result.account.number, wave)),
             rounds=tuple(root.rounds),
             rounds_asked=root.pool.asked,
             silent=tuple(self._silent()),
-            warm_start=TreeWarmStart({pool.setup.name: pool.memory(wave) for pool in self._pools}, root.rho),
+            warm_start=TreeWarmStart({pool.place.name: pool.memory(wave) for pool in self._pools}, root.rho),
         )
 
     def _ledger(self, name: str) -> Ledger:
-        return next(pool.ledger for pool in self._pools if pool.setup.name == name)
+        return next(pool.ledger for pool in self._pools if pool.place.name == name)
 
     def _agreements(self, name: str, number: int) -> Iterator[tuple[str, Agreement]]:
         """The agreements of a round under a branch; under one that is held, those of its last account."""

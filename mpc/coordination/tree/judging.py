@@ -16,14 +16,14 @@ from core.arrays import FloatArray
 from core.config_coordination import TreeConfig
 from core.hierarchy import TreeProblem
 from mpc.coordination.outcome import CoordinationStatus
-from mpc.coordination.tree.messages import Account, Share
+from mpc.coordination.tree.messages import RoundAccount, Share
 
 
 @dataclass(frozen=True)
 class Judged:
     """A round with the root's objective."""
 
-    account: Account
+    account: RoundAccount
     objective_chf: float
 
 
@@ -42,7 +42,7 @@ class Judge:
         price = self._gamma * (power_kw - self._target)
         return np.column_stack([price, np.zeros_like(price)])
 
-    def enter(self, account: Account) -> Judged:
+    def enter(self, account: RoundAccount) -> Judged:
         """Judge a round that is complete."""
         peak = float(np.sum((account.x[:, 0] - self._target) ** 2))
         judged = Judged(account, account.cost_chf + self._gamma / 2 * peak)

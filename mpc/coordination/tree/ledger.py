@@ -20,13 +20,13 @@ from core.arrays import FloatArray
 from core.plan import Agreement
 from core.prices import DemandProfile, PriceSignal
 from mpc.coordination.tree.memory import PricedBranch
-from mpc.coordination.tree.messages import Account, Share
+from mpc.coordination.tree.messages import RoundAccount, Share
 from mpc.coordination.tree.outcome import BranchState, RowState
 from mpc.coordination.tree.rows import OWN, BranchRows
 
 
 @dataclass(frozen=True)
-class Setup:
+class BranchPlace:
     """What a branch knows of its place in the tree.
 
     Attributes:
@@ -82,17 +82,17 @@ class OpenWave:
 class Ledger:
     """Answers by round, and shares by wave."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, place: BranchPlace) -> None:
         self.held: dict[str, int] = {}
         self.renewed = 0
         self.waves: dict[int, OpenWave] = {}
         self.agreements: dict[int, dict[str, Agreement]] = defaultdict(dict)
-        self.accounts: dict[int, dict[str, Account]] = defaultdict(dict)
+        self.accounts: dict[int, dict[str, RoundAccount]] = defaultdict(dict)
         self.conditions: dict[int, Conditions] = {}
-        self._setup = setup
+        self._place = place
         self._signals: dict[str, PriceSignal] = {}
         self._last: dict[str, Agreement] = {}
-        self._reported: dict[str, Account] = {}
+        self._reported: dict[str, RoundAccount] = {}
         self._current: Conditions | None = None
         self._since: dict[str, float] = {}
         self._number = 0
@@ -109,7 +109,7 @@ class Ledger:
         """The answer of a leaf to the last priced question."""
         self._last[leaf] = self.agreements[self._number][leaf] = Agreement(self._signals[leaf], profile)
 
-    def reported(self, branch: str, account: Account | None, share: Share | None) -> None:
+    def reported(self, branch: str, account: RoundAccount | None, share: Share | None) -> None:
         """What a child branch has complete."""
         if account is not None:
             self._reported[branch] = self.accounts[account.number][branch] = account
@@ -164,21 +164,21 @@ class Ledger:
 
     # what is complete
 
-    def account(self) -> Account | None:
+    def account(self) -> RoundAccount | None:
         """The account of the oldest round that was not yet added up, if it is complete."""
         if not self._to_add or not self._complete(self._to_add[0]):
             return None
         number = self._to_add.pop(0)
-        x = np.stack([self.known_x(child, number) for child in self._setup.children])
+        x = np.stack([self.known_x(child, number) for child in self._place.children])
         conditions = self.conditions[number]
         excess = conditions.rows.excess(x)
-        own = Account(
+        own = RoundAccount(
             number=number,
             x=np.zeros_like(x[0]),
             cost_chf=0.0,
             turnover_chf=0.0,
             variance_kw2=0.0,
-            unheld_chf=self._setup.kappa * float(excess.sum()),
+            unheld_chf=self._place.kappa * float(excess.sum()),
             violation_rel=conditions.rows.relative(excess),
             unavoidable_rel=conditions.unavoidable_rel,
             primal=conditions.primal,
@@ -186,8 +186,8 @@ class Ledger:
             held=len(self.held),
             renewed=self.renewed,
         )
-        leaves = [self._of_leaf(number, self.agreements[number][leaf]) for leaf in self._setup.leaves]
-        return reduce(add, [*leaves, *(self.accounts[number][branch] for branch in self._setup.branches)], own)
+        leaves = [self._of_leaf(number, self.agreements[number][leaf]) for leaf in self._place.leaves]
+        return reduce(add, [*leaves, *(self.accounts[number][branch] for branch in self._place.branches)], own)
 
     def share(self) -> Share | None:
         """The share of the oldest wave that is still open, if it is complete."""
@@ -196,14 +196,14 @@ class Ledger:
         wave = self.waves[self._to_share[0]]
         for child in self.held.keys() - wave.shares.keys():
             wave.shares[child] = self._of_held(child, self._to_share[0], wave)
-        if any(child not in wave.shares for child in self._setup.children):
+        if any(child not in wave.shares for child in self._place.children):
             return None
         number = self._to_share.pop(0)
         return reduce(add, wave.shares.values(), Share(number, -wave.support_chf, -wave.support_chf))
 
     def state(self, number: int, wave: int) -> BranchState:
         """The branch in a complete round, with the prices of a wave, which are 0 where none has passed."""
-        rows, x = self.conditions[number].rows, np.stack([self.known_x(c, number) for c in self._setup.children])
+        rows, x = self.conditions[number].rows, np.stack([self.known_x(c, number) for c in self._place.children])
         value, excess, unit = rows.value(x), rows.excess(x), rows.unit
         price, row_prices = np.zeros_like(x[0]), np.zeros_like(value)
         if wave in self.waves:
@@ -223,7 +223,7 @@ class Ledger:
 
     def known_x(self, child: str, number: int) -> FloatArray:
         """Power of a child in a complete round, [T, 2]: of a branch, that of its leaves."""
-        if child in self._setup.leaves:
+        if child in self._place.leaves:
             return self.agreements[number][child].profile.x
         return self.accounts[number][child].x
 
@@ -235,25 +235,25 @@ class Ledger:
                 agreements.setdefault(child, self._last[child])
             if number < since and child in self._reported:
                 accounts.setdefault(child, self._reported[child])
-        return all(child in agreements or child in accounts for child in self._setup.children)
+        return all(child in agreements or child in accounts for child in self._place.children)
 
     def own_cost_chf(self, agreement: Agreement) -> float:
         """f_i of an answer: bill, losses and wear."""
         x, signal = agreement.profile.x, agreement.signal
-        return agreement.profile.cost_chf - signal.cost_chf(x) + float(np.sum(self._setup.tariff * x))
+        return agreement.profile.cost_chf - signal.cost_chf(x) + float(np.sum(self._place.tariff * x))
 
-    def _of_leaf(self, number: int, agreement: Agreement) -> Account:
+    def _of_leaf(self, number: int, agreement: Agreement) -> RoundAccount:
         x = agreement.profile.x
-        price = np.maximum(np.abs(self._setup.tariff[:, 0]), self._setup.price_floor)
+        price = np.maximum(np.abs(self._place.tariff[:, 0]), self._place.price_floor)
         turnover_chf, variance_kw2 = float(price @ np.abs(x[:, 0])), float(np.var(x[:, 0]))
-        return Account(
+        return RoundAccount(
             number, x, self.own_cost_chf(agreement), turnover_chf, variance_kw2,
             unheld_chf=0.0, violation_rel=0.0, unavoidable_rel=0.0, primal=0.0, dual=0.0, held=0, renewed=0,
         )  # fmt: skip
 
     def _of_held(self, child: str, number: int, wave: OpenWave) -> Share:
         """The share of a member at its last answer: its cost at the price of the wave."""
-        paid_chf = float(np.sum(wave.prices[self._setup.column[child]] * self.last_x(child)))
+        paid_chf = float(np.sum(wave.prices[self._place.column[child]] * self.last_x(child)))
         if child in self._last:
             paid_chf += self.own_cost_chf(self._last[child])
         else:

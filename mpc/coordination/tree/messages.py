@@ -38,7 +38,7 @@ class BranchSignal:
 
 
 @dataclass(frozen=True)
-class Account:
+class RoundAccount:
     """What the leaves of a subtree answered in one round, and what it means for the limits there.
 
     Attributes:
@@ -65,9 +65,9 @@ class Account:
     held: int
     renewed: int
 
-    def __add__(self, other: "Account") -> "Account":
+    def __add__(self, other: "RoundAccount") -> "RoundAccount":
         """Both together."""
-        return Account(
+        return RoundAccount(
             self.number,
             self.x + other.x,
             self.cost_chf + other.cost_chf,
@@ -102,5 +102,5 @@ class BranchAnswer:
     """Up an edge between aggregators: the sum of the copies, kW and kvar, [T, 2], and what is complete by now."""
 
     x: FloatArray
-    account: Account | None
+    account: RoundAccount | None
     share: Share | None

@@ -9,8 +9,8 @@ from math import sqrt
 import numpy as np
 
 from mpc.coordination.star.penalty import SMALLEST
-from mpc.coordination.tree.ledger import Setup
-from mpc.coordination.tree.messages import Account
+from mpc.coordination.tree.ledger import BranchPlace
+from mpc.coordination.tree.messages import RoundAccount
 
 EASED = 0.3
 
@@ -22,10 +22,10 @@ class Penalty:
     fixed: float | None
     eased: bool = False
 
-    def start(self, account: Account, setup: Setup) -> float:
+    def start(self, account: RoundAccount, place: BranchPlace) -> float:
         """ρ⁰ for the account of the uncoordinated answers."""
         if self.fixed is not None:
             return self.fixed
-        price = float(np.abs(setup.tariff[:, 0]).mean())
-        swing = sqrt(account.variance_kw2 / float(setup.n_leaves.sum()))
+        price = float(np.abs(place.tariff[:, 0]).mean())
+        swing = sqrt(account.variance_kw2 / float(place.n_leaves.sum()))
         return max(price, SMALLEST) / max(swing, SMALLEST)

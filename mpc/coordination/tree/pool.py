@@ -14,9 +14,9 @@ from core.arrays import FloatArray
 from core.prices import DemandProfile, PriceSignal
 from mpc.coordination.nodes import Message
 from mpc.coordination.tree.edges import Edges, by_child
-from mpc.coordination.tree.ledger import Ledger, Setup
+from mpc.coordination.tree.ledger import BranchPlace, Ledger
 from mpc.coordination.tree.memory import BranchMemory, PricedBranch
-from mpc.coordination.tree.messages import Account, BranchAnswer, BranchSignal, Wave
+from mpc.coordination.tree.messages import BranchAnswer, BranchSignal, RoundAccount, Wave
 from mpc.coordination.tree.program import AskedOfBranch, BranchSolution, solve_branch
 from mpc.coordination.tree.rows import BranchRows, RowModel
 
@@ -37,11 +37,11 @@ class RoundQuestion:
 class Pool:
     """The side of an aggregator that faces its children."""
 
-    def __init__(self, setup: Setup, model: RowModel, warm: BranchMemory | None) -> None:
-        self.setup, self.ledger = setup, Ledger(setup)
+    def __init__(self, place: BranchPlace, model: RowModel, warm: BranchMemory | None) -> None:
+        self.place, self.ledger = place, Ledger(place)
         self.asked = 0
         self.edges: Edges | None = None
-        self.p = np.zeros((len(setup.children), *setup.tariff.shape))
+        self.p = np.zeros((len(place.children), *place.tariff.shape))
         self.rows: BranchRows | None = None
         self._model, self._warm = model, warm
         self._answered: dict[str, int] = {}
@@ -49,8 +49,8 @@ class Pool:
 
     def start(self) -> list[Message[object]]:
         """The plain tariff to all leaves; with a warm start, also the plain prices of its wave."""
-        none = np.zeros_like(self.setup.tariff)
-        messages = [self._to_leaf(leaf, PRICED, 0, _plain(none)) for leaf in self.setup.leaves]
+        none = np.zeros_like(self.place.tariff)
+        messages = [self._to_leaf(leaf, PRICED, 0, _plain(none)) for leaf in self.place.leaves]
         if self._warm is not None and self._warm.priced is not None:
             self._renew()
             messages += self._wave(0, self._warm.priced)
@@ -75,7 +75,7 @@ class Pool:
         """Children that are awaited: not held, and without an answer to the last question."""
         return [
             child
-            for child in self.setup.children
+            for child in self.place.children
             if self._answered.get(child) != self.asked and child not in self.ledger.held
         ]
 
@@ -84,9 +84,9 @@ class Pool:
         for child in self.missing:
             if child in self._answered:
                 self.ledger.hold(child, self._answered[child])
-                self.p[self.setup.column[child]] = self.ledger.last_x(child)
+                self.p[self.place.column[child]] = self.ledger.last_x(child)
 
-    def total(self) -> Account:
+    def total(self) -> RoundAccount:
         """The account of the answers to the plain tariff, which must be complete."""
         self.ledger.fired(self._renew(), 0.0, 0.0, 0.0)
         self.ledger.open(0, 0, 0)
@@ -97,20 +97,20 @@ class Pool:
     def begin(self, rho: float) -> None:
         """Copies of the answers to the plain tariff, or the warm start."""
         if self._warm is None:
-            self.edges = Edges.start(rho / self.setup.n_leaves, self.p.copy())
+            self.edges = Edges.start(rho / self.place.n_leaves, self.p.copy())
             return
         self.edges = self._warm.edges
-        held = np.isin(self.setup.children, list(self.ledger.held))
+        held = np.isin(self.place.children, list(self.ledger.held))
         self.p = np.where(held[:, None, None], self.p, self._warm.p)
 
     def fire(self, asked: AskedOfBranch, rho: float, published: FloatArray | None = None) -> BranchSolution:
         """Update the edges for the answers that are there; the copies of held members are their answers."""
         assert self.edges is not None
         self._published = published
-        rows, w = self._renew(), rho / self.setup.n_leaves
-        update = self.edges.children_first if self.setup.odd else self.edges.children_second
+        rows, w = self._renew(), rho / self.place.n_leaves
+        update = self.edges.children_first if self.place.odd else self.edges.children_second
         before = self.edges
-        self.edges, found = update(self.p, w, self.setup.alpha, partial(self._program, asked=asked, rows=rows))
+        self.edges, found = update(self.p, w, self.place.alpha, partial(self._program, asked=asked, rows=rows))
         residual, moved = self.p - self.edges.v, by_child(w) * (self.edges.asked - before.asked)
         unavoidable_rel = rows.relative(rows.excess(self.edges.v))
         self.ledger.fired(rows, float(np.linalg.norm(residual)), float(np.linalg.norm(moved)), unavoidable_rel)
@@ -124,33 +124,33 @@ class Pool:
 
     def _program(self, r: FloatArray, w: FloatArray, asked: AskedOfBranch, rows: BranchRows) -> BranchSolution:
         """The branch's program, with the members that are held at their answers."""
-        held = np.isin(self.setup.children, list(self.ledger.held))
+        held = np.isin(self.place.children, list(self.ledger.held))
         if not held.any():
-            return solve_branch(r, w, asked, rows, self.setup.kappa)
+            return solve_branch(r, w, asked, rows, self.place.kappa)
         s = self.p.copy()
         left, rows_left = asked.beside(s[held].sum(axis=0)), rows.among(~held, s)
-        found = solve_branch(r[~held], w[~held], left, rows_left, self.setup.kappa)
+        found = solve_branch(r[~held], w[~held], left, rows_left, self.place.kappa)
         s[~held] = found.s
         return BranchSolution(s, found.row_prices)
 
     def ask(self, question: RoundQuestion) -> list[Message[object]]:
         """The priced question of a round to all children, and the plain one of its wave."""
         assert self.edges is not None
-        setup, self.asked = self.setup, question.number
+        place, self.asked = self.place, question.number
         self.ledger.open(question.number, question.best_round, question.best_wave)
         messages = [
-            self._to_leaf(leaf, PRICED, question.number, self.edges.signal(setup.column[leaf])) for leaf in setup.leaves
+            self._to_leaf(leaf, PRICED, question.number, self.edges.signal(place.column[leaf])) for leaf in place.leaves
         ]
         waves: dict[str, Wave] = {}
         if question.priced is not None:
             messages += self._wave(question.wave_number, question.priced)
             prices = self.ledger.waves[question.wave_number].prices
-            waves = {name: Wave(question.wave_number, prices[setup.column[name]]) for name in setup.branches}
+            waves = {name: Wave(question.wave_number, prices[place.column[name]]) for name in place.branches}
         published = self._model.publishes(self.p)
-        for name in setup.branches:
-            signal, wave = self.edges.signal(setup.column[name]), waves.get(name)
+        for name in place.branches:
+            signal, wave = self.edges.signal(place.column[name]), waves.get(name)
             body = BranchSignal(signal, wave, published.get(name), question.best_round, question.best_wave)
-            messages.append(Message(setup.name, name, 2 * question.number + PRICED, body))
+            messages.append(Message(place.name, name, 2 * question.number + PRICED, body))
         return messages
 
     def _wave(self, number: int, priced: PricedBranch) -> list[Message[object]]:
@@ -158,17 +158,17 @@ class Pool:
         assert self.rows is not None
         prices = self.ledger.open_wave(number, priced, self.rows)
         return [
-            self._to_leaf(leaf, PLAIN, number, _plain(prices[self.setup.column[leaf]])) for leaf in self.setup.leaves
+            self._to_leaf(leaf, PLAIN, number, _plain(prices[self.place.column[leaf]])) for leaf in self.place.leaves
         ]
 
     def _to_leaf(self, leaf: str, kind: int, number: int, signal: PriceSignal) -> Message[object]:
-        priced = PriceSignal(signal.h, self.setup.tariff + signal.g, signal.fee_chf)
+        priced = PriceSignal(signal.h, self.place.tariff + signal.g, signal.fee_chf)
         if kind == PRICED:
             self.ledger.sent(leaf, priced)
-        return Message(self.setup.name, leaf, 2 * number + kind, priced)
+        return Message(self.place.name, leaf, 2 * number + kind, priced)
 
     def _hear(self, child: str, number: int, x: FloatArray) -> None:
-        self.p[self.setup.column[child]] = x
+        self.p[self.place.column[child]] = x
         self._answered[child] = number
         self.ledger.heard(child, number)
 

@@ -26,7 +26,7 @@ class Root:
     """Node of the root. When it is done, :attr:`status` says why, and :attr:`result` is the round that counts."""
 
     def __init__(self, problem: TreeProblem, settings: TreeConfig, clock: Clock, pool: Pool, penalty: Penalty) -> None:
-        self.name, self.pool, self.judge = pool.setup.name, pool, Judge(problem, settings)
+        self.name, self.pool, self.judge = pool.place.name, pool, Judge(problem, settings)
         self.status: CoordinationStatus | None = None
         self.unanswered: Unanswered | None = None
         self.result: Judged | None = None
@@ -93,7 +93,7 @@ class Root:
     def _begin(self) -> None:
         """The penalty by the uncoordinated answers, which are the first to be judged."""
         account = self.pool.total()
-        self.rho = self._penalty.start(account, self.pool.setup)
+        self.rho = self._penalty.start(account, self.pool.place)
         self.pool.begin(self.rho)
         self.judge.enter(account)
 
