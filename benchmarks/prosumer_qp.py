@@ -1,4 +1,4 @@
-"""The prosumer's quadratic program: PIQP, set up once and updated, against Clarabel through cvxpy."""
+"""The prosumer's quadratic program: PIQP, called directly, against Clarabel through cvxpy."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -22,7 +22,6 @@ from core.config_fields import (
     Expected,
     FilePath,
     Kva,
-    LoadFile,
     Minutes,
     Name,
     NotNegative,
@@ -41,9 +40,9 @@ from core.config_fields import (
     VoltagePu,
     lower_case,
 )
-from core.config_resources import BatteryConfig, Means, PvConfig, ResourceSection, load_of
+from core.config_resources import ANY, Means, SiteConfig
 from core.network import GridLimits, Line, Network, Shunt, joined
-from core.resources import Resource
+from core.prices import Tariff
 
 
 class HorizonConfig(Section):
@@ -177,20 +176,25 @@ class ConstantTariff(Constant):
     feed_in: Series | None = None
 
 
-class ProsumerConfig(Section):
+TariffConfig = Annotated[
+    FileTariff | ConstantTariff,
+    Field(description="a section {file, column, …} or {constant: …} in currency per kWh, optionally with feed_in"),
+]
+
+
+def tariff_of(section: FileTariff | ConstantTariff, means: Means) -> Tariff:
+    """The tariff with its series; without ``feed_in`` it is paid for what is fed in too."""
+    buy = means(section, ANY)
+    return Tariff(buy, buy if section.feed_in is None else means(section.feed_in, ANY))
+
+
+class ProsumerConfig(SiteConfig):
     """A prosumer at a node; ``converter`` names the devices that reproduce it in the laboratory, each a share of it.
 
     Without a converter it is a passive house: measured by the meter at its node or assumed as forecast, not controlled.
     """
 
-    name: Name
     node: Name
-    battery: BatteryConfig | None = None
-    pv: Annotated[
-        PvConfig | tuple[PvConfig, ...] | None,
-        Field(description="a section {peak_kw, forecast, …}, or a list of these"),
-    ] = None
-    load: Expected[LoadFile]
     converter: Annotated[
         Name | Annotated[tuple[Name, ...], Field(min_length=1)] | None,
         Field(description="the name of a converter, or a list of names"),
@@ -202,20 +206,6 @@ class ProsumerConfig(Section):
         if self.converter is None:
             return ()
         return (self.converter,) if isinstance(self.converter, str) else self.converter
-
-    @property
-    def plants(self) -> Mapping[str, PvConfig]:
-        """Its PV plants: ``pv``, or of a list ``pv_`` and their name or number."""
-        if not isinstance(self.pv, tuple):
-            return {"pv": self.pv} if self.pv else {}
-        return {f"pv_{plant.name or k}": plant for k, plant in enumerate(self.pv, 1)}
-
-    def resources(self, means: Means, variant: Variant) -> dict[str, Resource]:
-        """Its resources, by the key of their section; those of a list as in :attr:`plants`."""
-        sections = {name: section for name, section in self if isinstance(section, ResourceSection)}
-        sections.update(self.plants)
-        flexible = {name: section.resource(means, variant) for name, section in sections.items()}
-        return {**flexible, "load": load_of(self.load.of(variant), means)}
 
 
 class ScheduleConfig(Section):
@@ -282,10 +272,7 @@ class Config(Document):
     grid: GridConfig
     limits: LimitsConfig
     currency: Currency = "CHF"
-    tariff: Annotated[
-        FileTariff | ConstantTariff,
-        Field(description="a section {file, column, …} or {constant: …} in currency per kWh, optionally with feed_in"),
-    ]
+    tariff: TariffConfig
     prosumers: Annotated[tuple[ProsumerConfig, ...], Field(description="a list of prosumers {name, node, load, …}")]
     devices: Annotated[tuple[Device, ...], Field(description="a list of devices {name, kind, …}")] = ()
     schedule: ScheduleConfig = ScheduleConfig()

@@ -1,6 +1,6 @@
 """Resources of the configuration. A new kind is a section with a method ``resource`` here, and a key of a prosumer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import inf
 from typing import Annotated, Literal, Protocol, runtime_checkable
@@ -102,6 +102,32 @@ class PvConfig(Expected[Series]):
         available_kw = means(self.of(variant), _PV) * self.peak_kw
         plant = Pv(self.peak_kw, available_kw, self.loss_rel, self.s_max_kva, self.capability)
         return replace(plant, available_kw=np.minimum(available_kw, plant.power_box_kw))
+
+
+class SiteConfig(Section):
+    """A prosumer with what it has behind its meter."""
+
+    name: Name
+    battery: BatteryConfig | None = None
+    pv: Annotated[
+        PvConfig | tuple[PvConfig, ...] | None,
+        Field(description="a section {peak_kw, forecast, …}, or a list of these"),
+    ] = None
+    load: Expected[LoadFile]
+
+    @property
+    def plants(self) -> Mapping[str, PvConfig]:
+        """Its PV plants: ``pv``, or of a list ``pv_`` and their name or number."""
+        if not isinstance(self.pv, tuple):
+            return {"pv": self.pv} if self.pv else {}
+        return {f"pv_{plant.name or k}": plant for k, plant in enumerate(self.pv, 1)}
+
+    def resources(self, means: Means, variant: Variant) -> dict[str, Resource]:
+        """Its resources, by the key of their section; those of a list as in :attr:`plants`."""
+        sections = {name: section for name, section in self if isinstance(section, ResourceSection)}
+        sections.update(self.plants)
+        flexible = {name: section.resource(means, variant) for name, section in sections.items()}
+        return {**flexible, "load": load_of(self.load.of(variant), means)}
 
 
 def load_of(file: LoadFile, means: Means) -> Load:

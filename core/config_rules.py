@@ -13,12 +13,12 @@ from core.config import (
     Config,
     CouplerConfig,
     GridConfig,
-    HorizonConfig,
     InfluxConfig,
     LimitsConfig,
     ProsumerConfig,
     ScheduleConfig,
 )
+from core.config_common_rules import constants, horizon_rules, repeated, resource_rules
 from core.config_devices import (
     Converter,
     MappedModbus,
@@ -29,16 +29,12 @@ from core.config_devices import (
     OpcUaConverter,
     SunspecConverter,
 )
-from core.config_fields import Constant, Expected, Section
-from core.config_resources import BatteryConfig, PvConfig
 from core.errors import shown
 from core.network import Line, joined, topology_faults
 from core.rules import BrokenRule, FileExists, known
-from core.time import TimeAxis
 
 SLACK_BAND_PU = (0.8, 1.2)
 """A supply voltage beyond this is considered an error of unit or scale."""
-SHORTEST_DAY_H = 23
 LONGEST_CYCLE_S = 37.5
 """Two cycles must fit into the life of a setpoint in the device, 75 s."""
 
@@ -46,7 +42,7 @@ LONGEST_CYCLE_S = 37.5
 def broken_rules(config: Config, exists: FileExists) -> Iterator[BrokenRule]:
     """Every rule that the configuration breaks; ``exists`` returns whether a path is an existing file."""
     if known(config, "horizon"):
-        yield from _horizon(config.horizon)
+        yield from horizon_rules(config.horizon)
     if known(config, "limits"):
         yield from _limits(config.limits)
     if known(config, "schedule"):
@@ -55,24 +51,14 @@ def broken_rules(config: Config, exists: FileExists) -> Iterator[BrokenRule]:
     if known(config, "grid"):
         yield from _slack_voltage(config.grid)
         yield from _topology(config.grid)
-    yield from _prosumers(config)
+    if known(config, "prosumers"):
+        yield from resource_rules(config.prosumers)
     yield from _places(config)
     yield from _converters(config)
     yield from _devices(config, exists)
     yield from _shared_addresses(config)
     if known(config, "telemetry") and known(config.telemetry, "influx") and config.telemetry.influx:
         yield from _influx(config.telemetry.influx)
-
-
-def _horizon(horizon: HorizonConfig) -> Iterator[BrokenRule]:
-    if not known(horizon, "date", "timezone"):
-        return
-    minutes = TimeAxis.day(horizon.date, horizon.timezone, step_min=1).n_steps
-    day = f"{horizon.date} in {horizon.timezone}"
-    if minutes == 0:
-        yield BrokenRule("horizon.date", f"{horizon.date}", f"a day that exists; {day} does not")
-    elif known(horizon, "step_min") and minutes % horizon.step_min:
-        yield BrokenRule("horizon.step_min", f"{horizon.step_min}", f"a divisor of {minutes}, the minutes of {day}")
 
 
 def _limits(limits: LimitsConfig) -> Iterator[BrokenRule]:
@@ -110,21 +96,9 @@ def _whole_cycles(config: Config) -> Iterator[BrokenRule]:
 
 def _slack_voltage(grid: GridConfig) -> Iterator[BrokenRule]:
     low, high = SLACK_BAND_PU
-    for key, v_pu in _constants("grid.slack_voltage_pu", getattr(grid, "slack_voltage_pu", None)):
+    for key, v_pu in constants("grid.slack_voltage_pu", getattr(grid, "slack_voltage_pu", None)):
         if not low <= v_pu <= high:
             yield BrokenRule(key, f"{v_pu:g}", f"{low:g} to {high:g} p.u.")
-
-
-def _constants(key: str, series: object) -> Iterator[tuple[str, float]]:
-    """Numbers given in the configuration in place of files, with their keys."""
-    match series:
-        case float():
-            yield key, series
-        case Constant() if known(series, "constant"):
-            yield f"{key}.constant", series.constant
-        case Expected():
-            for variant in ("forecast", "realised"):
-                yield from _constants(f"{key}.{variant}", getattr(series, variant, None))
 
 
 def _topology(grid: GridConfig) -> Iterator[BrokenRule]:
@@ -172,49 +146,6 @@ def _nodes(grid: GridConfig) -> list[str] | None:
     return list(dict.fromkeys((grid.slack, *(node for line in closed for node in (line.from_node, line.to_node)))))
 
 
-def _prosumers(config: Config) -> Iterator[BrokenRule]:
-    if known(config, "prosumers") and not config.prosumers:
-        yield BrokenRule("prosumers", "an empty list", "at least one prosumer")
-    for k, prosumer in enumerate(getattr(config, "prosumers", ())):
-        key = f"prosumers[{k}]"
-        if battery := getattr(prosumer, "battery", None):
-            yield from _battery(f"{key}.battery", battery)
-        yield from _plants(f"{key}.pv", getattr(prosumer, "pv", None))
-
-
-def _plants(key: str, given: PvConfig | tuple[PvConfig, ...] | None) -> Iterator[BrokenRule]:
-    """Available powers are not negative, and the plants of a list have names of their own."""
-    keyed = {f"{key}[{k}]": plant for k, plant in enumerate(given)} if isinstance(given, tuple) else {key: given}
-    for place, plant in keyed.items():
-        for at, kw_per_kwp in _constants(place, plant):
-            if kw_per_kwp < 0:
-                yield BrokenRule(at, f"{kw_per_kwp:g}", "an available power ≥ 0 kW per kWp")
-    if isinstance(given, tuple):
-        yield from _twice(key, "name", given)
-        numbers = [str(k) for k in range(1, len(given) + 1)]
-        for place, plant in keyed.items():
-            if (name := getattr(plant, "name", None)) in numbers and place != f"{key}[{numbers.index(name)}]":
-                yield BrokenRule(f"{place}.name", shown(name), "a name that is not the number of another plant")
-
-
-def _battery(key: str, battery: BatteryConfig) -> Iterator[BrokenRule]:
-    if not known(battery, "soc_min", "soc_max"):
-        return
-    low, high = battery.soc_min, battery.soc_max
-    if low >= high:
-        yield BrokenRule(f"{key}.soc_min", f"{low:g}", f"less than soc_max, {high:g}")
-        return
-    final = getattr(battery, "soc_final_min", None)
-    if isinstance(final, float) and not low <= final <= high:
-        yield BrokenRule(f"{key}.soc_final_min", f"{final:g}", f"from soc_min to soc_max, {low:g} to {high:g}")
-    if all(known(battery, name) for name in BatteryConfig.model_fields) and isinstance(battery.soc_final_min, float):
-        per_hour = battery.efficiency * battery.battery().power_box_kw / battery.energy_kwh
-        reachable = battery.soc_initial + SHORTEST_DAY_H * per_hour
-        if battery.soc_final_min > reachable:
-            allowed = f"at most {reachable:.3g}, what charging all day reaches from soc_initial"
-            yield BrokenRule(f"{key}.soc_final_min", f"{battery.soc_final_min:g}", allowed)
-
-
 def _places(config: Config) -> Iterator[BrokenRule]:
     """Prosumers and meters are at nodes of the grid; the slack node is the supply and has no prosumer."""
     nodes = _nodes(config.grid) if known(config, "grid") else None
@@ -239,8 +170,8 @@ def _unfed(node: str, grid: GridConfig) -> str:
 def _converters(config: Config) -> Iterator[BrokenRule]:
     """Names are unique, and each converter of a prosumer is a device of its own."""
     prosumers, devices = getattr(config, "prosumers", ()), getattr(config, "devices", ())
-    yield from _twice("prosumers", "name", prosumers)
-    yield from _twice("devices", "name", devices)
+    yield from repeated("prosumers", "name", prosumers)
+    yield from repeated("devices", "name", devices)
     owned = [(key, name) for k, prosumer in enumerate(prosumers) for key, name in _owned(k, prosumer)]
     yield from _owned_twice(owned)
     if not known(config, "devices") or not all(known(device, "name") for device in devices):
@@ -267,14 +198,6 @@ def _owned_twice(owned: Iterable[tuple[str, str]]) -> Iterator[BrokenRule]:
         if first.setdefault(name, key) != key:
             owner = first[name].partition(".")[0]
             yield BrokenRule(key, shown(name), f"a converter that {owner} does not have")
-
-
-def _twice(path: str, key: str, sections: Iterable[Section]) -> Iterator[BrokenRule]:
-    first: dict[str, int] = {}
-    for k, section in enumerate(sections):
-        name = getattr(section, key, None)
-        if name is not None and first.setdefault(name, k) != k:
-            yield BrokenRule(f"{path}[{k}].{key}", shown(name), f"a {key} that {path}[{first[name]}] does not have")
 
 
 def _devices(config: Config, exists: FileExists) -> Iterator[BrokenRule]:

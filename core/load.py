@@ -8,17 +8,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
-from core.config import Config, HorizonConfig
+from core.config import Config, HorizonConfig, tariff_of
 from core.config_check import check_config, check_document
 from core.config_devices import MappedModbus
 from core.config_fields import DayFile, Document, Section, Variant
 from core.config_kinds import KINDS, AnyProblem, kind_of
-from core.config_resources import ANY
 from core.config_rules import SLACK_BAND_PU
 from core.csv_text import decoded
 from core.errors import Fault, InputError, shown
 from core.plausibility import implausible
-from core.prices import Tariff
 from core.profiles import Profiles, Range
 from core.rules import BrokenRule
 from core.scenario import Scenario, Site
@@ -129,12 +127,11 @@ def load_scenario(config: Config, path: Path, variant: Variant = "forecast") -> 
     Raises:
         InputError: with all faults of all files of the series.
     """
-    horizon, grid, tariff = config.horizon, config.grid, config.tariff
+    horizon, grid = config.horizon, config.grid
     axis = TimeAxis.day(horizon.date, horizon.timezone, horizon.step_min)
     profiles = Profiles(axis, horizon.date, lambda file: _read_table(path.parent / file))
     slack_voltage_pu = profiles.means(grid.slack_voltage(variant), _SLACK)
-    buy = profiles.means(tariff, ANY)
-    sell = buy if tariff.feed_in is None else profiles.means(tariff.feed_in, ANY)
+    tariff = tariff_of(config.tariff, profiles.means)
     sites = tuple(
         Site(p.name, p.node, p.resources(profiles.means, variant), config.rating_kva_of.get(p.name)).led_back()
         for p in config.prosumers
@@ -147,7 +144,7 @@ def load_scenario(config: Config, path: Path, variant: Variant = "forecast") -> 
         network=grid.network(),
         limits=config.limits.limits(),
         slack_voltage_pu=slack_voltage_pu,
-        tariff=Tariff(buy, sell),
+        tariff=tariff,
         sites=sites,
     )
     cautions = (*profiles.cautions, *implausible(config, scenario, str(path), variant))

@@ -8,6 +8,7 @@ import numpy as np
 from core.config_coordination import CoordinationConfig
 from core.errors import CoordinationError
 from core.plan import Agreement, Plan
+from core.prices import Tariff
 from core.problem import Problem
 from core.time import Clock
 from mpc.coordination import rounds
@@ -117,14 +118,15 @@ def _day(
     grid: GridModel,
 ) -> DayAhead:
     problem = grid.problem
-    bills = {name: _bill(problem, agreement, own[name]) for name, agreement in agreements.items()}
+    tariff, dt_h = problem.tariff, problem.axis.dt_h
+    bills = {name: bill(tariff, dt_h, agreement, own[name]) for name, agreement in agreements.items()}
     plans = {each.name: each.plan(agreements[each.name].signal) for each in participants}
     flow = grid.flow(np.stack([agreement.profile.x for agreement in agreements.values()]))
     return DayAhead(problem, Plan(problem.axis, agreements, plans), bills, flow, grid.violation(flow))
 
 
-def _bill(problem: Problem, agreement: Agreement, own: Agreement) -> Bill:
-    tariff, dt_h = problem.tariff, problem.axis.dt_h
+def bill(tariff: Tariff, dt_h: float, agreement: Agreement, own: Agreement) -> Bill:
+    """The bill of an agreement beside that of the own optimum under the tariff."""
     retail_own_chf, retail_chf = (tariff.cost_chf(each.profile.x[:, 0], dt_h) for each in (own, agreement))
     before_chf, after_chf = (own_cost_chf(tariff, each.signal, each.profile, dt_h) for each in (own, agreement))
     compensation = compensation_chf(tariff, agreement.profile.x, own.profile.x, dt_h) + after_chf - before_chf

@@ -35,7 +35,7 @@ class Baseline:
 
 def write_hindsight(folder: Path, hindsight: OwnOptimum) -> None:
     """Write the tables of the own optima into a run folder."""
-    write_table(folder / HINDSIGHT, plan_frame(hindsight.day))
+    write_table(folder / HINDSIGHT, plan_frame(hindsight.day.plan, hindsight.day.problem.tariff))
     write_table(folder / HINDSIGHT_NODES, nodes_frame(hindsight.day))
     write_table(folder / HINDSIGHT_SLACK, slack_frame(hindsight.day))
 

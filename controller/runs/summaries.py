@@ -103,9 +103,9 @@ def config_summary(config: Config) -> dict[str, Any]:
 
 def plan_tables(day: DayAhead) -> dict[str, pd.DataFrame]:
     """The tables of plan and prices, by the name of their file; ``resources`` only where ``plan`` lacks something."""
-    resources = tables.resources_frame(day)
+    resources = tables.resources_frame(day.plan)
     more = {"resources": resources} if len(resources) else {}
-    return {"plan": tables.plan_frame(day), **more, "prices": tables.prices_frame(day)}
+    return {"plan": tables.plan_frame(day.plan, day.problem.tariff), **more, "prices": tables.prices_frame(day)}
 
 
 def write_plan(folder: Path, day: DayAhead) -> None:

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 from core.arrays import FloatArray
-from core.plan import AVAILABLE, BATTERY, LOAD, PV, SOC
+from core.plan import AVAILABLE, BATTERY, LOAD, PV, SOC, Plan
+from core.prices import Tariff
+from core.time import TimeAxis
 from mpc.coordination.star.outcome import Iteration
 from mpc.day_ahead import DayAhead
 from mpc.price import average_price_chf_per_kwh, marginal_price_chf_per_kwh
@@ -19,53 +21,52 @@ PLAN_COLUMNS = {
 """Quantities in plan.csv of a resource that is the only one of its kind; several share columns of sums."""
 
 
-def times(day: DayAhead) -> list[str]:
+def times(axis: TimeAxis) -> list[str]:
     """Start of each step, ISO 8601 with zone."""
-    return [t.isoformat() for t in day.problem.axis.times]
+    return [t.isoformat() for t in axis.times]
 
 
-def plan_frame(day: DayAhead) -> pd.DataFrame:
+def plan_frame(plan: Plan, tariff: Tariff) -> pd.DataFrame:
     """Plan, tariff and prices of every prosumer; ``soc`` is at the END of the step, empty without a battery."""
-    frames = []
-    tariff, dt_h = day.problem.tariff.buy_chf_per_kwh, day.problem.axis.dt_h
-    for name, plan in day.plan.prosumers.items():
-        agreement = day.plan.agreements[name]
+    frames, dt_h = [], plan.axis.dt_h
+    for name, own in plan.prosumers.items():
+        agreement = plan.agreements[name]
         frames.append(
             pd.DataFrame(
                 {
-                    "time": times(day),
+                    "time": times(plan.axis),
                     "prosumer": name,
-                    "p_kw": plan.p_kw,
-                    "q_kvar": plan.q_kvar,
-                    "battery_kw": plan.battery_kw,
-                    "battery_kvar": plan.battery_kvar,
-                    "pv_kw": plan.pv_kw,
-                    "pv_available_kw": plan.pv_available_kw,
-                    "load_kw": plan.load_kw,
-                    "load_kvar": plan.load_kvar,
-                    "soc": np.nan if plan.soc is None else plan.soc,
-                    "tariff_chf_per_kwh": tariff,
+                    "p_kw": own.p_kw,
+                    "q_kvar": own.q_kvar,
+                    "battery_kw": own.battery_kw,
+                    "battery_kvar": own.battery_kvar,
+                    "pv_kw": own.pv_kw,
+                    "pv_available_kw": own.pv_available_kw,
+                    "load_kw": own.load_kw,
+                    "load_kvar": own.load_kvar,
+                    "soc": np.nan if own.soc is None else own.soc,
+                    "tariff_chf_per_kwh": tariff.buy_chf_per_kwh,
                     "price_chf_per_kwh": marginal_price_chf_per_kwh(agreement.signal, agreement.profile.x, dt_h),
                     "average_price_chf_per_kwh": average_price_chf_per_kwh(agreement.signal, agreement.profile.x, dt_h),
-                    "pv_kvar": plan.pv_kvar,
+                    "pv_kvar": own.pv_kvar,
                 }
             )
         )
     return pd.concat(frames, ignore_index=True)
 
 
-def resources_frame(day: DayAhead) -> pd.DataFrame:
+def resources_frame(plan: Plan) -> pd.DataFrame:
     """Quantities of resources without a column in plan.csv, in long form; a quantity that is zero all day is left
     out.
     """
     frames = []
-    for prosumer, plan in day.plan.prosumers.items():
-        for name, resource in plan.resources.items():
-            alone = len(plan.of_kind(resource.kind)) == 1
+    for prosumer, own in plan.prosumers.items():
+        for name, resource in own.resources.items():
+            alone = len(own.of_kind(resource.kind)) == 1
             held = PLAN_COLUMNS.get(resource.kind, ()) if alone else ()
             for quantity, values in {"p_kw": resource.p_kw, "q_kvar": resource.q_kvar, **resource.series}.items():
                 if quantity not in held and values.any():
-                    rows = {"time": times(day), "prosumer": prosumer, "resource": name, "quantity": quantity}
+                    rows = {"time": times(plan.axis), "prosumer": prosumer, "resource": name, "quantity": quantity}
                     frames.append(pd.DataFrame({**rows, "value": values}))
     columns = ["time", "prosumer", "resource", "quantity", "value"]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
@@ -76,7 +77,7 @@ def prices_frame(day: DayAhead) -> pd.DataFrame:
     frames = [
         pd.DataFrame(
             {
-                "time": times(day),
+                "time": times(day.problem.axis),
                 "prosumer": name,
                 "h_pp": agreement.signal.h[:, 0, 0],
                 "h_pq": agreement.signal.h[:, 0, 1],
@@ -104,7 +105,9 @@ def lines_frame(day: DayAhead) -> pd.DataFrame:
 
 def slack_frame(day: DayAhead) -> pd.DataFrame:
     """Power drawn from the upper grid (kW, kvar)."""
-    return pd.DataFrame({"time": times(day), "p_kw": day.flow.s_slack.real, "q_kvar": day.flow.s_slack.imag})
+    return pd.DataFrame(
+        {"time": times(day.problem.axis), "p_kw": day.flow.s_slack.real, "q_kvar": day.flow.s_slack.imag}
+    )
 
 
 def iterations_frame(iterations: tuple[Iteration, ...]) -> pd.DataFrame:
@@ -116,7 +119,7 @@ def _long(day: DayAhead, kind: str, names: tuple[str, ...], quantity: str, value
     """Values [T, K] as rows of (time, name, value)."""
     return pd.DataFrame(
         {
-            "time": np.repeat(times(day), len(names)),
+            "time": np.repeat(times(day.problem.axis), len(names)),
             kind: np.tile(names, len(values)),
             quantity: values.ravel(),
         }

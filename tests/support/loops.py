@@ -100,7 +100,7 @@ class Loop:
 
     def record(self, folder: Path, disturb: Disturb | None) -> Path:
         folder.mkdir(parents=True)
-        write_table(folder / "plan.csv", plan_frame(self.plan))
+        write_table(folder / "plan.csv", plan_frame(self.plan.plan, self.plan.problem.tariff))
         cycles = round((self.steps[1] - self.steps[0]) * self.step_s / CYCLE_S)
         before = truth(self.laboratory)
         with Recorder(folder, self.day.axis.timezone, self.config.telemetry) as recorder:

@@ -58,7 +58,7 @@ def test_the_reference_knows_them_too() -> None:
 def test_tables_hold_sums_and_each_of_several() -> None:
     day = replace(BASE, sites=(site_of(a=HALF, **plants(0.3, 0.7)),))
     made = uncoordinated(day, CoordinationConfig())
-    plan, more = plan_frame(made), resources_frame(made)
+    plan, more = plan_frame(made.plan, made.problem.tariff), resources_frame(made.plan)
     assert set(zip(more.resource, more.quantity, strict=True)) == {
         (name, quantity) for name in ("pv_0", "pv_1") for quantity in ("p_kw", "available_kw")
     }
@@ -69,4 +69,4 @@ def test_tables_hold_sums_and_each_of_several() -> None:
 
 def test_nothing_is_left_for_a_table_where_there_is_one_of_each() -> None:
     day = replace(BASE, sites=(site_of(a=HALF, **plants(1.0)),))
-    assert resources_frame(uncoordinated(day, CoordinationConfig())).empty
+    assert resources_frame(uncoordinated(day, CoordinationConfig()).plan).empty
