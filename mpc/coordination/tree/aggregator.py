@@ -66,7 +66,7 @@ class Aggregator:
         h = np.diag(signal.h[0])
         answered_account, answered_share = pool.ledger.account(), pool.ledger.share()
         found = pool.fire(AskedOfBranch(h, signal.g), float(h[0]) * float(pool.place.n_leaves.sum()), body.published)
-        answer = BranchAnswer(found.s.sum(axis=0), answered_account, answered_share)
+        answer = BranchAnswer(found.s.sum(axis=0), answered_account, answered_share, pool.report(found))
         question = RoundQuestion(
             number + pool.place.odd,
             wave_number=body.wave.number if body.wave else 0,

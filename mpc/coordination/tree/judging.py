@@ -5,7 +5,8 @@
               = (objective + priced violation − bound) / max(|bound|, turnover)   where they cannot be
 
 Converged means a gap within its tolerance, and no violation beyond its own, or one that the branches' own copies cannot
-avoid. A bound is one of everything as long as no rows change; where a held member is heard again, it is dropped.
+avoid. A bound is one of everything as long as no rows change; where they change, or a held member is heard again, it is
+dropped, and no earlier round is the result of a converged coordination.
 """
 
 from dataclasses import dataclass
@@ -47,9 +48,8 @@ class Judge:
         peak = float(np.sum((account.x[:, 0] - self._target) ** 2))
         judged = Judged(account, account.cost_chf + self._gamma / 2 * peak)
         if account.renewed > self._renewed:
-            self._renewed, self.best, self.bound, self.relaxed_chf = account.renewed, None, None, None
-        if account.number >= self._renewed:
-            self.best = judged if self.best is None else min(judged, self.best, key=self._rank)
+            self._renewed, self.bound, self.relaxed_chf = account.renewed, None, None
+        self.best = judged if self.best is None else min(judged, self.best, key=self._rank)
         return judged
 
     def bounded(self, share: Share, price: FloatArray) -> None:
@@ -85,12 +85,12 @@ class Judge:
     def met(self, judged: Judged) -> CoordinationStatus | None:
         """The status with which the coordination may stop with this round."""
         gap = self.gap(judged)
-        if gap is None or gap > self._settings.gap_tol or judged.account.number == 0:
+        if gap is None or gap > self._settings.gap_tol or judged.account.number < max(1, self._renewed):
             return None
         if self.holds(judged):
             return CoordinationStatus.CONVERGED
         return CoordinationStatus.INFEASIBLE if self.unavoidable(judged) else None
 
-    def _rank(self, judged: Judged) -> tuple[bool, float]:
+    def _rank(self, judged: Judged) -> tuple[bool, bool, float]:
         beyond = not self.holds(judged)
-        return beyond, judged.objective_chf + (judged.account.unheld_chf if beyond else 0.0)
+        return judged.account.held > 0, beyond, judged.objective_chf + (judged.account.unheld_chf if beyond else 0.0)

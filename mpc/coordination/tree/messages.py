@@ -26,7 +26,7 @@ class BranchSignal:
 
     Attributes:
         signal: as to a leaf, but without the tariff, which is added once, on a leaf's edge.
-        published: what the parent's rows say to this branch, [T] (:class:`mpc.coordination.tree.rows.RowModel`).
+        published: what the parent's rows say to this branch, [T, …] (:class:`mpc.coordination.tree.rows.RowModel`).
         best_round, best_wave: the round and the wave to remember; older ones may be forgotten.
     """
 
@@ -99,8 +99,12 @@ class Share:
 
 @dataclass(frozen=True)
 class BranchAnswer:
-    """Up an edge between aggregators: the sum of the copies, kW and kvar, [T, 2], and what is complete by now."""
+    """Up an edge between aggregators: the sum of the copies, kW and kvar, [T, 2], and what is complete by now.
+
+    ``report`` is what the rows say to the parent's, [T, …] (:class:`mpc.coordination.tree.rows.RowModel`).
+    """
 
     x: FloatArray
     account: RoundAccount | None
     share: Share | None
+    report: FloatArray | None = None

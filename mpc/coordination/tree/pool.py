@@ -46,6 +46,7 @@ class Pool:
         self._model, self._warm = model, warm
         self._answered: dict[str, int] = {}
         self._published: FloatArray | None = None
+        self._reported: dict[str, FloatArray] = {}
 
     def start(self) -> list[Message[object]]:
         """The plain tariff to all leaves; with a warm start, also the plain prices of its wave."""
@@ -65,7 +66,9 @@ class Pool:
             case DemandProfile(x=x) as profile if number == self.asked:
                 self.ledger.agreed(child, profile)
                 self._hear(child, number, x)
-            case BranchAnswer(x=x, account=account, share=share):
+            case BranchAnswer(x=x, account=account, share=share, report=report):
+                if report is not None:
+                    self._reported[child] = report
                 self.ledger.reported(child, account, share)
                 if number == self.asked:
                     self._hear(child, number, x)
@@ -115,6 +118,10 @@ class Pool:
         unavoidable_rel = rows.relative(rows.excess(self.edges.v))
         self.ledger.fired(rows, float(np.linalg.norm(residual)), float(np.linalg.norm(moved)), unavoidable_rel)
         return found
+
+    def report(self, solution: BranchSolution) -> FloatArray | None:
+        """What the parent is to know beside the answer."""
+        return self._model.reports(solution.row_prices)
 
     def memory(self, wave_number: int) -> BranchMemory:
         """What a warm start needs, with the prices of a wave."""
@@ -174,8 +181,8 @@ class Pool:
 
     def _renew(self) -> BranchRows:
         """The rows as they are now."""
-        rows = self._model.renewed(self.p, self._published)
-        if self.rows is not None and rows is not self.rows:
+        rows = self._model.renewed(self.p, self._published, self._reported)
+        if self.rows is not None and rows.revision != self.rows.revision:
             self.ledger.renewed = self.asked + 1
         self.rows = rows
         return rows

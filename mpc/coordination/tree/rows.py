@@ -22,6 +22,27 @@ OWN = 2
 
 
 @dataclass(frozen=True)
+class Coupling:
+    """What the limits of other branches mean for the children of a branch, where rows are those of a grid.
+
+    Attributes:
+        price: of the children's powers for limits held elsewhere, CHF/kW, [C, T, 2].
+        x: the powers at which it was found, [C, T, 2].
+        program_price, program_shift: the price and a change of the limits (scaled, [T, R]) in the branch's own program,
+            which may follow what is known in steps.
+    """
+
+    price: FloatArray
+    x: FloatArray
+    program_price: FloatArray
+    program_shift: FloatArray
+
+    def among(self, free: BoolArray) -> "Coupling":
+        """The part of the children ``free`` [C]."""
+        return Coupling(self.price[free], self.x[free], self.program_price[free], self.program_shift)
+
+
+@dataclass(frozen=True)
 class BranchRows:
     """Rows of R limits over C children.
 
@@ -30,6 +51,8 @@ class BranchRows:
         lower, upper: [T, R], scaled; infinite without a limit.
         scale: [T, R], what an excess is compared with, scaled.
         unit: [T, R], the number by which each row was divided.
+        coupling: None where no limit of another branch depends on the children.
+        revision: changes with the rows, as soon as a bound by the old ones is none by the new ones.
     """
 
     names: tuple[str, ...]
@@ -38,6 +61,8 @@ class BranchRows:
     upper: FloatArray
     scale: FloatArray
     unit: FloatArray
+    coupling: Coupling | None = None
+    revision: int = 0
 
     def value(self, x: FloatArray) -> FloatArray:
         """Rows at the children's powers x [C, T, 2], [T, R]."""
@@ -56,32 +81,44 @@ class BranchRows:
     def prices(self, row_prices: FloatArray) -> FloatArray:
         """A'λ, what the rows add to the price of each child, [C, T, 2]."""
         prices: FloatArray = np.einsum("trcd,tr->ctd", self.a, row_prices)
-        return prices
+        return prices if self.coupling is None else prices + self.coupling.price
 
     def support(self, row_prices: FloatArray) -> float:
         """u'λ⁺ − l'λ⁻."""
         limit = np.where(row_prices > 0, self.upper, np.where(row_prices < 0, self.lower, 0.0))
-        return float(np.sum(row_prices * limit))
+        held_chf = float(np.sum(row_prices * limit))
+        if self.coupling is None:
+            return held_chf
+        return held_chf + float(np.sum(self.coupling.price * self.coupling.x))
 
     def among(self, free: BoolArray, x: FloatArray) -> "BranchRows":
         """The rows over the children ``free`` [C] alone, with all others at their powers in x [C, T, 2]."""
         fixed = np.einsum("trcd,ctd->tr", self.a[:, :, ~free], x[~free])
-        return replace(self, a=self.a[:, :, free], lower=self.lower - fixed, upper=self.upper - fixed)
+        coupling = self.coupling and self.coupling.among(free)
+        return replace(
+            self, coupling=coupling, a=self.a[:, :, free], lower=self.lower - fixed, upper=self.upper - fixed
+        )
 
 
 class RowModel(Protocol):
     """What a branch knows of its limits, asked once per round."""
 
-    def renewed(self, x: FloatArray, published: FloatArray | None) -> BranchRows:
-        """Rows around the last powers x [C, T, 2] of the children; the very same object as long as nothing changed.
+    def renewed(self, x: FloatArray, published: FloatArray | None, reported: Mapping[str, FloatArray]) -> BranchRows:
+        """Rows around the last powers x [C, T, 2] of the children.
 
         Args:
-            published: what the parent published for this branch, [T], such as the voltage at its head; None: nothing.
+            published: what the parent published for this branch, [T, …], such as the voltage at its head; None:
+                nothing.
+            reported: what child branches reported last, [T, …].
         """
         ...
 
     def publishes(self, x: FloatArray) -> Mapping[str, FloatArray]:
-        """What the child branches are to know of this one at the children's powers x, [T], by child."""
+        """What the child branches are to know of this one at the children's powers x, [T, …], by child."""
+        ...
+
+    def reports(self, row_prices: FloatArray) -> FloatArray | None:
+        """What the parent is to know, [T, …], after a program with the prices λ [T, R] of the rows; None: nothing."""
         ...
 
 
@@ -91,13 +128,16 @@ class FixedRows:
     def __init__(self, branch: Branch, children: Sequence[str], steps: int) -> None:
         self._rows = branch_rows(branch, children, steps)
 
-    def renewed(self, _x: FloatArray, _published: FloatArray | None) -> BranchRows:
+    def renewed(self, _x: FloatArray, _published: FloatArray | None, _reported: Mapping[str, FloatArray]) -> BranchRows:
         """Always the same rows."""
         return self._rows
 
     def publishes(self, _x: FloatArray) -> Mapping[str, FloatArray]:
         """Nothing."""
         return {}
+
+    def reports(self, _row_prices: FloatArray) -> None:
+        """Nothing."""
 
 
 def branch_rows(branch: Branch, children: Sequence[str], steps: int) -> BranchRows:
