@@ -35,6 +35,7 @@ REFUSALS = {
     "409": "the service is in no state for it, or the nonce is not good",
     "413": f"more than {BODY_MAX} bytes",
     "415": "a body that is not application/json",
+    "421": "asked by another host name than this computer's own",
     "422": "a field is missing, unknown, of another type, or out of range",
     "429": "too often; see Retry-After",
     "503": "starting or stopping, or it cannot be put on record",
@@ -60,7 +61,7 @@ class Endpoint:
     @property
     def refusals(self) -> Sequence[str]:
         """Status codes of its refusals."""
-        bodiless = ("400", "401", "403", "429", "503")
+        bodiless = ("400", "401", "403", "421", "429", "503")
         return bodiless if self.method == "GET" else tuple(REFUSALS)
 
 

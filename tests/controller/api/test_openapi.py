@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from controller.api.endpoints import ENDPOINTS, SCHEMA, openapi
+from controller.api.endpoints import ENDPOINTS, SCHEMA, Endpoint, openapi
 from controller.api.tokens import Role
 from tests.support.api import ServiceUnderTest
 
@@ -37,3 +37,13 @@ def test_answers_are_as_described(api: ServiceUnderTest, endpoint: object) -> No
     content = schema["paths"][endpoint.path]["get"]["responses"]["200"]["content"]["application/json"]
     answer = api.ask("GET", endpoint.path, role=Role.VIEWER).body
     Draft202012Validator({**content["schema"], "components": schema["components"]}).validate(answer)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: e.path)
+@pytest.mark.parametrize("headers", [{"Host": "gridlab.example"}, {"Origin": "http://gridlab.example"}], ids=str)
+def test_what_is_refused_before_the_endpoint_is_in_it(
+    api: ServiceUnderTest, endpoint: Endpoint, headers: dict[str, str]
+) -> None:
+    answer = api.ask(endpoint.method, endpoint.path, **headers)
+    assert answer.status >= 400
+    assert str(answer.status) in openapi()["paths"][endpoint.path][endpoint.method.lower()]["responses"]
