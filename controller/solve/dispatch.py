@@ -10,10 +10,17 @@ from controller.solve.problem import Prepared, Solved, SolveRequest, SolveWatch
 from core.config_dispatch import DispatchConfig
 from mpc.coordination.dispatch.coordinator import DispatchSettings
 from mpc.coordination.dispatch.fleet import Fleet
+from mpc.coordination.dispatch.nodes import DispatchCoordinator
 from mpc.coordination.dispatch.outcome import DispatchOutcome
-from mpc.coordination.dispatch.solve import dispatch
+from mpc.coordination.dispatch.solve import coordinate_dispatch, coordinate_fleet
 from mpc.coordination.dispatch.target import Norm, SectorTarget
+from mpc.coordination.metering import Meter
+from mpc.coordination.rounds import Carrier, run_rounds
 from mpc.coordination.solving import SolveStatus
+
+MOST_NODES = 200
+"""More resources are answered as one fleet, by one node, unless their links are simulated."""
+MOST_HOPS = 1_000_000
 
 
 def prepare(config: DispatchConfig) -> Prepared:
@@ -42,25 +49,40 @@ def target_of(config: DispatchConfig) -> SectorTarget:
 def _solve(
     config: DispatchConfig, fleet: Fleet, target: SectorTarget, request: SolveRequest, watch: SolveWatch
 ) -> Solved:
-    settings = DispatchSettings(max_rounds=request.max_rounds)
-    outcome = dispatch(fleet, target, settings, watch.after)
-    status = SolveStatus.CONVERGED if outcome.converged else watch.reason or SolveStatus.ROUNDS
+    meter, settings = Meter(), DispatchSettings(max_rounds=request.max_rounds)
+
+    def carry(coordinator: DispatchCoordinator) -> Carrier:
+        def expired() -> bool:
+            return watch.after(coordinator.rounds)
+
+        return meter.over(partial(run_rounds, link=request.link, max_rounds=MOST_HOPS, expired=expired))
+
+    each_alone = request.link is not None or len(fleet.names) <= MOST_NODES
+    coordinate = coordinate_dispatch if each_alone else coordinate_fleet
+    outcome = coordinate(fleet, target, settings, carry)
     sectors = _sectors_table(config.sectors, target, outcome)
     return Solved(
-        status=status,
+        status=_status(outcome, watch),
         objective=outcome.objective,
         bound=outcome.bound,
         gap_rel=outcome.gap_rel,
         violation=None,
         rounds=outcome.rounds,
         hops_per_round=2,
-        messages=0,
-        payload_bytes=0,
+        messages=meter.messages,
+        payload_bytes=meter.payload_bytes,
         participants=len(fleet.names),
         silent=tuple(each.name for each in outcome.silent),
         tables={"resources": _resources_table(config.sectors, fleet, outcome), "sectors": sectors},
         shown=sectors,
+        more={"silent_rounds": {each.name: each.age for each in outcome.silent}} if outcome.silent else {},
     )
+
+
+def _status(outcome: DispatchOutcome, watch: SolveWatch) -> SolveStatus:
+    if outcome.silent:
+        return SolveStatus.PARTIAL
+    return SolveStatus.CONVERGED if outcome.converged else watch.reason or SolveStatus.ROUNDS
 
 
 def _resources_table(sectors: Sequence[str], fleet: Fleet, outcome: DispatchOutcome) -> pd.DataFrame:

@@ -2,14 +2,13 @@
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.arrays import FloatArray
-from mpc.coordination.dispatch.signals import Column, DispatchAnswer, DispatchSignal, Mixture
-
-REMEMBERED = 40
-"""Rounds whose inputs a resource remembers, in case they become part of a mixture."""
+from mpc.coordination.dispatch.signals import MEMORY, Column, DispatchAnswer, DispatchSignal, Mixture
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class FleetResponder:
         self._square = np.einsum("nm,nm->n", fleet.efficiency, fleet.efficiency)
         self._useful = self._square > 0
         self._relaxed = np.zeros(len(fleet.names))
-        self._memory: deque[tuple[int, FloatArray, FloatArray]] = deque(maxlen=REMEMBERED)
+        self._memory = {kind: deque[tuple[int, NDArray[Any]]](maxlen=MEMORY[kind]) for kind in Column}
         self._adopted: FloatArray | None = None
 
     @property
@@ -73,9 +72,10 @@ class FleetResponder:
     def answer(self, signal: DispatchSignal) -> DispatchAnswer:
         """The sums of the answers of all resources."""
         self.adopt(signal.adopt)
-        fleet, plain = self.fleet, self._plain(signal.price)
+        fleet, full = self.fleet, self._full(signal.price)
+        plain = np.where(full, fleet.capacity_kw, 0.0)
+        self._memory[Column.PLAIN].append((signal.round, full))
         inputs = self._priced(signal) if signal.rho else plain
-        self._memory.append((signal.round, inputs, plain))
         return DispatchAnswer(
             count=int(self._useful.sum()),
             swing_square=float(self._square @ fleet.capacity_kw**2),
@@ -97,16 +97,19 @@ class FleetResponder:
             wanted = np.where(self._useful, self._relaxed - slope / (signal.rho * self._square), 0.0)
         inputs = np.clip(wanted, 0.0, self.fleet.capacity_kw)
         self._relaxed = signal.relaxation * inputs + (1 - signal.relaxation) * self._relaxed
+        self._memory[Column.PRICED].append((signal.round, inputs))
         return np.asarray(inputs)
 
-    def _plain(self, price: FloatArray) -> FloatArray:
-        slope = self.fleet.efficiency @ price + self._cost
-        return np.where(self._useful & (slope < 0), self.fleet.capacity_kw, 0.0)
+    def _full(self, price: FloatArray) -> NDArray[np.bool_]:
+        """Whose plain answer is the whole capacity."""
+        return np.asarray(self._useful & (self.fleet.efficiency @ price + self._cost < 0))
 
     def _mixed(self, mixture: Mixture) -> FloatArray:
         """The same mixture of the own past inputs, within the capacity because that is convex."""
+        capacity = self.fleet.capacity_kw
         mixed = mixture.adopted * self.inputs_kw
-        known = {(number, kind): kw for number, *pair in self._memory for kind, kw in zip(Column, pair, strict=True)}
-        for (number, kind), weight in mixture.weights.items():
-            mixed = mixed + weight * known[number, kind]
-        return np.asarray(np.clip(mixed, 0.0, self.fleet.capacity_kw))
+        for kind, memory in self._memory.items():
+            for number, answered in memory:
+                if weight := mixture.weights.get((number, kind), 0.0):
+                    mixed = mixed + weight * (answered * capacity if kind is Column.PLAIN else answered)
+        return np.asarray(np.clip(mixed, 0.0, capacity))

@@ -3,8 +3,15 @@
 from dataclasses import dataclass
 
 from core.arrays import FloatArray
-from mpc.coordination.dispatch.signals import SilentResource
 from mpc.coordination.solving import SolveRound
+
+
+@dataclass(frozen=True)
+class SilentResource:
+    """A resource whose last answer is held; ``age`` in rounds, None: never heard, so that its fallback is held."""
+
+    name: str
+    age: int | None
 
 
 @dataclass(frozen=True)

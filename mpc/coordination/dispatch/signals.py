@@ -1,8 +1,10 @@
 """What coordinator and resources say to each other: a few numbers per sector, whatever the number of resources."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
+
+import numpy as np
 
 from core.arrays import FloatArray
 
@@ -12,6 +14,10 @@ class Column(IntEnum):
 
     PRICED = 0
     PLAIN = 1
+
+
+MEMORY = {Column.PRICED: 30, Column.PLAIN: 150}
+"""So many answers of each kind are remembered, by the coordinator and by every resource."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,13 @@ class Mixture:
 
     weights: Mapping[tuple[int, Column], float]
     adopted: float = 0.0
+
+    def with_adopted(self, other: "Mixture") -> "Mixture":
+        """The same mixture if what is adopted is ``other``, which nobody has adopted yet."""
+        weights = dict(self.weights)
+        for key, weight in other.weights.items():
+            weights[key] = weights.get(key, 0.0) + self.adopted * weight
+        return Mixture(weights, self.adopted * other.adopted)
 
 
 @dataclass(frozen=True)
@@ -68,10 +81,12 @@ class DispatchAnswer:
     plain_output: FloatArray
     plain_cost: float
 
+    def __add__(self, other: "DispatchAnswer") -> "DispatchAnswer":
+        """The sum over both."""
+        return DispatchAnswer(**{name: value + getattr(other, name) for name, value in vars(self).items()})
 
-@dataclass(frozen=True)
-class SilentResource:
-    """A resource whose last answer is held; ``age`` in rounds, None: never heard, so its fallback is held."""
-
-    name: str
-    age: int | None = field(default=None)
+    @classmethod
+    def of_nobody(cls, sectors: int) -> "DispatchAnswer":
+        """The sum over nothing."""
+        none = np.zeros(sectors)
+        return cls(0, 0.0, none, 0.0, none, none, 0.0)

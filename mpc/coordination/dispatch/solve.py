@@ -1,26 +1,37 @@
-"""A dispatch within one process: the same iteration as over messages, with one fleet that answers at once."""
+"""A dispatch within one process: at once, or over messages that a carrier moves. The iteration is the same."""
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from core.arrays import FloatArray
+from mpc.coordination import rounds
 from mpc.coordination.dispatch.coordinator import DispatchIteration, DispatchSettings
 from mpc.coordination.dispatch.fleet import Fleet, FleetResponder
-from mpc.coordination.dispatch.outcome import DispatchOutcome
+from mpc.coordination.dispatch.nodes import DispatchCoordinator, DispatchResourceNode, Known
+from mpc.coordination.dispatch.outcome import DispatchOutcome, SilentResource
 from mpc.coordination.dispatch.target import SectorTarget
+from mpc.coordination.nodes import Deadline, Message
+from mpc.coordination.rounds import CARRIER, Carrier
 from mpc.coordination.solving import SolveRound
+
+Expired = Callable[[Sequence[SolveRound]], bool]
+"""Asked with all rounds so far whether to end with what there is."""
+Carry = Callable[[DispatchCoordinator], Carrier]
+"""The carrier for the nodes of this coordinator."""
 
 
 def dispatch(
     fleet: Fleet,
     target: SectorTarget,
     settings: DispatchSettings | None = None,
-    expired: Callable[[Sequence[SolveRound]], bool] = lambda _: False,
+    expired: Expired = lambda _: False,
 ) -> DispatchOutcome:
-    """Dispatch the resources of a fleet to a target.
+    """Dispatch the resources of a fleet to a target, without messages.
 
     Args:
         fleet: N resources over M sectors.
         target: over the same sectors.
-        expired: asked after each round, with all rounds so far, whether to end with what there is.
 
     Raises:
         SolverError: the solver of a mixture failed.
@@ -30,18 +41,62 @@ def dispatch(
     iteration.update(responder.answer(iteration.signal()))
     while not iteration.done and not expired(iteration.rounds):
         iteration.update(responder.answer(iteration.signal()))
-    responder.adopt(iteration.adoption())
-    return outcome(fleet, target, iteration, responder)
+    responder.adopt(iteration.adopt)
+    return _outcome(fleet, target, iteration, responder.inputs_kw, ())
 
 
-def outcome(
-    fleet: Fleet, target: SectorTarget, iteration: DispatchIteration, responder: FleetResponder
+def coordinate_dispatch(
+    fleet: Fleet, target: SectorTarget, settings: DispatchSettings, carry: Carry = lambda _: rounds.run
 ) -> DispatchOutcome:
-    """The result by what the resources have adopted."""
-    inputs_kw = responder.inputs_kw
+    """Dispatch resources over messages, each by a node of its own.
+
+    When the carrier stops, the coordinator concludes with what it has: resources that have not answered are held.
+
+    Args:
+        fleet: as for :func:`dispatch`.
+        target: over the same sectors.
+        carry: moves the messages.
+
+    Raises:
+        SolverError: the solver of a mixture failed.
+    """
+    fallbacks = {name: Known.fallback(each) for name, each in zip(fleet.names, fleet.each(), strict=True)}
+    coordinator = DispatchCoordinator(target, settings, fallbacks)
+    nodes = [DispatchResourceNode(name, each) for name, each in zip(fleet.names, fleet.each(), strict=True)]
+    carry(coordinator)([coordinator, *nodes])
+    coordinator.react([Message(CARRIER, coordinator.name, 0, Deadline())])
+    outputs_kw = np.array([coordinator.outputs_kw[name] for name in fleet.names])
+    return _outcome(fleet, target, coordinator.iteration, _inputs_kw(fleet, outputs_kw), coordinator.silent)
+
+
+def coordinate_fleet(
+    fleet: Fleet, target: SectorTarget, settings: DispatchSettings, carry: Carry = lambda _: rounds.run
+) -> DispatchOutcome:
+    """As :func:`coordinate_dispatch`, with one node that answers for all resources."""
+    node = DispatchResourceNode("fleet", fleet)
+    coordinator = DispatchCoordinator(target, settings, {node.name: Known.fallback(fleet)})
+    carry(coordinator)([coordinator, node])
+    coordinator.react([Message(CARRIER, coordinator.name, 0, Deadline())])
+    node.responder.adopt(coordinator.iteration.adopt)
+    return _outcome(fleet, target, coordinator.iteration, node.responder.inputs_kw, coordinator.silent)
+
+
+def _inputs_kw(fleet: Fleet, outputs_kw: FloatArray) -> FloatArray:
+    """The inputs behind outputs on the rays of their resources, [N]; 0 for those without output."""
+    square = np.sum(fleet.efficiency**2, axis=1)
+    inputs_kw = np.sum(fleet.efficiency * outputs_kw, axis=1) / np.where(square > 0, square, 1.0)
+    return np.asarray(np.clip(inputs_kw, 0.0, fleet.capacity_kw))
+
+
+def _outcome(
+    fleet: Fleet,
+    target: SectorTarget,
+    iteration: DispatchIteration,
+    inputs_kw: FloatArray,
+    silent: tuple[SilentResource, ...],
+) -> DispatchOutcome:
     outputs_kw = fleet.efficiency * inputs_kw[:, None]
-    aggregate_kw = outputs_kw.sum(axis=0)
-    objective, gap_rel = target.distance(aggregate_kw) + float(fleet.input_cost @ inputs_kw), iteration.gap_rel
+    aggregate_kw, gap_rel = outputs_kw.sum(axis=0), iteration.gap_rel
     assert gap_rel is not None, "at least one round has been evaluated"
     return DispatchOutcome(
         converged=iteration.converged,
@@ -49,9 +104,10 @@ def outcome(
         outputs_kw=outputs_kw,
         aggregate_kw=aggregate_kw,
         deviation_kw=aggregate_kw - target.kw,
-        price=iteration.best_price,
-        objective=objective,
+        price=iteration.price,
+        objective=target.distance(aggregate_kw) + float(fleet.input_cost @ inputs_kw),
         bound=iteration.bound,
         gap_rel=gap_rel,
         rounds=tuple(iteration.rounds),
+        silent=silent,
     )

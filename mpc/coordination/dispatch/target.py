@@ -46,6 +46,19 @@ class SectorTarget:
             return np.clip(pulled, -self.weights, self.weights)
         return np.asarray(self.weights * pulled / (self.weights + stiffness))
 
+    def slope(self, plain: FloatArray, price: FloatArray) -> FloatArray:
+        """Slope of the bound at a price whose plain answers add up to ``plain``, [M]."""
+        slope = plain - self.kw
+        if self.norm is Norm.L1:
+            return slope
+        counted = self.weights > 0
+        slope[counted] -= price[counted] / self.weights[counted]
+        return slope
+
+    def beyond(self, held_kw: FloatArray) -> "SectorTarget":
+        """What is left of the target beside outputs that are held, [M]."""
+        return SectorTarget(self.kw - held_kw, self.weights, self.norm)
+
     def bound_share(self, price: FloatArray) -> float:
         """min_y g(y) − λ'y for a price λ that :meth:`price` could return: −λ't, for L2 less ½ Σ λ²/w."""
         share = -float(price @ self.kw)

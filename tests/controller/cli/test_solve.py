@@ -1,12 +1,16 @@
 """`gridlab solve` as a user meets it: files, table, exit codes, one line per fault, and Ctrl-C."""
 
 import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from mpc.coordination.solving import SolveRound
 from tests.support.commands import gridlab
 from tests.support.dispatches import TUTORIAL, dispatch_file
 from tests.support.paths import CONFIGS
@@ -150,3 +154,20 @@ def test_rounds_and_time_may_run_out(tmp_path: Path, capsys: Capsys) -> None:
         assert summary["status"] in (status, "converged")
         if status == "rounds":
             assert (summary["status"], summary["rounds"]) == (status, 1)
+
+
+def test_an_interrupt_ends_with_what_there_is(tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C after the second round; the next one would abort."""
+
+    @contextmanager
+    def interrupting(*_: object) -> Iterator[Callable[[SolveRound], None]]:
+        yield lambda each: signal.raise_signal(signal.SIGINT) if each.round == 2 else None
+
+    monkeypatch.setattr("controller.cli.screens.solve.progress", interrupting)
+    before = signal.getsignal(signal.SIGINT)
+    done = gridlab(capsys, "solve", dispatch_file(tmp_path), "--out", tmp_path / "run")
+    assert (done.code, done.err, "interrupted after 2 rounds" in done.out) == (0, "", True), done.out
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
+    assert (summary["status"], summary["rounds"]) == ("interrupted", 2)
+    assert "A signal ended the run" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert signal.getsignal(signal.SIGINT) is before

@@ -1,6 +1,7 @@
 """Rounds over links: every node is called in every round, messages are lost or late, nodes crash and join."""
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -217,3 +218,21 @@ def test_a_link_that_loses_questions_is_an_end_too() -> None:
         except CoordinationError:
             ends.add(None)
     assert {CoordinationStatus.BUDGET, None} <= ends
+
+
+def test_time_that_has_expired_ends_after_one_more_round() -> None:
+    heard: list[list[type[object]]] = []
+
+    class Waiting:
+        name, done = "waiting", False
+
+        def start(self) -> Sequence[Message]:
+            return ()
+
+        def react(self, inbox: Sequence[Message]) -> Sequence[Message]:
+            heard.append([type(message.body) for message in inbox])
+            return ()
+
+    carried = run_rounds([Waiting()], max_rounds=50, expired=lambda: len(heard) >= 3)
+    assert heard == [[], [], [], [Deadline]]
+    assert (carried.ending, carried.rounds, carried.unfinished) == (Ending.ROUNDS, 4, ("waiting",))
