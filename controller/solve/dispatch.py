@@ -14,7 +14,7 @@ from mpc.coordination.dispatch.nodes import DispatchCoordinator
 from mpc.coordination.dispatch.outcome import DispatchOutcome
 from mpc.coordination.dispatch.solve import coordinate_dispatch, coordinate_fleet
 from mpc.coordination.dispatch.target import Norm, SectorTarget
-from mpc.coordination.metering import Meter
+from mpc.coordination.metering import MessageMeter
 from mpc.coordination.rounds import Carrier, run_rounds
 from mpc.coordination.solving import SolveStatus
 
@@ -49,7 +49,7 @@ def target_of(config: DispatchConfig) -> SectorTarget:
 def _solve(
     config: DispatchConfig, fleet: Fleet, target: SectorTarget, request: SolveRequest, watch: SolveWatch
 ) -> Solved:
-    meter, settings = Meter(), DispatchSettings(max_rounds=request.max_rounds)
+    meter, settings = MessageMeter(), DispatchSettings(max_rounds=request.max_rounds)
 
     def carry(coordinator: DispatchCoordinator) -> Carrier:
         def expired() -> bool:

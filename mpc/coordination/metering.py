@@ -12,7 +12,7 @@ NUMBER_BYTES = 8
 
 
 @dataclass
-class Meter:
+class MessageMeter:
     """What nodes have sent so far: ``payload_bytes`` are those of the numbers, 8 each, without envelopes."""
 
     messages: int = 0
@@ -36,7 +36,7 @@ class Meter:
 class _MeteredNode:
     """A node, with a count of what it sends."""
 
-    def __init__(self, node: Node, meter: Meter) -> None:
+    def __init__(self, node: Node, meter: MessageMeter) -> None:
         self.name = node.name
         self._node, self._meter = node, meter
 

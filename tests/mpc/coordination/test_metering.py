@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mpc.coordination import rounds
-from mpc.coordination.metering import Meter, payload_bytes
+from mpc.coordination.metering import MessageMeter, payload_bytes
 from mpc.coordination.participants import ProsumerNode
 
 
@@ -26,7 +26,7 @@ def test_a_number_has_eight_bytes(body: object, numbers: int) -> None:
 
 
 def test_a_meter_changes_nothing() -> None:
-    meter, answered = Meter(), list[str]()
+    meter, answered = MessageMeter(), list[str]()
 
     class Asker(ProsumerNode):
         def __init__(self) -> None:

@@ -14,7 +14,7 @@ from mpc.coordination.dispatch.signals import DispatchAnswer, DispatchSignal
 from mpc.coordination.dispatch.solve import coordinate_dispatch, coordinate_fleet, dispatch
 from mpc.coordination.dispatch.target import Norm, SectorTarget
 from mpc.coordination.links import MessageLink
-from mpc.coordination.metering import Meter
+from mpc.coordination.metering import MessageMeter
 from mpc.coordination.rounds import Carrier, run_rounds
 from tests.support.dispatches import central_optimum, random_dispatch
 
@@ -107,7 +107,7 @@ def test_one_message_per_resource_and_direction_of_a_size_that_does_not_grow() -
     sent = {}
     for resources in (5, 50):
         fleet, target = random_dispatch(31, resources, 3, Norm.L2)
-        meter = Meter()
+        meter = MessageMeter()
         carry: Carrier = meter.over(run_rounds)
         outcome = coordinate_dispatch(fleet, target, SETTINGS, lambda _, carry=carry: carry)
         asked = len(outcome.rounds) + 1  # at the end all adopt the result
