@@ -20,6 +20,7 @@ BENCHMARKS = (
     "power_flow",
     "prosumer_qp",
     "intra_day",
+    "dispatch",
     "telemetry",
     "fuzz_api",
     "commands",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from benchmarks.cases import ROOT
-from benchmarks.figures import coordination, day, grid, studies
+from benchmarks.figures import coordination, day, dispatching, grid, studies
 from benchmarks.figures.style import save
 
 FOLDER = ROOT / "docs" / "figures"
@@ -19,6 +19,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "prices": day.prices,
     "convergence": coordination.convergence,
     "certificate": coordination.certificate,
+    "dispatch": dispatching.convergence,
     "reference": studies.reference,
     "rho": studies.rho,
 }

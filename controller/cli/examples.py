@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from core.errors import Fault, InputError
 
-SHIPPED = ("gridlab9.yaml", "gridlab9-household.yaml", "village12.yaml", "profiles", "registers")
+SHIPPED = ("gridlab9.yaml", "gridlab9-household.yaml", "village12.yaml", "dispatch.yaml", "profiles", "registers")
 """Configurations, and the folders of the files that they name."""
 
 

@@ -1,4 +1,4 @@
-"""The Python code of README and API page runs as it is pasted, in a folder with the example configurations."""
+"""The Python code of README, API page and a tutorial runs as it is pasted, in a folder with the example configurations."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from controller.cli.examples import write_examples
 from tests.support.paths import ROOT
 from tests.support.snippets import python_blocks
 
-PAGES = ("README.md", "docs/reference/python_api.md")
+PAGES = ("README.md", "docs/reference/python_api.md", "docs/tutorials/dispatch.md")
 
 
 @pytest.mark.parametrize("page", PAGES)

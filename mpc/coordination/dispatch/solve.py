@@ -77,7 +77,9 @@ def coordinate_fleet(
     coordinator = DispatchCoordinator(target, settings, {node.name: Known.fallback(fleet)})
     carry(coordinator)([coordinator, node])
     coordinator.react([Message(CARRIER, coordinator.name, 0, Deadline())])
-    node.responder.adopt(coordinator.iteration.adopt)
+    if not coordinator.silent:
+        last = coordinator.iteration.signal()
+        node.react([Message(coordinator.name, node.name, last.round, last)])  # unless it has had it already
     return _outcome(fleet, target, coordinator.iteration, node.responder.inputs_kw, coordinator.silent)
 
 

@@ -11,7 +11,8 @@ from core.load import load_yaml
 from tests.support.commands import CONFIGS, gridlab
 
 Capsys = pytest.CaptureFixture[str]
-EXAMPLES = ("gridlab9.yaml", "gridlab9-household.yaml", "village12.yaml")
+DAYS = ("gridlab9.yaml", "gridlab9-household.yaml", "village12.yaml")
+EXAMPLES = (*DAYS, "dispatch.yaml")
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(capsys: Capsys, tmp_path: Path
     assert (ended.code, ended.err.count("\n")) == (2, 1)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", DAYS)
 def test_the_schema_accepts_an_example(schema: Draft202012Validator, name: str) -> None:
     schema.validate(example(name))
 

@@ -1,5 +1,6 @@
 """Dispatch over messages: the same result, lost and late messages, mute resources, deadlines, and who learns what."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
 
@@ -8,14 +9,15 @@ import pytest
 
 from mpc.coordination.dispatch.coordinator import DispatchSettings
 from mpc.coordination.dispatch.fleet import Fleet
-from mpc.coordination.dispatch.nodes import PATIENCE, DispatchCoordinator
+from mpc.coordination.dispatch.nodes import PATIENCE, DispatchCoordinator, DispatchResourceNode
 from mpc.coordination.dispatch.outcome import DispatchOutcome
 from mpc.coordination.dispatch.signals import DispatchAnswer, DispatchSignal
 from mpc.coordination.dispatch.solve import coordinate_dispatch, coordinate_fleet, dispatch
 from mpc.coordination.dispatch.target import Norm, SectorTarget
 from mpc.coordination.links import MessageLink
 from mpc.coordination.metering import MessageMeter
-from mpc.coordination.rounds import Carrier, run_rounds
+from mpc.coordination.nodes import Node
+from mpc.coordination.rounds import Carried, Carrier, run_rounds
 from tests.support.dispatches import central_optimum, random_dispatch
 
 SETTINGS = DispatchSettings()
@@ -35,13 +37,19 @@ def without(fleet: Fleet, names: set[str], target: SectorTarget) -> tuple[Fleet,
 
 
 @pytest.mark.parametrize("norm", Norm)
-def test_messages_and_fleets_change_nothing(norm: Norm) -> None:
-    fleet, target = random_dispatch(11, 30, 4, norm)
-    direct = dispatch(fleet, target)
-    for outcome in (coordinate_dispatch(fleet, target, SETTINGS), coordinate_fleet(fleet, target, SETTINGS)):
-        assert len(outcome.rounds) == len(direct.rounds)
-        assert outcome.inputs_kw == pytest.approx(direct.inputs_kw, abs=1e-9)
+@pytest.mark.parametrize(("seed", "sectors"), [(11, 4), (13, 3), (14, 3), (15, 12), (17, 24)])
+def test_messages_and_fleets_change_nothing(seed: int, sectors: int, norm: Norm) -> None:
+    fleet, target = random_dispatch(seed, 30, sectors, norm)
+    ways = (
+        dispatch(fleet, target),
+        coordinate_dispatch(fleet, target, SETTINGS),
+        coordinate_fleet(fleet, target, SETTINGS),
+    )
+    for outcome in ways:
         assert (outcome.converged, outcome.silent) == (True, ())
+        scale = max(abs(outcome.bound), target.distance(np.zeros(sectors)))
+        assert outcome.objective == pytest.approx(outcome.rounds[-1].objective, abs=1e-9 * scale)
+        assert outcome.objective - ways[0].objective <= 1e-3 * scale
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -50,6 +58,20 @@ def test_lost_and_late_messages_cost_time_alone(seed: int) -> None:
     outcome = over(MessageLink(loss=0.3, delay_rounds=2, seed=seed), fleet, target)
     assert (outcome.converged, outcome.silent) == (True, ())
     assert outcome.inputs_kw == pytest.approx(coordinate_dispatch(fleet, target, SETTINGS).inputs_kw, abs=1e-9)
+
+
+def test_resources_have_adopted_what_the_coordinator_believes() -> None:
+    fleet, target = random_dispatch(53, 20, 12, Norm.L1)
+    seen: list[DispatchResourceNode] = []
+
+    def carry(nodes: Sequence[Node]) -> Carried:
+        seen.extend(node for node in nodes if isinstance(node, DispatchResourceNode))
+        return run_rounds(nodes, link=MessageLink(loss=0.2, delay_rounds=1, seed=9))
+
+    outcome = coordinate_dispatch(fleet, target, SETTINGS, lambda _: carry)
+    assert len(outcome.rounds) > 10
+    adopted = [float(node.responder.inputs_kw[0]) for node in seen]
+    assert adopted == pytest.approx(outcome.inputs_kw, abs=1e-9)
 
 
 def test_a_mute_resource_is_held_at_its_fallback() -> None:
