@@ -1,4 +1,4 @@
-"""The Python code of README, API page and a tutorial runs as it is pasted, in a folder with the example configurations."""
+"""The Python code of README, API page and a tutorial runs as pasted, in a folder with the example configurations."""
 
 import os
 import subprocess
