@@ -69,6 +69,7 @@ class Tree:
         pools = {branch.name: self._pool(branch.name) for branch in tree.top_down}
         rho = settings.rho if settings.rho != "auto" else warm_start.rho if warm_start else None
         self.root = Root(problem, settings, clock, pools.pop(tree.root.name), Penalty(rho))
+        self.root.judge.confirmations = 1 + max(tree.level.values()) if self._models else 0
         self.aggregators = [
             Aggregator(tree.by_name[name].parent or "", pool, Penalty(rho)) for name, pool in pools.items()
         ]

@@ -6,7 +6,8 @@
 
 Converged means a gap within its tolerance, and no violation beyond its own, or one that the branches' own copies cannot
 avoid. A bound is one of everything as long as no rows change; where they change, or a held member is heard again, it is
-dropped, and no earlier round is the result of a converged coordination.
+dropped, and no earlier round is the result of a converged coordination. Where rows follow a power flow, how much they
+erred in a round is known some rounds later: only then it is confirmed.
 """
 
 from dataclasses import dataclass
@@ -29,14 +30,28 @@ class Judged:
 
 
 class Judge:
-    """The best round and the best bound so far."""
+    """The best round and the best bound so far; ``confirmations`` is the number of rounds that confirm one."""
 
     def __init__(self, problem: TreeProblem, settings: TreeConfig) -> None:
         self._gamma, self._target, self._settings = problem.peak_weight_per_kw2, problem.target, settings
-        self.best: Judged | None = None
+        self.confirmations = 0
         self.bound: Share | None = None
         self.relaxed_chf: float | None = None
-        self._renewed = 0
+        self._renewed = self._last = 0
+        self._best: Judged | None = None
+        self._since_renewal: list[Judged] = []
+
+    @property
+    def best(self) -> Judged | None:
+        """The best confirmed round with the present rows; without one, the best of all."""
+        confirmed = [one for one in self._since_renewal if self._confirmed(one)]
+        return min(confirmed, key=self._rank, default=self._best)
+
+    @property
+    def oldest(self) -> int:
+        """Number of the oldest round that may be the result."""
+        best = [self.best] if self.best else []
+        return min((one.account.number for one in [*best, *self._since_renewal]), default=0)
 
     def peak_price(self, power_kw: FloatArray) -> FloatArray:
         """π_∅ = γ (P_∅ − target) for p, 0 for q, [T, 2]."""
@@ -49,7 +64,11 @@ class Judge:
         judged = Judged(account, account.cost_chf + self._gamma / 2 * peak)
         if account.renewed > self._renewed:
             self._renewed, self.bound, self.relaxed_chf = account.renewed, None, None
-        self.best = judged if self.best is None else min(judged, self.best, key=self._rank)
+            self._since_renewal = []
+        self._last = account.number
+        if account.number >= self._renewed:
+            self._since_renewal.append(judged)
+        self._best = judged if self._best is None else min(judged, self._best, key=self._rank)
         return judged
 
     def bounded(self, share: Share, price: FloatArray) -> None:
@@ -85,11 +104,15 @@ class Judge:
     def met(self, judged: Judged) -> CoordinationStatus | None:
         """The status with which the coordination may stop with this round."""
         gap = self.gap(judged)
-        if gap is None or gap > self._settings.gap_tol or judged.account.number < max(1, self._renewed):
+        if gap is None or gap > self._settings.gap_tol or not self._confirmed(judged):
             return None
         if self.holds(judged):
             return CoordinationStatus.CONVERGED
         return CoordinationStatus.INFEASIBLE if self.unavoidable(judged) else None
+
+    def _confirmed(self, judged: Judged) -> bool:
+        number = judged.account.number
+        return max(1, self._renewed) <= number <= self._last - self.confirmations
 
     def _rank(self, judged: Judged) -> tuple[bool, bool, float]:
         beyond = not self.holds(judged)

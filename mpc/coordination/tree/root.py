@@ -78,14 +78,13 @@ class Root:
         self._bounded()
         found = pool.fire(self._asked, self.rho)
         price = self.judge.peak_price(found.s[:, :, 0].sum(axis=0))
-        best, bound = self.judge.best, self.judge.bound
-        number = pool.asked + 1
+        bound, number = self.judge.bound, pool.asked + 1
         return pool.ask(
             RoundQuestion(
                 number,
                 number,
                 PricedBranch(price, found.row_prices),
-                best_round=best.account.number if best else 0,
+                best_round=self.judge.oldest,
                 best_wave=bound.number if bound else 0,
             )
         )
