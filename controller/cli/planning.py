@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from controller.studies.penalty import Study
     from core.config import Config
 
-study_app = typer.Typer(no_args_is_help=True, help="Counterparts of the paper's convergence studies.")
+study_app = typer.Typer(no_args_is_help=True, help="Counterparts of the papers' studies.")
 
 
 def plan(
@@ -62,6 +62,45 @@ def study_price_response(config: ConfigArgument, out: OutOption = None, quiet: Q
     from controller.studies.penalty import price_response
 
     run_study(price_response, "study-price-response", config, out, quiet)
+
+
+@study_app.command("tree", epilog="Example: gridlab study tree --trees 500 --jobs 2")
+def study_tree(
+    trees: Annotated[
+        int | None, typer.Option(min=1, help="Number of trees.", show_default="500, or as resumed")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all trees.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that study trees at the same time.")] = 1,
+    out: OutOption = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Folder of a study that was interrupted.", show_default="a new study")
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Random trees of aggregators: both algorithms and the central optimum (figures 3 and 4 of paper B).
+
+    Ctrl-C keeps the finished trees; --resume goes on with the missing ones.
+    """
+    from controller.cli.screens import trees as screen
+    from controller.process.clocks import WallClock
+    from controller.process.interrupts import Interrupts
+    from controller.runs import directory as run_directory
+    from controller.studies.trees.campaign import AskedStudy, TreeStudy
+    from controller.studies.trees.finish import finish
+
+    clock = WallClock()
+    if resume is not None:
+        study = TreeStudy.resume(resume, trees)
+    else:
+        study = TreeStudy.begin(run_directory.choose(out, "study-tree", clock.now()), AskedStudy(trees or 500, seed))
+    with screen.progress(study.asked.trees, quiet) as advance, Interrupts() as interrupts:
+        finished = study.run(jobs, interrupts.requested, advance)
+    if not finished:
+        screen.print_interrupted(study.folder, len(study.missing))
+        raise typer.Exit(1)
+    summary = finish(study, clock)
+    if not quiet:
+        screen.print_result(summary, study.folder)
 
 
 def run_study(kind: "Study", name: str, config: Path, out: Path | None, quiet: bool) -> None:

@@ -15,6 +15,7 @@ from controller.report.service.span import AskedSpan
 from controller.report.solve.page import solve_page
 from controller.report.solve.record import read_solve
 from controller.report.study.page import KINDS, read_study, study_page
+from controller.report.study.tree_page import COMMAND, read_tree_study, tree_study_page
 from controller.runs.directory import Run
 from core.errors import Fault, InputError, shown
 
@@ -87,7 +88,13 @@ def _solve(run: Run, other: Run | None) -> Markup:
     return solve_page(read_solve(run), read_solve(other) if other else None)
 
 
-PAGES: dict[str, Draw] = {"plan": _plan, "simulate": _loop, "solve": _solve, **dict.fromkeys(KINDS, _study)}
+def _tree_study(run: Run, other: Run | None) -> Markup:
+    return tree_study_page(read_tree_study(run), read_tree_study(other) if other else None)
+
+
+PAGES: dict[str, Draw] = {
+    "plan": _plan, "simulate": _loop, "solve": _solve, COMMAND: _tree_study, **dict.fromkeys(KINDS, _study),
+}  # fmt: skip
 
 
 def _page_function(run: Run, other: Run | None) -> Draw:

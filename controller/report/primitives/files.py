@@ -7,8 +7,8 @@ import pandas as pd
 from controller.runs.directory import NAME_COLUMNS, Run
 from core.errors import Fault, InputError
 
-MAY_BE_EMPTY = ("soc", "gap_rel")
-TEXT_COLUMNS = ("time", "prosumer", "node", "line", "splitting", *NAME_COLUMNS)
+MAY_BE_EMPTY = ("soc", "gap_rel", "reached_round")
+TEXT_COLUMNS = ("time", "prosumer", "node", "line", "splitting", "algorithm", *NAME_COLUMNS)
 
 
 def columns(run: Run, file: str, names: tuple[str, ...]) -> pd.DataFrame:
