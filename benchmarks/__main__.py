@@ -19,6 +19,7 @@ BENCHMARKS = (
     "threads",
     "power_flow",
     "prosumer_qp",
+    "trees",
     "intra_day",
     "dispatch",
     "telemetry",

@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import imported_grids, load
+from benchmarks import imported_grids, load, trees
 from benchmarks.cases import ROOT
 from benchmarks.parts import Parts, measure_parts
 from benchmarks.tables import ResultTable
@@ -81,7 +81,13 @@ def service(console: Console) -> Iterator[ResultTable]:
         yield table
 
 
-PARTS: Parts = {"days": days, "service": service, "load": lambda _: load.run(), "grids": imported_grids.grids}
+PARTS: Parts = {
+    "days": days,
+    "service": service,
+    "load": lambda _: load.run(),
+    "grids": imported_grids.grids,
+    "trees": trees.proof,
+}
 
 LIMITS = {
     "10-min means outside": lambda s: _share(s["measured"], "outside_10min", "means_10min"),
