@@ -44,17 +44,20 @@ def best_mix(target: SectorTarget, outputs: FloatArray, costs: FloatArray) -> Mi
 
 
 def _linear(target: SectorTarget, outputs: FloatArray, costs: FloatArray) -> Mix:
-    """L1: a linear program, whose rows are scaled by the largest output of their sector."""
+    """L1: a linear program, scaled by the largest output of each sector and by the largest cost."""
     k, m = outputs.shape
-    scale = np.maximum(np.abs(outputs).max(axis=0), np.abs(target.kw))
-    scale = np.where(scale > 0, scale, 1.0)
-    excess = np.concatenate([costs, target.weights * scale, target.weights * scale])
-    balance = np.hstack([(outputs / scale).T, -np.eye(m), np.eye(m)])
+    kw = np.maximum(np.abs(outputs).max(axis=0), np.abs(target.kw))
+    kw = np.where(kw > 0, kw, 1.0)
+    weights = target.weights * kw
+    unit = max(float(weights.max()), float(np.abs(costs).max())) or 1.0
+    objective = np.concatenate([costs, weights, weights]) / unit
+    balance = np.hstack([(outputs / kw).T, -np.eye(m), np.eye(m)])
     simplex = np.concatenate([np.ones(k), np.zeros(2 * m)])
-    solved = linprog(excess, A_eq=np.vstack([balance, simplex]), b_eq=np.append(target.kw / scale, 1.0), method="highs")
+    rows, sides = np.vstack([balance, simplex]), np.append(target.kw / kw, 1.0)
+    solved = linprog(objective, A_eq=rows, b_eq=sides, method="highs")
     if solved.status != 0:
         raise SolverError(f"mixing: highs ended with {solved.message}")
-    price = -solved.eqlin.marginals[:m] / scale
+    price = -unit * solved.eqlin.marginals[:m] / kw
     return Mix(_simplex(solved.x[:k]), np.clip(price, -target.weights, target.weights))
 
 

@@ -133,6 +133,19 @@ def test_outputs_are_on_their_rays_whatever_the_efficiencies(
     assert judged(fleet, goal, outcome.inputs_kw) - best <= 1e-3 * scale(outcome, goal) + tolerance
 
 
+@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize(("power", "price"), [(1e-2, 1e3), (1e5, 1e-4), (1e5, 1e3)])
+def test_the_units_of_powers_and_prices_do_not_matter(power: float, price: float, norm: Norm) -> None:
+    """The same problem in other units has the same gap; for L2 a weight is per kW²."""
+    fleet, target = random_dispatch(9, 30, 5, norm)
+    weights = target.weights * price * (1 if norm is Norm.L1 else 1 / power)
+    scaled = Fleet(fleet.names, power * fleet.capacity_kw, fleet.efficiency, price * fleet.priority, fleet.fallback_kw)
+    outcome = dispatch(scaled, SectorTarget(power * target.kw, weights, norm))
+    assert (outcome.converged, len(outcome.rounds) <= 40) == (True, True)
+    best, _ = central_optimum(fleet, target)
+    assert outcome.objective / (power * price) - best <= 1.001e-3 * scale(dispatch(fleet, target), target)
+
+
 def test_a_positive_priority_is_penalised() -> None:
     """Two equal resources: the one that is penalised stays off, and one that is rewarded runs beyond the target."""
     eta, none = np.ones((2, 1)), np.zeros(2)
