@@ -126,9 +126,8 @@ class DispatchCoordinator:
         return self._ask(missing) if self._waited % ASK_AGAIN == 0 else ()
 
     def _conclude(self) -> Sequence[Message[DispatchSignal]]:
-        """Take up the answers, then ask the next question, or let all adopt the result."""
-        if self._settling:
-            self._held |= self._missing()
+        """Take up the answers, then ask the next question, or let all adopt the result; it ends when they have."""
+        if self._settling and not self._missing():
             self.done = True
             return ()
         self._update()
@@ -137,8 +136,8 @@ class DispatchCoordinator:
 
     def _end(self) -> Sequence[Message[DispatchSignal]]:
         """The result at a deadline: without answers that are overdue; others may still be on their way."""
-        overdue = self._waited >= ASK_AGAIN or not self._iteration.rounds
-        if not self._settling and (overdue or not self._missing()):
+        missing, overdue = self._missing(), self._waited >= ASK_AGAIN or not self._iteration.rounds
+        if (missing and overdue) or not (missing or self._settling):
             self._update()
         while len(self._held) == len(self._known) and not self._iteration.done:
             self._update()
