@@ -9,8 +9,8 @@ import pandas as pd
 from controller.solve.problem import Prepared, Solved, SolveRequest, SolveWatch
 from core.config_dispatch import DispatchConfig
 from mpc.coordination.dispatch.coordinator import DispatchSettings
+from mpc.coordination.dispatch.coordinator_node import DispatchCoordinator
 from mpc.coordination.dispatch.fleet import Fleet
-from mpc.coordination.dispatch.nodes import DispatchCoordinator
 from mpc.coordination.dispatch.outcome import DispatchOutcome
 from mpc.coordination.dispatch.solve import coordinate_dispatch, coordinate_fleet
 from mpc.coordination.dispatch.target import Norm, SectorTarget

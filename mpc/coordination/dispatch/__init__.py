@@ -5,6 +5,7 @@ knows the target alone, and the sums of what it hears.
 
     min  g(Σ_i x_i) + Σ_i S_i'x_i      g(y) = Σ_m w_m |y_m − t_m|   or   ½ Σ_m w_m (y_m − t_m)²
 
-:mod:`~mpc.coordination.dispatch.solve` solves it within one process, :mod:`~mpc.coordination.dispatch.nodes` over
-messages; :mod:`~mpc.coordination.dispatch.coordinator` is the iteration of both.
+:mod:`~mpc.coordination.dispatch.solve` solves it within one process, at once or over messages;
+:mod:`~mpc.coordination.dispatch.coordinator` is the iteration of both. The coordinator cannot import what belongs to
+the resources (:mod:`~mpc.coordination.dispatch.fleet`).
 """

@@ -7,9 +7,10 @@ import numpy as np
 from core.arrays import FloatArray
 from mpc.coordination import rounds
 from mpc.coordination.dispatch.coordinator import DispatchIteration, DispatchSettings
+from mpc.coordination.dispatch.coordinator_node import DispatchCoordinator, Known
 from mpc.coordination.dispatch.fleet import Fleet, FleetResponder
-from mpc.coordination.dispatch.nodes import DispatchCoordinator, DispatchResourceNode, Known
 from mpc.coordination.dispatch.outcome import DispatchOutcome, SilentResource
+from mpc.coordination.dispatch.resource_node import DispatchResourceNode
 from mpc.coordination.dispatch.target import SectorTarget
 from mpc.coordination.nodes import Deadline, Message
 from mpc.coordination.rounds import CARRIER, Carrier
@@ -60,7 +61,7 @@ def coordinate_dispatch(
     Raises:
         SolverError: the solver of a mixture failed.
     """
-    fallbacks = {name: Known.fallback(each) for name, each in zip(fleet.names, fleet.each(), strict=True)}
+    fallbacks = {name: _fallback(each) for name, each in zip(fleet.names, fleet.each(), strict=True)}
     coordinator = DispatchCoordinator(target, settings, fallbacks)
     nodes = [DispatchResourceNode(name, each) for name, each in zip(fleet.names, fleet.each(), strict=True)]
     carry(coordinator)([coordinator, *nodes])
@@ -74,13 +75,18 @@ def coordinate_fleet(
 ) -> DispatchOutcome:
     """As :func:`coordinate_dispatch`, with one node that answers for all resources."""
     node = DispatchResourceNode("fleet", fleet)
-    coordinator = DispatchCoordinator(target, settings, {node.name: Known.fallback(fleet)})
+    coordinator = DispatchCoordinator(target, settings, {node.name: _fallback(fleet)})
     carry(coordinator)([coordinator, node])
     coordinator.react([Message(CARRIER, coordinator.name, 0, Deadline())])
     if not coordinator.silent:
         last = coordinator.iteration.signal()
         node.react([Message(coordinator.name, node.name, last.round, last)])  # unless it has had it already
     return _outcome(fleet, target, coordinator.iteration, node.responder.inputs_kw, coordinator.silent)
+
+
+def _fallback(fleet: Fleet) -> Known:
+    """The outputs and own cost of the declared fallbacks."""
+    return Known(fleet.fallback_kw @ fleet.efficiency, float(fleet.fallback_kw @ fleet.input_cost))
 
 
 def _inputs_kw(fleet: Fleet, outputs_kw: FloatArray) -> FloatArray:

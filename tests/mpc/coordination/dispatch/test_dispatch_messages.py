@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from mpc.coordination.dispatch.coordinator import DispatchSettings
+from mpc.coordination.dispatch.coordinator_node import PATIENCE, DispatchCoordinator
 from mpc.coordination.dispatch.fleet import Fleet
-from mpc.coordination.dispatch.nodes import PATIENCE, DispatchCoordinator, DispatchResourceNode
 from mpc.coordination.dispatch.outcome import DispatchOutcome
+from mpc.coordination.dispatch.resource_node import DispatchResourceNode
 from mpc.coordination.dispatch.signals import DispatchAnswer, DispatchSignal
 from mpc.coordination.dispatch.solve import coordinate_dispatch, coordinate_fleet, dispatch
 from mpc.coordination.dispatch.target import Norm, SectorTarget

@@ -1,4 +1,4 @@
-"""The dispatch over messages: a coordinator, and a node for each resource or fleet.
+"""The coordinator's node, for a dispatch over messages.
 
 A question is the same for all. The coordinator asks those again who have not answered, and holds those who stay silent
 at their last answer, those never heard at their declared fallback; the others are then dispatched to what is left of
@@ -13,7 +13,6 @@ import numpy as np
 
 from core.arrays import FloatArray
 from mpc.coordination.dispatch.coordinator import DispatchIteration, DispatchSettings
-from mpc.coordination.dispatch.fleet import Fleet, FleetResponder
 from mpc.coordination.dispatch.outcome import SilentResource
 from mpc.coordination.dispatch.signals import MEMORY, Column, DispatchAnswer, DispatchSignal, Mixture
 from mpc.coordination.dispatch.target import SectorTarget
@@ -30,37 +29,6 @@ class Known:
 
     output: FloatArray
     cost: float
-
-    @classmethod
-    def fallback(cls, fleet: Fleet) -> "Known":
-        """The declared fallbacks of a fleet."""
-        return cls(fleet.fallback_kw @ fleet.efficiency, float(fleet.fallback_kw @ fleet.input_cost))
-
-
-class DispatchResourceNode:
-    """Answers for a fleet; a question that comes again has the same answer, an older one has none."""
-
-    done = True
-
-    def __init__(self, name: str, fleet: Fleet) -> None:
-        self.name, self.responder = name, FleetResponder(fleet)
-        self._question = 0
-        self._answer: DispatchAnswer | None = None
-
-    def start(self) -> Sequence[Message[DispatchAnswer]]:
-        """No messages: a resource waits for questions."""
-        return ()
-
-    def react(self, inbox: Sequence[Message[object]]) -> Sequence[Message[DispatchAnswer]]:
-        """One answer per question."""
-        return [answer for message in inbox for answer in self._answers(message)]
-
-    def _answers(self, message: Message[object]) -> Sequence[Message[DispatchAnswer]]:
-        if not isinstance(message.body, DispatchSignal) or message.question < self._question:
-            return ()
-        if self._answer is None or message.question > self._question:
-            self._question, self._answer = message.question, self.responder.answer(message.body)
-        return [Message(self.name, message.sender, message.question, self._answer)]
 
 
 class DispatchCoordinator:
