@@ -80,6 +80,8 @@ def _solve(
 
 
 def _status(outcome: DispatchOutcome, watch: SolveWatch) -> SolveStatus:
+    if watch.reason is SolveStatus.INTERRUPTED and not outcome.converged:
+        return SolveStatus.INTERRUPTED
     if outcome.silent:
         return SolveStatus.PARTIAL
     return SolveStatus.CONVERGED if outcome.converged else watch.reason or SolveStatus.ROUNDS

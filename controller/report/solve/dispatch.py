@@ -13,8 +13,9 @@ from controller.report.primitives.style import COLOURS, INK, QUIET, WIDTH_IN, Le
 from controller.report.solve.record import SolveRecord
 
 SECTORS = ("sector", "target_kw", "aggregate_kw", "deviation_kw", "price")
-MOST_RESOURCES = 12
-"""So many resources have a colour and a row of their own, those with the largest outputs."""
+MOST_ROWS = 12
+"""So many resources have a row of their own, those with the largest outputs, and as many as there are colours a bar."""
+OTHERS = "others"
 READING = """Each bar is the output of the resources to a sector, stacked by resource: to the right what they deliver,
     to the left what they draw. The line is the target, the dot the sum. A sector whose deviation is weighted more is
     matched first."""
@@ -28,7 +29,7 @@ def dispatch_chapters(record: SolveRecord, key: str) -> Iterator[Markup]:
     figure = outputs_figure(sectors, resources.set_index("resource")[outputs])
     yield figure_chapter("Outputs by sector", figure, f"{key}-outputs", READING)
     yield chapter("Sectors", _sectors_table(sectors))
-    largest = _largest(resources.set_index("resource")[outputs])
+    largest = _largest(resources.set_index("resource")[outputs], MOST_ROWS)
     shown = resources.set_index("resource").loc[largest]
     rest = len(resources) - len(shown)
     more = [note(f"and {rest} more resources, in resources.csv")] if rest else []
@@ -41,30 +42,29 @@ def outputs_figure(sectors: pd.DataFrame, outputs: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(WIDTH_IN, 1.0 + 0.34 * len(sectors)), layout="constrained")
     ax, legend = figure.subplots(), Legend()
     y, ends = np.arange(len(sectors)), np.zeros((2, len(sectors)))
-    largest = _largest(outputs)
-    groups = {str(name): outputs.loc[name].to_numpy(float) for name in largest}
-    if len(outputs) > len(largest):
-        others = outputs.drop(index=largest).to_numpy(float)
-        groups["others, delivering"] = np.maximum(others, 0).sum(axis=0)
-        groups["others, drawing"] = np.minimum(others, 0).sum(axis=0)
-    for k, (name, kw) in enumerate(groups.items()):
-        colour = QUIET if name.startswith("others, ") else COLOURS[k % len(COLOURS)]
+    largest = _largest(outputs, len(COLOURS))
+    others = outputs.drop(index=largest).to_numpy(float)
+    bars = [(name, outputs.loc[name].to_numpy(float), colour) for name, colour in zip(largest, COLOURS, strict=False)]
+    if len(others):
+        delivered, drawn = (part(others, 0).sum(axis=0) for part in (np.maximum, np.minimum))
+        bars += [(OTHERS, delivered, QUIET), (OTHERS, drawn, QUIET)]
+    for name, kw, colour in bars:
         ax.barh(y, kw, left=np.where(kw > 0, ends[0], ends[1]), height=0.6, color=colour, alpha=0.85)
         ends += [np.maximum(kw, 0), np.minimum(kw, 0)]
         legend.add(name, handle(Look(colour, linewidth=4)))
     ax.vlines(sectors["target_kw"], y - 0.4, y + 0.4, colors=INK, linewidth=1.6)
     ax.plot(sectors["aggregate_kw"], y, "o", color=INK, markersize=3.5, markerfacecolor="white")
     ax.set_yticks(y, list(sectors["sector"]))
-    ax.invert_yaxis()
+    ax.set_ylim(len(sectors) - 0.5, -0.5)
     ax.set_xlabel("kW; line: target, dot: sum of the outputs")
     legend.show(ax)
     return figure
 
 
-def _largest(outputs: pd.DataFrame) -> list[str]:
+def _largest(outputs: pd.DataFrame, most: int) -> list[str]:
     """The resources with the largest outputs, in the order of the file."""
     size = outputs.abs().sum(axis=1).to_numpy(float)
-    kept = np.sort(np.argsort(-size, kind="stable")[:MOST_RESOURCES])
+    kept = np.sort(np.argsort(-size, kind="stable")[:most])
     return [str(outputs.index[k]) for k in kept]
 
 
