@@ -14,7 +14,7 @@ export e (kW) is one more:
 Among equal optima a tie-break chooses the one with the least curtailment, then the least throughput of batteries:
 weights of 1e-4 and 1e-5 of the mean price, which no cost contains. Where this program charges and discharges a
 battery at once, each such step is restricted to one direction (:mod:`mpc.directions`), and the program is a relaxation,
-whose cost is told as well.
+whose cost is told as well. Directions that have changed often are kept, so that prices come to rest.
 
 The variables of a step stand side by side: what moves the demand, the export, then states such as the state of charge;
 the steps follow one another. The constraints are built once; a new signal changes only the objective.
@@ -33,7 +33,7 @@ from core.errors import SolverError
 from core.plan import ProsumerPlan, ResourcePlan
 from core.prices import DemandProfile, PriceSignal, Tariff
 from core.scenario import Scenario, Site
-from mpc.directions import AT_ONCE_REL, Way, alternating, closed, net, pairs, rounded
+from mpc.directions import AT_ONCE_REL, alternating, closed, net, pairs, rounded
 from mpc.rating import rating_rows
 from mpc.resources.block import Block, Row, Variable
 from mpc.resources.matching import block
@@ -50,6 +50,8 @@ HELD_KVA = 1e-7
 """Excess of a row that counts as none."""
 PASSES = 3
 """Solutions with more and more steps restricted to one direction, before all are."""
+CHANGES = 20
+"""Answers with other directions than the one before, after which a prosumer keeps those that it has (ours)."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class ProsumerProgram:
         self._upper = _side(self._variables, "upper", steps)
         self._at_once = pairs(self._variables)
         self._held = np.zeros((steps, len(self._variables)), bool)
+        self._changes = 0
+        self._kept: dict[bytes, BoolArray] = {}
         curved = np.flatnonzero(self._m.any(axis=0) | self._own_h.any(axis=0))
         upper = [(k, j) for j in curved for k in curved if k <= j]
         self._pattern = tuple(np.array(upper, int).reshape(-1, 2).T)
@@ -92,10 +96,14 @@ class ProsumerProgram:
 
     def respond(self, signal: PriceSignal) -> DemandProfile:
         """See :class:`mpc.coordination.participants.Participant`."""
+        curved = bool(signal.h.any())
+        if curved and self._changes >= CHANGES:
+            self._kept.setdefault(signal.g.tobytes(), self._held)
         answer = self._decide(signal)
         cost_chf, relaxed_chf = self._cost_chf(signal, answer.y), self._cost_chf(signal, answer.relaxed)
         restricted_chf = relaxed_chf
-        if signal.h.any():
+        if curved:
+            self._changes += int(np.any(answer.closed != self._held))
             self._held = answer.closed
         elif self._held.any():
             with suppress(SolverError):  # the bound of the relaxation holds in any case
@@ -112,21 +120,25 @@ class ProsumerProgram:
         """The best decisions under the signal that physics allows, as far as known (:mod:`mpc.directions`)."""
         none = np.zeros(self._own_c.shape, bool)
         relaxed = self._solved(signal, none)
+        kept = self._kept.get(signal.g.tobytes())
+        if kept is not None and (decision := self._one_directional(signal, relaxed, kept)):
+            return decision
         if not any(pair.mixed(relaxed).any() for pair in self._at_once):
             return _Decision(relaxed, relaxed, none)
         shut = closed(relaxed, self._at_once, net)
-        found = [self._one_directional(signal, relaxed, way) for way in (net, alternating)]
+        ways = (shut, closed(relaxed, self._at_once, alternating))
+        found = [self._one_directional(signal, relaxed, way) for way in ways]
         found += [_Decision(y, relaxed, shut) for y in (rounded(relaxed, self._at_once),) if self._holds(y)]
         if not any(found):
             return _Decision(self._solved(signal, shut), relaxed, shut)
         return min(filter(None, found), key=lambda decision: self._cost_chf(signal, decision.y))
 
-    def _one_directional(self, signal: PriceSignal, relaxed: FloatArray, way: Way) -> "_Decision | None":
-        """The steps that mix are restricted in this way; if others mix then, these too, and in the end all.
+    def _one_directional(self, signal: PriceSignal, relaxed: FloatArray, shut: BoolArray) -> "_Decision | None":
+        """The best decisions with the variables ``shut`` closed; if steps mix then, these are restricted too, and in
+        the end all.
 
         None if the solver finds nothing then, as when alternating misses a final state of charge.
         """
-        shut = closed(relaxed, self._at_once, way)
         try:
             y = self._solved(signal, shut)
             for tolerance in (*(AT_ONCE_REL,) * PASSES, 0.0):

@@ -6,7 +6,6 @@ That plans are sound is checked by :mod:`tests.support.watched_prosumers`, here 
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -16,7 +15,6 @@ from hypothesis import strategies as st
 
 import mpc.prosumer
 from core.config_coordination import CoordinationConfig
-from core.load import config_of, load_scenario, load_yaml
 from core.plan import ProsumerPlan
 from core.prices import PriceSignal, Tariff
 from core.resources import Battery, Capability
@@ -27,50 +25,12 @@ from mpc.intra_day import RunningPlan, Situation, replan, replan_uncoordinated
 from mpc.prosumer import ProsumerProgram, participants
 from mpc.resources.battery import BatteryBlock
 from tests.support.coordination import coordinate, uncoordinated
-from tests.support.paths import CONFIG, ROOT
+from tests.support.small_laboratory import CASES, laboratory_day_with_a_negative_tariff, small_laboratory
 from tests.support.sound_plans import check_sound
 from tests.support.synthetic import Sizes, scenario, with_losses
 from tests.support.virtual_clock import VirtualClock
 
-CASE = ROOT / "tests" / "cases" / "plans"
-WASTEFUL = {"efficiency": 0.9, "energy_kwh": 4.0}
-NEGATIVE = {"file": "tariff_negative.csv", "column": "price"}
-CASES: dict[str, dict[str, Any]] = {
-    "03 negative tariff": {"tariff": NEGATIVE, "battery": WASTEFUL},
-    "03b negative feed-in": {
-        "tariff": {**NEGATIVE, "feed_in": {"file": "feed_in_negative.csv", "column": "f"}},
-        "battery": WASTEFUL,
-    },
-    "13b far too much PV": {"pv": {"file": "pv_absolute.csv", "column": "pv"}},
-    "28 free energy": {"tariff": {"constant": 0.0}},
-    "28b paid to consume": {"tariff": {"constant": -0.05}},
-    "29 worthless feed-in": {"tariff": {"file": "tariff.csv", "column": "price", "feed_in": 0.0}},
-    "29b without a battery": {"tariff": {"file": "tariff.csv", "column": "price", "feed_in": 0.0}, "battery": None},
-}
 HAS_NO_REASON_TO_CURTAIL = ("28 free energy", "29 worthless feed-in", "29b without a battery")
-
-
-def small_laboratory(name: str) -> Scenario:
-    document, changes = load_yaml(CASE / "lab.yaml"), CASES[name]
-    assert isinstance(document, dict)
-    if "tariff" in changes:
-        document["tariff"] = changes["tariff"]
-    for prosumer in document["prosumers"]:
-        battery = changes.get("battery", {})
-        prosumer["battery"] = None if battery is None else prosumer["battery"] | battery
-        prosumer["pv"]["forecast"] = changes.get("pv", prosumer["pv"]["forecast"])
-    path = CASE / "lab.yaml"
-    return load_scenario(config_of(document, path), path)
-
-
-def laboratory_day_with_a_negative_tariff() -> Scenario:
-    """Case 03c: the default scenario, whose batteries lose a tenth each way; energy costs less than nothing at noon."""
-    document = load_yaml(CONFIG)
-    assert isinstance(document, dict)
-    document["tariff"] = {"file": str(CASE / "tariff_hourly.csv"), "column": "price"}
-    for prosumer in document["prosumers"]:
-        prosumer["battery"] |= {"efficiency": 0.9, "loss_rel": 0.0}
-    return load_scenario(config_of(document, CONFIG), CONFIG)
 
 
 def curtailed_kwh(plan: ProsumerPlan, dt_h: float) -> float:

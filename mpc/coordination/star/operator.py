@@ -38,6 +38,8 @@ CERTIFY_WITHIN = 10.0
 """A bound is computed when the violation is within this multiple of its tolerance …"""
 CERTIFY_EVERY = 10
 """… and every so many rounds in any case."""
+PATIENCE = 20
+"""Rounds in a row in which only the limits are missing, after which the penalty rises to its first value."""
 
 
 class Question(IntEnum):
@@ -75,7 +77,7 @@ class GridOperator:
         self._uncoordinated: dict[str, DemandProfile] = {}
         self._best: Candidate | None = None
         self._bounds: LowerBounds | None = None
-        self._relinearisations = 0
+        self._relinearisations = self._behind = 0
         self._began_s = clock.monotonic_s()
 
     @property
@@ -123,12 +125,13 @@ class GridOperator:
         self, answers: list[DemandProfile], splitting: Splitting, out_of_time: bool
     ) -> Sequence[Message[PriceSignal]]:
         """Evaluate the round; then stop, or update the splitting and advertise its prices."""
-        candidate = self._candidate(self._signals, answers, splitting)
         self._bounds = self._rule.tightened(self._bounds, self._answered(Question.PLAIN), splitting)
+        candidate = self._candidate(self._signals, answers, splitting)
         self._best = self._rule.better(candidate, self._best)
+        self._behind = self._behind + 1 if self._rule.only_limits_are_missing(candidate) else 0
         self._record(candidate, splitting)
 
-        done = self._rule.is_met(candidate, self._bounds, splitting.residuals)
+        done = self._rule.is_met(candidate, splitting.residuals)
         if status := self._status(candidate, done, out_of_time):
             self.outcome = self._outcome(status, candidate if done else self._best, splitting)
             return ()
@@ -137,7 +140,8 @@ class GridOperator:
         rows = self._linearise(x) if candidate.linearisation_pu > bearable else splitting.rows
         splitting = splitting.update(x, rows, self._settings.relaxation)
         if self._settings.adaptive:
-            splitting = splitting.with_rho(adapted(splitting.rho, splitting.residuals))
+            behind = self._behind >= PATIENCE and splitting.rho < self.iterations[0].rho
+            splitting = splitting.with_rho(adapted(splitting.rho, splitting.residuals, behind))
         return self._advertise(splitting, certify=self._worth_certifying(candidate))
 
     def _outcome_at_deadline(self) -> StarOutcome | Unanswered:
@@ -155,7 +159,7 @@ class GridOperator:
 
     def _candidate(self, signals: list[PriceSignal], answers: list[DemandProfile], splitting: Splitting) -> Candidate:
         agreements = map(Agreement, signals, answers)
-        return self._rule.candidate(dict(zip(self._names, agreements, strict=True)), splitting)
+        return self._rule.candidate(dict(zip(self._names, agreements, strict=True)), splitting, self._bounds)
 
     def _advertise(self, splitting: Splitting, certify: bool) -> Sequence[Message[PriceSignal]]:
         """Ask all prosumers to answer the new signals, and the plain prices c + A'λ if a bound is wanted."""
@@ -224,8 +228,8 @@ class GridOperator:
                 dual=float(splitting.residuals.dual.max()),
                 rho=splitting.rho,
                 cost_chf=candidate.cost_chf,
-                bound_chf=self._bounds.restricted_chf if self._bounds else None,
-                gap_rel=candidate.gap(self._bounds),
+                bound_chf=candidate.bounds.restricted_chf if candidate.bounds else None,
+                gap_rel=candidate.gap_rel,
                 violation_pu=candidate.avoidable_pu,
                 linearisation_pu=candidate.linearisation_pu,
                 wall_ms=1e3 * (self._clock.monotonic_s() - self._began_s),
@@ -233,13 +237,14 @@ class GridOperator:
         )
 
     def _outcome(self, status: CoordinationStatus, best: Candidate, splitting: Splitting) -> StarOutcome:
+        best = best.with_later(self._bounds, splitting.rows)
         return StarOutcome(
             status=status,
-            gap_rel=best.gap(self._bounds),
-            relaxation_gap_rel=best.relaxation_gap(self._bounds),
+            gap_rel=best.gap_rel,
+            relaxation_gap_rel=best.relaxation_gap_rel,
             best=best,
             uncoordinated=self._uncoordinated,
-            lower_bound_chf=self._bounds.relaxed_chf if self._bounds else None,
+            lower_bound_chf=best.bounds.relaxed_chf if best.bounds else None,
             iterations=tuple(self.iterations),
             relinearisations=self._relinearisations,
             splitting=splitting,

@@ -61,11 +61,11 @@ class StarOutcome(CoordinationOutcome):
         best: the agreements that are returned. If time was up before the first round of prices was answered, they are
             the answers to the plain tariff.
         uncoordinated: the answers to the plain tariff.
-        lower_bound_chf: best bound of the final linearisation, that of ``splitting.rows``, by the relaxation in which a
-            battery may charge and discharge at once: a bound of everything.
-        relaxation_gap_rel: what restricting steps to one direction costs at most; ``gap_rel`` is the gap to the
-            restricted problem, and both together that to ``lower_bound_chf``. 0 if nothing was restricted, None without
-            a bound.
+        lower_bound_chf: best bound of the linearisation behind ``best``, by the relaxation in which a battery may
+            charge and discharge at once: a bound of everything.
+        relaxation_gap_rel: what restricting steps to one direction costs at most; ``gap_rel`` is the gap to the problem
+            restricted as in ``best``, and both together that to ``lower_bound_chf``. 0 if nothing was restricted, None
+            without a bound.
         splitting: the state behind the last signals.
     """
 

@@ -32,13 +32,17 @@ def start_penalty(settings: CoordinationConfig, rho_rel: float, tariff_chf_per_k
     return rho_rel * natural_penalty(tariff_chf_per_kw, x)
 
 
-def adapted(rho: float, residuals: Residuals) -> float:
-    """(18) on relative residuals; ρ stays unchanged while no limit binds, since then the multipliers are 0."""
+def adapted(rho: float, residuals: Residuals, behind: bool = False) -> float:
+    """(18) on relative residuals; ρ stays unchanged while no limit binds, since then the multipliers are 0.
+
+    Args:
+        behind: the limits are all that is missing, and have been for long: prices rise too slowly, whatever (18) says.
+    """
     primal_scale, dual_scale = residuals.primal_scale.max(), residuals.dual_scale.max()
     if primal_scale == 0 or dual_scale == 0:
         return rho
     primal, dual = residuals.primal.max() / primal_scale, residuals.moved.max() / dual_scale
-    if primal > NU * dual:
+    if behind or primal > NU * dual:
         return rho * TAU
     if dual > NU * primal:
         return rho / TAU

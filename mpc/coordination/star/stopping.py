@@ -11,7 +11,7 @@ Converged means |gap| ≤ gap_tol and an AC violation ≤ violation_tol beyond t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from core.plan import Agreement
 from core.prices import SMALLEST_TARIFF, DemandProfile
 from mpc.coordination.star.splitting import Residuals, Splitting
 from mpc.grid.power_flow import Flow
-from mpc.grid.rows import GridModel, Violation
+from mpc.grid.rows import GridModel, Rows, Violation
 
 RESIDUAL_EPS = 1e-4
 """ε_abs (kW, CHF/kW) and ε_rel of the paper's stopping rule, the option ``stop: residual``."""
@@ -37,9 +37,11 @@ class LowerBounds:
 
 @dataclass(frozen=True)
 class Candidate:
-    """Signals that were sent, the profiles that answered them, and the AC power flow of these.
+    """Signals that were sent, the profiles that answered them, the AC power flow of these, and bounds of their cost.
 
     Attributes:
+        rows: the linearisation behind the signals.
+        bounds: of the problem under these rows and under the restrictions of these answers; None without any.
         cost_chf: tariff and own costs of all prosumers.
         turnover_chf: Σ |c p| Δt, each price counted as at least SMALLEST_TARIFF.
         linearisation_pu: error of the rows at these profiles (19).
@@ -50,6 +52,8 @@ class Candidate:
     """
 
     agreements: Mapping[str, Agreement]
+    rows: Rows
+    bounds: LowerBounds | None
     flow: Flow
     violation: Violation
     cost_chf: float
@@ -64,16 +68,30 @@ class Candidate:
         """Violation beyond the unavoidable one."""
         return max(0.0, self.violation.worst_pu - self.unheld_pu)
 
-    def gap(self, bounds: LowerBounds | None) -> float | None:
+    @property
+    def gap_rel(self) -> float | None:
         """Relative gap to the bound of the restricted problem; None without one."""
-        if bounds is None:
+        if self.bounds is None:
             return None
-        cost_chf = self.cost_chf + self.unheld_chf
-        return (cost_chf - bounds.restricted_chf) / self._scale_chf(bounds)
+        return (self.cost_chf + self.unheld_chf - self.bounds.restricted_chf) / self._scale_chf(self.bounds)
 
-    def relaxation_gap(self, bounds: LowerBounds | None) -> float | None:
+    @property
+    def relaxation_gap_rel(self) -> float | None:
         """What the restrictions cost at most, relative to the same amount as the gap; None without bounds."""
-        return None if bounds is None else (bounds.restricted_chf - bounds.relaxed_chf) / self._scale_chf(bounds)
+        if self.bounds is None:
+            return None
+        return (self.bounds.restricted_chf - self.bounds.relaxed_chf) / self._scale_chf(self.bounds)
+
+    def with_later(self, bounds: LowerBounds | None, rows: Rows) -> "Candidate":
+        """The candidate with the bounds of a later round under ``rows``, as far as they hold for it.
+
+        Those of the relaxation do if the rows are the same, those of the restricted problem do not: its restrictions
+        are those of that round.
+        """
+        if bounds is None or rows is not self.rows:
+            return self
+        restricted_chf = max(self.bounds.restricted_chf if self.bounds else -np.inf, bounds.relaxed_chf)
+        return replace(self, bounds=LowerBounds(restricted_chf, bounds.relaxed_chf))
 
     def _scale_chf(self, bounds: LowerBounds) -> float:
         return max(abs(bounds.restricted_chf), self.turnover_chf)
@@ -88,8 +106,12 @@ class StoppingRule:
         self._tariff = tariff
         self._price = np.maximum(np.abs(tariff[:, 0]), SMALLEST_TARIFF * grid.problem.axis.dt_h)
 
-    def candidate(self, agreements: Mapping[str, Agreement], splitting: Splitting) -> Candidate:
-        """Evaluate the agreements of a round under the rows and copies behind their signals."""
+    def candidate(
+        self, agreements: Mapping[str, Agreement], splitting: Splitting, bounds: LowerBounds | None
+    ) -> Candidate:
+        """Evaluate the agreements of a round under the rows and copies behind their signals; ``bounds`` are those of
+        the round.
+        """
         x = np.stack([agreement.profile.x for agreement in agreements.values()])
         flow, rows = self._grid.flow(x), splitting.rows
         own = sum(a.profile.cost_chf - a.signal.cost_chf(a.profile.x) for a in agreements.values())
@@ -97,6 +119,8 @@ class StoppingRule:
         beyond = np.maximum(rows.excess(rows.value(x)) - self._settings.violation_tol_pu / rows.norm, 0)
         return Candidate(
             agreements=agreements,
+            rows=rows,
+            bounds=bounds,
             flow=flow,
             violation=self._grid.violation(flow),
             cost_chf=cost,
@@ -132,14 +156,19 @@ class StoppingRule:
         """The cheaper one of those within the tolerance, else the one with less cost and priced violation."""
         return candidate if best is None else min(candidate, best, key=self._rank)
 
-    def is_met(self, candidate: Candidate, bounds: LowerBounds | None, residuals: Residuals) -> bool:
+    def is_met(self, candidate: Candidate, residuals: Residuals) -> bool:
         """Whether the coordination may stop with this candidate."""
-        settings, gap = self._settings, candidate.gap(bounds)
+        settings, gap = self._settings, candidate.gap_rel
         if candidate.avoidable_pu > settings.violation_tol_pu:
             return False
         if settings.stop == "residual":
             return residuals.within(RESIDUAL_EPS, RESIDUAL_EPS)
         return gap is not None and abs(gap) <= settings.gap_tol and self._trustworthy(candidate)
+
+    def only_limits_are_missing(self, candidate: Candidate) -> bool:
+        """Whether the cost is no further above its bound than asked, but limits are violated."""
+        settings, gap = self._settings, candidate.gap_rel
+        return gap is not None and gap <= settings.gap_tol and candidate.avoidable_pu > settings.violation_tol_pu
 
     def can_be_held(self, candidate: Candidate) -> bool:
         """Whether the grid's limits can be held."""

@@ -69,3 +69,9 @@ def test_no_adaptation_without_multipliers() -> None:
     none, some = np.zeros(2), np.ones(2)
     assert adapted(0.5, Residuals(some, none, none, some, none, 5)) == 0.5
     assert adapted(0.5, Residuals(none, some, some, none, some, 5)) == 0.5
+
+
+def test_it_rises_where_only_limits_are_missing() -> None:
+    balanced = Residuals(np.ones(2), np.ones(2), np.ones(2), np.ones(2), np.ones(2), 5)
+    assert adapted(0.5, balanced) == 0.5
+    assert adapted(0.5, balanced, behind=True) == pytest.approx(0.5 * TAU)
