@@ -13,6 +13,8 @@ from core.rules import BrokenRule, FileExists, known
 
 Numbers = Annotated[tuple[Number, ...], Field(description="a list with a number for each sector")]
 
+INPUT = "input"
+
 
 class DispatchResourceConfig(Section):
     """A resource that turns an input from 0 to ``capacity_kw`` into outputs over the sectors.
@@ -47,6 +49,9 @@ class DispatchConfig(ProblemConfig):
         """Lengths, names, and fallbacks within capacities."""
         if known(self, "sectors"):
             yield from _repeated("sectors", self.sectors, "name of a sector")
+            if INPUT in self.sectors:
+                allowed = f"another name: {INPUT}_kw is the column of the inputs"
+                yield BrokenRule(f"sectors[{self.sectors.index(INPUT)}]", INPUT, allowed)
             yield from _wrong_lengths(self, "", len(self.sectors), "target_kw", "weights")
         if known(self, "resources"):
             if not self.resources:

@@ -99,6 +99,7 @@ def test_the_example_is_valid_and_solved(tmp_path: Path, capsys: Capsys) -> None
         ({"target_kw": [1.0, float("nan"), 0.0]}, ["target_kw[1]: got NaN; allowed: a list with a number"]),
         ({"weights": [1, -1, 1], "norm": "l3"}, ["weights[1]: got -1; allowed", 'norm: got "l3"; allowed: l1 or l2']),
         ({"sectors": ["a", "a", "b"]}, ["sectors[1]: got a; allowed: each name of a sector once"]),
+        ({"sectors": ["a", "input", "b"]}, ["sectors[1]: got input; allowed: another name"]),
         ({"speed": 1}, ["speed: got an unknown key; allowed: the keys schema_version"]),
         ({"resources": []}, ["resources: got an empty list; allowed: at least one resource"]),
     ],
