@@ -2,20 +2,18 @@
 
     w_i'x_i = z_i  for all leaves i under the branch,   l ≤ Σ_i z_i ≤ u
 
-The paper assumes one limit per branch when it explains, and several when it simulates; here each is one of these. Its
-weights w_i [2] or [T, 2] are those of the child under which leaf i is. Prices of a violation are ours: they bound u.
+The paper assumes one limit per branch when it explains, and several when it simulates; here each is one of these. The
+weight w_i is that of the child under which leaf i is. Prices of a violation are ours: they bound u.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.arrays import FloatArray
-from core.hierarchy import Branch, BranchRow, Hierarchy, TreeProblem
-
-SMALLEST_SHARE = 0.1
-"""An excess is compared with the limit of its step, but with no less than this share of the row's largest limit."""
+from core.hierarchy import ACTIVE, Branch, Hierarchy, TreeProblem
+from mpc.coordination.tree.rows import branch_rows
 
 
 @dataclass(frozen=True)
@@ -62,73 +60,42 @@ class SharedLimit:
 
 
 def shared_limits(problem: TreeProblem, kappa: float, scaled: bool) -> tuple[SharedLimit, ...]:
-    """All limits of all branches.
+    """All limits of all branches; the power of the root is one, limited or not.
 
     Args:
-        kappa: price of an excess of a limit that is scaled to a largest coefficient of 1, CHF/kW.
+        kappa: price of an excess of a limit that is scaled to a largest weight of 1, CHF/kW.
         scaled: whether limits are scaled so, or used in their own unit as in the paper.
     """
     tree = problem.hierarchy
-    leaves = {branch.name: _leaves_by_child(tree, branch.name) for branch in tree.branches}
-    found = []
-    for branch in tree.branches:
-        for row, gamma in _rows(problem, branch):
-            found.append(_limit(problem, row, leaves[branch.name], gamma, kappa, scaled))
-    return tuple(found)
+    return tuple(limit for branch in tree.branches for limit in _of_branch(problem, branch, kappa, scaled))
 
 
-def _rows(problem: TreeProblem, branch: Branch) -> Iterator[tuple[BranchRow, float]]:
-    """The limits of a branch, each with the weight of the objective in it."""
-    limits, children = branch.limits, problem.hierarchy.children[branch.name]
-    active, reactive = (dict.fromkeys(children, side) for side in np.eye(2))
-    gamma = 0.0 if branch.parent else problem.peak_weight_per_kw2
-    yield BranchRow("p_kw", active, limits.p_min_kw, limits.p_max_kw), gamma
-    if limits.q_min_kvar is not None or limits.q_max_kvar is not None:
-        yield BranchRow("q_kvar", reactive, limits.q_min_kvar, limits.q_max_kvar), 0.0
-    yield from ((row, 0.0) for row in branch.rows)
+def _of_branch(problem: TreeProblem, branch: Branch, kappa: float, scaled: bool) -> Iterator[SharedLimit]:
+    tree, steps = problem.hierarchy, problem.axis.n_steps
+    children = tree.children[branch.name]
+    rows = branch_rows(branch, children, steps)
+    places = _places(tree)
+    for r, name in enumerate(rows.names):
+        of_root = branch.parent is None and name == ACTIVE
+        if not of_root and not np.isfinite([rows.lower[:, r], rows.upper[:, r]]).any():
+            continue
+        weighted = [(k, c) for c, child in enumerate(children) if rows.a[:, r, c].any() for k in places[child]]
+        unit = np.ones(steps) if scaled else rows.unit[:, r]
+        yield SharedLimit(
+            leaves=tuple(k for k, _ in weighted),
+            w=np.stack([rows.a[:, r, c] * unit[:, None] for _, c in weighted]),
+            lower=rows.lower[:, r] * unit,
+            upper=rows.upper[:, r] * unit,
+            kappa=kappa / unit,
+            scale=rows.scale[:, r] * unit,
+            gamma=problem.peak_weight_per_kw2 if of_root else 0.0,
+            target=problem.target,
+        )
 
 
-def _limit(
-    problem: TreeProblem,
-    row: BranchRow,
-    leaves: Mapping[str, tuple[int, ...]],
-    gamma: float,
-    kappa: float,
-    scaled: bool,
-) -> SharedLimit:
-    steps = problem.axis.n_steps
-    below = [(place, a) for child, a in row.coefficients.items() for place in leaves[child]]
-    w = np.stack([np.broadcast_to(a, (steps, 2)) for _, a in below])
-    lower, upper = (
-        np.full(steps, free) if side is None else side for side, free in ((row.lower, -np.inf), (row.upper, np.inf))
-    )
-    largest = np.abs(w).max(axis=(0, 2))
-    largest = np.where(largest > 0, largest, 1.0)
-    unit = largest if scaled else np.ones(steps)
-    return SharedLimit(
-        leaves=tuple(place for place, _ in below),
-        w=w / unit[:, None],
-        lower=lower / unit,
-        upper=upper / unit,
-        kappa=kappa * unit / largest,
-        scale=_scale(row, lower, upper) / unit,
-        gamma=gamma,
-        target=problem.target,
-    )
-
-
-def _scale(row: BranchRow, lower: FloatArray, upper: FloatArray) -> FloatArray:
-    if row.scale is not None:
-        return np.full(len(lower), row.scale)
-    sides = np.abs([lower, upper])
-    limit = np.max(sides, axis=0, where=np.isfinite(sides), initial=0.0)
-    scale = np.maximum(limit, SMALLEST_SHARE * limit.max())
-    return np.where(scale > 0, scale, 1.0)
-
-
-def _leaves_by_child(tree: Hierarchy, name: str) -> dict[str, tuple[int, ...]]:
-    """Places of the leaves under each child of a branch."""
+def _places(tree: Hierarchy) -> dict[str, tuple[int, ...]]:
+    """Places of the leaves under each branch, and of each leaf."""
     places: dict[str, tuple[int, ...]] = {leaf: (k,) for k, leaf in enumerate(tree.leaves)}
     for branch in reversed(tree.top_down):
         places[branch.name] = tuple(k for child in tree.children[branch.name] for k in places[child])
-    return {child: places[child] for child in tree.children[name]}
+    return places

@@ -8,7 +8,7 @@ import pytest
 
 from core.arrays import FloatArray
 from core.config_coordination import TreeConfig
-from core.hierarchy import PowerLimits
+from core.hierarchy import Branch, PowerLimits
 from core.prices import DemandProfile, PriceSignal
 from mpc.coordination.tree.outcome import TreeRound
 from mpc.coordination.tree.shared_limit import SharedLimit, shared_limits
@@ -131,3 +131,11 @@ def test_limits_that_cannot_be_held_are_priced() -> None:
     found = CentralTree(tree, PRICE).optimum()
     assert found.unheld_chf > 0.1
     assert iterated(tree, found, 1.6).ended
+
+
+def test_without_limits_and_objective_everybody_has_the_own_optimum() -> None:
+    hierarchy = TREE.problem.hierarchy
+    unlimited = replace(hierarchy, branches=tuple(Branch(b.name, b.parent) for b in hierarchy.branches))
+    tree = replace(TREE, problem=replace(TREE.problem, hierarchy=unlimited, peak_weight_per_kw2=0.0))
+    outcome = iterated(tree, CentralTree(tree, PRICE).optimum(), 1.0)
+    assert (outcome.ended, outcome.rounds[-1].violation_rel) == (True, 0.0)
