@@ -19,6 +19,12 @@ class DispatchAlgorithm(StrEnum):
     ADMM = "admm"
 
 
+class TreeAlgorithm(StrEnum):
+    """Algorithms of the kind ``tree``."""
+
+    TREE = "tree"
+
+
 def alternatives(names: type[StrEnum]) -> str:
     """All names as text: ``a, b or c``."""
     *others, last = names

@@ -4,7 +4,7 @@ pydantic stops at a faulty key; here its section is kept without it, so that the
 (:mod:`core.config_rules`) still check the rest.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from core.config import Config
-from core.config_fields import NOT_IN_NAMES, Section
+from core.config_fields import NOT_IN_NAMES, Name, Section
 from core.config_rules import broken_rules
 from core.errors import Fault, shown
 from core.rules import BrokenRule, FileExists
@@ -74,6 +74,8 @@ class _FileCheck:
         if isinstance(data, list) and (of_items := _sections_of_items(field.annotation)):
             items = enumerate(data)
             return {attribute: tuple(self.section(_fitting(of_items, x), x, f"{key}[{k}]") for k, x in items)}
+        if isinstance(data, dict) and (of_values := _type_of_values(field.annotation)) is not None:
+            return self._mapping(attribute, of_values, field, data, key)
         if isinstance(data, dict) and sections and get_origin(field.annotation) is not tuple:
             return {attribute: self.section(_fitting(sections, data), data, key)}
         try:
@@ -82,6 +84,22 @@ class _FileCheck:
             for where, value in _faulty_items(data, error) or [("", data)]:
                 self._fault(key + where, shown(value), _allowed(field) + _as_text(data, _adapter(model, attribute)))
             return {}
+
+    def _mapping(
+        self, attribute: str, value_type: object, field: FieldInfo, data: dict[object, object], key: str
+    ) -> dict[str, object]:
+        """A section with names of the user's own as {attribute: {name: value}}, or {} if a value is faulty."""
+        sections, values, before = _sections(value_type), dict[str, object](), len(self.faults)
+        adapter: TypeAdapter[Any] = TypeAdapter(Mapping[Name, value_type])  # type: ignore[valid-type]
+        for name, value in data.items():
+            if isinstance(value, dict) and sections:
+                values[str(name)] = self.section(_fitting(sections, value), value, _join(key, name))
+                continue
+            try:
+                values |= adapter.validate_python({name: value})
+            except ValidationError:
+                self._fault(_join(key, name), shown(value), _allowed(field))
+        return {} if len(self.faults) > before else {attribute: values}
 
     def _fault(self, key: str, got: str, allowed: str) -> None:
         self.faults.append(Fault(self.file, key, got, allowed))
@@ -149,6 +167,11 @@ def _sections_of_items(annotation: object) -> list[type[Section]]:
     if get_origin(annotation) is tuple:
         return _sections(annotation)
     return [section for part in get_args(annotation) for section in _sections_of_items(part)]
+
+
+def _type_of_values(annotation: object) -> object | None:
+    """The type of the values of a mapping; None of any other type."""
+    return get_args(annotation)[1] if get_origin(annotation) is Mapping else None
 
 
 def _fitting(sections: list[type[Section]], data: object) -> type[Section]:

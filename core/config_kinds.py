@@ -3,11 +3,12 @@
 from typing import TypeAlias
 
 from core.config_dispatch import DispatchConfig
+from core.config_hierarchy import HierarchyConfig
 from core.errors import shown
 from core.rules import BrokenRule
 
-AnyProblem: TypeAlias = DispatchConfig
-KINDS: dict[str, type[AnyProblem]] = {"dispatch": DispatchConfig}
+AnyProblem: TypeAlias = DispatchConfig | HierarchyConfig
+KINDS: dict[str, type[AnyProblem]] = {"dispatch": DispatchConfig, "tree": HierarchyConfig}
 
 
 def kind_of(document: object) -> type[AnyProblem] | BrokenRule:

@@ -12,14 +12,18 @@ from core.config import Config, HorizonConfig, tariff_of
 from core.config_check import check_config, check_document
 from core.config_devices import MappedModbus
 from core.config_fields import DayFile, Document, Section, Variant
+from core.config_hierarchy import HierarchyConfig
 from core.config_kinds import KINDS, AnyProblem, kind_of
+from core.config_resources import ANY
 from core.config_rules import SLACK_BAND_PU
 from core.csv_text import decoded
 from core.errors import Fault, InputError, shown
+from core.hierarchy import TreeProblem
+from core.hierarchy_faults import hierarchy_faults
 from core.plausibility import implausible
 from core.profiles import Profiles, Range
 from core.rules import BrokenRule
-from core.scenario import Scenario, Site
+from core.scenario import LoadedTree, Scenario, Site
 from core.table import Table, parse_table
 from core.time import TimeAxis
 from core.yaml_text import parse_yaml
@@ -149,6 +153,28 @@ def load_scenario(config: Config, path: Path, variant: Variant = "forecast") -> 
     )
     cautions = (*profiles.cautions, *implausible(config, scenario, str(path), variant))
     return replace(scenario, cautions=cautions)
+
+
+def load_tree(config: HierarchyConfig, path: Path) -> LoadedTree:
+    """A tree of aggregators with its prosumers, and the series of the horizon's day.
+
+    Args:
+        path: file of ``config``, to which paths in it are relative.
+
+    Raises:
+        InputError: with all faults of all files of the series, or of limits that they cross.
+    """
+    horizon = config.horizon
+    axis = TimeAxis.day(horizon.date, horizon.timezone, horizon.step_min)
+    profiles = Profiles(axis, horizon.date, lambda file: _read_table(path.parent / file))
+    tariff = tariff_of(config.tariff, profiles.means)
+    target_kw = profiles.means(config.objective.target_kw, ANY)
+    hierarchy = config.hierarchy(profiles.means)
+    sites = tuple(Site(p.name, p.branch, p.resources(profiles.means, "forecast")) for p in config.prosumers)
+    if faults := profiles.faults or hierarchy_faults(hierarchy, axis.n_steps, str(path)):
+        raise InputError(faults)
+    problem = TreeProblem(axis, tariff, hierarchy, config.objective.peak_weight_per_kw2, target_kw)
+    return LoadedTree(problem, sites, tuple(profiles.cautions))
 
 
 def fingerprint(path: Path, config: Document) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from core.arrays import FloatArray
 from core.errors import Caution
+from core.hierarchy import TreeProblem
 from core.network import GridLimits, Network
 from core.plan import LOAD
 from core.prices import Tariff
@@ -152,6 +153,15 @@ class Scenario:
             tariff=left.tariff,
             sites=tuple(site.after(steps) for site in self.sites),
         )
+
+
+@dataclass(frozen=True)
+class LoadedTree:
+    """A tree of aggregators as its files describe it, with a site for each leaf, at the branch that is its ``node``."""
+
+    problem: TreeProblem
+    sites: tuple[Site, ...]
+    cautions: tuple[Caution, ...] = ()
 
 
 def _total(series: Iterable[FloatArray]) -> FloatArray:

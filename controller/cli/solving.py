@@ -26,6 +26,7 @@ def solve(
 ) -> None:
     """Solve a problem of any kind; Ctrl-C ends it with the best result so far."""
     from controller.cli.screens import solve as screen
+    from controller.cli.screens.terminal import print_cautions
     from controller.process.clocks import WallClock
     from controller.runs import directory as run_directory
     from controller.solve.options import request
@@ -39,5 +40,6 @@ def solve(
     with screen.progress(problem.name, asked.max_rounds, quiet) as observe:
         solved = solve_problem(problem, config, asked, clock, observe)
     record(solved, run_path)
+    print_cautions(solved.cautions, quiet)
     if not quiet:
         screen.print_result(solved.summary, solved.shown, run_path)

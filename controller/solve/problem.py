@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from core.errors import Caution
 from core.time import Clock
 from mpc.coordination.links import MessageLink
 from mpc.coordination.solving import SolveRound, SolveStatus
@@ -34,6 +35,11 @@ class SolveWatch:
         self.reason: SolveStatus | None = None
         self._clock, self._end_s = clock, clock.monotonic_s() + budget_s
         self._observe, self._interrupted, self._seen = observe, interrupted, 0
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the budget."""
+        return self._clock
 
     def note(self, each: SolveRound) -> None:
         """Report a round."""
@@ -88,7 +94,11 @@ class Solved:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A problem with all its series read and checked: what it is in a few words, and the function that solves it."""
+    """A problem with all its series read and checked: what it is in a few words, and the function that solves it.
+
+    ``cautions``: what the user should know about the files that were read.
+    """
 
     words: str
     solve: Callable[[SolveRequest, SolveWatch], Solved]
+    cautions: tuple[Caution, ...] = ()

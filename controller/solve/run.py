@@ -15,6 +15,7 @@ from controller.runs.directory import run_folder, write_summary, write_table
 from controller.solve.kinds import prepare
 from controller.solve.problem import Solved, SolveRequest, SolveWatch
 from core.config_kinds import AnyProblem
+from core.errors import Caution
 from core.load import fingerprint
 from core.time import Clock
 from mpc.coordination.solving import SolveRound
@@ -26,12 +27,13 @@ Observe = Callable[[SolveRound], None]
 class SolvedProblem:
     """The content of a run directory: summary.json, and the tables by the name of their file without extension.
 
-    ``shown`` is the table for the terminal.
+    ``shown`` is the table for the terminal; ``cautions``: what the user should know about the files that were read.
     """
 
     summary: dict[str, Any]
     tables: dict[str, pd.DataFrame]
     shown: pd.DataFrame
+    cautions: tuple[Caution, ...] = ()
 
 
 def solve(
@@ -66,7 +68,7 @@ def solve(
     }
     times = {"wall_s": round(wall_s, 6), "cpu_s": round(cpu_s, 6)}
     tables = {"rounds": _rounds_table(solved), **solved.tables}
-    return SolvedProblem({**origin, **_result(solved), **times, **solved.more}, tables, solved.shown)
+    return SolvedProblem({**origin, **_result(solved), **times, **solved.more}, tables, solved.shown, prepared.cautions)
 
 
 def record(solved: SolvedProblem, run_path: Path) -> None:

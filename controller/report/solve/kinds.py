@@ -5,9 +5,13 @@ from collections.abc import Callable, Iterator
 from controller.report.primitives.markup import Markup
 from controller.report.solve.dispatch import dispatch_chapters
 from controller.report.solve.record import SolveRecord
+from controller.report.solve.tree import tree_chapters
 from core.errors import Fault, InputError, shown
 
-CHAPTERS: dict[str, Callable[[SolveRecord, str], Iterator[Markup]]] = {"dispatch": dispatch_chapters}
+CHAPTERS: dict[str, Callable[[SolveRecord, str], Iterator[Markup]]] = {
+    "dispatch": dispatch_chapters,
+    "tree": tree_chapters,
+}
 """A function per kind; its second argument begins the ids of its figures, which are unique in the page."""
 
 
