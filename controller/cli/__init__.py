@@ -23,6 +23,7 @@ app = typer.Typer(
 for command, example in (
     (authoring.init, "init demo"),
     (authoring.import_grid, "import-grid village.json --out village.yaml"),
+    (authoring.derive_tree, "derive-tree village.yaml --out village_tree.yaml"),
     (authoring.schema, "schema > gridlab.schema.json"),
     (planning.plan, "plan configs/gridlab9.yaml --splitting constraint --max-iterations 300"),
     (solving.solve, "solve configs/dispatch.yaml --max-rounds 200"),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.arguments import QuietOption
+from controller.cli.arguments import ConfigArgument, QuietOption
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -45,6 +45,42 @@ def import_grid(
             console.print(note, markup=False, highlight=False)
         for kind, path in zip(("configuration", "series", "notes"), imported.files, strict=True):
             print_path(kind, path)
+
+
+def derive_tree(
+    config: ConfigArgument,
+    out: Annotated[Path, typer.Option(help="Tree to write.", metavar="TREE", show_default=False)],
+    head: Annotated[
+        list[str] | None,
+        typer.Option(help="Node where a feeder begins; repeatable.", show_default="the first fork, and all ways there"),
+    ] = None,
+    around: Annotated[
+        Path | None,
+        typer.Option(help="Run of `plan` or `solve` to linearise around.", show_default="the day without coordination"),
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write the grid of CONFIG as a tree of aggregators for `solve`: a branch per feeder, rows from sensitivities."""
+    import numpy as np
+
+    from controller.cli.screens.terminal import console, print_path
+    from controller.grids.deriving import derive_tree as write_tree
+
+    derived = write_tree(config, out, head or (), around)
+    if quiet:
+        return
+    v_pu = np.abs(derived.flow.v)
+    what = "the day without coordination" if around is None else f"the plan of {around}"
+    console.print(f"linearised around {what}; its AC power flow:", soft_wrap=True)
+    console.print(
+        f"voltages {v_pu.min():.4f} … {v_pu.max():.4f} p.u., off limits by {derived.violation.v_pu:.1e} p.u.; "
+        f"supply off limits by {derived.violation.slack_p_kw:.3f} kW and {derived.violation.slack_q_kvar:.3f} kvar",
+        soft_wrap=True,
+    )
+    if derived.row_error_pu is not None:
+        console.print(f"the rows that this plan held were off by at most {derived.row_error_pu:.1e} p.u.")
+    for kind, path in zip(("tree", "series"), derived.files, strict=True):
+        print_path(kind, path)
 
 
 def schema() -> None:

@@ -147,8 +147,12 @@ class GridModel:
 
     def voltage_per_demand(self, rows: Rows) -> FloatArray:
         """∂|V| at each prosumer's node by the demand of each prosumer, p.u. per kW and kvar, [T, N, N, 2]."""
-        at = self._nodes[self._column]
-        nodal: FloatArray = rows.a[:, at] * rows.norm[:, at, None]
+        return self.nodal_voltage_per_demand(rows)[:, self._nodes[self._column]]
+
+    def nodal_voltage_per_demand(self, rows: Rows) -> FloatArray:
+        """∂|V| at each node but the slack by the demand of each prosumer, p.u. per kW and kvar, [T, n, N, 2]."""
+        n = len(self._v_max_pu)
+        nodal: FloatArray = rows.a[:, :n] * rows.norm[:, :n, None]
         return nodal.reshape(*nodal.shape[:2], -1, 2)
 
     def linearisation_error_pu(self, rows: Rows, x: FloatArray, flow: Flow) -> float:
