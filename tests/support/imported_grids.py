@@ -122,3 +122,22 @@ def passive_difference(done: ImportedGrid, node_of: Mapping[int, str], net: Any,
     supply = 1e3 * complex(net.res_ext_grid.p_mw.sum(), net.res_ext_grid.q_mvar.sum())
     differences = np.abs(found - expected.to_numpy()).max(), abs(complex(flow.s_slack[0]) - supply)
     return Difference(float(differences[0]), float(differences[1]), abs(supply))
+
+
+def pandapower_voltages(
+    net: Any, node_of: Mapping[int, str], demand: Mapping[str, tuple[float, float]]
+) -> dict[str, float]:
+    """Voltage (p.u.) of each node with these demands (kW, kvar) in place of everything that the network had."""
+    import pandapower
+
+    for table in ("load", "sgen", "storage"):
+        net[table]["in_service"] = False
+    bus_of = {node: bus for bus, node in node_of.items()}
+    mine = net.load[net.load["name"].isin(demand)].index
+    net.load.drop(index=mine, inplace=True)
+    for node, (p_kw, q_kvar) in demand.items():
+        pandapower.create_load(net, bus_of[node], p_mw=p_kw / 1e3, q_mvar=q_kvar / 1e3, name=node)
+    with quiet():
+        pandapower.runpp(net, tolerance_mva=1e-8, numba=False, max_iteration=50)
+    v_pu = net.res_bus.vm_pu
+    return {node: float(v_pu[bus]) for node, bus in bus_of.items() if v_pu[bus] == v_pu[bus]}
