@@ -12,7 +12,7 @@ from tests.support.commands import CONFIGS, gridlab
 
 Capsys = pytest.CaptureFixture[str]
 DAYS = ("gridlab9.yaml", "gridlab9-household.yaml", "village12.yaml")
-EXAMPLES = (*DAYS, "dispatch.yaml")
+EXAMPLES = (*DAYS, "four_levels.yaml", "dispatch.yaml")
 
 
 @pytest.fixture
