@@ -19,7 +19,7 @@ class DispatchAlgorithm(StrEnum):
     ADMM = "admm"
 
 
-class TreeAlgorithm(StrEnum):
+class HierarchyAlgorithm(StrEnum):
     """Algorithms of the kind ``tree``."""
 
     TREE = "tree"
