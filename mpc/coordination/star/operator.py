@@ -29,6 +29,7 @@ from mpc.coordination.star.outcome import Iteration, StarOutcome, StarWarmStart
 from mpc.coordination.star.penalty import adapted, start_penalty
 from mpc.coordination.star.splitting import Splitting
 from mpc.coordination.star.stopping import Candidate, LowerBounds, StoppingRule
+from mpc.coordination.star.ties import SHRINK, Ties
 from mpc.grid.rows import GridModel, Rows
 from mpc.grid.slope import voltage_slopes
 
@@ -69,6 +70,7 @@ class GridOperator:
         self._tariff = np.column_stack([buy, np.zeros_like(buy)])
         self._rule = StoppingRule(grid, settings, self._tariff)
         self._splitting = warm_start.splitting if isinstance(warm_start, StarWarmStart) else None
+        self._ties = Ties(problem)
         self._round = 0
         self._signals: list[PriceSignal] = []
         self._sloped: tuple[Rows, list[VoltageSlope]] | None = None
@@ -131,15 +133,18 @@ class GridOperator:
         self._behind = self._behind + 1 if self._rule.only_limits_are_missing(candidate) else 0
         self._record(candidate, splitting)
 
-        done = self._rule.is_met(candidate, splitting.residuals)
-        if status := self._status(candidate, done, out_of_time):
-            self.outcome = self._outcome(status, candidate if done else self._best, splitting)
+        self._ties.look(candidate, self._rule.is_met(candidate, splitting.residuals), self._uncoordinated)
+        returned = self._ties.best or self._best
+        if status := self._status(candidate, out_of_time):
+            self.outcome = self._outcome(status, returned, splitting)
             return ()
         x = np.stack([answer.x for answer in answers])
         bearable = max(self._settings.linearisation_tol_pu, ERROR_PER_VIOLATION * candidate.avoidable_pu)
         rows = self._linearise(x) if candidate.linearisation_pu > bearable else splitting.rows
         splitting = splitting.update(x, rows, self._settings.relaxation)
-        if self._settings.adaptive:
+        if self._ties.best:
+            splitting = splitting.with_rho(SHRINK * splitting.rho)
+        elif self._settings.adaptive:
             behind = self._behind >= PATIENCE and splitting.rho < self.iterations[0].rho
             splitting = splitting.with_rho(adapted(splitting.rho, splitting.residuals, behind))
         return self._advertise(splitting, certify=self._worth_certifying(candidate))
@@ -209,8 +214,9 @@ class GridOperator:
         near = candidate.avoidable_pu <= CERTIFY_WITHIN * self._settings.violation_tol_pu
         return near or upcoming % CERTIFY_EVERY == 0 or upcoming == self._settings.max_iterations
 
-    def _status(self, candidate: Candidate, done: bool, out_of_time: bool) -> CoordinationStatus | None:
-        if done:
+    def _status(self, candidate: Candidate, out_of_time: bool) -> CoordinationStatus | None:
+        """None: another round. A round that met the certificate is returned even if a later one is cut short."""
+        if self._ties.decided:
             status = CoordinationStatus.CONVERGED
         elif self._round >= self._settings.max_iterations:
             status = CoordinationStatus.ITERATIONS
@@ -218,6 +224,8 @@ class GridOperator:
             status = CoordinationStatus.BUDGET
         else:
             return None
+        if self._ties.best is not None:
+            candidate, status = self._ties.best, CoordinationStatus.CONVERGED
         return status if self._rule.can_be_held(candidate) else CoordinationStatus.INFEASIBLE
 
     def _record(self, candidate: Candidate, splitting: Splitting) -> None:
