@@ -53,6 +53,12 @@ def moment(instant: datetime, timezone: str) -> str:
     return f"{instant.astimezone(ZoneInfo(timezone)):%Y-%m-%d %H:%M:%S}"
 
 
+def day_and_clock(instant: datetime, timezone: str) -> tuple[str, str]:
+    """Date and time of day apart, 2026-11-30 and 14:30:00."""
+    date, _, time = moment(instant, timezone).partition(" ")
+    return date, time
+
+
 def _dated(_: TimeAxis, local: datetime) -> str:
     return f"{local.day} {local:%b}" if (local.hour, local.minute) == (0, 0) else f"{local:%H:%M}"
 

@@ -1,6 +1,10 @@
 """The tables of a span of a service: costs, alarms, commands, writes by converter."""
 
 from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 
 import pandas as pd
 
@@ -8,7 +12,7 @@ from controller.record.audit_lines import ATTEMPTED
 from controller.report.loop.tables import charge
 from controller.report.primitives.amounts import NOT_MEASURED, UNKNOWN, number
 from controller.report.primitives.markup import Markup, joined, row, table, tag
-from controller.report.primitives.times import moment
+from controller.report.primitives.times import day_and_clock
 from controller.report.service.record import ServiceRecord
 from controller.report.service.summary import ProsumerAccount
 from core.devices import Outcome
@@ -49,9 +53,16 @@ def alarm_table(record: ServiceRecord) -> Markup:
         return tag("p", "No alarm in this span.", class_="held")
     more = f"and {len(episodes) - ROWS} earlier ones"
     rest = [tag("p", more, class_="note")] if len(episodes) > ROWS else []
-    rows = [_alarm_row(record, episode) for episode in episodes[:ROWS]]
+    zone, shown = record.axis.timezone, episodes[:ROWS]
+    begins = [day_and_clock(episode["time"].iloc[0], zone) for episode in shown]
+    dated = [(day, _alarm_row(zone, began, day, each)) for (day, began), each in zip(begins, shown, strict=True)]
     return joined(
-        tag("div", table([row("th", "from – to", "severity", "what", "last said")], rows), class_="words"), *rest
+        tag(
+            "div",
+            table([row("th", "from – to", "severity", "what", "last said")], under_days(dated, 4)),
+            class_="words",
+        ),
+        *rest,
     )
 
 
@@ -64,11 +75,24 @@ def _episodes(alarms: pd.DataFrame) -> list[pd.DataFrame]:
     return episodes
 
 
-def _alarm_row(record: ServiceRecord, episode: pd.DataFrame) -> Markup:
-    zone, last = record.axis.timezone, episode.iloc[-1]
-    until = "at the end" if last["standing"] else moment(last["time"], zone)
-    span = f"{moment(episode['time'].iloc[0], zone)} – {until}"
-    return row("td", span, last["severity"], last["alarm"], tag("td", last["text"], class_="prose"))
+def _alarm_row(zone: str, began: str, day: str, episode: pd.DataFrame) -> Markup:
+    last = episode.iloc[-1]
+    until = "at the end" if last["standing"] else _end(last["time"], zone, day)
+    return row("td", f"{began} – {until}", last["severity"], last["alarm"], tag("td", last["text"], class_="prose"))
+
+
+def _end(instant: datetime, zone: str, day: str) -> str:
+    """Time of day, with its date if that is another one."""
+    date, time = day_and_clock(instant, zone)
+    return time if date == day else f"{date} {time}"
+
+
+def under_days(dated: Sequence[tuple[str, Markup]], columns: int) -> list[Markup]:
+    """Rows of so many columns under a row with their day, which each day has once."""
+    rows = []
+    for day, of_day in groupby(dated, key=itemgetter(0)):
+        rows += [tag("tr", tag("th", day, colspan=str(columns), scope="rowgroup")), *(each for _, each in of_day)]
+    return rows
 
 
 def write_table(record: ServiceRecord) -> Markup:
@@ -91,5 +115,8 @@ def note_table(record: ServiceRecord) -> Markup:
     if not record.notes:
         return tag("p", "The audit trail has no command and no change of mode in this span.", class_="note")
     zone, shown = record.axis.timezone, record.notes[-ROWS:]
-    rows = [row("td", moment(each.time, zone), each.event, tag("td", each.detail, class_="prose")) for each in shown]
-    return tag("div", table([row("th", "at", "what", "")], rows), class_="words")
+    rows = []
+    for each in shown:
+        day, time = day_and_clock(each.time, zone)
+        rows.append((day, row("td", time, each.event, tag("td", each.detail, class_="prose"))))
+    return tag("div", table([row("th", "at", "what", "")], under_days(rows, 3)), class_="words")

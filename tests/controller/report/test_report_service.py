@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from controller.record.audit import Attempt, AuditTrail
+from controller.record.telemetry import nanoseconds
 from controller.report import write_report, write_service_report
 from controller.report.loop.record import read_loop
 from controller.report.service.checks import service_checks
@@ -98,6 +99,21 @@ def test_figures_are_on_the_page_and_beside_it(service: Path) -> None:
 def test_a_refused_write_is_not_called_held(service: Path) -> None:
     (written,) = (check for check in service_checks(read_service(service, ALL)) if check.what.startswith("Setpoints"))
     assert (written.held, written.found) == (False, "50 % (1 of 2; rejected 1)")
+
+
+def test_alarms_stand_under_their_day_which_is_written_once(service: Path) -> None:
+    for name, standing, minutes in (("lost", 1, 5), ("lost", 0, 7), ("stale", 1, 10)):
+        time_ns = nanoseconds(NOON + timedelta(minutes=minutes))
+        edit(
+            service,
+            "INSERT INTO alarm (time, alarm, standing, severity, text) "
+            f"VALUES ({time_ns}, '{name}', {standing}, 'warning', 'said')",
+        )
+    text = " ".join(Page(write_service_report(service, ALL).read_text(encoding="utf-8")).text.split())
+    chapter = text[text.index("last said") :][:120]
+    assert chapter.startswith(
+        "last said 2018-06-21 12:10:00 – at the end warning stale said 12:05:00 – 12:07:00 warning lost said"
+    )
 
 
 @pytest.mark.parametrize("gone", ["node", "everything"])
