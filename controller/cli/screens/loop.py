@@ -85,9 +85,24 @@ def print_result(summary: Mapping[str, Any], run_path: Path) -> None:
         amounts = (cost["uncoordinated"], cost["coordinated"], cost["compensation"], summary["curtailed_kwh"][name])
         table.add_row(name, *(f"{amount:.3f}" for amount in amounts))
     console.print(table)
+    if stored := _stored(summary):
+        console.print(stored)
     for line in _verdicts(summary):
         console.print(line)
     print_path("report", run_path / "report.html")
+
+
+def _stored(summary: Mapping[str, Any]) -> str | None:
+    """What part of the compensation is charge at the end, if any; it makes a compensation negative in short runs."""
+    accounts, currency = summary["settlement"], summary["scenario"]["currency"]
+    more = {name: round(each["stored_chf"] - each["own_stored_chf"], 3) for name, each in accounts.items()}
+    if not any(more.values()):
+        return None
+    by_amount = sorted(more, key=more.__getitem__)
+    least, most = (f"{name} {more[name]:.3f}" for name in (by_amount[0], by_amount[-1]))
+    word = account_words(coordinated=summary["coordinated"]).difference
+    held = "what batteries hold more at the end than in the own optimum"
+    return f"{sum(more.values()):.3f} {currency} of the {word} is stored: {held} ({least} … {most})"
 
 
 def _comparison(summary: Mapping[str, Any]) -> Table:

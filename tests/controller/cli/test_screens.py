@@ -24,6 +24,7 @@ SUMMARY: dict[str, Any] = {
         "measured": {**COUNTS, "outside_10min": 40, "v_max_pu": 1.0911}, "curtailed_kwh": {"N3": 0.0},
         "supply": {"outside_10min": 54, "means_10min": 144},
     },
+    "settlement": {"N3": {"stored_chf": 0.5, "own_stored_chf": 0.5}},
     "cost_chf": {"N3": COST}, "total_cost_chf": COST, "own_cost_chf": {"N3": dict.fromkeys(COST, 0.0)},
     "wall_s": 5.0, "referee": {"frames": 7, "violations": 0},
     "realtime": {"cycles": 300, "missed": 0, "p99_ms": None}, "mpc": {"runs": 15, "converged": 15, "p95_ms": 8.0},
@@ -65,6 +66,17 @@ def test_the_end_compares_the_day_without_and_with_coordination(capsys: Capsys) 
     ]
     assert "CHF" not in said
     assert lines[-1] == "report: run/report.html"
+
+
+def test_charge_at_the_end_is_named_beside_the_compensation(capsys: Capsys) -> None:
+    screen.print_result(SUMMARY, Path("run"))
+    assert "stored" not in capsys.readouterr().out
+    ends = {"N3": (0.5, 0.1), "N4": (0.2, 0.2), "N5": (0.2, 0.25)}
+    stored = {name: {"stored_chf": real, "own_stored_chf": own} for name, (real, own) in ends.items()}
+    screen.print_result({**SUMMARY, "settlement": stored}, Path("run"))
+    said = " ".join(capsys.readouterr().out.split())
+    held = "what batteries hold more at the end than in the own optimum"
+    assert f"0.350 EUR of the compensation is stored: {held} (N5 -0.050 … N3 0.400)" in said
 
 
 def test_what_was_not_measured_is_not_counted(capsys: Capsys) -> None:
