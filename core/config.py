@@ -41,6 +41,7 @@ from core.config_fields import (
     lower_case,
 )
 from core.config_resources import ANY, Means, SiteConfig
+from core.feeders import Feeder
 from core.network import GridLimits, Line, Network, Shunt, joined
 from core.prices import Tariff
 
@@ -208,6 +209,20 @@ class ProsumerConfig(SiteConfig):
         return (self.converter,) if isinstance(self.converter, str) else self.converter
 
 
+class FeederConfig(Section):
+    """An aggregator of a feeder: its parent (null: the operator), its nodes, and limits of the power at its head."""
+
+    name: Name
+    parent: Name | None = None
+    nodes: Annotated[tuple[Name, ...], Field(min_length=1, description="a list of nodes")]
+    p_min_kw: Annotated[Number, Field(description="a number of kW")] | None = None
+    p_max_kw: Annotated[Number, Field(description="a number of kW")] | None = None
+
+    def feeder(self) -> Feeder:
+        """The aggregator as data of the problem."""
+        return Feeder(**dict(self))
+
+
 class ScheduleConfig(Section):
     """Times and periods; times of day in the horizon's zone."""
 
@@ -274,6 +289,9 @@ class Config(Document):
     currency: Currency = "CHF"
     tariff: TariffConfig
     prosumers: Annotated[tuple[ProsumerConfig, ...], Field(description="a list of prosumers {name, node, load, …}")]
+    hierarchy: Annotated[
+        tuple[FeederConfig, ...], Field(description="a list of aggregators {name, parent, nodes, …}")
+    ] = ()
     devices: Annotated[tuple[Device, ...], Field(description="a list of devices {name, kind, …}")] = ()
     schedule: ScheduleConfig = ScheduleConfig()
     realtime: RealtimeConfig = RealtimeConfig()

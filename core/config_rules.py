@@ -12,6 +12,7 @@ from core.config import (
     BranchConfig,
     Config,
     CouplerConfig,
+    FeederConfig,
     GridConfig,
     InfluxConfig,
     LimitsConfig,
@@ -30,7 +31,8 @@ from core.config_devices import (
     SunspecConverter,
 )
 from core.errors import shown
-from core.network import Line, joined, topology_faults
+from core.feeders import feeder_faults
+from core.network import Line, Network, joined, topology_faults
 from core.rules import BrokenRule, FileExists, known
 
 SLACK_BAND_PU = (0.8, 1.2)
@@ -54,6 +56,7 @@ def broken_rules(config: Config, exists: FileExists) -> Iterator[BrokenRule]:
     if known(config, "prosumers"):
         yield from resource_rules(config.prosumers)
     yield from _places(config)
+    yield from _hierarchy(config)
     yield from _converters(config)
     yield from _devices(config, exists)
     yield from _shared_addresses(config)
@@ -159,6 +162,20 @@ def _places(config: Config) -> Iterator[BrokenRule]:
         if isinstance(device, ModbusMeter) and known(device, "node") and device.node not in nodes:
             allowed = f"a node of the grid: {', '.join(nodes)}"
             yield BrokenRule(f"devices[{k}].node", _unfed(device.node, config.grid), allowed)
+
+
+def _hierarchy(config: Config) -> Iterator[BrokenRule]:
+    """Aggregators form a tree of connected feeders; checked where grid and prosumers are sound."""
+    if not known(config, "hierarchy", "grid", "prosumers") or not config.hierarchy:
+        return
+    grid, prosumers = config.grid, {p.name: p.node for p in config.prosumers if known(p, "name", "node")}
+    feeders = [each.feeder() for each in config.hierarchy if known(each, *FeederConfig.model_fields)]
+    sound = _nodes(grid) is not None and not any(_topology(grid)) and not any(_places(config))
+    if not sound or len(feeders) < len(config.hierarchy) or len(prosumers) < len(config.prosumers):
+        return
+    lines = joined([_line_of(line) for line in grid.lines if _is_closed(line)])
+    for fault in feeder_faults(feeders, Network(grid.slack, 1.0, tuple(lines.values())), prosumers):
+        yield BrokenRule(f"hierarchy[{fault.place}].{fault.key}", fault.got, fault.allowed)
 
 
 def _unfed(node: str, grid: GridConfig) -> str:

@@ -150,6 +150,7 @@ def load_scenario(config: Config, path: Path, variant: Variant = "forecast") -> 
         slack_voltage_pu=slack_voltage_pu,
         tariff=tariff,
         sites=sites,
+        feeders=tuple(aggregator.feeder() for aggregator in config.hierarchy),
     )
     cautions = (*profiles.cautions, *implausible(config, scenario, str(path), variant))
     return replace(scenario, cautions=cautions)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from core.arrays import FloatArray
+from core.feeders import Feeder
 from core.network import GridLimits, Network
 from core.prices import Tariff
 from core.time import TimeAxis
@@ -21,6 +22,7 @@ class Problem:
         margin_pu: narrows the voltage band on both sides: one number, or one per node besides the slack, in the order
             of ``network.nodes``.
         reactive_margin_kvar: narrows the limit of reactive power at the slack on both sides.
+        feeders: the aggregators between operator and prosumers; none: the operator deals with every prosumer itself.
     """
 
     axis: TimeAxis
@@ -31,6 +33,7 @@ class Problem:
     nodes: Mapping[str, str]
     margin_pu: float | FloatArray = 0.0
     reactive_margin_kvar: float = 0.0
+    feeders: tuple[Feeder, ...] = ()
 
     def after(self, steps: int) -> "Problem":
         """The problem without its first ``steps`` steps."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from core.arrays import FloatArray
 from core.errors import Caution
+from core.feeders import Feeder
 from core.hierarchy import TreeProblem
 from core.network import GridLimits, Network
 from core.plan import LOAD
@@ -123,6 +124,7 @@ class Scenario:
     sites: tuple[Site, ...]
     margin_pu: float | FloatArray = 0.0
     reactive_margin_kvar: float = 0.0
+    feeders: tuple[Feeder, ...] = ()
     cautions: tuple[Caution, ...] = ()
 
     @property
@@ -137,6 +139,7 @@ class Scenario:
             nodes={site.name: site.node for site in self.sites},
             margin_pu=self.margin_pu,
             reactive_margin_kvar=self.reactive_margin_kvar,
+            feeders=self.feeders,
         )
 
     def with_passive(self, names: Collection[str]) -> "Scenario":

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from core.errors import Fault, InputError
 
 SHIPPED = (
-    "gridlab9.yaml", "gridlab9-household.yaml", "village12.yaml", "four_levels.yaml", "dispatch.yaml", "profiles",
-    "registers",
+    "gridlab9.yaml", "gridlab9-household.yaml", "gridlab9-feeders.yaml", "village12.yaml", "four_levels.yaml",
+    "dispatch.yaml", "profiles", "registers",
 )  # fmt: skip
 """Configurations, and the folders of the files that they name."""
 

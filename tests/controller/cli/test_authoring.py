@@ -11,7 +11,7 @@ from core.load import load_yaml
 from tests.support.commands import CONFIGS, gridlab
 
 Capsys = pytest.CaptureFixture[str]
-DAYS = ("gridlab9.yaml", "gridlab9-household.yaml", "village12.yaml")
+DAYS = ("gridlab9.yaml", "gridlab9-household.yaml", "gridlab9-feeders.yaml", "village12.yaml")
 EXAMPLES = (*DAYS, "four_levels.yaml", "dispatch.yaml")
 
 
