@@ -1,4 +1,7 @@
-"""Day-ahead planning: one coordination over the whole day, from forecasts (paper A, section 4.3)."""
+"""Day-ahead planning: one coordination over the whole day, from forecasts (paper A, section 4.3).
+
+:func:`agree` follows the problem: a star of the operator and all prosumers, or the aggregators that it names.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +11,7 @@ import numpy as np
 from core.config_coordination import CoordinationConfig
 from core.errors import CoordinationError
 from core.plan import Agreement, Plan
-from core.prices import Tariff
+from core.prices import DemandProfile, Tariff
 from core.problem import Problem
 from core.time import Clock
 from mpc.coordination import rounds
@@ -18,6 +21,8 @@ from mpc.coordination.participants import Participant, ProsumerNode
 from mpc.coordination.rounds import CARRIER, Carrier
 from mpc.coordination.star.operator import GridOperator
 from mpc.coordination.star.outcome import StarOutcome
+from mpc.coordination.tree.grid.coordination import coordinate_feeders
+from mpc.coordination.tree.grid.outcome import FeederOutcome
 from mpc.grid.power_flow import Flow
 from mpc.grid.rows import GridModel, Violation
 from mpc.price import compensation_chf, own_cost_chf, violation_price_chf_per_kwh
@@ -58,6 +63,39 @@ class CoordinatedDay(DayAhead):
     outcome: StarOutcome
 
 
+@dataclass(frozen=True)
+class FeederDay(DayAhead):
+    """A day whose prices were agreed on by aggregators, with the outcome of the coordination."""
+
+    outcome: FeederOutcome
+
+
+AgreedDay = CoordinatedDay | FeederDay
+"""A day with coordination, in either shape."""
+
+
+def agree(
+    problem: Problem,
+    participants: Sequence[Participant],
+    settings: CoordinationConfig,
+    clock: Clock,
+    carry: Carrier = rounds.run,
+    warm_start: WarmStart | None = None,
+) -> AgreedDay:
+    """Agree on prices in the shape of the problem: by its aggregators, or by the operator alone.
+
+    Raises:
+        InputError: the settings are not those of aggregators.
+        CoordinationError, SolverError, SolverLicenceError: as :func:`coordinate`.
+    """
+    if not problem.feeders:
+        return coordinate(problem, participants, settings, clock, carry, warm_start)
+    outcome = coordinate_feeders(problem, participants, settings, clock, carry, warm_start)
+    grid = GridModel(problem, violation_price_chf_per_kwh(settings, problem.tariff))
+    day = _day(participants, outcome.agreements, _own(problem, outcome.uncoordinated), grid)
+    return FeederDay(**vars(day), outcome=outcome)
+
+
 def coordinate(
     problem: Problem,
     participants: Sequence[Participant],
@@ -66,7 +104,7 @@ def coordinate(
     carry: Carrier = rounds.run,
     warm_start: WarmStart | None = None,
 ) -> CoordinatedDay:
-    """Agree on prices under which the prosumers' own optima together respect the grid.
+    """Agree on prices under which the prosumers' own optima together respect the grid: a star, without aggregators.
 
     Args:
         participants: one for each name of ``problem.nodes``, in that order.
@@ -81,9 +119,7 @@ def coordinate(
     operator = GridOperator(grid, settings, clock, warm_start)
     carry([operator, *map(ProsumerNode, participants)])
     outcome = _final_outcome(operator)
-    retail = problem.tariff.signal(problem.axis.dt_h)
-    own = {name: Agreement(retail, profile) for name, profile in outcome.uncoordinated.items()}
-    day = _day(participants, outcome.best.agreements, own, grid)
+    day = _day(participants, outcome.best.agreements, _own(problem, outcome.uncoordinated), grid)
     return CoordinatedDay(**vars(day), outcome=outcome)
 
 
@@ -109,6 +145,12 @@ def _final_outcome(operator: GridOperator) -> StarOutcome:
             raise CoordinationError(f"coordination: no answer from {', '.join(silent)}")
         case None:
             raise AssertionError("a deadline ends every coordination")
+
+
+def _own(problem: Problem, uncoordinated: Mapping[str, DemandProfile]) -> dict[str, Agreement]:
+    """The answers to the tariff alone, as agreements."""
+    retail = problem.tariff.signal(problem.axis.dt_h)
+    return {name: Agreement(retail, profile) for name, profile in uncoordinated.items()}
 
 
 def _day(

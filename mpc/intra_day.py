@@ -19,7 +19,7 @@ from core.time import Clock
 from mpc.coordination import rounds
 from mpc.coordination.outcome import CoordinationStatus, WarmStart
 from mpc.coordination.rounds import Carrier
-from mpc.day_ahead import Bill, CoordinatedDay, DayAhead, coordinate, uncoordinated
+from mpc.day_ahead import AgreedDay, Bill, DayAhead, agree, uncoordinated
 from mpc.forecast import Observed, remaining
 from mpc.grid.rows import GridModel
 from mpc.price import marginal_price_chf_per_kwh, violation_price_chf_per_kwh
@@ -78,12 +78,12 @@ class RunningPlan:
     slack_q_kvar: FloatArray | None
     bills: Mapping[str, Bill]
     computed_for: int
-    computed: CoordinatedDay | None
+    computed: AgreedDay | None
 
     @classmethod
     def of(cls, day: DayAhead, begins: int = 0) -> "RunningPlan":
         """A plan that was just computed for the steps from ``begins`` of the day on."""
-        computed = day if isinstance(day, CoordinatedDay) else None
+        computed = day if isinstance(day, AgreedDay) else None
         return cls(begins, day.plan, np.abs(day.flow.v), day.flow.s_slack.imag, day.bills, begins, computed)
 
     @property
@@ -173,10 +173,10 @@ def replan(
     ahead, step = now.ahead(), now.step
     prosumers = participants(ahead, solver)
     if running is None:
-        return RunningPlan.of(coordinate(ahead.problem, prosumers, settings, clock, carry), step)
+        return RunningPlan.of(agree(ahead.problem, prosumers, settings, clock, carry), step)
     grid = GridModel(ahead.problem, violation_price_chf_per_kwh(settings, ahead.tariff))
     planned, warm = running.profiles(step), running.warm_start(step, grid)
-    new = coordinate(ahead.problem, prosumers, settings, clock, carry, warm)
+    new = agree(ahead.problem, prosumers, settings, clock, carry, warm)
     if _no_worse(new, planned, grid):
         return RunningPlan.of(new, step)
     return replace(running, computed_for=step, computed=new)
@@ -192,7 +192,7 @@ def replan_uncoordinated(now: Situation, settings: CoordinationConfig, solver: s
     return RunningPlan.of(uncoordinated(ahead.problem, participants(ahead, solver), settings), now.step)
 
 
-def _no_worse(new: CoordinatedDay, planned: FloatArray, grid: GridModel) -> bool:
+def _no_worse(new: AgreedDay, planned: FloatArray, grid: GridModel) -> bool:
     """Whether the new plan may replace the profiles ``planned`` before, [N, T, 2]."""
     profiles = [agreement.profile.x for agreement in new.plan.agreements.values()]
     if not np.isfinite(profiles).all():

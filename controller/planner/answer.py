@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from mpc.coordination.outcome import CoordinationStatus
-from mpc.day_ahead import CoordinatedDay, DayAhead
+from mpc.day_ahead import AgreedDay, DayAhead
 from mpc.intra_day import RunningPlan
 
 
@@ -22,7 +22,7 @@ class Report:
     violation_pu: float
 
     @classmethod
-    def of(cls, computed: CoordinatedDay) -> Self:
+    def of(cls, computed: AgreedDay) -> Self:
         """Summarise a coordination."""
         outcome = computed.outcome
         last = outcome.iterations[-1] if outcome.iterations else None

@@ -32,7 +32,7 @@ from core.config_coordination import CoordinationConfig
 from core.errors import GridlabError, InputError
 from core.scenario import Scenario
 from core.time import Clock
-from mpc.day_ahead import DayAhead, coordinate, uncoordinated
+from mpc.day_ahead import DayAhead, agree, uncoordinated
 from mpc.forecast import Observed
 from mpc.intra_day import RunningPlan, Situation, replan, replan_uncoordinated
 from mpc.prosumer import participants
@@ -69,7 +69,7 @@ class DayAheadJob:
         problem, prosumers = self.scenario.problem, participants(self.scenario, self.solver)
         if not self.coordinate:
             return uncoordinated(problem, prosumers, self.settings)
-        return coordinate(problem, prosumers, self.settings, clock)
+        return agree(problem, prosumers, self.settings, clock)
 
 
 @dataclass(frozen=True)

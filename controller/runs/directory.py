@@ -18,7 +18,7 @@ SCHEMA_VERSION = 1
 DIGITS = "%.12g"
 """Format of the numbers in a table."""
 PARTIAL = ".partial"
-NAME_COLUMNS = ("prosumer", "node", "line", "resource", "sector", "branch", "row")
+NAME_COLUMNS = ("prosumer", "node", "line", "resource", "sector", "branch", "row", "aggregator")
 """Columns of names, which may look like numbers."""
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from controller.runs import tables
 from controller.runs.directory import write_table
 from core.config import Config
-from mpc.day_ahead import CoordinatedDay, DayAhead
+from mpc.day_ahead import AgreedDay, DayAhead
 
 UNCOORDINATED = "uncoordinated"
 """Status of a plan without coordination."""
@@ -17,7 +17,7 @@ UNCOORDINATED = "uncoordinated"
 
 def day_summary(day: DayAhead) -> dict[str, Any]:
     """The keys of summary.json that describe a planned day."""
-    outcome, bills = day.outcome if isinstance(day, CoordinatedDay) else None, day.bills
+    outcome, bills = day.outcome if isinstance(day, AgreedDay) else None, day.bills
     return {
         "status": str(outcome.status) if outcome else UNCOORDINATED,
         "iterations": len(outcome.iterations) if outcome else 0,
@@ -44,8 +44,8 @@ def day_summary(day: DayAhead) -> dict[str, Any]:
         "gap_rel": outcome.gap_rel if outcome else None,
         "relaxation_gap_rel": outcome.relaxation_gap_rel if outcome else None,
         "unheld": {
-            "violation_pu": outcome.best.unheld_pu if outcome else 0.0,
-            "cost_chf": outcome.best.unheld_chf if outcome else 0.0,
+            "violation_pu": outcome.unheld_pu if outcome else 0.0,
+            "cost_chf": outcome.unheld_chf if outcome else 0.0,
         },
         "ac": _power_flow(day),
         "simultaneous_kw": {name: plan.simultaneous_kw for name, plan in day.plan.prosumers.items()},
@@ -98,13 +98,24 @@ def config_summary(config: Config) -> dict[str, Any]:
         "telemetry": str(config.telemetry.sqlite),
         "budget_s": config.coordination.budget_s,
         "nodes": {prosumer.name: prosumer.node for prosumer in config.prosumers},
+        **_aggregators(config),
     }
 
 
+def _aggregators(config: Config) -> dict[str, Any]:
+    """The aggregators by name, where there are any."""
+    found = {each.name: each.model_dump(mode="json", exclude={"name"}) for each in config.hierarchy}
+    return {"aggregators": found} if found else {}
+
+
 def plan_tables(day: DayAhead) -> dict[str, pd.DataFrame]:
-    """The tables of plan and prices, by the name of their file; ``resources`` only where ``plan`` lacks something."""
+    """The tables of plan and prices, by the name of their file; ``resources`` only where ``plan`` lacks something,
+    ``aggregators`` only where there are any.
+    """
     resources = tables.resources_frame(day.plan)
     more = {"resources": resources} if len(resources) else {}
+    if day.problem.feeders:
+        more["aggregators"] = tables.aggregators_frame(day)
     return {"plan": tables.plan_frame(day.plan, day.problem.tariff), **more, "prices": tables.prices_frame(day)}
 
 
@@ -116,7 +127,7 @@ def write_plan(folder: Path, day: DayAhead) -> None:
 
 def rounds_table(day: DayAhead) -> pd.DataFrame:
     """The coordination rounds; no rows without coordination."""
-    return tables.iterations_frame(day.outcome.iterations if isinstance(day, CoordinatedDay) else ())
+    return tables.iterations_frame(day.outcome.iterations if isinstance(day, AgreedDay) else ())
 
 
 def write_rounds(folder: Path, day: DayAhead) -> None:

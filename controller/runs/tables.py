@@ -10,7 +10,8 @@ from core.plan import AVAILABLE, BATTERY, LOAD, PV, SOC, Plan
 from core.prices import Tariff
 from core.time import TimeAxis
 from mpc.coordination.star.outcome import Iteration
-from mpc.day_ahead import DayAhead
+from mpc.coordination.tree.grid.regions import head_powers
+from mpc.day_ahead import DayAhead, FeederDay
 from mpc.price import average_price_chf_per_kwh, marginal_price_chf_per_kwh
 
 PLAN_COLUMNS = {
@@ -88,6 +89,28 @@ def prices_frame(day: DayAhead) -> pd.DataFrame:
         )
         for name, agreement in day.plan.agreements.items()
     ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def aggregators_frame(day: DayAhead) -> pd.DataFrame:
+    """Power at the head of every aggregator (kW, kvar) with its limits, and its price beyond the tariff, if agreed."""
+    problem = day.problem
+    x = np.stack([agreement.profile.x for agreement in day.plan.agreements.values()])
+    powers = head_powers(problem, x, day.flow)
+    prices = day.outcome.prices if isinstance(day, FeederDay) else {}
+    frames = []
+    for feeder in problem.feeders:
+        price = prices[feeder.name][:, 0] / problem.axis.dt_h if prices else np.nan
+        columns = {
+            "time": times(problem.axis),
+            "aggregator": feeder.name,
+            "p_kw": powers[feeder.name][:, 0],
+            "q_kvar": powers[feeder.name][:, 1],
+            "p_min_kw": np.nan if feeder.p_min_kw is None else feeder.p_min_kw,
+            "p_max_kw": np.nan if feeder.p_max_kw is None else feeder.p_max_kw,
+            "price_chf_per_kwh": price,
+        }
+        frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
 
 

@@ -21,6 +21,7 @@ from mpc import day_ahead
 from mpc.carrying import require_power_flow
 from mpc.coordination import rounds
 from mpc.coordination.star.observing import Observer, observed
+from mpc.coordination.tree.grid.coordination import observed as observed_feeders
 from mpc.day_ahead import DayAhead
 from mpc.prosumer import participants
 
@@ -82,8 +83,8 @@ def planned_day(
     day: DayAhead = baseline
     if coordinate:
         began_s = clock.monotonic_s()
-        carry = rounds.run if observer is None else observed(rounds.run, observer)
-        day = day_ahead.coordinate(problem, participants(scenario, solver), config.coordination, clock, carry)
+        carry = rounds.run if observer is None else observed_feeders(observed(rounds.run, observer), observer)
+        day = day_ahead.agree(problem, participants(scenario, solver), config.coordination, clock, carry)
     _require_solved(day, every_step=coordinate)
     wall_s = round(clock.monotonic_s() - began_s, 4)
     origin = _origin(config, config_path, clock)

@@ -15,7 +15,8 @@ have one scale. Before that, quantities are made comparable: a voltage counts in
 share of S_max, a current likewise of I_max; 0.05 kvar at 25 kVA then weighs as much as 2e-4 p.u. of voltage.
 """
 
-from dataclasses import dataclass, fields
+from copy import copy
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -124,6 +125,12 @@ class GridModel:
         """AC power flow of the profiles x [N, T, 2]."""
         return self.power_flow.solve(self._injections(x), self.problem.slack_voltage_pu)
 
+    def at_supply(self, slack_voltage_pu: FloatArray) -> "GridModel":
+        """The same grid at another voltage of the slack, [T]."""
+        other = copy(self)
+        other.problem = replace(self.problem, slack_voltage_pu=slack_voltage_pu)
+        return other
+
     def linearise(self, x: FloatArray) -> Rows:
         """Rows around the power flow of x; in steps where it has no solution, around x halved until it has one."""
         flow = self.flow(x)
@@ -135,7 +142,7 @@ class GridModel:
         idle = norm < NO_INFLUENCE
         norm[idle] = 1.0
         a /= norm[:, :, None]
-        offset = (a @ by_step(x)[:, :, None])[:, :, 0] - self._quantities(flow) / norm
+        offset = (a @ by_step(x)[:, :, None])[:, :, 0] - self.quantities(flow) / norm
         return Rows(
             a=a,
             lower=self._lower_pu / norm + offset,
@@ -158,7 +165,7 @@ class GridModel:
     def linearisation_error_pu(self, rows: Rows, x: FloatArray, flow: Flow) -> float:
         """(19): largest |linear − AC| over all rows at the profiles x with the power flow ``flow``."""
         linear = (rows.value(x) - rows.offset) * rows.norm
-        return float(np.abs(linear - self._quantities(flow)).max())
+        return float(np.abs(linear - self.quantities(flow)).max())
 
     def violation(self, flow: Flow) -> Violation:
         """Worst violation of each kind of limit, with the margins of the problem."""
@@ -181,7 +188,7 @@ class GridModel:
         """Nodal injections [T, nodes] of the demands x; several prosumers may share a node."""
         return np.asarray(-(x[:, :, 0] + 1j * x[:, :, 1]).T @ self._incidence)
 
-    def _quantities(self, flow: Flow) -> FloatArray:
+    def quantities(self, flow: Flow) -> FloatArray:
         """Constrained quantities in comparable p.u., in the order of the rows, [T, R]."""
         power = np.column_stack([flow.s_slack.real, flow.s_slack.imag])
         quantities = np.hstack([np.abs(flow.v), power, along_directions(flow.i[:, self._limited])])

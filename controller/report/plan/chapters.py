@@ -5,6 +5,7 @@ from shlex import quote
 
 from controller.report.day.chapters import CONVERGED, COSTS, convergence, coordinated, facts, selfish
 from controller.report.day.figures import day_figure
+from controller.report.plan.aggregators import aggregators_chapter
 from controller.report.plan.comparison import plan_comparison
 from controller.report.plan.figures import exchange_figure, extremes_figure
 from controller.report.plan.record import DayRecord, Record
@@ -32,6 +33,7 @@ def chapters(record: Record, other: Record | None) -> Iterator[Markup]:
         del here["table 3"]
     yield _extremes(record)
     yield _exchange(record)
+    yield from aggregators_chapter(record)
     if record.coordinated is not None:
         yield convergence(record.summary.scenario, record.iterations, "convergence", CONVERGED)
     yield chapter("The figures of the paper", *guide(here, record.summary.config))

@@ -32,12 +32,14 @@ class DayRecord:
         v_pu: [T, nodes]; like i_a and slack NaN in steps in which the power flow has no solution.
         i_a: [T, lines].
         slack: ``p_kw``, ``q_kvar`` drawn from the upper grid, [T].
+        aggregators: ``p_kw`` and, of a coordinated day, ``price_chf_per_kwh``, each [T, aggregators]; None without.
     """
 
     plan: Plan
     v_pu: pd.DataFrame
     i_a: pd.DataFrame
     slack: pd.DataFrame
+    aggregators: dict[str, pd.DataFrame] | None
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ def read_record(run: Run) -> Record:
     """
     summary = parse(Summary, run.summary, run.path)
     axis = plan_axis(run, summary.scenario.step_min, summary.scenario.timezone)
-    result = _day(run, "", axis)
-    uncoordinated = _day(run, "uncoordinated_", axis) if summary.coordinated else result
+    result = _day(run, summary, "", axis)
+    uncoordinated = _day(run, summary, "uncoordinated_", axis) if summary.coordinated else result
     _check_names(run, summary, result)
     _check_names(run, summary, uncoordinated)
     return Record(
@@ -108,7 +110,7 @@ def _check_names(run: Run, summary: Summary, day: DayRecord) -> None:
     require_names(run, wrong, "plan.csv, nodes.csv and lines.csv")
 
 
-def _day(run: Run, prefix: str, axis: TimeAxis) -> DayRecord:
+def _day(run: Run, summary: Summary, prefix: str, axis: TimeAxis) -> DayRecord:
     v_pu = read_voltages(run, f"{prefix}nodes.csv", axis)
     i_a = wide_tables(run, f"{prefix}lines.csv", "line", ("i_a",), axis)["i_a"]
     solved = v_pu.notna().all(axis=1)
@@ -117,7 +119,18 @@ def _day(run: Run, prefix: str, axis: TimeAxis) -> DayRecord:
         v_pu=v_pu,
         i_a=i_a.where(solved),
         slack=_slack(run, f"{prefix}slack.csv", solved),
+        aggregators=_aggregators(run, summary, prefix, axis),
     )
+
+
+def _aggregators(run: Run, summary: Summary, prefix: str, axis: TimeAxis) -> dict[str, pd.DataFrame] | None:
+    if not summary.scenario.aggregators:
+        return None
+    priced = ("price_chf_per_kwh",) if summary.coordinated and not prefix else ()
+    found = wide_tables(run, f"{prefix}aggregators.csv", "aggregator", ("p_kw", *priced), axis)
+    if set(found["p_kw"].columns) != set(summary.scenario.aggregators):
+        require_names(run, ["scenario.aggregators"], "aggregators.csv")
+    return found
 
 
 def _slack(run: Run, file: str, solved: pd.Series) -> pd.DataFrame:

@@ -56,6 +56,15 @@ class Unheld(SummaryPart):
     cost_chf: float
 
 
+class AggregatorSummary(SummaryPart):
+    """An aggregator: its parent (None: the operator), its nodes, and the limits of the power at its head."""
+
+    parent: str | None
+    nodes: tuple[str, ...]
+    p_min_kw: float | None
+    p_max_kw: float | None
+
+
 class ScenarioSummary(SummaryPart):
     """The scenario; ``line_i_max_a``: lines with a limit, ``telemetry``: file name of its database, ``feed_in``:
     whether feed-in is remunerated by a tariff of its own.
@@ -79,6 +88,7 @@ class ScenarioSummary(SummaryPart):
     nodes: dict[str, str]
     telemetry: Path = TelemetryConfig().sqlite
     feed_in: bool = False
+    aggregators: dict[str, AggregatorSummary] = {}
 
     def slack_bound(self, quantity: str) -> float:
         """Limit of ``p_kw`` or ``q_kvar`` at the slack, for both signs."""

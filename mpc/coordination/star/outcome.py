@@ -78,6 +78,16 @@ class StarOutcome(CoordinationOutcome):
     splitting: Splitting
 
     @property
+    def unheld_pu(self) -> float:
+        """Largest violation that cannot be avoided, in comparable p.u.; ``unheld_chf`` is its price."""
+        return self.best.unheld_pu
+
+    @property
+    def unheld_chf(self) -> float:
+        """Price of what cannot be avoided."""
+        return self.best.unheld_chf
+
+    @property
     def warm_start(self) -> StarWarmStart:
         """Start of the next coordination."""
         rho = self.iterations[0].rho if self.iterations else self.splitting.rho
