@@ -12,8 +12,9 @@ from benchmarks.tables import ResultTable, Targets, three_digits
 from controller.process.clocks import WallClock
 from controller.studies.trees.campaign import AskedStudy, TreeStudy
 from controller.studies.trees.finish import finish
-from controller.studies.trees.one_tree import StudiedTree, TreeAlgorithm, TreeCase, study_tree
+from controller.studies.trees.one_tree import StudiedTree, TreeCase, study_tree
 from controller.studies.trees.tables import runs_of
+from core.algorithms import TreeAlgorithm
 from core.config_coordination import TreeConfig
 from mpc.coordination.star.penalty import natural_penalty
 from mpc.coordination.tree.sharing import Sharing

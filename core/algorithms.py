@@ -19,10 +19,14 @@ class DispatchAlgorithm(StrEnum):
     ADMM = "admm"
 
 
-class HierarchyAlgorithm(StrEnum):
-    """Algorithms of the kind ``tree``."""
+class TreeAlgorithm(StrEnum):
+    """Algorithms of the kind ``tree``: the tree of aggregators, and the paper's own iteration with scaled limits, as it
+    is and over-relaxed.
+    """
 
     TREE = "tree"
+    SHARING = "sharing"
+    RELAXED_SHARING = "relaxed-sharing"
 
 
 def alternatives(names: type[StrEnum]) -> str:

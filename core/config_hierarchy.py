@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from core.algorithms import HierarchyAlgorithm
+from core.algorithms import TreeAlgorithm
 from core.arrays import FloatArray
 from core.config import HorizonConfig, TariffConfig
 from core.config_common_rules import horizon_rules, repeated, resource_rules
@@ -93,7 +93,7 @@ class MemberConfig(SiteConfig):
 class HierarchyConfig(ProblemConfig):
     """The whole file."""
 
-    ALGORITHMS: ClassVar[type[StrEnum]] = HierarchyAlgorithm
+    ALGORITHMS: ClassVar[type[StrEnum]] = TreeAlgorithm
 
     kind: Annotated[Literal["tree"], Field(description="tree")]
     horizon: HorizonConfig

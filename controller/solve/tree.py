@@ -12,7 +12,9 @@ import pandas as pd
 from controller.runs.tables import plan_frame, resources_frame
 from controller.solve.interruptible import Interruptible
 from controller.solve.problem import Prepared, Solved, SolveRequest, SolveWatch
-from controller.solve.tree_tables import SolvedTree, branches_frame, rows_frame, shown_table
+from controller.solve.tree_sharing import share
+from controller.solve.tree_tables import SolvedTree, branches_frame, rows_frame, shown_table, solve_round
+from core.algorithms import TreeAlgorithm
 from core.config_coordination import TreeConfig
 from core.config_hierarchy import HierarchyConfig
 from core.errors import Fault, InputError
@@ -21,10 +23,10 @@ from core.plan import Agreement, Plan
 from core.scenario import LoadedTree
 from mpc.coordination.metering import MessageMeter
 from mpc.coordination.outcome import CoordinationStatus
-from mpc.coordination.solving import SolveRound, SolveStatus
+from mpc.coordination.solving import SolveStatus
 from mpc.coordination.tree.coordination import coordinate_tree
 from mpc.coordination.tree.observing import observed
-from mpc.coordination.tree.outcome import TreeRound
+from mpc.coordination.tree.sharing import RELAXATIONS
 from mpc.day_ahead import Bill, bill
 from mpc.prosumer import ProsumerProgram
 from mpc.trees.scenario import TreeScenario
@@ -62,11 +64,24 @@ def _solve(config: HierarchyConfig, scenario: LoadedTree, request: SolveRequest,
         violation_price_chf_per_kwh=config.violation_price_chf_per_kwh,
     )
     leaves = TreeScenario(scenario.problem, scenario.sites).participants()
+    if (algorithm := TreeAlgorithm(request.algorithm)) is not TreeAlgorithm.TREE:
+        settings = settings.model_copy(update={"relaxation": RELAXATIONS[algorithm]})
+        outcome = share(scenario.problem, leaves, settings, watch)
+        return _shared(config, leaves, SolvedTree.of(scenario.problem, outcome), watch)
     carry, meter = Interruptible(watch), MessageMeter()
-    following = observed(meter.over(carry), lambda each: watch.note(_round(each)))
+    following = observed(meter.over(carry), lambda each: watch.note(solve_round(each)))
     outcome = coordinate_tree(scenario.problem, leaves, settings, watch.clock, following)
     solved = _solved(config, leaves, SolvedTree.of(scenario.problem, outcome), meter)
     return replace(solved, status=SolveStatus.INTERRUPTED) if carry.interrupted else solved
+
+
+def _shared(config: HierarchyConfig, leaves: Sequence[ProsumerProgram], tree: SolvedTree, watch: SolveWatch) -> Solved:
+    """The result of the paper's iteration, which sends no messages here, and has no proof that it is the optimum."""
+    solved = _solved(config, leaves, tree, MessageMeter())
+    hops = 2 * (max(tree.problem.hierarchy.level.values()) + 1)
+    settled = tree.outcome.status is CoordinationStatus.CONVERGED
+    status = SolveStatus.NEIGHBOURHOOD if settled else watch.reason or SolveStatus.ROUNDS
+    return replace(solved, hops_per_round=hops, status=status)
 
 
 def _solved(
@@ -81,7 +96,7 @@ def _solved(
         bound=outcome.bound_chf,
         gap_rel=outcome.gap_rel,
         violation=outcome.violation_rel,
-        rounds=tuple(map(_round, outcome.rounds)),
+        rounds=tuple(map(solve_round, outcome.rounds)),
         hops_per_round=HOPS,
         messages=meter.messages,
         payload_bytes=meter.payload_bytes,
@@ -90,19 +105,6 @@ def _solved(
         tables=_tables(plan, tree),
         shown=shown_table(tree),
         more=_more(config, tree, _bills(tree, plan)),
-    )
-
-
-def _round(each: TreeRound) -> SolveRound:
-    return SolveRound(
-        round=each.number,
-        objective=each.objective_chf + each.unheld_chf,
-        bound=each.bound_chf,
-        gap_rel=each.gap_rel,
-        violation=each.violation_rel,
-        primal=each.primal,
-        dual=each.dual,
-        rho=each.rho,
     )
 
 

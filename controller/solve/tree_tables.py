@@ -8,8 +8,9 @@ import pandas as pd
 
 from controller.runs.tables import times
 from core.arrays import FloatArray
-from core.hierarchy import ACTIVE, REACTIVE, Branch, TreeProblem
-from mpc.coordination.tree.outcome import BranchState, RowState, TreeOutcome
+from core.hierarchy import ACTIVE, REACTIVE, Branch, Hierarchy, TreeProblem
+from mpc.coordination.solving import SolveRound
+from mpc.coordination.tree.outcome import BranchState, RowState, TreeOutcome, TreeRound
 
 HELD_REL = 1e-3
 """A limit that is left by more than this share of its scale is not held."""
@@ -32,7 +33,7 @@ class SolvedTree:
         """Sum the answers of the leaves up the tree."""
         own = {name: profile.x for name, profile in outcome.uncoordinated.items()}
         agreed = {name: agreement.profile.x for name, agreement in outcome.agreements.items()}
-        return cls(problem, outcome, _sums(problem, own), _sums(problem, agreed))
+        return cls(problem, outcome, branch_sums(problem.hierarchy, own), branch_sums(problem.hierarchy, agreed))
 
     def row_value(self, branch: Branch, row: str, x: Mapping[str, FloatArray]) -> FloatArray:
         """Value of a row of a branch for the powers ``x``, [T]."""
@@ -41,6 +42,20 @@ class SolvedTree:
         (found,) = (each for each in branch.rows if each.name == row)
         terms = [np.sum(a * x[child], axis=1) for child, a in found.coefficients.items()]
         return np.asarray(np.sum(terms, axis=0))
+
+
+def solve_round(each: TreeRound) -> SolveRound:
+    """A round of the coordination as one of any algorithm; the objective contains what cannot be held."""
+    return SolveRound(
+        round=each.number,
+        objective=each.objective_chf + each.unheld_chf,
+        bound=each.bound_chf,
+        gap_rel=each.gap_rel,
+        violation=each.violation_rel,
+        primal=each.primal,
+        dual=each.dual,
+        rho=each.rho,
+    )
 
 
 def branches_frame(solved: SolvedTree) -> pd.DataFrame:
@@ -107,7 +122,7 @@ def shown_table(solved: SolvedTree) -> pd.DataFrame:
                 "prosumers": hierarchy.n_leaves[branch.name],
                 "peak kW": f"{np.abs(before).max():.1f} → {np.abs(after).max():.1f}",
                 "limits": limits_text(state),
-                "price per kWh": f"{price.min():.3f} … {price.max():.3f}",
+                "price per kWh": "–" if np.isnan(price).any() else f"{price.min():.3f} … {price.max():.3f}",
             }
         )
     return pd.DataFrame(lines)
@@ -159,8 +174,9 @@ def _finite(limits: FloatArray) -> FloatArray:
     return np.where(np.isfinite(limits), limits, np.nan)
 
 
-def _sums(problem: TreeProblem, leaves: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-    hierarchy, found = problem.hierarchy, dict(leaves)
+def branch_sums(hierarchy: Hierarchy, leaves: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Powers of leaves, and of every branch the sum of those below it."""
+    found = dict(leaves)
     for branch in reversed(hierarchy.top_down):
         found[branch.name] = np.sum([found[child] for child in hierarchy.children[branch.name]], axis=0)
     return found

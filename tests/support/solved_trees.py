@@ -58,10 +58,11 @@ class TreeFile:
         budget_s: float = 60.0,
         interrupted: Callable[[], bool] = lambda: False,
         clock: Clock | None = None,
+        algorithm: str = "tree",
     ) -> Solved:
         """Solve it; nothing is written."""
         watch = SolveWatch(clock or WallClock(), budget_s, interrupted=interrupted)
-        return tree.prepare(self.config, self.path).solve(SolveRequest("tree", max_rounds, budget_s), watch)
+        return tree.prepare(self.config, self.path).solve(SolveRequest(algorithm, max_rounds, budget_s), watch)
 
 
 def by_name(frame: pd.DataFrame, key: str, column: str) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from controller.report.primitives.amounts import magnitude, number
+from controller.report.primitives.amounts import UNKNOWN, magnitude, number
 from controller.report.primitives.chapter import chapter, figure_chapter, note
 from controller.report.primitives.markup import Markup, row, table, tag
 from controller.report.primitives.times import edge
@@ -29,7 +29,8 @@ def tree_chapters(solved: SolveRecord, key: str) -> Iterator[Markup]:
         yield _reactive(record, drawn, key)
     if record.rows:
         yield _rows(record, key)
-    yield _storage(record, key)
+    if record.priced or record.charged:
+        yield _storage(record, key)
     yield _costs(record, solved.summary.status == "infeasible")
 
 
@@ -42,7 +43,7 @@ def _branches(record: TreeRecord) -> Markup:
         branch, prices = record.summary.branches[name], record.branches[name]["price_per_kwh"]
         label = tag("span", name, style=f"padding-left: {1.2 * branch.level}em")
         peaks = (branch.peak_kw.uncoordinated, branch.peak_kw.coordinated)
-        span = f"{number(prices.min(), 3)} … {number(prices.max(), 3)}"
+        span = UNKNOWN if prices.isna().all() else f"{number(prices.min(), 3)} … {number(prices.max(), 3)}"
         rows.append(row("td", label, branch.prosumers, *(number(kw, 1) for kw in peaks), _limits(record, name), span))
     text = f"""Each branch is an aggregator that knows its own children only: limits of its power and of rows over its
         children. The peak is the largest |P| of the day. The price is what one more kWh of a branch costs besides the
@@ -103,8 +104,10 @@ def _rows(record: TreeRecord, key: str) -> Markup:
 
 
 def _storage(record: TreeRecord, key: str) -> Markup:
-    text = """Above, what one more kWh costs a branch besides the tariff: it is zero while no limit binds on the way to
-        the root. Below, the state of charge of every battery at the end of each step, in the colour of its branch."""
+    prices = """What one more kWh costs a branch besides the tariff is zero while nothing on the way to the root limits
+        it or costs more. """
+    text = "The state of charge of every battery is that at the end of each step, in the colour of its branch."
+    text = (prices if record.priced else "") + (text if record.charged else "")
     return figure_chapter("Prices and states of charge", storage_figure(record), f"{key}-storage", text)
 
 

@@ -67,19 +67,22 @@ def rows_figure(record: TreeRecord, names: list[str]) -> Figure:
 
 @styled
 def storage_figure(record: TreeRecord) -> Figure:
-    """Prices of the branches, and states of charge in the colour of the prosumer's branch."""
-    charged = record.plan["soc"].dropna(axis="columns", how="all")
+    """Prices of the branches, and states of charge in the colour of the prosumer's branch, where there are any."""
     colours = branch_looks(record)
-    figure, axes = stacked(record.axis, [1.2, 1.2] if len(charged.columns) else [1.2])
-    _prices(axes[0], record, colours)
-    if len(charged.columns):
-        ends = edges_h(record.axis)[1:]
-        for prosumer in charged:
-            look = colours[record.summary.branch_of[str(prosumer)]]
-            axes[1].plot(ends, charged[prosumer] * PERCENT, **Look(look.color, look.linestyle, THIN).line())
-        charge_axis(axes[1], Legend())
+    panels = [each for each, there in ((_prices, record.priced), (_charges, record.charged)) if there]
+    figure, axes = stacked(record.axis, [1.2] * len(panels))
+    for ax, panel in zip(axes, panels, strict=True):
+        panel(ax, record, colours)
     name_prosumers(figure, colours)
     return figure
+
+
+def _charges(ax: Axes, record: TreeRecord, colours: dict[str, Look]) -> None:
+    """State of charge of every battery at the end of each step."""
+    for prosumer, soc in record.plan["soc"].dropna(axis="columns", how="all").items():
+        look = colours[record.summary.branch_of[str(prosumer)]]
+        ax.plot(edges_h(record.axis)[1:], soc * PERCENT, **Look(look.color, look.linestyle, THIN).line())
+    charge_axis(ax, Legend())
 
 
 def _power(ax: Axes, record: TreeRecord, name: str) -> None:

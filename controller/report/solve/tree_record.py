@@ -69,6 +69,16 @@ class TreeRecord:
     rows: dict[tuple[str, str], pd.DataFrame]
     plan: dict[str, pd.DataFrame]
 
+    @property
+    def priced(self) -> bool:
+        """Whether the algorithm has prices of branches."""
+        return not any(table["price_per_kwh"].isna().any() for table in self.branches.values())
+
+    @property
+    def charged(self) -> bool:
+        """Whether any prosumer has a battery."""
+        return bool(self.plan["soc"].notna().any(axis=None))
+
     @cached_property
     def with_rows(self) -> list[str]:
         """Branches with rows over their children."""

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from time import process_time
 from typing import TypeVar
 
+from core.algorithms import TreeAlgorithm
 from core.arrays import FloatArray
 from core.config_coordination import TreeConfig
 from core.time import Clock
 from mpc.coordination.tree.coordination import coordinate_tree
 from mpc.coordination.tree.outcome import TreeRound
-from mpc.coordination.tree.sharing import Sharing, SharingOutcome, coordinate_by_sharing
+from mpc.coordination.tree.sharing import RELAXATIONS, Sharing, SharingOutcome, coordinate_by_sharing
 from mpc.price import violation_price_chf_per_kwh
 from mpc.trees.oracle import judge
 from mpc.trees.random_tree import MAX_LEVELS, random_tree
@@ -22,17 +22,6 @@ TOLERANCE_REL = 1e-3
 """Of the distance to the optimum, relative to it or to the turnover, and of the excess of a limit."""
 MAX_ROUNDS = 300
 T = TypeVar("T")
-
-
-class TreeAlgorithm(StrEnum):
-    """The tree of aggregators, and the paper's own iteration with scaled limits, as it is and over-relaxed."""
-
-    TREE = "tree"
-    SHARING = "sharing"
-    RELAXED_SHARING = "relaxed-sharing"
-
-
-RELAXATIONS = {TreeAlgorithm.SHARING: 1.0, TreeAlgorithm.RELAXED_SHARING: 1.6}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from controller.studies.trees.one_tree import StudiedRun, StudiedTree, TreeAlgorithm
+from controller.studies.trees.one_tree import StudiedRun, StudiedTree
+from core.algorithms import TreeAlgorithm
 
 
 def trees_frame(trees: Sequence[StudiedTree]) -> pd.DataFrame:

@@ -21,9 +21,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.algorithms import TreeAlgorithm
 from core.arrays import FloatArray
 from core.config_coordination import TreeConfig
 from core.hierarchy import TreeProblem
+from core.plan import Agreement
 from core.prices import PriceSignal
 from core.time import Clock
 from mpc.coordination.participants import PriceResponsive
@@ -32,6 +34,8 @@ from mpc.coordination.tree.outcome import TreeRound
 from mpc.coordination.tree.shared_limit import SharedLimit, shared_limits
 from mpc.price import violation_price_chf_per_kwh
 
+RELAXATIONS = {TreeAlgorithm.SHARING: 1.0, TreeAlgorithm.RELAXED_SHARING: 1.6}
+"""α of the paper, which over-relaxes nothing, and of the tree."""
 RHO_REL = 1.0
 """Mean curvature that a leaf is asked for, relative to the natural one: mean tariff of a step over the RMS swing of a
 leaf's power.
@@ -58,7 +62,10 @@ class SharingOutcome:
 
 
 class Sharing:
-    """The iteration; ``scaled``: limits have a largest coefficient of 1, otherwise their own unit, as in the paper."""
+    """The iteration; ``scaled``: limits have a largest coefficient of 1, otherwise their own unit, as in the paper.
+
+    ``agreements`` are the last signals with their answers, ``uncoordinated`` the answers to the tariff alone.
+    """
 
     def __init__(
         self, problem: TreeProblem, participants: Sequence[PriceResponsive], settings: TreeConfig, scaled: bool = True
@@ -70,6 +77,7 @@ class Sharing:
         kappa = violation_price_chf_per_kwh(settings, problem.tariff) * problem.axis.dt_h
         self._limits = shared_limits(problem, kappa, scaled)
         self.x, self.cost_chf = self._answers([self._tariff] * len(self._leaves))
+        self.uncoordinated = {name: each.profile for name, each in self.agreements.items()}
         squares = self._squares()
         self.rho = settings.rho if settings.rho != "auto" else self._start_rho(squares)
         self._h = self.rho * squares
@@ -138,6 +146,8 @@ class Sharing:
     def _answers(self, signals: Sequence[PriceSignal]) -> tuple[FloatArray, float]:
         """Profiles of all leaves [N, T, 2], and what they cost: bills, losses and wear."""
         answers = [leaf.respond(signal) for leaf, signal in zip(self._leaves, signals, strict=True)]
+        agreed = map(Agreement, signals, answers)
+        self.agreements = dict(zip(self._problem.hierarchy.leaves, agreed, strict=True))
         advertised = [signal.cost_chf(each.x) for signal, each in zip(signals, answers, strict=True)]
         plain = [self._tariff.cost_chf(each.x) for each in answers]
         costs = [each.cost_chf - a + p for each, a, p in zip(answers, advertised, plain, strict=True)]

@@ -118,3 +118,18 @@ def test_check_names_the_tree(tmp_path: Path, capsys: Capsys) -> None:
     done = gridlab(capsys, "check", tree_file(tmp_path))
     assert done.code == 0
     assert "13 prosumers under 5 aggregators on 4 levels" in done.out
+
+
+def test_an_algorithm_without_prices(tmp_path: Path, capsys: Capsys) -> None:
+    run = tmp_path / "run"
+    done = gridlab(capsys, "solve", tree_file(tmp_path), "--algorithm", "relaxed-sharing", "--out", run)
+    assert (done.code, done.err) == (0, "")
+    assert "neighbourhood after" in done.out
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "Neighbourhood reached" in page
+    assert "state of charge of every battery" in page
+    assert "What one more kWh costs" not in page
+    assert "nan" not in page.lower().replace("financ", "")
+    wrong = gridlab(capsys, "solve", tree_file(tmp_path), "--algorithm", "shering", "--out", tmp_path / "other")
+    assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+    assert "tree, sharing or relaxed-sharing, for the kind tree" in wrong.err

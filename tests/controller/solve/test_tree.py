@@ -131,3 +131,23 @@ def test_links_that_lose_messages_are_refused(file: TreeFile) -> None:
     request = SolveRequest("tree", 10, 10.0, MessageLink(loss=0.1))
     with pytest.raises(InputError, match="--link: got a link; allowed: none for the kind tree"):
         prepare(file.config, file.path).solve(request, SolveWatch(VirtualClock(), 10.0))
+
+
+def test_the_papers_own_iteration_settles_if_relaxed(file: TreeFile, solved: Solved) -> None:
+    shared = file.solve(max_rounds=600, algorithm="relaxed-sharing")
+    assert shared.status is SolveStatus.NEIGHBOURHOOD
+    assert (shared.bound, shared.gap_rel, shared.hops_per_round) == (None, None, 8)
+    assert shared.objective == pytest.approx(solved.objective, abs=2e-3 * solved.more["turnover_chf"])
+    assert len(shared.rounds) > len(solved.rounds)
+    assert set(shared.shown["limits"]) == {"held"}
+    assert shared.tables["branches"]["price_per_kwh"].isna().all(), "it has no prices of branches"
+    for column in ("lower_kw", "upper_kw"):
+        found, other = (by_name(each.tables["branches"], "branch", column) for each in (shared, solved))
+        np.testing.assert_array_equal(found, other)
+
+
+def test_the_papers_own_iteration_as_it_is_needs_more_rounds(file: TreeFile, solved: Solved) -> None:
+    shared = file.solve(max_rounds=100, algorithm="sharing")
+    assert shared.status is SolveStatus.ROUNDS
+    assert shared.objective == pytest.approx(solved.objective, abs=2e-2 * solved.more["turnover_chf"])
+    assert len(shared.tables["plan"]) == 13 * 24

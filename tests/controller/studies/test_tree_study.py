@@ -12,7 +12,7 @@ import pytest
 
 from controller import cli
 from controller.studies.trees.campaign import TreeStudy
-from controller.studies.trees.one_tree import TreeAlgorithm
+from core.algorithms import TreeAlgorithm
 from tests.support.paths import ROOT
 
 SEED, TREES = 123, 4
