@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from core.config_fields import FilePath, Kva, Name, Port, Positive, Section, Text, Unit
+from core.config_fields import FilePath, Kva, Name, Number, Port, Positive, Section, Text, Unit
 
 _KIND = Field(description="modbus_converter, sunspec_converter, opcua_converter or modbus_meter")
 
@@ -27,10 +27,15 @@ class ModbusAddress(Section):
 
 
 class Rating(Section):
-    """Rating of a converter: apparent power, and how fast it may change."""
+    """Rating of a converter: apparent power, how fast it may change, and whether it has ``reactive`` power.
+
+    Of several converters of a prosumer, those with the lowest ``priority`` are used first.
+    """
 
     s_max_kva: Kva
     ramp_kva_per_s: Annotated[Positive, Field(description="a number > 0 kVA/s")]
+    reactive: Annotated[bool, Field(strict=True, description="true or false")] = True
+    priority: Annotated[Number, Field(description="a number; the lowest is used first")] = 0.0
 
 
 class MappedModbus(ModbusAddress):

@@ -20,6 +20,7 @@ from core.config import (
     ScheduleConfig,
 )
 from core.config_common_rules import constants, horizon_rules, repeated, resource_rules
+from core.config_converters import rules_of_teams
 from core.config_devices import (
     Converter,
     MappedModbus,
@@ -198,6 +199,7 @@ def _converters(config: Config) -> Iterator[BrokenRule]:
         if name not in names:
             allowed = f"a converter among the devices: {', '.join(names) or 'there is none'}"
             yield BrokenRule(key, shown(name), allowed)
+    yield from rules_of_teams(config)
 
 
 def _owned(k: int, prosumer: ProsumerConfig) -> Iterator[tuple[str, str]]:

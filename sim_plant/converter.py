@@ -50,13 +50,15 @@ class ConverterError(GridlabError):
 class ConverterRating:
     """Limits of the converter, and the power of its safe state, where it goes without a valid setpoint.
 
-    ``tau_s``: time constant with which the power approaches its target below the ramp limit.
+    ``tau_s``: time constant with which the power approaches its target below the ramp limit. ``reactive``: whether it
+    has reactive power; it refuses any if not.
     """
 
     s_max_kva: float
     ramp_kva_per_s: float
     tau_s: float = 1.0
     safe_kva: complex = 0j
+    reactive: bool = True
 
     def __post_init__(self) -> None:
         if not all(value > 0 for value in (self.s_max_kva, self.ramp_kva_per_s, self.tau_s)):
@@ -137,7 +139,8 @@ def accept(state: State, frame: Frame, rating: ConverterRating, inputs: Inputs =
         return Refusal.STATE
     if not (isfinite(frame.s_kva.real) and isfinite(frame.s_kva.imag)):
         return Refusal.NOT_FINITE
-    if abs(frame.s_kva) > min(rating.s_max_kva, inputs.derated_kva) * (1 + 1e-6):
+    beyond = abs(frame.s_kva) > min(rating.s_max_kva, inputs.derated_kva) * (1 + 1e-6)
+    if beyond or (not rating.reactive and frame.s_kva.imag != 0):
         return Refusal.CAPABILITY
     if frame.lease_s > 0 and isfinite(frame.lease_s):
         expires_s = state.t_s + frame.lease_s

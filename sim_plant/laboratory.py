@@ -112,7 +112,7 @@ class Laboratory:
         config = self.config
         if device.name not in config.nodes:
             raise PlantError(f"{device.name}: at no node, allowed {', '.join(config.network.nodes)}")
-        rating = ConverterRating(device.s_max_kva, device.ramp_kva_per_s, config.tau_s)
+        rating = ConverterRating(device.s_max_kva, device.ramp_kva_per_s, config.tau_s, reactive=device.reactive)
         referee = Referee(device.name, -config.idle_s, self.recorder.record)
         node = self._node(config.nodes[device.name])
         possible = OPCUA_FAULTS if isinstance(device, OpcUaConverter) else CONVERTER_FAULTS

@@ -44,13 +44,14 @@ class FrameRule(StrEnum):
 @dataclass(frozen=True)
 class FrameLimits:
     """Limits of one converter. ``s_max_kva`` is what is available at the time, derating included; ``plain_epochs``: the
-    lower of two epochs is the older one.
+    lower of two epochs is the older one; ``reactive``: whether the circle is one, or only P.
     """
 
     s_max_kva: float
     ramp_kva_per_s: float
     safe_kva: complex = 0j
     plain_epochs: bool = False
+    reactive: bool = True
 
     def latest(self, known: int, epoch: int) -> int:
         """The epoch of the newest writer."""
@@ -95,7 +96,7 @@ def broken_rules(frame: Frame, t_s: float, memory: RefereeMemory, limits: FrameL
     s, broken = frame.s_kva, [FrameRule.WRITER] if replaced else []
     if not (isfinite(s.real) and isfinite(s.imag)):
         return (*broken, FrameRule.FINITE)
-    if abs(s) > limits.s_max_kva + RESOLUTION_KVA:
+    if abs(s) > limits.s_max_kva + RESOLUTION_KVA or (not limits.reactive and abs(s.imag) > RESOLUTION_KVA):
         broken.append(FrameRule.CIRCLE)
     reach_kva = limits.ramp_kva_per_s * (t_s - memory.from_s + JITTER_S) + RESOLUTION_KVA
     if abs(s - memory.from_kva) > reach_kva and abs(memory.from_kva) <= limits.s_max_kva + RESOLUTION_KVA:

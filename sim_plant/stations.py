@@ -214,7 +214,7 @@ class ConverterStation:
     def _limits(self) -> FrameLimits:
         rating, inputs = self.rating, self.instrument.faults.inputs
         s_max_kva = min(rating.s_max_kva, inputs.derated_kva)
-        return FrameLimits(s_max_kva, rating.ramp_kva_per_s, rating.safe_kva, inputs.plain_epochs)
+        return FrameLimits(s_max_kva, rating.ramp_kva_per_s, rating.safe_kva, inputs.plain_epochs, rating.reactive)
 
     def _setpoint(self) -> Mapping[str, float]:
         state = self.state

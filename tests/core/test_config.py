@@ -63,6 +63,12 @@ def test_a_prosumer_with_two_converters(write: Write) -> None:
     assert config.prosumers[0].converters == ("first_converter",)
 
 
+def test_converters_of_different_kinds_with_preferences(write: Write) -> None:
+    team = {"prosumers[1].converter": ["second_converter", "third_converter"]}
+    config = load_config(write({"set": {**team, "devices[1].priority": 1, "devices[2].reactive": False}}))
+    assert [(one.priority, one.reactive) for one in config.converters.values()] == [(0, True), (1, True), (0, False)]
+
+
 def test_several_pv_plants_and_their_names(write: Write) -> None:
     plants = [{"name": "east", "peak_kw": 3.0, "forecast": 0.5, "s_max_kva": 1.2}, {"peak_kw": 4.0, "forecast": 0.5}]
     config = load_config(write({"set": {"prosumers[0].pv": plants}}))

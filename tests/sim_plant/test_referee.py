@@ -13,18 +13,20 @@ from sim_plant.referee import ControlStateChange, FrameLimits, FrameLog, FrameRu
 from sim_plant.stations import ConverterStation, Instrument, PlantContext
 from tests.support.plant_benches import START
 
+RATING = ConverterRating(15.0, 0.25)
+
 
 class Converter:
     """A converter without sockets, and its clock."""
 
-    def __init__(self, path: Path | None = None, name: str = "c") -> None:
+    def __init__(self, path: Path | None = None, name: str = "c", rating: ConverterRating = RATING) -> None:
         self.t_s = 0.0
         self.verdicts: list[FrameVerdict] = []
         bench = PlantContext(lambda: self.t_s, START, 0)
         self.changes: list[ControlStateChange] = []
         referee = Referee(name, -30.0, self._seen)
         instrument = Instrument(name, EXACT, bench, CONVERTER_FAULTS)
-        self.station = ConverterStation(instrument, "N1", ConverterRating(15.0, 0.25), bench, referee)
+        self.station = ConverterStation(instrument, "N1", rating, bench, referee)
 
     def _seen(self, seen: FrameVerdict | ControlStateChange) -> None:
         (self.changes if isinstance(seen, ControlStateChange) else self.verdicts).append(seen)
@@ -51,6 +53,13 @@ def test_a_day_within_the_rules_has_no_violation() -> None:
         verdict = converter.commanded(30.0 * k, (7 if k % 2 else -0.5) + 0j)
         assert (verdict.refusal, verdict.violations) == (None, ())
     assert converter.commanded(6000.0, 0j, enable=0).violations == ()
+
+
+def test_reactive_power_from_a_converter_without_any() -> None:
+    converter = Converter(rating=ConverterRating(15.0, 0.25, reactive=False))
+    assert converter.commanded(0.0, 3 + 0j).violations == ()
+    verdict = converter.commanded(30.0, 3 + 1j)
+    assert (verdict.violations, verdict.refusal) == ((FrameRule.CIRCLE,), Refusal.CAPABILITY)
 
 
 @pytest.mark.parametrize(
