@@ -84,6 +84,10 @@ class Battery:
         """Loss of the converter at the discharge b and the reactive power β, kW, [T]."""
         return loss_kw(self.loss_rel, self.s_max_kva, battery_kw, battery_kvar)
 
+    def scaled(self, share: float) -> "Battery":
+        """A part with that share of power and energy, and the same states of charge."""
+        return replace(self, s_max_kva=share * self.s_max_kva, energy_kwh=share * self.energy_kwh)
+
     def disc_halfplanes(self) -> tuple[FloatArray, float]:
         """The capability disc as :func:`inscribed_polygon`, n·(b, β) ≤ d in kVA."""
         return inscribed_polygon(self.s_max_kva)

@@ -1,27 +1,26 @@
 """The decision of one cycle, between its reading and its writing, as a pure function.
 
     read      outside: one :class:`core.devices.Snapshot` of all devices
-    decide    each converter's share (:mod:`realtime.shares`) → its chain (:mod:`realtime.chain`)
-              → which are written or released
+    decide    each converter's chain (:mod:`realtime.chain`), that of several of one prosumer together
+              (:mod:`realtime.several`) → which are written or released
     write     outside
     next      states for the next cycle, when the outcomes of the writes are known (:func:`next_states`)
 
-No socket and no clock: the caller provides the snapshot and executes the decision. Chains are independent of each
-other; if one raises an exception, only its own device is released.
+No socket and no clock: the caller provides the snapshot and executes the decision. Prosumers are independent of each
+other, and so are the chains of one prosumer's converters: if one raises an exception, only its own device is released.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import sqrt
 
 from core.devices import ConverterStatus, OperatingState, Outcome, Snapshot
 from realtime.chain import step_node
 from realtime.doubt import HELD_TOLERANCE_KVA, Doubt
-from realtime.fallback import START, Rung, Source
 from realtime.node import DeviceSetpoint, NodeLimits, NodeNow, NodeResult, NodeState, PlanTargets
 from realtime.override import Override
 from realtime.plane import ZERO, Power
-from realtime.reasons import Reason
+from realtime.several import NodeInputs, Stepped, chain_failed, step_several
 from realtime.shares import converters_by_prosumer, prosumer_result
 from realtime.tracker import LoadAndPv
 
@@ -100,19 +99,12 @@ def decide(
     snapshot: Snapshot, inputs: CycleInputs, before: CycleMemory, limits: Mapping[str, NodeLimits]
 ) -> CycleDecision:
     """Decide for every converter of ``limits``, by name; entries missing in the other mappings are unknown."""
-    results, states, stopped = {}, {}, set()
-    for name, node in limits.items():
-        now = _now(name, node, snapshot, inputs, before)
-        state = before.states.get(name) or NodeState.start(node.battery)
-        reading, targets = snapshot.measurements.get(name), _targets(name, node, inputs)
-        try:
-            results[name], states[name] = step_node(snapshot.monotonic_s, reading, now, targets, state, node)
-        except Exception as error:  # a fault in one chain must not reach the others
-            results[name], states[name] = _failed(error), replace(state, ladder=START)
-        stopped |= {name} if now.stop else set()
-    nodes = {
-        prosumer: prosumer_result(names, results, limits) for prosumer, names in converters_by_prosumer(limits).items()
-    }
+    inputs_of = {name: _inputs(name, node, snapshot, inputs, before) for name, node in limits.items()}
+    owned = converters_by_prosumer(limits)
+    stepped = {name: one for names in owned.values() for name, one in _stepped(snapshot, names, inputs_of).items()}
+    results, states = {name: stepped[name][0] for name in limits}, {name: stepped[name][1] for name in limits}
+    stopped = {name for name, one in inputs_of.items() if one.now.stop}
+    nodes = {prosumer: prosumer_result(names, results, limits) for prosumer, names in owned.items()}
     if not inputs.write:
         return CycleDecision(nodes, {name: replace(state, in_force=None, sent=None) for name, state in states.items()})
     wanted, releases = results.keys() - stopped, _to_release(snapshot, inputs.doubts)
@@ -139,17 +131,36 @@ def next_states(
     }
 
 
-def _targets(name: str, node: NodeLimits, inputs: CycleInputs) -> PlanTargets:
-    """An operator's target for this converter, else its share of the plans' targets."""
+def _stepped(snapshot: Snapshot, names: Sequence[str], inputs: Mapping[str, NodeInputs]) -> Mapping[str, Stepped]:
+    """The chains of one prosumer's converters."""
+    if len(names) > 1:
+        return step_several(snapshot.monotonic_s, {name: inputs[name] for name in names})
+    (name,) = names
+    one = inputs[name]
+    try:
+        return {name: step_node(snapshot.monotonic_s, one.reading, one.now, one.targets, one.state, one.node)}
+    except Exception as error:  # a fault in one chain must not reach the others
+        return {name: chain_failed(error, one.state)}
+
+
+def _inputs(name: str, node: NodeLimits, snapshot: Snapshot, inputs: CycleInputs, before: CycleMemory) -> NodeInputs:
+    """What a converter's chain starts from; an operator's target for it comes before those of its prosumer's plans."""
     override = inputs.overrides.get(name)
-    return override.targets if override else inputs.targets.get(node.prosumer, PlanTargets()).scaled(node.share)
+    targets = override.targets if override else inputs.targets.get(node.prosumer, PlanTargets())
+    return NodeInputs(
+        reading=snapshot.measurements.get(name),
+        now=_now(name, node, snapshot, inputs, before),
+        targets=targets,
+        state=before.states.get(name) or NodeState.start(node.battery),
+        node=node,
+        own=override is not None,
+    )
 
 
 def _now(name: str, node: NodeLimits, snapshot: Snapshot, inputs: CycleInputs, before: CycleMemory) -> NodeNow:
     """Knowledge about a converter besides its reading."""
     status, polls = snapshot.statuses.get(name), snapshot.polls.get(name, 0)
     amounts, doubted = inputs.amounts.get(node.prosumer), name in inputs.doubts
-    amounts = amounts.scaled(node.share) if amounts else None
     v_pu = inputs.voltages_pu.get(name)
     if status is None:
         return NodeNow(amounts, polls=polls, stop=doubted, v_pu=v_pu)
@@ -200,8 +211,3 @@ def _to_release(snapshot: Snapshot, doubts: Mapping[str, Doubt]) -> Mapping[str,
     """Converters in doubt that may still follow a setpoint; those of another writer are left to whoever yields."""
     safe = {name for name, status in snapshot.statuses.items() if status.state not in FOLLOWING}
     return {n: doubt for n, doubt in doubts.items() if not doubt.kind.yields and n not in safe}
-
-
-def _failed(error: Exception) -> NodeResult:
-    message = f"{type(error).__name__}: {error}"
-    return NodeResult(None, Rung.SAFE, Source.NONE, (Reason.CHAIN_FAILED,), error=message)

@@ -128,13 +128,20 @@ def emulate(net: Power, now: LoadAndPv, pv_kw: float, battery_range: Interval, p
 
 
 def advance(
-    battery: Battery, state: BatteryState, in_force: InForce | None, measured: Power | None, elapsed_s: float
+    battery: Battery,
+    state: BatteryState,
+    in_force: InForce | None,
+    measured: Power | None,
+    elapsed_s: float,
+    *,
+    bounded: bool = True,
 ) -> BatteryState:
     """The account after ``elapsed_s`` of real time.
 
     Args:
         in_force: since the last call; None while the node is not operated.
         measured: the converter's net power, None without a new valid reading.
+        bounded: whether the state of charge stays in [0, 1]; False for a part of a battery, whose sum does.
 
     Raises:
         ValueError: the time or the measurement is not finite, or the time is negative.
@@ -142,26 +149,36 @@ def advance(
     if not 0 <= elapsed_s < float("inf") or (measured is not None and not measured.finite):
         raise ValueError(f"cannot book {measured} over {elapsed_s} s")
     if in_force is None or elapsed_s > LEASE_S:
-        return lapsed(battery, state, in_force, elapsed_s)
+        return lapsed(battery, state, in_force, elapsed_s, bounded=bounded)
     if measured is None:
-        return _estimated(battery, state, in_force, elapsed_s)
+        return _estimated(battery, state, in_force, elapsed_s, bounded)
     measured_s = min(elapsed_s, HOLD_DATA_S)
     if elapsed_s > measured_s:
-        state = _estimated(battery, state, in_force, elapsed_s - measured_s)
+        state = _estimated(battery, state, in_force, elapsed_s - measured_s, bounded)
     battery_kw = battery_power(measured, in_force.load_kw, in_force.load_kvar, in_force.pv_kw).p_kw
     off_command = abs(battery_kw - in_force.battery.p_kw)
     followed = state.gap.seconds < LEASE_S and off_command <= FOLLOWS_REL * battery.s_max_kva
-    return _booked(battery, replace(_closed(state, followed), battery_kw=battery_kw), battery_kw, measured_s)
+    last = replace(_closed(state, followed), battery_kw=battery_kw)
+    return _booked(battery, last, battery_kw, measured_s, bounded)
 
 
-def lapsed(battery: Battery, state: BatteryState, in_force: InForce | None, elapsed_s: float) -> BatteryState:
+def lapsed(
+    battery: Battery, state: BatteryState, in_force: InForce | None, elapsed_s: float, *, bounded: bool = True
+) -> BatteryState:
     """The account of a node that is no longer operated, but was during a part of the last ``elapsed_s``.
 
     Energy is booked by command, for a lease at most; the uncertainty remains.
     """
     if in_force is None:
-        return _rested(state)
-    return _rested(_estimated(battery, state, in_force, min(max(elapsed_s, 0.0), LEASE_S)))
+        return rested(state)
+    return rested(_estimated(battery, state, in_force, min(max(elapsed_s, 0.0), LEASE_S), bounded))
+
+
+def within_ends(battery: Battery, state: BatteryState) -> BatteryState:
+    """The account with its state of charge in [0, 1]; what that leaves out is unexplained."""
+    soc = min(max(state.soc, 0.0), 1.0)
+    unexplained_kwh = state.unexplained_kwh + abs(state.soc - soc) * battery.energy_kwh
+    return replace(state, soc=soc, unexplained_kwh=unexplained_kwh)
 
 
 def range_after(battery: Battery, state: BatteryState, in_force: InForce | None, seconds: float) -> SocRange:
@@ -175,13 +192,13 @@ def range_after(battery: Battery, state: BatteryState, in_force: InForce | None,
     return SocRange(now.low + lower, now.high + upper)
 
 
-def _estimated(battery: Battery, state: BatteryState, in_force: InForce, seconds: float) -> BatteryState:
+def _estimated(battery: Battery, state: BatteryState, in_force: InForce, seconds: float, bounded: bool) -> BatteryState:
     commanded_kw = in_force.battery.p_kw
     alive_s = Interval(0.0, seconds).clip(LEASE_S - state.gap.seconds)
     best = soc_change(battery, commanded_kw, alive_s / S_PER_H)
     lower, upper = _change_range(battery, (commanded_kw, state.battery_kw, 0.0), seconds)
     gap = Gap(state.gap.seconds + seconds, state.gap.below + best - lower, state.gap.above + upper - best)
-    booked = _booked(battery, state, commanded_kw, alive_s)
+    booked = _booked(battery, state, commanded_kw, alive_s, bounded)
     return replace(booked, gap=gap, estimated_kwh=state.estimated_kwh + abs(commanded_kw) * alive_s / S_PER_H)
 
 
@@ -191,7 +208,8 @@ def _change_range(battery: Battery, powers_kw: tuple[float, ...], seconds: float
     return soc_change(battery, max(powers_kw), hours), soc_change(battery, min(powers_kw), hours)
 
 
-def _rested(state: BatteryState) -> BatteryState:
+def rested(state: BatteryState) -> BatteryState:
+    """The account while nothing is emulated; an open gap has ended with it, and its uncertainty remains."""
     return replace(_closed(state, followed=False), battery_kw=0.0)
 
 
@@ -201,14 +219,12 @@ def _closed(state: BatteryState, followed: bool) -> BatteryState:
     return replace(state, below=state.below + state.gap.below, above=state.above + state.gap.above, gap=Gap())
 
 
-def _booked(battery: Battery, state: BatteryState, battery_kw: float, seconds: float) -> BatteryState:
+def _booked(battery: Battery, state: BatteryState, battery_kw: float, seconds: float, bounded: bool) -> BatteryState:
     energy_kwh = battery_kw * seconds / S_PER_H
-    unlimited = state.soc + soc_change(battery, battery_kw, seconds / S_PER_H)
-    soc = min(max(unlimited, 0.0), 1.0)
-    return replace(
+    booked = replace(
         state,
-        soc=soc,
+        soc=state.soc + soc_change(battery, battery_kw, seconds / S_PER_H),
         charged_kwh=state.charged_kwh + max(-energy_kwh, 0.0),
         discharged_kwh=state.discharged_kwh + max(energy_kwh, 0.0),
-        unexplained_kwh=state.unexplained_kwh + abs(unlimited - soc) * battery.energy_kwh,
     )
+    return within_ends(battery, booked) if bounded else booked

@@ -20,14 +20,16 @@ SOC_RESERVE = 0.002
 
 @dataclass(frozen=True)
 class NodeLimits:
-    """Constants of a converter and of the part of a prosumer that it reproduces.
+    """Constants of a converter and of the prosumer that it reproduces, alone or with others.
 
     Attributes:
         prosumer: name of its prosumer.
-        battery: its part of the prosumer's battery; None without one.
-        inverters: its parts of the prosumer's PV plants, in the order of the configuration.
+        battery: the prosumer's battery; None without one.
+        inverters: of the prosumer's PV plants, in the order of the configuration.
         s_max_kva, ramp_kva_per_s: its rating.
-        share: its share of the prosumer's load, PV, battery and target, in (0, 1].
+        share: its share of the battery's account, in (0, 1]; 1: it is the only converter of its prosumer.
+        reactive: whether it can draw or supply reactive power.
+        priority: order in which the converters of a prosumer are used, the lowest first.
     """
 
     prosumer: str
@@ -40,6 +42,18 @@ class NodeLimits:
     lease_s: float = LEASE_S
     cycle_s: float = CYCLE_S
     soc_reserve: float = SOC_RESERVE
+    reactive: bool = True
+    priority: float = 0.0
+
+    @property
+    def alone(self) -> bool:
+        """Whether its prosumer has no other converter."""
+        return self.share == 1.0
+
+    @property
+    def battery_part(self) -> Battery | None:
+        """The part of the battery in its account; None without a battery."""
+        return self.battery.scaled(self.share) if self.battery else None
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,10 @@ class Interval:
         """The nearest value inside."""
         return min(max(value_kw, self.lower_kw), self.upper_kw)
 
+    def scaled(self, share: float) -> "Interval":
+        """Both ends multiplied by ``share`` > 0, or the point 0."""
+        return Interval(share * self.lower_kw, share * self.upper_kw) if share > 0 else Interval(0.0, 0.0)
+
     def within(self, half_width_kw: float) -> "Interval":
         """Both ends limited to ± ``half_width_kw``."""
         inner = Interval(-half_width_kw, half_width_kw)

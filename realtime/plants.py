@@ -9,7 +9,7 @@ If the output changes within a cycle, the shares s_j stay.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from core.resources import Capability
@@ -30,6 +30,10 @@ class Inverter:
     def most_kw(self, q_kvar: float) -> float:
         """Largest output at this reactive power: a circle and a square look the same from both axes."""
         return inf if self.s_max_kva is None else self.capability.reactive_kvar(self.s_max_kva, q_kvar)
+
+    def scaled(self, share: float) -> "Inverter":
+        """A part with that share of the rating."""
+        return self if self.s_max_kva is None else replace(self, s_max_kva=share * self.s_max_kva)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,10 @@ class Plants:
             if share > 0
         )
         return max(min(limits, default=inf), pv_kw)
+
+    def scaled(self, share: float) -> "Plants":
+        """A part with that share of every plant."""
+        return Plants(tuple(inverter.scaled(share) for inverter in self.inverters), self.split)
 
     def _rooms(self, pv_kw: float) -> list[float]:
         return [one.room_kvar(share * pv_kw) for one, share in zip(self.inverters, self.split, strict=True)]

@@ -11,6 +11,9 @@ class Reason(StrEnum):
     PV_CURTAILED = "pv_curtailed"
     """Tracker: PV below its planned share, so that the export does not exceed the target."""
 
+    CONVERTERS_SATURATED = "converters_saturated"
+    """Spread: the converters of the prosumer that can do anything cannot carry together what it should draw."""
+
     VOLTAGE_SLOPE = "voltage_slope"
     """Slope: moved away from the target, since the voltage at the node left the band that the operator published."""
 

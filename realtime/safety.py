@@ -3,7 +3,8 @@
 In this order, each step on the result of the one before (S is the net power, a point of the PQ plane):
 
 1. **finite**: NaN or infinity → the safe setpoint. First, because comparisons let NaN through.
-2. **capability**: |S| ≤ s_max, by the radial projection, which keeps the power factor.
+2. **capability**: |S| ≤ s_max, by the radial projection, which keeps the power factor; Q = 0 for a converter without
+   reactive power.
 3. **state of charge**: P within the range that keeps the battery in its band until the lease ends (invariant 8).
    2 and 3 are one projection on a convex set, the disc cut by a strip; where they contradict, the disc wins.
 4. **ramp**: |S − S_held| ≤ ramp · Δt along the straight line from the setpoint that the device holds. P and Q ramped
@@ -33,6 +34,7 @@ class Bounds:
         ramp_kva: ramp limit × time since the device accepted its last setpoint; ≥ 0.
         p: range of P that the state of charge allows.
         resolution_kw: smallest step of P (kW) and Q (kvar) on the wire; > 0.
+        reactive: whether there may be any Q.
 
     Raises:
         ValueError: a limit is negative or not finite.
@@ -42,6 +44,7 @@ class Bounds:
     ramp_kva: float
     p: Interval = ANY
     resolution_kw: float = 1e-3
+    reactive: bool = True
 
     def __post_init__(self) -> None:
         sound = 0 <= self.s_max_kva < inf and 0 <= self.ramp_kva < inf and 0 < self.resolution_kw < inf
@@ -73,8 +76,9 @@ def gate(asked: Power, held: Power | None, bounds: Bounds, *, safe: Power = ZERO
     if held is None or not held.finite:
         return Gated(ZERO, (*reasons, Reason.NO_READBACK))
     strip = bounds.p.on_grid(bounds.resolution_kw)
+    wanted, asked = asked, asked if bounds.reactive else Power(asked.p_kw, 0.0)
     limited = project(asked, bounds.s_max_kva, strip)
-    if asked.s_kva > bounds.s_max_kva + CLOSE_KVA:
+    if max(asked.s_kva - bounds.s_max_kva, wanted.distance_kva(asked)) > CLOSE_KVA:
         reasons.append(Reason.CAPABILITY)
     if limited.distance_kva(project(asked, bounds.s_max_kva, ANY)) > bounds.resolution_kw:
         reasons.append(Reason.SOC)

@@ -1,22 +1,17 @@
-"""Division of a prosumer among its converters, and combination of their results.
+"""A prosumer as the sum of its converters: results and the account of its battery.
 
-Each converter of a prosumer reproduces a share of its load, PV, battery and target, with a chain of its own; the shares
-of a prosumer add up to 1. So if one is dead, under local control or in doubt, only its share is missing, and the others
-continue.
-
-Results and battery of the prosumer are combined from its shares (:func:`prosumer_result`, :func:`combined_battery`).
+Each converter books its energy in a part of the battery's account, in proportion to its rating; the shares of a
+prosumer add up to 1 and never change, so that the parts add up to the whole whatever each converter reproduced
+(:mod:`realtime.several`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from core.devices import Setpoint
-from core.resources import Battery
 from realtime.emulation import BatteryState, Gap, InForce
 from realtime.fallback import Rung, Source
 from realtime.node import NodeLimits, NodeResult, NodeState
 from realtime.plane import Power
-from realtime.plants import Inverter
 from realtime.tracker import Target
 
 _CAUTION = (Rung.USE, Rung.HOLD, Rung.SAFE)
@@ -24,19 +19,9 @@ _FALLBACK = (Source.INTRADAY, Source.DAY_AHEAD, Source.NONE)
 
 
 def shares_by_rating(rated_kva: Mapping[str, float]) -> Mapping[str, float]:
-    """Share of each converter of a prosumer, by name, in proportion to its rating."""
+    """Share of each converter of a prosumer in the battery's account, by name, in proportion to its rating."""
     total_kva = sum(rated_kva.values())
     return {name: s_max_kva / total_kva for name, s_max_kva in rated_kva.items()}
-
-
-def battery_share(battery: Battery, share: float) -> Battery:
-    """A battery with a share of power and energy, and the same states of charge."""
-    return replace(battery, s_max_kva=share * battery.s_max_kva, energy_kwh=share * battery.energy_kwh)
-
-
-def inverter_share(inverter: Inverter, share: float) -> Inverter:
-    """An inverter with a share of the rating."""
-    return inverter if inverter.s_max_kva is None else replace(inverter, s_max_kva=share * inverter.s_max_kva)
 
 
 def converters_by_prosumer(limits: Mapping[str, NodeLimits]) -> Mapping[str, tuple[str, ...]]:
@@ -66,7 +51,7 @@ def prosumer_result(
         reasons=tuple(dict.fromkeys(reason for part in parts for reason in part.reasons)),
         target=_target([(part.target, share) for part, share in zip(parts, shares, strict=True) if part.target]),
         measured=_measured([part.measured for part in parts]),
-        in_force=_in_force([part.in_force for part in parts if part.in_force]),
+        in_force=combined_in_force([part.in_force for part in parts if part.in_force]),
         soc=_mean([part.soc for part in parts], shares),
         error="; ".join(part.error for part in parts if part.error) or None,
         slope_pu=sum(part.slope_pu * share for part, share in zip(parts, shares, strict=True)),
@@ -129,7 +114,8 @@ def _measured(parts: Sequence[Power | None]) -> Power | None:
     return Power(sum(power.p_kw for power in known), sum(power.q_kvar for power in known))
 
 
-def _in_force(parts: Sequence[InForce]) -> InForce | None:
+def combined_in_force(parts: Sequence[InForce]) -> InForce | None:
+    """What several converters emulate together; None without any."""
     if not parts:
         return None
     return InForce(
@@ -139,7 +125,7 @@ def _in_force(parts: Sequence[InForce]) -> InForce | None:
         battery=Power(sum(part.battery.p_kw for part in parts), sum(part.battery.q_kvar for part in parts)),
         mismatch_kw=sum(part.mismatch_kw for part in parts),
         pv_kvar=sum(part.pv_kvar for part in parts),
-        pv_split=parts[0].pv_split,
+        pv_split=next((part.pv_split for part in parts if part.pv_split), ()),
     )
 
 

@@ -35,6 +35,10 @@ class Storage:
     soc: float
     allowed: Interval
 
+    def scaled(self, share: float) -> "Storage":
+        """A part with that share of power, energy and range."""
+        return Storage(self.battery.scaled(share), self.soc, self.allowed.scaled(share))
+
 
 def soc_change(battery: Battery, battery_kw: float, hours: float) -> float:
     """Change of the state of charge by the constant discharge ``battery_kw`` over ``hours``."""

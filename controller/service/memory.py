@@ -193,7 +193,7 @@ class Memory:
         away_s = self._away_s(kept)
         if released and 0 <= (after_s := (released.at - kept.at).total_seconds()) <= min(away_s, LEASE_S):
             seen = Power(released.p_kw, released.q_kvar)
-            state, away_s = state.released(limits.battery, seen, after_s), away_s - after_s
+            state, away_s = state.released(limits.battery_part, seen, after_s), away_s - after_s
         return state.resumed(self._clock.monotonic_s(), away_s)
 
     def _away_s(self, kept: KeptCycle) -> float:

@@ -12,7 +12,7 @@ from controller.stop.order import StopSwitch
 from core.config import Config
 from realtime.node import NodeLimits
 from realtime.plants import Inverter
-from realtime.shares import battery_share, inverter_share, shares_by_rating
+from realtime.shares import shares_by_rating
 from realtime.timing import REQUEST_TIMEOUT_S
 
 
@@ -70,15 +70,14 @@ def node_limits(config: Config) -> dict[str, NodeLimits]:
         limits |= {
             name: NodeLimits(
                 prosumer=prosumer.name,
-                battery=battery_share(battery, share) if battery else None,
+                battery=battery,
                 s_max_kva=converters[name].s_max_kva,
                 ramp_kva_per_s=converters[name].ramp_kva_per_s,
                 share=share,
-                inverters=tuple(
-                    inverter_share(Inverter(plant.s_max_kva, plant.capability), share)
-                    for plant in prosumer.plants.values()
-                ),
+                inverters=tuple(Inverter(plant.s_max_kva, plant.capability) for plant in prosumer.plants.values()),
                 cycle_s=config.schedule.realtime_s,
+                reactive=converters[name].reactive,
+                priority=converters[name].priority,
             )
             for name, share in shares.items()
         }

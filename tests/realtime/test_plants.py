@@ -16,7 +16,6 @@ from realtime.fallback import LadderState, Rung
 from realtime.node import AgedTarget, DeviceSetpoint, NodeLimits, NodeNow, NodeState, PlanTargets
 from realtime.plane import Interval, Power
 from realtime.plants import Inverter, Plants, shares_of
-from realtime.shares import inverter_share
 from realtime.slope import shifted
 from realtime.storage import Storage
 from realtime.tracker import LoadAndPv, Target, plants_with, track
@@ -119,11 +118,11 @@ def test_what_the_plants_cannot_supply_the_battery_does() -> None:
 
 
 def test_the_share_of_one_of_several_converters() -> None:
-    half = inverter_share(ROOF, 0.5)
+    half = ROOF.scaled(0.5)
     whole = track(Target(-3.0, 9.0, 1.0), NOON, None, DT_H, (ROOF,))
     part = track(Target(-3.0, 9.0, 1.0).scaled(0.5), NOON.scaled(0.5), None, DT_H, (half,))
     assert (part.net.p_kw, part.net.q_kvar) == pytest.approx((whole.net.p_kw / 2, whole.net.q_kvar / 2))
-    assert inverter_share(Inverter(), 0.5) == Inverter()
+    assert Inverter().scaled(0.5) == Inverter()
 
 
 SLOPE = VoltageSlope(v_low_pu=0.952, v_high_pu=1.048, kw_per_pu=40.0, kvar_per_pu=60.0)

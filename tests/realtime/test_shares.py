@@ -1,4 +1,4 @@
-"""Several converters of one prosumer: shares, their sum, and a dead one that costs its own share only."""
+"""Several converters of one prosumer: its power is spread over those that can carry it, and its accounts add up."""
 
 from dataclasses import replace
 
@@ -6,72 +6,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.devices import OperatingState, Outcome
 from core.resources import Battery
-from realtime.cycle import CycleDecision, CycleInputs, CycleMemory, decide, next_states
+from realtime.cycle import CycleInputs
 from realtime.doubt import Doubt, DoubtKind
 from realtime.emulation import BatteryState, Gap
 from realtime.fallback import Rung, Source
-from realtime.node import AgedTarget, NodeLimits, NodeResult, NodeState, PlanTargets
+from realtime.node import AgedTarget, NodeLimits, NodeResult, PlanTargets
 from realtime.override import Override
 from realtime.plane import ZERO, Power
 from realtime.reasons import Reason
 from realtime.shares import (
-    battery_share,
     combined_battery,
     converters_by_prosumer,
-    prosumer_batteries,
     prosumer_result,
     shares_by_rating,
 )
-from realtime.tracker import LoadAndPv, Target
-from tests.realtime.plant import CYCLE_S, reading, snapshot, status
+from realtime.tracker import Target
+from tests.realtime.laboratory import NOON, TARGET, Laboratory
 
 BATTERY = Battery(2.5, 2.5)
-NOON, TARGET = LoadAndPv(1.0, 0.2, 4.0), Target(-2.0, 0.1, 1.0)
 RATED = {"big": 10.0, "small": 5.0}
 SHARES = shares_by_rating(RATED)
-LIMITS = {
-    name: NodeLimits("P", battery_share(BATTERY, SHARES[name]), RATED[name], 0.25, SHARES[name]) for name in RATED
-} | {"only": NodeLimits("Q", BATTERY, 15.0, 0.25)}
+LIMITS = {name: NodeLimits("P", BATTERY, RATED[name], 0.25, SHARES[name]) for name in RATED} | {
+    "only": NodeLimits("Q", BATTERY, 15.0, 0.25)
+}
 PLAN = PlanTargets(AgedTarget(TARGET, 60.0))
-FOLLOWS, LOCAL = OperatingState.REMOTE, OperatingState.LOCAL
-
-
-class Laboratory:
-    """Perfect converters: what one is sent it does, unless it is dead, or somebody at its panel has it."""
-
-    def __init__(self) -> None:
-        self.states = {name: NodeState.start(node.battery) for name, node in LIMITS.items()}
-        self.held = dict.fromkeys(LIMITS, ZERO)
-        self.accepted_s: dict[str, float] = {}
-        self.at_s = 0.0
-
-    def cycle(
-        self, dead: tuple[str, ...] = (), local: tuple[str, ...] = (), wanted: CycleInputs | None = None
-    ) -> CycleDecision:
-        self.at_s += CYCLE_S
-        alive = [name for name in LIMITS if name not in dead]
-        self.held.update(dict.fromkeys(local, ZERO))
-        said = {name: status(self.held[name], state=LOCAL if name in local else FOLLOWS) for name in alive}
-        image = snapshot(self.at_s, *(reading(n, self.held[n], self.at_s) for n in alive), statuses=said, polls=3)
-        wanted = wanted or CycleInputs({"P": NOON, "Q": NOON}, {"P": PLAN, "Q": PLAN})
-        decided = decide(image, wanted, CycleMemory(self.states, self.accepted_s), LIMITS)
-        outcomes = {name: Outcome.UNKNOWN if name in dead else Outcome.VERIFIED for name in decided.writes}
-        self.states = next_states(decided, self.states, outcomes)
-        for name in decided.writes.keys() - set(dead):
-            setpoint = decided.writes[name].setpoint
-            assert setpoint is not None
-            self.held[name], self.accepted_s[name] = Power(setpoint.p_kw, setpoint.q_kvar), self.at_s
-        return decided
-
-    @property
-    def socs(self) -> dict[str, float]:
-        return {name: battery.soc for name, battery in prosumer_batteries(self.states, LIMITS).items() if battery}
 
 
 def settled_laboratory() -> Laboratory:
-    lab = Laboratory()
+    lab = Laboratory(LIMITS)
     for _ in range(4):
         lab.cycle()
     return lab
@@ -106,29 +69,44 @@ def test_two_converters_do_together_what_one_would() -> None:
     assert together.soc == pytest.approx(lab.socs["P"])
 
 
-def test_a_dead_converter_costs_its_own_share() -> None:
+def test_the_others_carry_what_a_dead_converter_did_once_its_lease_has_ended() -> None:
     lab = settled_laboratory()
-    for k in range(4):
+    for k in range(5):
         decided = lab.cycle(dead=("small",))
         assert decided.writes["big"].rung is Rung.USE
         assert decided.writes["big"].setpoint is not None
-        assert decided.writes["big"].setpoint.p_kw == pytest.approx(-4 / 3, abs=1e-3)
+        carried_kw = -4 / 3 if k < 2 else -2.0  # 30 s and 60 s after its last reading it may still follow its setpoint
+        assert decided.writes["big"].setpoint.p_kw == pytest.approx(carried_kw, abs=2e-3)
         assert decided.nodes["P"].measured is None, "what the other draws is not known"
         assert decided.nodes["P"].rung is (Rung.HOLD if k == 0 else Rung.SAFE)
+        assert decided.nodes["P"].target == TARGET
         assert decided.nodes["Q"].rung is Rung.USE
     assert Reason.DATA_LOST in decided.nodes["P"].reasons
+    assert Reason.CONVERTERS_SATURATED not in decided.nodes["P"].reasons
 
 
-def test_one_at_its_panel_is_not_written_and_the_other_is() -> None:
+def test_one_that_returns_takes_its_part_back_when_it_has_left_the_safe_state() -> None:
+    lab = settled_laboratory()
+    for _ in range(4):
+        lab.cycle(dead=("small",))
+    lab.held["small"] = ZERO
+    decided = lab.cycle()
+    assert decided.writes["small"].rung is Rung.USE, "three fresh readings at once"
+    p_kw = {name: write.setpoint.p_kw for name, write in decided.writes.items() if write.setpoint}
+    assert (p_kw["big"], p_kw["small"]) == pytest.approx((-4 / 3, -2 / 3), abs=2e-3)
+
+
+def test_the_other_carries_at_once_what_one_at_its_panel_did() -> None:
     lab = settled_laboratory()
     decided = lab.cycle(local=("big",))
     assert set(decided.writes) == {"small", "only"}
     assert decided.writes["small"].setpoint is not None
-    assert decided.writes["small"].setpoint.p_kw == pytest.approx(-2 / 3, abs=1e-3)
+    assert decided.writes["small"].setpoint.p_kw == pytest.approx(-2.0, abs=2e-3)
     node = decided.nodes["P"]
     assert (node.rung, Reason.STOPPED in node.reasons) == (Rung.SAFE, True)
     assert node.in_force is not None
-    assert node.in_force.load_kw == pytest.approx(1 / 3, abs=1e-3), "of the load nobody reproduces the other's part"
+    assert node.in_force.load_kw == pytest.approx(1.0, abs=2e-3), "the other reproduces all of the load"
+    assert lab.cycle(local=("big", "small")).nodes["P"].setpoint is not None, "decided, though nothing is written"
 
 
 def test_one_that_is_doubted_is_released_and_the_other_is_written() -> None:
@@ -136,6 +114,8 @@ def test_one_that_is_doubted_is_released_and_the_other_is_written() -> None:
     wanted = CycleInputs({"P": NOON, "Q": NOON}, {"P": PLAN, "Q": PLAN}, doubts={"small": doubt})
     decided = lab.cycle(wanted=wanted)
     assert (set(decided.writes), set(decided.releases)) == ({"big", "only"}, {"small"})
+    assert decided.writes["big"].setpoint is not None
+    assert decided.writes["big"].setpoint.p_kw == pytest.approx(-2.0, abs=2e-3)
 
 
 def test_an_override_is_of_one_converter() -> None:
@@ -144,7 +124,7 @@ def test_an_override_is_of_one_converter() -> None:
     decided = lab.cycle(wanted=wanted)
     small, big = decided.writes["small"].target, decided.writes["big"].target
     assert small == Target(0.0, 0.0, 1.0)
-    assert big == TARGET.scaled(SHARES["big"])
+    assert big == TARGET.scaled(SHARES["big"]), "as without the override"
     assert decided.nodes["P"].target == Target(big.p_kw, big.q_kvar, pytest.approx(1.0))
 
 

@@ -18,7 +18,6 @@ from realtime.node import AgedTarget, DeviceSetpoint, NodeLimits, NodeNow, NodeR
 from realtime.override import Override
 from realtime.plane import Power
 from realtime.reasons import Reason
-from realtime.shares import battery_share
 from realtime.slope import NO_CORRECTION, RELEASE, Correction, next_correction, shifted
 from realtime.storage import Storage, allowed_power
 from realtime.tracker import LoadAndPv, Target, track
@@ -228,10 +227,9 @@ def test_in_monitor_it_does_not_add_up() -> None:
         assert decided.nodes["P"].slope_pu <= 0.0101
 
 
-def test_several_converters_share_by_rating_and_a_dead_one_is_not_replaced() -> None:
+def test_several_converters_move_together() -> None:
     limits = {
-        name: NodeLimits("P", battery_share(BATTERY, share), 15.0, 0.25, share)
-        for name, share in (("big", 0.75), ("small", 0.25))
+        name: NodeLimits("P", BATTERY, 20.0 * share, 0.25, share) for name, share in (("big", 0.75), ("small", 0.25))
     }
     states = {
         name: replace(RUNNING, sent=Power(share * -2.0, share * 0.1), in_force=None)
