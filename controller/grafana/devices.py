@@ -4,7 +4,7 @@ recorded.
 
 from controller.grafana import shared
 from controller.grafana.board import BoardSection, board
-from controller.grafana.influxql import Query, in_range, last, least, most, over_time
+from controller.grafana.influxql import Query, in_range, last, least, mean, most, over_time
 from controller.grafana.panels import Chart, States, TablePanel
 from controller.grafana.sdk import model
 from controller.grafana.style import BAD, NOTE, OUTCOMES, QUALITIES, SEVERITIES, STATES, WARN, Colours
@@ -26,6 +26,7 @@ def devices(site: PageSite) -> model.Dashboard:
             (_latency(), _age(), _states_by_device("Quality", "quality", QUALITIES, "Quality of the last reading.")),
         ),
         BoardSection("Writes", (_lease(), _refused(), _commanded(), _outcomes())),
+        BoardSection("Powers", _powers()),
         BoardSection("Cycle", (_cycle(), _missed(site))),
         BoardSection("Telemetry", (_backlog(), _lost())),
     )
@@ -53,6 +54,20 @@ def _age() -> Chart:
 def _lease() -> Chart:
     description = "Shortest remaining lease of a setpoint; at zero the converter goes to its safe state by itself."
     return _by_device("Lease", description, "s", least("lease_s")).limit(0, BAD).min(0)
+
+
+def _powers() -> tuple[Chart, ...]:
+    """Which of several converters of a prosumer carries what."""
+    read, sent = (
+        "Mean of what the device measures.",
+        "Last setpoint per interval; none while the converter is not written.",
+    )
+    return (
+        _by_device("Active power, measured", read, shared.KW, mean("p_kw")),
+        _by_device("Active power, setpoints", sent, shared.KW, last("p_setpoint_kw")),
+        _by_device("Reactive power, measured", read, shared.KVAR, mean("q_kvar")),
+        _by_device("Reactive power, setpoints", sent, shared.KVAR, last("q_setpoint_kvar")),
+    )
 
 
 def _commanded() -> States:

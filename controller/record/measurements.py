@@ -24,6 +24,10 @@ _PROSUMER = (
     *("p_target_kw", "q_target_kvar", "p_setpoint_kw", "q_setpoint_kvar", "p_measured_kw", "q_measured_kvar"),
     *("load_kw", "pv_kw", "battery_kw", "soc", "v_measured_pu"),
 )
+_DEVICE = (
+    *("latency_ms", "quality", "age_s", "state", "outcome", "lease_s"),
+    *("p_kw", "q_kvar", "p_setpoint_kw", "q_setpoint_kvar"),
+)
 _LIMITS = ("v_min_pu", "v_max_pu", "slack_p_max_kw", "slack_q_max_kvar")
 _COUNTS = ("missed", "backlog", "dropped", "dead_letters")
 _MPC = ("iterations", "wall_ms", "budget_ms", "primal", "dual", "gap_rel", "violation_pu", "status")
@@ -38,7 +42,7 @@ _ALL = (
     MeasurementSchema("price", "prosumer", ("price_chf_per_kwh", "tariff_chf_per_kwh", "compensation_chf", "cost_chf")),
     MeasurementSchema("limits", None, _LIMITS),
     MeasurementSchema("mpc", None, _MPC),
-    MeasurementSchema("device", "device", ("latency_ms", "quality", "age_s", "state", "outcome", "lease_s")),
+    MeasurementSchema("device", "device", _DEVICE),
     MeasurementSchema("alarm", "alarm", ("standing", "severity", "text")),
     MeasurementSchema("service", None, _SERVICE),
 )

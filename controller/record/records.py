@@ -44,7 +44,8 @@ class ProsumerRecord:
 class DeviceRecord:
     """How a device answered: duration of the exchange, quality of its reading, age of the last good one.
 
-    For converters also: who commands it, the outcome of the write of this cycle, the rest of its setpoint's lease.
+    ``p_kw``, ``q_kvar``: as read in this cycle. For converters also: who commands it, the outcome of the write of this
+    cycle, the rest of its setpoint's lease, and what it was sent in this cycle.
     """
 
     latency_ms: float | None
@@ -53,6 +54,10 @@ class DeviceRecord:
     state: str | None = None
     outcome: str | None = None
     lease_s: float | None = None
+    p_kw: float | None = None
+    q_kvar: float | None = None
+    p_setpoint_kw: float | None = None
+    q_setpoint_kvar: float | None = None
 
 
 class Severity(StrEnum):

@@ -104,6 +104,8 @@ def cycle_record(cycle: Cycle, places: Places, limits: LimitsRecord, around: Rec
 
 def _device(name: str, quality: Quality, cycle: Cycle) -> DeviceRecord:
     image, status = cycle.image, cycle.image.snapshot.statuses.get(name)
+    reading, write = image.fresh(name), cycle.result.writes.get(name)
+    sent = write.setpoint if write else None
     return DeviceRecord(
         latency_ms=image.latency_ms.get(name),
         quality=quality,
@@ -111,6 +113,10 @@ def _device(name: str, quality: Quality, cycle: Cycle) -> DeviceRecord:
         state=status.state.name.lower() if status and status.state is not None else None,
         outcome=cycle.outcomes.get(name),
         lease_s=cycle.lease_s.get(name),
+        p_kw=reading.p_kw if reading else None,
+        q_kvar=reading.q_kvar if reading else None,
+        p_setpoint_kw=sent.p_kw if sent else None,
+        q_setpoint_kvar=sent.q_kvar if sent else None,
     )
 
 

@@ -16,8 +16,8 @@ CYCLES = 30
 HOLE = range(10, 16)
 """Cycles that a history may lack: minutes five to seven."""
 LIMITS = LimitsRecord(0.95, 1.05, 24.75, 3.53, {f"N{n}-N{n + 1}": 60.0 for n in range(1, 9)})
-CONVERTER = DeviceRecord(1.25, Quality.GOOD, 0.5, "remote", "verified", 70.0)
-METER = DeviceRecord(1.25, Quality.GOOD, 0.5)
+CONVERTER = DeviceRecord(1.25, Quality.GOOD, 0.5, "remote", "verified", 70.0, -2.0, 0.1, -2.0, 0.1)
+METER = DeviceRecord(1.25, Quality.GOOD, 0.5, p_kw=1.0, q_kvar=0.2)
 DEVICES = {f"d{n}": CONVERTER if n < 5 else METER for n in range(14)}
 
 

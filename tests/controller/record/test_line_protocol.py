@@ -86,7 +86,7 @@ def test_examples() -> None:
     assert line(TelemetryPoint("node", "N 1", (1,)), 5) == r"node,node=N\ 1 v_pu=1.0 5"
     assert line(TelemetryPoint("line", "a=b,c", (-0.0, None)), -5) == r"line,line=a\=b\,c i_a=-0.0 -5"
     assert (
-        line(TelemetryPoint("device", "d", (None, 'no "good"\\', float("nan"), None, None, None)), 5)
+        line(TelemetryPoint("device", "d", (None, 'no "good"\\', float("nan"), *[None] * 7)), 5)
         == r'device,device=d quality="no \"good\"\\" 5'
     )
     assert line(TelemetryPoint("node", "N1", (float("inf"),)), 5) is None
@@ -103,8 +103,8 @@ def test_every_value_of_a_record_keeps_its_type(record: CycleRecord | MpcRecord)
 
 
 def test_a_stored_row_is_the_same_line() -> None:
-    point = TelemetryPoint("device", "d3", (1.25, "good", None, "remote", None, 45.0))
-    row: Sequence[float | str | None] = (7, "d3", 1.25, "good", None, "remote", None, 45.0)
+    point = TelemetryPoint("device", "d3", (1.25, "good", None, "remote", None, 45.0, -1.5, 0.1, None, 0.0))
+    row: Sequence[float | str | None] = (7, "d3", 1.25, "good", None, "remote", None, 45.0, -1.5, 0.1, None, 0.0)
     assert stored_line(MEASUREMENTS["device"], row) == line(point, 7)
     assert stored_line(MEASUREMENTS["service"], (7, "off", 1.0, 0.0, *[None] * 9)) == (
         'service mode="off",cycle_ms=1.0,missed=0.0 7'

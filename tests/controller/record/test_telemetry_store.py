@@ -28,7 +28,7 @@ NAMES = {
     "price": "time prosumer price_chf_per_kwh tariff_chf_per_kwh compensation_chf cost_chf",
     "limits": "time v_min_pu v_max_pu slack_p_max_kw slack_q_max_kvar",
     "mpc": "time iterations wall_ms budget_ms primal dual gap_rel violation_pu status",
-    "device": "time device latency_ms quality age_s state outcome lease_s",
+    "device": "time device latency_ms quality age_s state outcome lease_s p_kw q_kvar p_setpoint_kw q_setpoint_kvar",
     "alarm": "time alarm standing severity text",
     "service": "time mode cycle_ms missed backlog dropped dead_letters plan_age_s slack_p_kw slack_q_kvar "
     "violation_pu alarms warnings",
@@ -79,9 +79,7 @@ def test_a_cycle_is_kept_whole(telemetry: Telemetry, path: Path) -> None:
     assert rows(path, "SELECT * FROM price WHERE prosumer = 'N9'") == [(time_ns, "N9", 0.25, 0.2, -0.01, 0.4)]
     assert rows(path, "SELECT * FROM node WHERE node = 'N2'") == [(time_ns, "N2", 0.998)]
     assert rows(path, "SELECT * FROM line WHERE line = 'N2-N3'") == [(time_ns, "N2-N3", 3.0, None)]
-    assert rows(path, "SELECT * FROM device WHERE device = 'd3'") == [
-        (time_ns, "d3", 1.25, "good", 0.5, None, None, None)
-    ]
+    assert rows(path, "SELECT * FROM device WHERE device = 'd3'") == [(time_ns, "d3", 1.25, "good", 0.5, *[None] * 7)]
     assert rows(path, "SELECT * FROM limits") == [(time_ns, 0.95, 1.05, 24.75, 3.53)]
     assert rows(path, "SELECT * FROM service") == [
         (time_ns, "active", 12.5, 0.0, 1.0, 0.0, 0.0, 60.0, 3.5, None, 0.0, 0.0, 0.0)
