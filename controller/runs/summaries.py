@@ -99,6 +99,7 @@ def config_summary(config: Config) -> dict[str, Any]:
         "budget_s": config.coordination.budget_s,
         "nodes": {prosumer.name: prosumer.node for prosumer in config.prosumers},
         **_aggregators(config),
+        "teams": {prosumer: list(names) for prosumer, names in config.converters_of.items() if len(names) > 1},
     }
 
 

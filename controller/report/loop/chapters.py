@@ -14,6 +14,7 @@ from controller.report.loop.baseline import without_and_with
 from controller.report.loop.checks import checks
 from controller.report.loop.figures import (
     comparison_figure,
+    converters_figure,
     cycles_figure,
     day_figure,
     exchange_figure,
@@ -23,6 +24,7 @@ from controller.report.loop.figures import (
 )
 from controller.report.loop.header import end
 from controller.report.loop.record import LoopRecord
+from controller.report.loop.telemetry import ConverterSamples
 from controller.report.loop.violations import event_table, node_table, quantity_table
 from controller.report.primitives.amounts import number, percent
 from controller.report.primitives.chapter import chapter, figure_chapter, figure_element, note, origin
@@ -48,6 +50,8 @@ def chapters(record: LoopRecord, other: LoopRecord | None) -> Iterator[Markup]:
     yield _day(record)
     yield _voltages(record)
     yield _prosumers(record)
+    if record.converters is not None:
+        yield _converters(record, record.converters)
     yield _exchange(record)
     if record.summary.coordinated and len(record.recording.mpc):
         yield _mpc(record)
@@ -141,6 +145,15 @@ def _prosumers(record: LoopRecord) -> Markup:
     figure = figure_element(prosumers_figure(record), "prosumers", "Every prosumer: asked and done")
     content = (figure, tag("p", text, class_="reading"), tables.following_table(record))
     return chapter("Every prosumer: asked and done", *content)
+
+
+def _converters(record: LoopRecord, samples: ConverterSamples) -> Markup:
+    text = """The power of these prosumers is spread over their converters in every cycle, by what each can do and by
+        preference. Grey is what a converter was sent, coloured what it has drawn: where the colour is missing it did
+        not answer, and the others carry what they can."""
+    figure = figure_element(converters_figure(record, samples), "converters", "Several converters: sent and drawn")
+    table = tables.converters_table(record.summary.scenario.teams, samples)
+    return chapter("Several converters", figure, tag("p", text, class_="reading"), table)
 
 
 def _exchange(record: LoopRecord) -> Markup:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from controller.report.comparison import run_names
 from controller.report.day.figures import name_prosumers, stacked
 from controller.report.loop import panels
 from controller.report.loop.record import LoopRecord, SampledRecord
+from controller.report.loop.telemetry import ConverterSamples
 from controller.report.loop.trace import plot_samples
 from controller.report.primitives.participants import Participants
 from controller.report.primitives.style import (
@@ -90,6 +92,25 @@ def prosumers_figure(record: SampledRecord) -> Figure:
     entries = {"target": TARGET, "setpoint": SETPOINT, "measured": own, "load": LOAD, "PV": PV}
     entries |= {"battery, > 0 discharges": own}
     figure.legend([handle(look) for look in entries.values()], list(entries), loc="outside upper left", ncols=6)
+    return figure
+
+
+@styled
+def converters_figure(record: SampledRecord, samples: ConverterSamples) -> Figure:
+    """Prosumers with several converters: what each of them was sent and has drawn."""
+    teams = record.summary.scenario.teams
+    figure, axes = stacked(record.axis, [1.2] * len(teams))
+    for ax, (prosumer, names) in zip(axes, teams.items(), strict=True):
+        key = Legend()
+        ax.axhline(0, color=INK, linewidth=0.4)
+        for name, colour in zip(names, cycle(COLOURS), strict=False):
+            plot_samples(ax, record.hours(samples.sent_kw.index), samples.sent_kw[name], SETPOINT)
+            look = Look(colour, linewidth=0.9)
+            plot_samples(ax, record.hours(samples.drawn_kw.index), samples.drawn_kw[name], look)
+            key.add(short(name, 16), handle(look))
+        key.add("sent", handle(SETPOINT))
+        ax.set_ylabel(f"{short(prosumer, 12)}\n(kW)")
+        key.show(ax)
     return figure
 
 

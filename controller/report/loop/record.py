@@ -19,7 +19,7 @@ from controller.report.day.files import (
     require_names,
 )
 from controller.report.loop.summary import LoopSummary, SampledSummary
-from controller.report.loop.telemetry import cycle_times
+from controller.report.loop.telemetry import ConverterSamples, converter_samples, cycle_times
 from controller.report.primitives.drawing import Plan
 from controller.report.primitives.participants import Participants, participants
 from controller.report.primitives.summary import parse
@@ -107,11 +107,14 @@ class SampledRecord:
 
 @dataclass(frozen=True)
 class LoopRecord(SampledRecord):
-    """The data of the report of a simulated run; ``without`` is None in a run of an older version."""
+    """The data of the report of a simulated run; ``without`` is None in a run of an older version, ``converters`` are
+    those of prosumers with several, None without any.
+    """
 
     summary: LoopSummary
     day_ahead: InitialPlan
     without: OwnOptima | None
+    converters: ConverterSamples | None
 
 
 def read_loop(run: Run) -> LoopRecord:
@@ -135,7 +138,13 @@ def read_loop(run: Run) -> LoopRecord:
         pv_available_kw=available_kw.loc[: summary.end - INSTANT],
         day_ahead=_day_ahead(run, summary),
         without=_own_optima(run, summary) if (folder / HINDSIGHT_NODES).exists() else None,
+        converters=_converters(run, summary, recording),
     )
+
+
+def _converters(run: Run, summary: LoopSummary, recording: Recording) -> ConverterSamples | None:
+    names = [name for team in summary.scenario.teams.values() for name in team]
+    return converter_samples(run.path / summary.scenario.telemetry, names, recording.times) if names else None
 
 
 def minutes(start: datetime, summary: SampledSummary) -> TimeAxis:

@@ -1,11 +1,13 @@
 """The tables of a closed loop: checks, settlement, how targets were followed, energy balance of the batteries."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import isnan
 from zoneinfo import ZoneInfo
 
 from controller.report.loop.checks import Check
 from controller.report.loop.record import LoopRecord, SampledRecord
+from controller.report.loop.telemetry import ConverterSamples
 from controller.report.primitives.amounts import NOT_MEASURED, UNKNOWN, number, percent
 from controller.report.primitives.markup import Markup, row, table, tag
 from controller.runs.words import account_words
@@ -60,6 +62,19 @@ def following_table(record: SampledRecord) -> Markup:
         parts = [float(given.contains(reason, regex=False).mean()) for reason in shares.values()]
         rows.append(row("td", name, *cells, elsewhere or "none", *map(percent, parts)))
     return table([groups, head], rows)
+
+
+def converters_table(teams: Mapping[str, Sequence[str]], samples: ConverterSamples) -> Markup:
+    """What each of several converters was sent and has drawn."""
+    columns = ("sent, mean (kW)", "largest (kW)", "drawn, mean (kW)", "cycles without setpoint", "without answer")
+    head, rows = row("th", "prosumer", "converter", *columns), []
+    for prosumer, names in teams.items():
+        for name in names:
+            sent, drawn = samples.sent_kw[name], samples.drawn_kw[name]
+            powers = (sent.mean(), sent.abs().max(), drawn.mean())
+            missing = (int(sent.isna().sum()), int(drawn.isna().sum()))
+            rows.append(row("td", prosumer, name, *map(_number_or_unknown, powers), *map(str, missing)))
+    return table([head], rows)
 
 
 def balance_table(record: LoopRecord) -> Markup:

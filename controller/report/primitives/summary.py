@@ -67,7 +67,7 @@ class AggregatorSummary(SummaryPart):
 
 class ScenarioSummary(SummaryPart):
     """The scenario; ``line_i_max_a``: lines with a limit, ``telemetry``: file name of its database, ``feed_in``:
-    whether feed-in is remunerated by a tariff of its own.
+    whether feed-in is remunerated by a tariff of its own, ``teams``: the converters of prosumers that have several.
     """
 
     date: date
@@ -89,6 +89,7 @@ class ScenarioSummary(SummaryPart):
     telemetry: Path = TelemetryConfig().sqlite
     feed_in: bool = False
     aggregators: dict[str, AggregatorSummary] = {}
+    teams: dict[str, tuple[str, ...]] = {}
 
     def slack_bound(self, quantity: str) -> float:
         """Limit of ``p_kw`` or ``q_kvar`` at the slack, for both signs."""
