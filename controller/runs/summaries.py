@@ -99,7 +99,7 @@ def config_summary(config: Config) -> dict[str, Any]:
         "budget_s": config.coordination.budget_s,
         "nodes": {prosumer.name: prosumer.node for prosumer in config.prosumers},
         **_aggregators(config),
-        "teams": {prosumer: list(names) for prosumer, names in config.converters_of.items() if len(names) > 1},
+        **_teams(config),
     }
 
 
@@ -107,6 +107,12 @@ def _aggregators(config: Config) -> dict[str, Any]:
     """The aggregators by name, where there are any."""
     found = {each.name: each.model_dump(mode="json", exclude={"name"}) for each in config.hierarchy}
     return {"aggregators": found} if found else {}
+
+
+def _teams(config: Config) -> dict[str, Any]:
+    """The converters of prosumers that have several, where there are any."""
+    found = {prosumer: list(names) for prosumer, names in config.converters_of.items() if len(names) > 1}
+    return {"teams": found} if found else {}
 
 
 def plan_tables(day: DayAhead) -> dict[str, pd.DataFrame]:
