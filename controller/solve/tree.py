@@ -71,22 +71,23 @@ def _solve(config: HierarchyConfig, scenario: LoadedTree, request: SolveRequest,
     carry, meter = Interruptible(watch), MessageMeter()
     following = observed(meter.over(carry), lambda each: watch.note(solve_round(each)))
     outcome = coordinate_tree(scenario.problem, leaves, settings, watch.clock, following)
-    solved = _solved(config, leaves, SolvedTree.of(scenario.problem, outcome), meter)
+    solved = solved_tree(config, leaves, SolvedTree.of(scenario.problem, outcome), meter)
     return replace(solved, status=SolveStatus.INTERRUPTED) if carry.interrupted else solved
 
 
 def _shared(config: HierarchyConfig, leaves: Sequence[ProsumerProgram], tree: SolvedTree, watch: SolveWatch) -> Solved:
     """The result of the paper's iteration, which sends no messages here, and has no proof that it is the optimum."""
-    solved = _solved(config, leaves, tree, MessageMeter())
+    solved = solved_tree(config, leaves, tree, MessageMeter())
     hops = 2 * (max(tree.problem.hierarchy.level.values()) + 1)
     settled = tree.outcome.status is CoordinationStatus.CONVERGED
     status = SolveStatus.NEIGHBOURHOOD if settled else watch.reason or SolveStatus.ROUNDS
     return replace(solved, hops_per_round=hops, status=status)
 
 
-def _solved(
+def solved_tree(
     config: HierarchyConfig, leaves: Sequence[ProsumerProgram], tree: SolvedTree, meter: MessageMeter
 ) -> Solved:
+    """The result of the tree as that of any kind."""
     outcome = tree.outcome
     plans = {leaf.name: leaf.plan(outcome.agreements[leaf.name].signal) for leaf in leaves}
     plan = Plan(tree.problem.axis, outcome.agreements, plans)

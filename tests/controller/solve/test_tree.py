@@ -1,16 +1,25 @@
 """The kind `tree` of `gridlab solve`: its tables add up, its result is the central optimum, and how it can end."""
 
+from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from controller.process.clocks import WallClock
 from controller.solve.problem import Solved, SolveRequest, SolveWatch
-from controller.solve.tree import prepare
+from controller.solve.tree import prepare, solved_tree
+from controller.solve.tree_tables import SolvedTree
+from core.config_coordination import TreeConfig
 from core.errors import InputError
 from core.hierarchy import ACTIVE
 from mpc.coordination.links import MessageLink
+from mpc.coordination.metering import MessageMeter
+from mpc.coordination.nodes import Message, Node
+from mpc.coordination.rounds import Carried, run
 from mpc.coordination.solving import SolveStatus
+from mpc.coordination.tree.coordination import coordinate_tree
 from mpc.trees.reference import CentralTree
 from tests.support.solved_trees import TreeFile, by_name, tree_file
 from tests.support.virtual_clock import VirtualClock
@@ -151,3 +160,32 @@ def test_the_papers_own_iteration_as_it_is_needs_more_rounds(file: TreeFile, sol
     assert shared.status is SolveStatus.ROUNDS
     assert shared.objective == pytest.approx(solved.objective, abs=2e-2 * solved.more["turnover_chf"])
     assert len(shared.tables["plan"]) == 13 * 24
+
+
+def without_a1(nodes: Sequence[Node]) -> Carried:
+    """Carry the messages; the house a1 answers four times, and never again."""
+    left = count(4, -1)
+
+    class Falling:
+        name, done = "a1", True
+
+        def __init__(self, node: Node) -> None:
+            self.start, self._node = node.start, node
+
+        def react(self, inbox: Sequence[Message[object]]) -> Sequence[Message[object]]:
+            return self._node.react(inbox) if next(left) > 0 else ()
+
+    return run([Falling(node) if node.name == "a1" else node for node in nodes])
+
+
+def test_a_mute_house_is_held_and_named(file: TreeFile) -> None:
+    scenario = file.scenario()
+    leaves, meter = scenario.participants(), MessageMeter()
+    outcome = coordinate_tree(scenario.problem, leaves, TreeConfig(), WallClock(), meter.over(without_a1))
+    solved = solved_tree(file.config, leaves, SolvedTree.of(scenario.problem, outcome), meter)
+    assert solved.status is SolveStatus.PARTIAL
+    assert solved.silent == ("a1",)
+    assert list(solved.more["held_rounds"]) == ["a1"]
+    assert solved.more["held_rounds"]["a1"] > 0
+    plan = by_name(solved.tables["plan"], "prosumer", "p_kw")
+    np.testing.assert_allclose(plan["a1"], outcome.agreements["a1"].profile.x[:, 0], atol=1e-6)
