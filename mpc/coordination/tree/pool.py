@@ -115,7 +115,7 @@ class Pool:
         before = self.edges
         self.edges, found = update(self.p, w, self.place.alpha, partial(self._program, asked=asked, rows=rows))
         residual, moved = self.p - self.edges.v, by_child(w) * (self.edges.asked - before.asked)
-        unavoidable_rel = rows.relative(rows.excess(self.edges.v))
+        unavoidable_rel = rows.relative(rows.in_program.excess(self.edges.v))
         self.ledger.fired(rows, float(np.linalg.norm(residual)), float(np.linalg.norm(moved)), unavoidable_rel)
         return found
 

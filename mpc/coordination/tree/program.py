@@ -11,7 +11,7 @@ which is exact, elastic or not (with S anew from λ). Where this violates anothe
 projection in the norm of its Hessian P = L L': of y = L's on the rows a L'⁻¹ (:mod:`mpc.grid.projection`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -48,9 +48,8 @@ def solve_branch(r: FloatArray, w: FloatArray, asked: AskedOfBranch, rows: Branc
     Raises:
         SolverError: an elastic step was not solved.
     """
-    if (coupling := rows.coupling) is not None:
-        r, shift = r - coupling.program_price / w[:, None, None], coupling.program_shift
-        rows = replace(rows, lower=rows.lower + shift, upper=rows.upper + shift)
+    if rows.coupling is not None:
+        r, rows = r - rows.coupling.program_price / w[:, None, None], rows.in_program
     s, row_prices = _by_sum(r, w, asked, rows, kappa)
     beyond = rows.excess(s)[:, OWN:] > INSIDE_KW
     steps = np.flatnonzero(beyond.any(axis=1))

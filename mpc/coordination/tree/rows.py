@@ -64,6 +64,14 @@ class BranchRows:
     coupling: Coupling | None = None
     revision: int = 0
 
+    @property
+    def in_program(self) -> "BranchRows":
+        """The rows with the limits that the branch's own program has."""
+        if self.coupling is None:
+            return self
+        shift = self.coupling.program_shift
+        return replace(self, lower=self.lower + shift, upper=self.upper + shift)
+
     def value(self, x: FloatArray) -> FloatArray:
         """Rows at the children's powers x [C, T, 2], [T, R]."""
         value: FloatArray = np.einsum("trcd,ctd->tr", self.a, x)

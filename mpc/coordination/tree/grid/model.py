@@ -27,8 +27,10 @@ from mpc.coordination.tree.outcome import BranchState
 from mpc.coordination.tree.rows import OWN, BranchRows, Coupling
 from mpc.grid.rows import NO_INFLUENCE
 
-VOLTAGE_STEP, PRICE_STEP = 0.3, 0.15
-"""Share of the way that head voltage and prices e_c go in one round."""
+VOLTAGE_STEP, PRICE_STEP = 0.5, 0.15
+"""Share of the way that head voltage and prices e_c go in one round, at first."""
+FULL_ROUNDS, SMALLEST_STEP_REL = 40, 0.1
+"""Rounds after which these shares shrink in proportion to their number, and to how much of them at least."""
 ERROR_PER_TOLERANCE, ERROR_PER_VIOLATION = 0.25, 0.1
 """Error of the rows beyond which a bound is none of the new ones: share of the tolerance, or of what is violated."""
 PRICE_MOVED_REL = 1e-3
@@ -88,6 +90,11 @@ class GridRows:
         self._rows: BranchRows | None = None
 
     @property
+    def _step_rel(self) -> float:
+        """Steps shrink, so that those of several feeders in turn come to rest."""
+        return max(SMALLEST_STEP_REL, min(1.0, FULL_ROUNDS / (1 + len(self.errors_pu))))
+
+    @property
     def memory(self) -> GridMemory:
         """For a warm start."""
         return GridMemory(self._source, self._reported, self._price)
@@ -103,7 +110,7 @@ class GridRows:
         linear = self._linearised(state)
         price = self._price_of_others(linear)
         self._mark(price)
-        self._price = self._price + PRICE_STEP * (price - self._price)
+        self._price = self._price + self._step_rel * PRICE_STEP * (price - self._price)
         self._losses = losses
         self._rows = self._branch_rows(linear, price)
         return self._rows
@@ -144,7 +151,7 @@ class GridRows:
         if published is not None:
             self._source = HeadSource.of(published)
             v0 = self._source.v0
-            self._v0 = v0 if self._v0 is None else self._v0 + VOLTAGE_STEP * (v0 - self._v0)
+            self._v0 = v0 if self._v0 is None else self._v0 + self._step_rel * VOLTAGE_STEP * (v0 - self._v0)
 
     def _linearised(self, state: PartState) -> PartRows:
         """The rows, anew where those before err; a large error makes the problem another one."""
