@@ -11,6 +11,7 @@ from core.prices import SMALLEST_TARIFF
 from core.time import Clock
 from mpc.coordination import rounds
 from mpc.coordination.nodes import Deadline, Message
+from mpc.coordination.outcome import CoordinationStatus
 from mpc.coordination.participants import PriceResponsive, ProsumerNode
 from mpc.coordination.rounds import CARRIER, Carrier
 from mpc.coordination.tree.aggregator import Aggregator
@@ -114,9 +115,9 @@ class Tree:
         scale = max(abs(bound.restricted_chf), result.account.turnover_chf) if bound else 1.0
         lost_rel = (bound.restricted_chf - relaxed_chf) / scale if bound and relaxed_chf is not None else None
         wave = bound.number if bound else 0
-        leaves = self._problem.hierarchy.leaves
+        leaves, silent = self._problem.hierarchy.leaves, tuple(self._silent())
         return TreeOutcome(
-            status=root.status,
+            status=CoordinationStatus.PARTIAL if silent else root.status,
             gap_rel=gap_rel,
             relaxation_gap_rel=lost_rel,
             objective_chf=result.objective_chf,
@@ -129,9 +130,14 @@ class Tree:
             branches=dict(self._branches(self.root.pool.place.name, result.account.number, wave)),
             rounds=tuple(root.rounds),
             rounds_asked=root.pool.asked,
-            silent=tuple(self._silent()),
-            warm_start=TreeWarmStart({pool.place.name: pool.memory(wave) for pool in self._pools}, root.rho),
+            silent=silent,
+            warm_start=self._warm_start(result.account.number, wave),
         )
+
+    def _warm_start(self, number: int, wave: int) -> TreeWarmStart:
+        memories = {pool.place.name: pool.memory(number, wave) for pool in self._pools}
+        rho = next((one.rho for one in self.root.rounds if one.number == number), self.root.rho)
+        return TreeWarmStart(memories, rho)
 
     def _ledger(self, name: str) -> Ledger:
         return next(pool.ledger for pool in self._pools if pool.place.name == name)

@@ -7,7 +7,8 @@
 Converged means a gap within its tolerance, and no violation beyond its own, or one that the branches' own copies cannot
 avoid. A bound is one of everything as long as no rows change; where they change, or a held member is heard again, it is
 dropped, and no earlier round is the result of a converged coordination. Where rows follow a power flow, how much they
-erred in a round is known some rounds later: only then it is confirmed.
+erred in a round is known some rounds later: only then it is confirmed. Rounds in which others were held are no
+candidates: who is silent cannot be told to go back to an earlier answer.
 """
 
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Judge:
         self.confirmations = 0
         self.bound: Share | None = None
         self.relaxed_chf: float | None = None
-        self._renewed = self._last = 0
+        self._renewed = self._last = self._held = 0
         self._best: Judged | None = None
         self._since_renewal: list[Judged] = []
 
@@ -65,6 +66,9 @@ class Judge:
         if account.renewed > self._renewed:
             self._renewed, self.bound, self.relaxed_chf = account.renewed, None, None
             self._since_renewal = []
+        if account.held != self._held:
+            self._held, self._best = account.held, None
+            self._since_renewal = []
         self._last = account.number
         if account.number >= self._renewed:
             self._since_renewal.append(judged)
@@ -86,12 +90,12 @@ class Judge:
 
     def gap(self, judged: Judged) -> float | None:
         """Relative gap of a round to the bound; None without one."""
-        if self.bound is None:
-            return None
-        excess_chf = judged.objective_chf - self.bound.restricted_chf
-        if not self.holds(judged):
-            excess_chf += judged.account.unheld_chf
-        return abs(excess_chf) / max(abs(self.bound.restricted_chf), judged.account.turnover_chf)
+        return self._relative(judged, 0.0 if self.holds(judged) else judged.account.unheld_chf)
+
+    def dear(self, judged: Judged) -> bool:
+        """Whether the gap is beyond its tolerance even if the violation were free."""
+        gap_rel = self._relative(judged, 0.0)
+        return gap_rel is None or gap_rel > self._settings.gap_tol
 
     def holds(self, judged: Judged) -> bool:
         """Whether the answers hold all limits."""
@@ -110,10 +114,16 @@ class Judge:
             return CoordinationStatus.CONVERGED
         return CoordinationStatus.INFEASIBLE if self.unavoidable(judged) else None
 
+    def _relative(self, judged: Judged, unheld_chf: float) -> float | None:
+        if self.bound is None:
+            return None
+        excess_chf = judged.objective_chf + unheld_chf - self.bound.restricted_chf
+        return abs(excess_chf) / max(abs(self.bound.restricted_chf), judged.account.turnover_chf)
+
     def _confirmed(self, judged: Judged) -> bool:
         number = judged.account.number
         return max(1, self._renewed) <= number <= self._last - self.confirmations
 
-    def _rank(self, judged: Judged) -> tuple[bool, bool, float]:
+    def _rank(self, judged: Judged) -> tuple[bool, float]:
         beyond = not self.holds(judged)
-        return judged.account.held > 0, beyond, judged.objective_chf + (judged.account.unheld_chf if beyond else 0.0)
+        return beyond, judged.objective_chf + (judged.account.unheld_chf if beyond else 0.0)

@@ -9,7 +9,7 @@ all members have answered; who is held counts with its last answer, at its cost 
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from math import inf
 from operator import add
@@ -71,8 +71,11 @@ class Conditions:
 
 @dataclass
 class OpenWave:
-    """A wave that has passed this branch: its prices here and of the children [C, T, 2], and what came back."""
+    """A wave that has passed this branch with a question: its prices here and of the children [C, T, 2], and the
+    shares that came back.
+    """
 
+    question: int
     priced: PricedBranch
     prices: FloatArray
     support_chf: float
@@ -142,7 +145,7 @@ class Ledger:
     def open_wave(self, number: int, priced: PricedBranch, rows: BranchRows) -> FloatArray:
         """A wave passes; returns the prices π_c of the children, [C, T, 2]."""
         prices = priced.price + rows.prices(priced.row_prices)
-        self.waves[number] = OpenWave(priced, prices, rows.support(priced.row_prices))
+        self.waves[number] = OpenWave(self._number, priced, prices, rows.support(priced.row_prices))
         self._to_share.append(number)
         return prices
 
@@ -194,7 +197,8 @@ class Ledger:
         if not self._to_share:
             return None
         wave = self.waves[self._to_share[0]]
-        for child in self.held.keys() - wave.shares.keys():
+        absent = {child for child, since in self._since.items() if wave.question < since}
+        for child in absent - wave.shares.keys():
             wave.shares[child] = self._of_held(child, self._to_share[0], wave)
         if any(child not in wave.shares for child in self._place.children):
             return None
@@ -231,11 +235,19 @@ class Ledger:
         """Whether all are known for a round; those held then get their last answers."""
         agreements, accounts = self.agreements[number], self.accounts[number]
         for child, since in self._since.items():
+            if child in self.held:
+                agreements.pop(child, None)
+                accounts.pop(child, None)
             if number < since and child in self._last:
                 agreements.setdefault(child, self._last[child])
             if number < since and child in self._reported:
-                accounts.setdefault(child, self._reported[child])
+                accounts.setdefault(child, self._unchanging(child))
         return all(child in agreements or child in accounts for child in self._place.children)
+
+    def _unchanging(self, branch: str) -> RoundAccount:
+        """The last account of a branch that is held: what it violates, nobody can avoid."""
+        account = self._reported[branch]
+        return replace(account, unavoidable_rel=max(account.unavoidable_rel, account.violation_rel))
 
     def own_cost_chf(self, agreement: Agreement) -> float:
         """f_i of an answer: bill, losses and wear."""

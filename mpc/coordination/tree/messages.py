@@ -47,7 +47,7 @@ class RoundAccount:
         variance_kw2: Σ_i var(p_i) over the leaves; with the uncoordinated answers it scales the penalty.
         unheld_chf: priced violation of all limits; ``violation_rel`` is the largest relative to its scale.
         unavoidable_rel: largest violation by the copies of the branches.
-        primal, dual: residuals, norms over all edges.
+        primal, dual: weighted residuals, CHF/kW, norms over all edges.
         held: number of members held at an earlier answer.
         renewed: the last round in which the rows changed, or a held member was heard again.
     """

@@ -15,7 +15,7 @@ class TreeRound:
     """One round, judged by the answers of the leaves, as in rounds.csv.
 
     Attributes:
-        primal, dual: ‖p_c − v_c‖ over all edges, kW, and the movement of what was asked, weighted by w_c, CHF/kW.
+        primal, dual: ‖w_c (p_c − v_c)‖ over all edges, and the same of how far the questions moved, CHF/kW.
         objective_chf: cost of all leaves and the root's own objective, without priced violation.
         unheld_chf: priced violation of all limits by these answers.
         bound_chf: best lower bound known by then of objective plus priced violation; None before the first.

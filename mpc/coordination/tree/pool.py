@@ -45,6 +45,7 @@ class Pool:
         self.rows: BranchRows | None = None
         self._model, self._warm = model, warm
         self._answered: dict[str, int] = {}
+        self._states: dict[int, tuple[Edges, FloatArray]] = {}
         self._published: FloatArray | None = None
         self._reported: dict[str, FloatArray] = {}
 
@@ -113,8 +114,9 @@ class Pool:
         rows, w = self._renew(), rho / self.place.n_leaves
         update = self.edges.children_first if self.place.odd else self.edges.children_second
         before = self.edges
+        self._states[self.asked] = before, self.p.copy()
         self.edges, found = update(self.p, w, self.place.alpha, partial(self._program, asked=asked, rows=rows))
-        residual, moved = self.p - self.edges.v, by_child(w) * (self.edges.asked - before.asked)
+        residual, moved = (by_child(w) * each for each in (self.p - self.edges.v, self.edges.asked - before.asked))
         unavoidable_rel = rows.relative(rows.in_program.excess(self.edges.v))
         self.ledger.fired(rows, float(np.linalg.norm(residual)), float(np.linalg.norm(moved)), unavoidable_rel)
         return found
@@ -123,11 +125,15 @@ class Pool:
         """What the parent is to know beside the answer."""
         return self._model.reports(solution.row_prices)
 
-    def memory(self, wave_number: int) -> BranchMemory:
-        """What a warm start needs, with the prices of a wave."""
-        assert self.edges is not None
+    def memory(self, best_round: int, wave_number: int) -> BranchMemory:
+        """What a warm start needs to ask what the best round asked, with the prices of a wave.
+
+        An odd level asks first, an even one fires first, with what came before. A branch that is held has its last.
+        """
+        wanted = best_round if self.place.odd else max(best_round - 1, 0)
+        edges, p = self._states[max((number for number in self._states if number <= wanted), default=min(self._states))]
         wave = self.ledger.waves.get(wave_number)
-        return BranchMemory(self.p, self.edges, None if wave is None else wave.priced)
+        return BranchMemory(p, edges, None if wave is None else wave.priced)
 
     def _program(self, r: FloatArray, w: FloatArray, asked: AskedOfBranch, rows: BranchRows) -> BranchSolution:
         """The branch's program, with the members that are held at their answers."""
@@ -144,6 +150,9 @@ class Pool:
         """The priced question of a round to all children, and the plain one of its wave."""
         assert self.edges is not None
         place, self.asked = self.place, question.number
+        self._states[self.asked] = self.edges, self.p.copy()
+        for old in [number for number in self._states if number < question.best_round - 1]:
+            del self._states[old]
         self.ledger.open(question.number, question.best_round, question.best_wave)
         messages = [
             self._to_leaf(leaf, PRICED, question.number, self.edges.signal(place.column[leaf])) for leaf in place.leaves

@@ -35,7 +35,7 @@ class Root:
         gamma = problem.peak_weight_per_kw2
         target = np.column_stack([problem.target, np.zeros_like(problem.target)])
         self._asked = AskedOfBranch(np.array([gamma, 0.0]), -gamma * target)
-        self._settings, self._clock, self._penalty = settings, clock, penalty
+        self._settings, self._clock, self.penalty = settings, clock, penalty
         self._began_s = clock.monotonic_s()
 
     @property
@@ -72,9 +72,11 @@ class Root:
             self._begin()
         elif (account := pool.ledger.account()) is not None:
             self._bounded()
-            if (status := self._status(self._entered(self.judge.enter(account)))) is not None:
+            judged = self._entered(self.judge.enter(account))
+            if (status := self._status(judged)) is not None:
                 self._conclude(status)
                 return []
+            self.rho = self.penalty.adapted(self.rho, judged, self.judge)
         self._bounded()
         found = pool.fire(self._asked, self.rho)
         price = self.judge.peak_price(found.s[:, :, 0].sum(axis=0))
@@ -92,7 +94,7 @@ class Root:
     def _begin(self) -> None:
         """The penalty by the uncoordinated answers, which are the first to be judged."""
         account = self.pool.total()
-        self.rho = self._penalty.start(account, self.pool.place)
+        self.rho = self.penalty.start(account, self.pool.place)
         self.pool.begin(self.rho)
         self.judge.enter(account)
 
@@ -137,7 +139,7 @@ class Root:
         self.status = status
         if self.result is None:
             self.unanswered = Unanswered(status, None, tuple(self.pool.missing))
-        elif self.result.account.held:
+        elif self.result.account.held or self.pool.ledger.held:
             self.status = CoordinationStatus.PARTIAL
         elif status is not CoordinationStatus.CONVERGED and self.judge.unavoidable(self.result):
             self.status = CoordinationStatus.INFEASIBLE
