@@ -58,10 +58,19 @@ def _verdict(summary: Mapping[str, Any]) -> Iterator[str]:
     rounds = f"after {summary['rounds']} rounds in {summary['wall_s']:.3g} s"
     yield f"[bold {colour}]{summary['status']}[/] {rounds}; {gap}"
     if summary["objective"] is not None:
-        bound = "" if summary["bound"] is None else f", lower bound {summary['bound']:.6g}"
-        yield f"objective {summary['objective']:.6g}{bound}"
+        yield _objective(summary)
     if summary["violation"] is not None:
-        yield f"limits left by at most {summary['violation']:.3g}"
+        yield f"limits left by at most {summary['violation']:.3g} of their size"
     if summary["silent"]:
         yield f"[yellow]silent: {', '.join(summary['silent'])}"
     yield f"{summary['participants']} participants, {summary['messages']} messages, {summary['bytes']} bytes"
+
+
+def _objective(summary: Mapping[str, Any]) -> str:
+    """The objective and its bound; a bound of a tree holds for the objective with the price of what cannot be held."""
+    currency = f" {summary['currency']}" if "currency" in summary else ""
+    unheld = summary.get("unheld_chf") or 0.0
+    priced = f" + {unheld:.6g}{currency} for what is not held" if unheld > 0 else ""
+    of_both = " of the sum" if unheld > 0 else ""
+    bound = "" if summary["bound"] is None else f", lower bound{of_both} {summary['bound']:.6g}{currency}"
+    return f"objective {summary['objective']:.6g}{currency}{priced}{bound}"

@@ -46,7 +46,8 @@ def _verdict(record: SolveRecord) -> Markup:
 
 def _tiles(summary: SolveSummary) -> Iterator[Markup]:
     bound = "no lower bound" if summary.bound is None else f"lower bound {significant(summary.bound)}"
-    yield tile("Objective", _amount(summary.objective), bound)
+    unheld = f", with {significant(summary.unheld_chf)} for what is not held" if summary.unheld_chf > 0 else ""
+    yield tile("Objective", f"{_amount(summary.total)} {summary.currency}".strip(), bound + unheld)
     yield tile("Certified gap", "none" if summary.gap_rel is None else percent(summary.gap_rel), "relative")
     if summary.violation is not None:
         yield tile("Worst violation", magnitude(summary.violation), "of a limit")
@@ -69,7 +70,7 @@ def _comparison(one: SolveSummary, other: SolveSummary) -> Markup:
 
 def _amounts(summary: SolveSummary) -> list[Amount]:
     return [
-        ("objective", summary.objective, 4),
+        ("objective", summary.total, 4),
         ("lower bound", summary.bound, 4),
         ("certified gap", summary.gap_rel, 6),
         ("worst violation", summary.violation, 6),

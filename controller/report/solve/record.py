@@ -14,7 +14,10 @@ ROUNDS = ("round", "objective", "bound", "gap_rel", "violation", "primal", "dual
 
 
 class SolveSummary(SummaryPart):
-    """summary.json; ``wall_s`` and ``cpu_s`` in seconds, the rest as :class:`controller.solve.problem.Solved`."""
+    """summary.json; ``wall_s`` and ``cpu_s`` in seconds, the rest as :class:`controller.solve.problem.Solved`.
+
+    ``currency`` and ``unheld_chf``, the price of what is not held, are those of trees.
+    """
 
     command: str
     kind: str
@@ -37,6 +40,13 @@ class SolveSummary(SummaryPart):
     bytes: int
     participants: int
     silent: tuple[str, ...]
+    currency: str = ""
+    unheld_chf: float = 0.0
+
+    @property
+    def total(self) -> float | None:
+        """The objective with the price of what is not held: what the lower bound is for, and what rounds.csv has."""
+        return None if self.objective is None else self.objective + self.unheld_chf
 
 
 @dataclass(frozen=True)

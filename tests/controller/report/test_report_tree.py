@@ -1,6 +1,7 @@
 """`gridlab solve` of a tree as a user meets it: run directory, report with its figures, and what is refused."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ BRANCHES = (
     "time,branch,p_kw,lower_kw,upper_kw,price_per_kwh,unheld_kw,q_kvar,lower_kvar,upper_kvar,unheld_kvar,"
     "uncoordinated_kw,uncoordinated_kvar,schema_version"
 )
+PRICED = re.compile(r"objective (\S+) CHF \+ (\S+) CHF for what is not held, lower bound of the sum (\S+) CHF")
 ROWS = "time,branch,row,value,lower,upper,multiplier,unheld,uncoordinated,schema_version"
 
 
@@ -77,6 +79,9 @@ def test_limits_that_are_left_are_named(tmp_path: Path, capsys: Capsys) -> None:
     assert "infeasible" in done.out
     page = (tmp_path / "run/report.html").read_text(encoding="utf-8")
     assert "Limits that nobody can hold" in page
+    objective, unheld, bound = map(float, PRICED.findall(" ".join(done.out.split()))[0])
+    assert bound <= objective + unheld <= bound + 0.02 * abs(bound)
+    assert re.search(r"<dd>[\d.−]+ CHF<small>lower bound [\d.−]+, with [\d.]+ for what is not held", page)
     assert 'class="broken">power (kW) left by' in page
     assert "What cannot be held is priced at" in page
 
