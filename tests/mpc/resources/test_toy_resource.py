@@ -102,11 +102,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     change(folder / "core/resources.py", union, DATACLASS + "Resource = Battery | Pv | Load | Curtailable\n")
     sections = folder / "core/config_resources.py"
     change(sections, "from core.resources import Battery,", "from core.resources import Battery, Curtailable,")
-    sections.write_text(sections.read_text(encoding="utf-8") + SECTION, encoding="utf-8")
-    config = folder / "core/config.py"
-    change(config, "import BatteryConfig,", "import BatteryConfig, CurtailableConfig,")
+    change(sections, "class SiteConfig(", SECTION + "class SiteConfig(")
     key = "    battery: BatteryConfig | None = None\n"
-    change(config, key, key + "    flexible: CurtailableConfig | None = None\n")
+    change(sections, key, key + "    flexible: CurtailableConfig | None = None\n")
     matching = folder / "mpc/resources/matching.py"
     change(
         matching, "from core.resources import Battery,", IMPORTED + "from core.resources import Battery, Curtailable,"

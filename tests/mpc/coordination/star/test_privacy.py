@@ -82,7 +82,7 @@ def test_the_public_problem_names_prosumers_and_their_nodes_only() -> None:
     problem = GRID.problem
     check_fields(
         problem, axis=TimeAxis, network=Network, limits=GridLimits, slack_voltage_pu=np.ndarray, tariff=Tariff,
-        nodes=dict, margin_pu=float, reactive_margin_kvar=float,
+        nodes=dict, margin_pu=float, reactive_margin_kvar=float, feeders=tuple,
     )  # fmt: skip
     assert problem.nodes == {site.name: site.node for site in GRID.sites}
 
