@@ -100,7 +100,7 @@ class RowsOfDays:
         window = _window(clock)
         step_s = _usual_step_s(table, clock, window)
         if stamps == "end" or (stamps == "auto" and table.times.to_midnight):
-            clock = clock._replace(times_s=clock.times_s - step_s)
+            clock = clock._replace(times_s=_begins_s(clock, step_s))
             window = _window(clock)
         spans = _spans(clock, window, step_s)
         gaps = list(self._gaps(table, day, clock, window, spans))
@@ -195,6 +195,20 @@ def _put_back(wall: datetime | None, zone: ZoneInfo) -> timedelta:
         return timedelta()
     first, second = (wall.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta() for fold in (0, 1))
     return max(first - second, timedelta())
+
+
+def _begins_s(clock: _Clock, step_s: float) -> FloatArray:
+    """Begins of the intervals that end at the times of a clock. The hour that it skips counts for nothing, if the file
+    skips it too.
+    """
+    times_s = clock.times_s
+    begins_s = times_s - step_s
+    for earlier, later in pairwise(clock.passes):
+        skipped_s = later.begin_s - earlier.end_s
+        if skipped_s > 0 and not np.any((times_s >= earlier.end_s) & (times_s < later.begin_s)):
+            across = (times_s >= later.begin_s) & (begins_s < later.begin_s)
+            begins_s = np.where(across, begins_s - skipped_s, begins_s)
+    return begins_s
 
 
 def _window(clock: _Clock) -> _Rows:

@@ -147,6 +147,19 @@ def test_wall_time_may_leave_out_the_skipped_hour(write: Write) -> None:
     np.testing.assert_allclose(loads(write, lines, SPRING), range(23))
 
 
+@pytest.mark.parametrize("minutes", [15, 60])
+@pytest.mark.parametrize(("day", "hours"), [(SPRING, 23), (AUTUMN, 25)])
+def test_ends_of_intervals_around_the_change_of_the_clock(write: Write, day: str, hours: int, minutes: int) -> None:
+    begin = datetime.fromisoformat(day).replace(tzinfo=ZURICH) + timedelta(minutes=minutes)
+    values = loads(write, rows(begin, hours, WALL, minutes), day, stamps="end")
+    np.testing.assert_allclose(values, np.arange(hours) + (1 - minutes / 60) / 2)
+
+
+def test_ends_of_intervals_on_a_clock_that_does_not_skip_the_hour(write: Write) -> None:
+    begin = datetime.fromisoformat(SPRING).replace(tzinfo=UTC) + timedelta(hours=1)
+    np.testing.assert_allclose(loads(write, rows(begin, 24, WALL), SPRING, stamps="end"), SKIPPED)
+
+
 @pytest.mark.parametrize(("day", "expected"), [("2018-06-21", list(range(24))), (SPRING, SKIPPED), (AUTUMN, TWICE)])
 @pytest.mark.parametrize("form", [WALL, ZONED])
 def test_another_day_of_the_file(write: Write, form: str, day: str, expected: list[int]) -> None:

@@ -3,13 +3,14 @@
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from controller.service.named_files import check_all
 from core.arrays import FloatArray
-from core.config_fields import SeriesFile
+from core.config_fields import SeriesFile, Stamps
 from core.config_resources import ANY
 from core.csv_text import decoded
 from core.errors import InputError
@@ -274,8 +275,13 @@ def test_every_hour_of_a_day_on_which_the_clock_changes(day: date, zone: str, ho
     axis = TimeAxis.day(day, zone, 30)
     lines = [f"{t:%Y-%m-%d %H:%M},{k}" for k, t in enumerate(axis.times)]
     around = [f"{day - timedelta(days=1)} 23:30,9", *lines, f"{day + timedelta(days=1)} 00:00,9"]
-    for rows in (lines, around, [line[11:] for line in lines]):
+    times = [(t.astimezone(UTC) + timedelta(minutes=30)).astimezone(ZoneInfo(zone)) for t in axis.times]
+    ends = [f"{t:%Y-%m-%d %H:%M},{k}" for k, t in enumerate(times)]
+    forms: list[tuple[list[str], Stamps]] = [
+        (lines, "auto"), (around, "auto"), ([line[11:] for line in lines], "auto"), (ends, "end"),
+    ]  # fmt: skip
+    for rows, stamps in forms:
         profiles = Profiles(axis, day, lambda _, rows=rows: parse_table("\n".join(["time,x", *rows]), "x.csv"))
-        found = profiles.means(SeriesFile(file=Path("x.csv"), column="x"), ANY)
+        found = profiles.means(SeriesFile(file=Path("x.csv"), column="x", stamps=stamps), ANY)
         assert profiles.faults == []
         np.testing.assert_array_equal(found, np.arange(int(2 * hours)))
