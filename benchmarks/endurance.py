@@ -15,7 +15,7 @@ import numpy as np
 from controller.chaos.faulted_run import FaultedRun, open_faulted_run
 from controller.chaos.injection import ProcessResources, TrialContext
 from controller.chaos.injections.deaths import MID_CYCLE_S, OUTAGE_S
-from controller.chaos.trial_run import day_axis, fresh_folder
+from controller.chaos.trial_run import fresh_folder
 from controller.judge.case import BrokenInvariant, Case, CaseConfig, InjectedFault, Kind
 from controller.judge.cycles import lost_points
 from controller.judge.histories import Histories, read_histories
@@ -259,5 +259,5 @@ def _raised(histories: Histories) -> Mapping[str, int]:
 
 
 def _job(config: Config, path: Path) -> SimulationJob:
-    start: datetime = day_axis(config).times[0]
+    start: datetime = config.horizon.axis().times[0]
     return SimulationJob(config, path, start, start + timedelta(seconds=DAY_S))

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from benchmarks.tables import ResultTable, Targets
 from controller.chaos.faulted_run import open_faulted_run
-from controller.chaos.trial_run import day_axis, fresh_folder, prepare
+from controller.chaos.trial_run import fresh_folder, prepare
 from controller.judge.histories import read_histories
 from controller.simulation.master import SimulationJob
 from core.config import Config
@@ -92,7 +92,7 @@ def _targets(runs: Mapping[str, LyingRun]) -> ResultTable:
 
 
 async def _run(config: Config, path: Path, folder: Path, lie: Lie) -> LyingRun:
-    start = day_axis(config).times[0] + timedelta(hours=START_H)
+    start = config.horizon.axis().times[0] + timedelta(hours=START_H)
     job = SimulationJob(config, path, start, start + timedelta(hours=HOURS))
     v_pu, energies, due = [], [], {BEGINS_S: True, ENDS_S: False}
     async with open_faulted_run(job, folder, CYCLE_S) as faulted:

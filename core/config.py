@@ -44,6 +44,7 @@ from core.config_resources import ANY, Means, SiteConfig
 from core.feeders import Feeder
 from core.network import GridLimits, Line, Network, Shunt, joined
 from core.prices import Tariff
+from core.time import TimeAxis
 
 
 class HorizonConfig(Section):
@@ -52,6 +53,14 @@ class HorizonConfig(Section):
     date: Day
     timezone: TimeZone
     step_min: Minutes = 10
+
+    def axis(self) -> TimeAxis:
+        """The steps of the day.
+
+        Raises:
+            ValueError: they do not divide it; those of a configuration from ``load_config`` do.
+        """
+        return TimeAxis.day(self.date, self.timezone, self.step_min)
 
 
 class BranchConfig(Section):

@@ -9,7 +9,7 @@ from pydantic import Field
 from core.algorithms import DispatchAlgorithm
 from core.config_fields import Name, NotNegative, Number, Section
 from core.config_problem import ProblemConfig
-from core.rules import BrokenRule, FileExists, known
+from core.rules import BrokenRule, known
 
 Numbers = Annotated[tuple[Number, ...], Field(description="a list with a number for each sector")]
 
@@ -45,7 +45,7 @@ class DispatchConfig(ProblemConfig):
         Field(description="a list of resources {name, capacity_kw, efficiency, priority, fallback_kw}"),
     ]
 
-    def broken_rules(self, exists: FileExists) -> Iterable[BrokenRule]:  # noqa: ARG002 - the kind names no files
+    def broken_rules(self) -> Iterable[BrokenRule]:
         """Lengths, names, and fallbacks within capacities."""
         if known(self, "sectors"):
             yield from _repeated("sectors", self.sectors, "name of a sector")

@@ -17,7 +17,7 @@ from core.config_resources import ANY, Means, SiteConfig
 from core.errors import shown
 from core.hierarchy import Branch, BranchRow, Hierarchy, PowerLimits
 from core.hierarchy_faults import hierarchy_faults
-from core.rules import BrokenRule, FileExists, known
+from core.rules import BrokenRule, known
 
 OWN_ROWS = ("p_kw", "q_kvar")
 """Names of the rows of a branch's own power."""
@@ -111,7 +111,7 @@ class HierarchyConfig(ProblemConfig):
         leaves = {prosumer.name: prosumer.branch for prosumer in self.prosumers}
         return Hierarchy(tuple(branch.branch(means) for branch in self.branches), leaves)
 
-    def broken_rules(self, exists: FileExists) -> Iterator[BrokenRule]:  # noqa: ARG002 - files are named by series alone
+    def broken_rules(self) -> Iterator[BrokenRule]:
         """Every rule between keys that does not hold; series are checked when they are read."""
         if known(self, "horizon"):
             yield from horizon_rules(self.horizon)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from core.config_fields import Document
-from core.rules import BrokenRule, FileExists
+from core.rules import BrokenRule
 
 
 class ProblemConfig(Document):
@@ -22,7 +22,7 @@ class ProblemConfig(Document):
 
     kind: str
 
-    def broken_rules(self, exists: FileExists) -> Iterable[BrokenRule]:
+    def broken_rules(self) -> Iterable[BrokenRule]:
         """Every rule between keys that does not hold.
 
         The configuration may be partial: a faulty key is no attribute (:func:`core.rules.known` tests for it), and a

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
@@ -25,7 +24,6 @@ from core.profiles import Profiles, Range
 from core.rules import BrokenRule
 from core.scenario import LoadedTree, Scenario, Site
 from core.table import Table, parse_table
-from core.time import TimeAxis
 from core.yaml_text import parse_yaml
 
 D = TypeVar("D", bound=Document)
@@ -80,7 +78,7 @@ def config_of(document: object, path: Path) -> Config:
     if isinstance(document, dict) and document.get("kind") in KINDS:
         allowed = "the configuration of a day, without this key; `gridlab solve` solves a problem of this kind"
         raise InputError([Fault(str(path), "kind", shown(document["kind"]), allowed)])
-    config, faults = check_config(document, str(path), partial(_exists, path))
+    config, faults = check_config(document, str(path), lambda file: (path.parent / file).is_file())
     if config is None:
         raise InputError(faults)
     return config
@@ -114,8 +112,7 @@ def _problem_of(document: object, path: Path) -> AnyProblem:
     kind = kind_of(document)
     if isinstance(kind, BrokenRule):
         raise InputError([Fault(str(path), *kind)])
-    exists = partial(_exists, path)
-    problem, faults = check_document(kind, document, str(path), lambda config: config.broken_rules(exists))
+    problem, faults = check_document(kind, document, str(path), lambda problem: problem.broken_rules())
     if problem is None:
         raise InputError(faults)
     return problem
@@ -131,9 +128,8 @@ def load_scenario(config: Config, path: Path, variant: Variant = "forecast") -> 
     Raises:
         InputError: with all faults of all files of the series.
     """
-    horizon, grid = config.horizon, config.grid
-    axis = TimeAxis.day(horizon.date, horizon.timezone, horizon.step_min)
-    profiles = Profiles(axis, horizon.date, lambda file: _read_table(path.parent / file))
+    grid, axis = config.grid, config.horizon.axis()
+    profiles = Profiles(axis, config.horizon.date, lambda file: _read_table(path.parent / file))
     slack_voltage_pu = profiles.means(grid.slack_voltage(variant), _SLACK)
     tariff = tariff_of(config.tariff, profiles.means)
     sites = tuple(
@@ -165,9 +161,8 @@ def load_tree(config: HierarchyConfig, path: Path) -> LoadedTree:
     Raises:
         InputError: with all faults of all files of the series, or of limits that they cross.
     """
-    horizon = config.horizon
-    axis = TimeAxis.day(horizon.date, horizon.timezone, horizon.step_min)
-    profiles = Profiles(axis, horizon.date, lambda file: _read_table(path.parent / file))
+    axis = config.horizon.axis()
+    profiles = Profiles(axis, config.horizon.date, lambda file: _read_table(path.parent / file))
     tariff = tariff_of(config.tariff, profiles.means)
     target_kw = profiles.means(config.objective.target_kw, ANY)
     hierarchy = config.hierarchy(profiles.means)
@@ -203,10 +198,6 @@ def _data_files(section: Section, day: date) -> Iterator[Path]:
         for part in value if isinstance(value, tuple) else (value,):
             if isinstance(part, Section):
                 yield from _data_files(part, day)
-
-
-def _exists(config_path: Path, file: Path) -> bool:
-    return (config_path.parent / file).is_file()
 
 
 def _read_yaml(path: Path) -> tuple[object, list[Fault]]:

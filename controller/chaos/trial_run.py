@@ -32,7 +32,6 @@ from controller.simulation.master import SimulationJob
 from core.config import Config
 from core.errors import GridlabError
 from core.load import load_config
-from core.time import TimeAxis
 
 JOURNAL = "journal.sqlite"
 
@@ -72,7 +71,7 @@ def prepare(path: Path, folder: Path) -> Path:
 
 
 async def _plan_day(config: Config, path: Path, folder: Path) -> None:
-    clock = SteppedClock(day_axis(config).times[0])
+    clock = SteppedClock(config.horizon.axis().times[0])
     async with Service(Setup(config, path, folder, folder), clock, WallClock()):
         pass
 
@@ -181,12 +180,6 @@ def _job(config: Config, path: Path, trial: Trial, seed: int, random: Random) ->
     """A run whose end is not fixed: the injection decides how long it lasts."""
     first, last = trial.hours
     zone = ZoneInfo(config.horizon.timezone)
-    starts = [at for at in (at.astimezone(zone) for at in day_axis(config).times) if first <= at.hour < last]
+    starts = [at for at in (at.astimezone(zone) for at in config.horizon.axis().times) if first <= at.hour < last]
     start = random.choice(starts) - timedelta(seconds=trial.early_s)
     return SimulationJob(config, path, start, start + timedelta(hours=1), seed)
-
-
-def day_axis(config: Config) -> TimeAxis:
-    """Time axis of the configuration's day."""
-    horizon = config.horizon
-    return TimeAxis.day(horizon.date, horizon.timezone, horizon.step_min)

@@ -114,8 +114,7 @@ def span(config: Config, begin: str | None, end: str | None) -> tuple[datetime, 
     Raises:
         InputError: there is no such time, it is not at a step, or the end is not after the start.
     """
-    horizon = config.horizon
-    axis = TimeAxis.day(horizon.date, horizon.timezone, horizon.step_min)
+    axis = config.horizon.axis()
     first = axis.times[0] if begin is None else _instant("--start", begin, axis)
     last = axis.end if end in (None, "24:00") else _instant("--end", str(end), axis)
     if not first < last:

@@ -16,7 +16,7 @@ from core.config import Config
 from core.load import load_config, load_scenario
 from mpc.grid.power_flow import PowerFlow
 from tests.support.commands import gridlab_process, scenario_file
-from tests.support.simulated_day import Simulate
+from tests.support.simulated_day import Simulate, json_lines
 
 SECOND = "{name: n3_second, kind: sunspec_converter, port: 15026, s_max_kva: 5, ramp_kva_per_s: 0.25}"
 NEIGHBOUR = """
@@ -115,7 +115,7 @@ def test_one_at_its_panel_costs_its_own_share(run: Run) -> None:
     taken = rows(run, "N3").between_time("10:08", "10:09:30")
     assert set(taken["rung"]) == {"safe"}
     assert taken["reasons"].str.contains("stopped").all()
-    audit = [json.loads(line) for line in (run.path / "audit.jsonl").read_text().splitlines()]
+    audit = json_lines(run.path / "audit.jsonl")
     writes = pd.DataFrame([line for line in audit if line.get("outcome") == "attempted"])
     writes["time"] = pd.to_datetime(writes["time"], utc=True)
     during = writes[writes["time"].isin(taken.index)]

@@ -1,21 +1,15 @@
 """An hour and a half in closed loop over real sockets, seen from the files that they leave."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from controller.runs.directory import Run
-from tests.support.simulated_day import Simulate
+from tests.support.simulated_day import Simulate, json_lines
 
 PROSUMERS = {"N3", "N4", "N5", "N7", "N9"}
-
-
-def json_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def test_every_cycle_and_every_mpc_run_took_place(midday: Run) -> None:

@@ -16,7 +16,7 @@ from controller.runs.directory import Run
 from core.config import Config
 from core.load import load_config
 from tests.support.commands import gridlab_process, scenario_file
-from tests.support.simulated_day import Simulate
+from tests.support.simulated_day import Simulate, json_lines
 
 SECOND = "port: 15026, s_max_kva: 2, ramp_kva_per_s: 0.05, reactive: false"
 DEAD = {"at": "12:05:00", "for_s": 240, "device": "n5_converter", "fault": "black_hole"}
@@ -61,7 +61,7 @@ def run(simulate: Simulate, path: Path) -> Run:
 @pytest.fixture(scope="module")
 def asked(run: Run) -> pd.DataFrame:
     """What was sent to both, and the row of their prosumer, by local time."""
-    audit = [json.loads(line) for line in (run.path / "audit.jsonl").read_text().splitlines()]
+    audit = json_lines(run.path / "audit.jsonl")
     lines = pd.DataFrame([line for line in audit if line.get("outcome") == "attempted" and line["p_kw"] is not None])
     writes = lines.pivot(index="time", columns="device", values=["p_kw", "q_kvar"])
     rows = run.table("realtime.csv").query("prosumer == 'N5'").set_index("time")

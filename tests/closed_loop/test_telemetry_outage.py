@@ -21,7 +21,6 @@ from controller.record.telemetry import nanoseconds
 from controller.runs.directory import Run
 from core.config import InfluxConfig
 from core.load import load_config
-from core.time import TimeAxis
 from tests.support.paths import CONFIG
 from tests.support.simulated_day import import_run, scenario_with, simulating
 from tests.support.time_series_servers import Influxd, Row, influx_config, number, stored
@@ -62,8 +61,7 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Outage:
     folder = tmp_path_factory.mktemp("outage")
     influxd = Influxd(folder / "influxd")
     influxd.folder.mkdir()
-    horizon = load_config(CONFIG).horizon
-    midnight = TimeAxis.day(horizon.date, horizon.timezone, horizon.step_min).times[0]
+    midnight = load_config(CONFIG).horizon.axis().times[0]
     down_ns, up_ns = (nanoseconds(midnight + timedelta(hours=hours)) for hours in (DOWN_H, UP_H))
     with ExitStack() as stack:
         stack.enter_context(influxd.proxy())

@@ -1,4 +1,4 @@
-"""A configuration without faults in a folder of its own, changed as a case asks."""
+"""A file without faults in a folder of its own, changed as a case asks."""
 
 import shutil
 from collections.abc import Callable
@@ -14,11 +14,17 @@ from tests.support.user_data import change
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
-    """Writes good.yaml and its files with the changes of a case (``set``, ``drop``, ``lines``)."""
+def source() -> str:
+    """The file without faults."""
+    return "good.yaml"
+
+
+@pytest.fixture
+def write(tmp_path: Path, source: str) -> Callable[[dict[str, Any]], Path]:
+    """Writes ``source`` and the files that it names with the changes of a case (``set``, ``drop``, ``lines``)."""
 
     def written(case: dict[str, Any]) -> Path:
-        data: Any = load_yaml(BAD_INPUT / "good.yaml")
+        data: Any = load_yaml(BAD_INPUT / source)
         for path, value in case.get("set", {}).items():
             change(data, path, value)
         for path in case.get("drop", []):

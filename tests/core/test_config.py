@@ -18,13 +18,9 @@ from core.load import config_of, load_config, load_yaml
 from core.resources import Capability, Pv
 from core.scenario import Site
 from tests.support.paths import BAD_INPUT, CONFIGS
+from tests.support.user_data import cases
 
 Write = Callable[[dict[str, Any]], Path]
-
-
-def cases(file: str) -> Any:
-    loaded: Any = load_yaml(BAD_INPUT / file)
-    return [pytest.param(case, id=case["name"]) for case in loaded]
 
 
 def test_all_sections_and_kinds_of_devices() -> None:

@@ -10,36 +10,17 @@ import yaml
 
 from core.config_hierarchy import HierarchyConfig
 from core.errors import InputError
-from core.load import load_problem, load_tree, load_yaml
+from core.load import load_problem, load_tree
 from core.scenario import LoadedTree
 from tests.support.paths import BAD_INPUT, CONFIGS
-from tests.support.user_data import change
+from tests.support.user_data import cases
 
 Write = Callable[[dict[str, Any]], Path]
 
 
-def cases(file: str) -> Any:
-    loaded: Any = load_yaml(BAD_INPUT / file)
-    return [pytest.param(case, id=case["name"]) for case in loaded]
-
-
 @pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Writes tree.yaml and day.csv with the changes of a case (``set``, ``drop``, ``lines``)."""
-
-    def written(case: dict[str, Any]) -> Path:
-        data: Any = load_yaml(BAD_INPUT / "tree.yaml")
-        for path, value in case.get("set", {}).items():
-            change(data, path, value)
-        for path in case.get("drop", []):
-            change(data, path, drop=True)
-        lines = dict(enumerate((BAD_INPUT / "day.csv").read_text().splitlines(), start=1)) | case.get("lines", {})
-        (tmp_path / "day.csv").write_text("\n".join(line for line in lines.values() if line is not None))
-        config = tmp_path / "config.yaml"
-        config.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
-        return config
-
-    return written
+def source() -> str:
+    return "tree.yaml"
 
 
 def loaded(path: Path) -> LoadedTree:

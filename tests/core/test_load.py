@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from core.arrays import FloatArray
 from core.errors import InputError
-from core.load import fingerprint, load_config, load_scenario, load_yaml
-from tests.support.paths import BAD_INPUT, CONFIGS
+from core.load import fingerprint, load_config, load_scenario
+from tests.support.paths import CONFIGS
+from tests.support.user_data import cases
 
-CASES: Any = load_yaml(BAD_INPUT / "series.yaml")
 Write = Callable[[dict[str, Any]], Path]
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in CASES])
+@pytest.mark.parametrize("case", cases("series.yaml"))
 def test_faulty_series(case: dict[str, Any], write: Write) -> None:
     path = write(case)
     config = load_config(path)

@@ -1,11 +1,13 @@
 """A whole day in closed loop as a user runs it, with its telemetry forwarded to a time series database."""
 
+import json
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,6 +20,11 @@ Simulate = Callable[..., Run]
 """(words of the command, ``config``: the default scenario) → the run."""
 DAY_S = 1200
 """The longest that a run may take, in real time; a whole day takes 80 s on a quiet machine."""
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a record, each a JSON object."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def scenario_with(folder: Path, influx: InfluxConfig) -> Path:

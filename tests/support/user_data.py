@@ -5,10 +5,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from core.load import load_yaml
-from tests.support.paths import USER_DATA
+from tests.support.paths import BAD_INPUT, USER_DATA
+
+
+def cases(file: str) -> Any:
+    """The cases of a file of bad input as parameters with their names."""
+    loaded: Any = load_yaml(BAD_INPUT / file)
+    return [pytest.param(case, id=case["name"]) for case in loaded]
 
 
 def change(data: Any, path: str, value: object = None, *, drop: bool = False) -> None:

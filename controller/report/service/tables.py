@@ -59,7 +59,7 @@ def alarm_table(record: ServiceRecord) -> Markup:
     return joined(
         tag(
             "div",
-            table([row("th", "from – to", "severity", "what", "last said")], under_days(dated, 4)),
+            table([row("th", "from – to", "severity", "what", "last said")], _under_days(dated, 4)),
             class_="words",
         ),
         *rest,
@@ -87,7 +87,7 @@ def _end(instant: datetime, zone: str, day: str) -> str:
     return time if date == day else f"{date} {time}"
 
 
-def under_days(dated: Sequence[tuple[str, Markup]], columns: int) -> list[Markup]:
+def _under_days(dated: Sequence[tuple[str, Markup]], columns: int) -> list[Markup]:
     """Rows of so many columns under a row with their day, which each day has once."""
     rows = []
     for day, of_day in groupby(dated, key=itemgetter(0)):
@@ -119,4 +119,4 @@ def note_table(record: ServiceRecord) -> Markup:
     for each in shown:
         day, time = day_and_clock(each.time, zone)
         rows.append((day, row("td", time, each.event, tag("td", each.detail, class_="prose"))))
-    return tag("div", table([row("th", "at", "what", "")], under_days(rows, 3)), class_="words")
+    return tag("div", table([row("th", "at", "what", "")], _under_days(rows, 3)), class_="words")
