@@ -35,7 +35,7 @@ def end(summary: LoopSummary, timezone: str) -> str:
 def _verdict(record: LoopRecord) -> Markup:
     summary, found = record.summary, checks(record)
     broken, unknown = ([check for check in found if check.held is held] for held in (False, None))
-    words = quality(summary.measured)
+    words = quality(summary)
     if unsafe := [check for check in broken if check.safety]:
         return banner("bad", "Not safe", "Equipment was not kept within its limits:", _listed(unsafe))
     if not summary.coordinated:

@@ -8,14 +8,21 @@ from controller.report.primitives.markup import Markup
 from controller.report.primitives.page import tile
 
 
-def quality(measured: VoltageQuality) -> str:
-    """What was measured of the voltages, in a sentence."""
+def quality(summary: SampledSummary) -> str:
+    """What was measured of voltages and of the reactive power at the supply, in sentences."""
+    measured, supply = summary.measured, summary.supply
     if not measured.means_10min:
         return "No voltage was measured."
     share = percent(measured.outside_10min / measured.means_10min)
-    return (
+    words = (
         f"{share} of the 10-min mean voltages lie outside the limits, the worst by "
         f"{magnitude(measured.worst_mean_pu)} p.u.; single samples by at most {magnitude(measured.worst_pu)} p.u."
+    )
+    if supply is None or not supply.outside_10min:
+        return words
+    outside = percent(supply.outside_10min / supply.means_10min)
+    return (
+        f"{words} Of the reactive power at the supply {outside} do, the worst by {magnitude(supply.worst_kvar)} kvar."
     )
 
 
@@ -34,7 +41,7 @@ def supply_tile(summary: SampledSummary, without: ReactiveQuality | None = None)
     """The reactive power at the supply, beside that of the day ``without`` coordination if there is one."""
     if summary.supply is None:
         return []
-    beyond = f"limit {number(summary.supply.limit_kvar, 2)} kvar, worst beyond {number(summary.supply.worst_kvar, 2)}"
+    beyond = f"limit {number(summary.supply.limit_kvar, 2)} kvar, worst beyond {magnitude(summary.supply.worst_kvar)}"
     if without is not None:
         beyond = f"without coordination: {counted(without)}; {beyond}"
     return [tile("10-min means of reactive power outside", counted(summary.supply), beyond)]

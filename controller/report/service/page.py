@@ -46,7 +46,7 @@ def _verdict(record: ServiceRecord) -> Markup:
     found = service_checks(record)
     broken, unknown = ([check for check in found if check.held is held] for held in (False, None))
     listed = [tag("li", f"{check.what}: {check.found}, allowed {check.allowed}") for check in broken]
-    text = quality(record.summary.measured)
+    text = quality(record.summary)
     if any(check.safety for check in broken):
         return banner("bad", "Not safe", text, tag("ul", *listed))
     if broken:

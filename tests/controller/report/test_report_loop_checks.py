@@ -92,6 +92,14 @@ def test_all_held(copy: Path) -> None:
     assert "Everything was held" in Page(header(loop(copy))).text
 
 
+def test_what_little_is_outside_is_said_also_where_it_counts_as_held(copy: Path) -> None:
+    supply = {"limit_kvar": 3.53, "means_10min": 144, "outside_10min": 1, "worst_kvar": 0.0035}
+    rewrite(copy, lambda data: data.update(supply=supply))
+    text = Page(header(loop(copy))).text
+    assert "Of the reactive power at the supply 0.69 % do, the worst by 0.0035 kvar." in text
+    assert "worst beyond 0.0035" in text
+
+
 def test_limits_of_upper_grid_and_lines(copy: Path) -> None:
     rewrite(copy, lambda data: data["scenario"].update(line_i_max_a={"N1-N2": 5}))
     with_table(copy, "slack.csv", lambda table: table.assign(q_kvar=np.where(table.index < 20, 4.0, 0.0)))
