@@ -64,10 +64,6 @@ def save_report(page: Markup, folder: Path) -> Path:
     return path
 
 
-def _free_or_same(path: Path, html: bytes) -> bool:
-    return not path.exists() or path.read_bytes() == html
-
-
 def _numbered(path: Path, number: int) -> Path:
     return path if number == 1 else path.with_stem(f"{path.stem}-{number}")
 
@@ -101,13 +97,16 @@ def _page_function(run: Run, other: Run | None) -> Draw:
     """The function that builds the page; both runs must be of the same kind."""
     kinds = [(each, PAGES.get(str(each.summary.get("command")))) for each in (run, other) if each]
     if unknown := [each for each, draw in kinds if draw is None]:
-        raise InputError([_fault(each, f"one of {', '.join(PAGES)}") for each in unknown])
+        raise InputError([_fault(each, "command", f"one of {', '.join(PAGES)}") for each in unknown])
     draw = kinds[0][1]
     assert draw is not None, "unknown kinds are refused above"
-    if other and (kinds[1][1] is not draw or other.summary.get("kind") != run.summary.get("kind")):
-        raise InputError([_fault(other, f"a run beside {shown(run.summary['command'])}: only runs of one kind")])
+    if other:
+        differs = "command" if kinds[1][1] is not draw else "kind"
+        if differs == "command" or other.summary.get("kind") != run.summary.get("kind"):
+            allowed = f"a run beside {shown(run.summary.get(differs))}: only runs of one kind"
+            raise InputError([_fault(other, differs, allowed)])
     return draw
 
 
-def _fault(run: Run, allowed: str) -> Fault:
-    return Fault(f"{run.path}/summary.json", "command", shown(run.summary.get("command")), allowed)
+def _fault(run: Run, key: str, allowed: str) -> Fault:
+    return Fault(f"{run.path}/summary.json", key, shown(run.summary.get(key)), allowed)

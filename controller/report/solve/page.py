@@ -31,14 +31,13 @@ def solve_page(record: SolveRecord, other: SolveRecord | None) -> Markup:
     """report.html, followed by a second run of the same kind if there is one."""
     summary, records = record.summary, [record] if other is None else [record, other]
     facts = f"{summary.participants} participants, algorithm {summary.algorithm}; {summary.created_at.isoformat()}"
-    head = masthead(f"solve, {summary.kind}", summary.name, facts, *map(_verdict, records[:1]), tiles=_tiles(summary))
+    head = masthead(f"solve, {summary.kind}", summary.name, facts, _verdict(summary), tiles=_tiles(summary))
     beside = [] if other is None else [_comparison(summary, other.summary)]
     parts = [part for k, each in enumerate(records) for part in _chapters(each, f"solve-{k}")]
     return document(f"{summary.name}, {summary.kind}", head, *beside, *parts, *map(_origin, records))
 
 
-def _verdict(record: SolveRecord) -> Markup:
-    summary = record.summary
+def _verdict(summary: SolveSummary) -> Markup:
     colour, title, text = VERDICTS.get(summary.status, ("warn", summary.status, ""))
     silent = f" Silent: {', '.join(summary.silent)}." if summary.silent else ""
     return banner(colour, title, text + silent)

@@ -63,5 +63,5 @@ def test_runs_of_two_kinds_are_not_compared(run: Path, tmp_path: Path) -> None:
     other = gridlab.solve(tmp_path / "dispatch.yaml", out=tmp_path / "other").path
     assert other is not None
     change(other, kind="tree")
-    with pytest.raises(InputError, match="only runs of one kind"):
+    with pytest.raises(InputError, match='kind: got "tree"; allowed: a run beside "dispatch": only runs of one kind'):
         write_report(run, other)
