@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from core.algorithms import DispatchAlgorithm
+from core.config_common_rules import repeated
 from core.config_fields import Name, NotNegative, Number, Section
 from core.config_problem import ProblemConfig
 from core.rules import BrokenRule, known
@@ -48,7 +49,9 @@ class DispatchConfig(ProblemConfig):
     def broken_rules(self) -> Iterable[BrokenRule]:
         """Lengths, names, and fallbacks within capacities."""
         if known(self, "sectors"):
-            yield from _repeated("sectors", self.sectors, "name of a sector")
+            for k, name in enumerate(self.sectors):
+                if name in self.sectors[:k]:
+                    yield BrokenRule(f"sectors[{k}]", name, "each name of a sector once")
             if INPUT in self.sectors:
                 allowed = f"another name: {INPUT}_kw is the column of the inputs"
                 yield BrokenRule(f"sectors[{self.sectors.index(INPUT)}]", INPUT, allowed)
@@ -56,8 +59,7 @@ class DispatchConfig(ProblemConfig):
         if known(self, "resources"):
             if not self.resources:
                 yield BrokenRule("resources", "an empty list", "at least one resource")
-            names = [each.name if known(each, "name") else None for each in self.resources]
-            yield from _repeated("resources", names, "name of a resource")
+            yield from repeated("resources", "name", self.resources)
             for k, each in enumerate(self.resources):
                 yield from self._broken_by(each, f"resources[{k}]")
 
@@ -74,11 +76,3 @@ def _wrong_lengths(section: Section, key: str, sectors: int, *names: str) -> Ite
         numbers = getattr(section, name, None)
         if numbers is not None and len(numbers) != sectors:
             yield BrokenRule(f"{key}{name}", f"{len(numbers)} numbers", f"{sectors}, one for each sector")
-
-
-def _repeated(key: str, names: Iterable[str | None], what: str) -> Iterator[BrokenRule]:
-    seen = set[str]()
-    for k, name in enumerate(names):
-        if name is not None and name in seen:
-            yield BrokenRule(f"{key}[{k}]", name, f"each {what} once")
-        seen.add(name or "")

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from controller.cli.screens.terminal import console, print_path, prosumer_table
+from controller.cli.screens.terminal import console, print_path, prosumer_table, rounds_text
 from controller.runs.words import account_words
 from core.config import Config
 from core.config_coordination import CoordinationConfig
@@ -81,7 +81,7 @@ def _verdict(summary: dict[str, Any]) -> str:
     gap = "no certificate" if summary["gap_rel"] is None else f"certified gap {summary['gap_rel']:.1e}"
     if (summary["relaxation_gap_rel"] or 0.0) > RELAXATION_VISIBLE_REL:
         gap += f"; one direction of each battery at a time costs at most {summary['relaxation_gap_rel']:.1e} more"
-    rounds = f"after {summary['iterations']} rounds in {summary['wall_s']:.2f} s"
+    rounds = f"after {rounds_text(summary['iterations'])} in {summary['wall_s']:.2f} s"
     slack = f"{ac['slack_q_violation_kvar']:.3f} kvar and {ac['slack_p_violation_kw']:.3f} kW"
     lines = [
         f"[bold]{summary['status']}[/bold] {rounds}; {gap}",

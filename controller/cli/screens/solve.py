@@ -9,7 +9,7 @@ import pandas as pd
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from controller.cli.screens.terminal import console, print_path
+from controller.cli.screens.terminal import console, print_path, rounds_text
 from mpc.coordination.solving import SolveRound
 
 MOST_ROWS = 24
@@ -55,7 +55,7 @@ def _cell(value: object) -> str:
 def _verdict(summary: Mapping[str, Any]) -> Iterator[str]:
     gap = "no certificate" if summary["gap_rel"] is None else f"certified gap {summary['gap_rel']:.1e}"
     colour = {"converged": "green", "neighbourhood": "green", "infeasible": "red"}.get(summary["status"], "yellow")
-    rounds = f"after {summary['rounds']} rounds in {summary['wall_s']:.3g} s"
+    rounds = f"after {rounds_text(summary['rounds'])} in {summary['wall_s']:.3g} s"
     yield f"[bold {colour}]{summary['status']}[/] {rounds}; {gap}"
     if summary["objective"] is not None:
         yield _objective(summary)

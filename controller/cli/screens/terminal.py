@@ -21,6 +21,11 @@ def prosumer_table(title: str, *headings: str) -> Table:
     return table
 
 
+def rounds_text(number: int) -> str:
+    """A number of rounds in words."""
+    return f"{number} round{'' if number == 1 else 's'}"
+
+
 def print_path(what: str, path: Path) -> None:
     """Print a path on a line of its own, so that it can be copied."""
     console.print(f"{what}: {path}", soft_wrap=True)

@@ -89,6 +89,8 @@ def test_the_example_is_valid_and_solved(tmp_path: Path, capsys: Capsys) -> None
     assert gridlab(capsys, "check", example).out == f"{example}: valid; dispatch, 3 resources, 3 sectors\n"
     done = gridlab(capsys, "solve", example, "--out", tmp_path / "run")
     assert (done.code, "energy-hub, dispatch" in done.out) == (0, True)
+    short = gridlab(capsys, "solve", example, "--max-rounds", "1", "--out", tmp_path / "short")
+    assert "rounds after 1 round in" in short.out
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_faults_of_resources_are_all_named(tmp_path: Path, capsys: Capsys) -> No
     keys = {line.split(": ")[1] for line in done.err.splitlines()}
     assert done.code == 2
     assert keys == {
-        "resources[0].capacity_kw", "resources[0].efficiency", "resources[1]", "resources[1].fallback_kw",
+        "resources[0].capacity_kw", "resources[0].efficiency", "resources[1].name", "resources[1].fallback_kw",
         "resources[2].capacity_kw", "resources[2].efficiency[2]", "resources[2].priority",
     }  # fmt: skip
 
