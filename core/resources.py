@@ -60,7 +60,7 @@ class Battery:
         loss_rel: ℓ, share of the rating that the converter loses at full power, :func:`loss_kw`; it is priced, and the
             state of charge does not contain it.
         wear_chf_per_kwh: cost of a kWh that is charged or discharged.
-        lead_kw: power that leads a state of charge below the band back, [T]; None: ``LEAD_BACK`` of the largest.
+        lead_kw: power that leads a state of charge outside the band back, [T]; None: ``LEAD_BACK`` of the largest.
     """
 
     s_max_kva: float
@@ -98,15 +98,12 @@ class Battery:
         From an initial state outside the band, they lead back into it with ``lead_kw``, or ``LEAD_BACK`` of the
         largest power.
         """
-        half_kw = np.full(steps, LEAD_BACK * self.power_box_kw)
-        up, down = (
-            np.cumsum(power) * dt_h / self.energy_kwh
-            for power in (half_kw if self.lead_kw is None else self.lead_kw, half_kw)
-        )
-        floor = np.minimum(self.soc_min, self.soc_initial + self.efficiency * up)
+        lead_kw = np.full(steps, LEAD_BACK * self.power_box_kw) if self.lead_kw is None else self.lead_kw
+        led = np.cumsum(lead_kw) * dt_h / self.energy_kwh
+        floor = np.minimum(self.soc_min, self.soc_initial + self.efficiency * led)
         if self.soc_final_min is not None:
             floor[-1] = max(floor[-1], self.soc_final_min)
-        return floor, np.maximum(self.soc_max, self.soc_initial - down)
+        return floor, np.maximum(self.soc_max, self.soc_initial - led)
 
     def starting_at(self, soc: float) -> "Battery":
         """The battery starting from ``soc``, moved into its band if it is outside by no more than ``BESIDE_BAND``."""

@@ -80,19 +80,30 @@ class Site:
 
         That is beside the load and all that PV can give, within the inner radius d of the polygon in the rating's disc.
         """
+        return self._beside(self.net_load_kw)
+
+    @property
+    def discharging_kw(self) -> FloatArray:
+        """Power that the batteries together can surely give, [T]: min(Σ box, √(d² − load_q²) + load_p), without PV."""
+        return self._beside(-self.outlook.load_kw)
+
+    def _beside(self, other_kw: FloatArray) -> FloatArray:
+        """Power of the batteries, in either direction, that the converters can pass beside ``other_kw`` of it, [T]."""
         power_kw = sum(battery.power_box_kw for battery in self.each(Battery))
         if self.rating_kva is None:
-            return np.full_like(self.net_load_kw, power_kw)
+            return np.full_like(other_kw, power_kw)
         _, d = inscribed_polygon(self.rating_kva)
-        room_kw = np.sqrt(np.maximum(d**2 - self.outlook.load_kvar**2, 0)) - self.net_load_kw
+        room_kw = np.sqrt(np.maximum(d**2 - self.outlook.load_kvar**2, 0)) - other_kw
         return np.asarray(np.clip(room_kw, 0, power_kw))
 
     def led_back(self) -> "Site":
-        """The site with a battery below its band led back by ``LEAD_BACK`` of what its converters surely can charge."""
+        """The site with a battery outside its band led back by ``LEAD_BACK`` of what its converters surely can pass."""
         battery = self.battery
-        if battery is None or self.rating_kva is None or battery.soc_initial >= battery.soc_min:
+        if battery is None or self.rating_kva is None or battery.soc_min <= battery.soc_initial <= battery.soc_max:
             return self
-        return self.with_battery(replace(battery, lead_kw=LEAD_BACK * self.charging_kw))
+        below = battery.soc_initial < battery.soc_min
+        lead_kw = LEAD_BACK * (self.charging_kw if below else self.discharging_kw)
+        return self.with_battery(replace(battery, lead_kw=lead_kw))
 
     def as_net_load(self) -> "Site":
         """The site as a load alone: what it draws if nobody controls it, its load less all that its PV can give.

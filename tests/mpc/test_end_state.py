@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.resources import Battery, Capability, Load
@@ -49,6 +49,8 @@ def test_beyond_reach_it_is_what_full_power_reaches() -> None:
     load=st.sampled_from([0.3, 1.0]),
     capability=st.sampled_from(Capability),
 )
+@example(soc=1.0, passed=0, rating_kva=0.5, load=0.3, capability=Capability.DISC)
+@example(soc=1.0, passed=0, rating_kva=0.5, load=1.0, capability=Capability.DISC)
 def test_there_is_always_a_plan(
     soc: float, passed: int, rating_kva: float | None, load: float, capability: Capability
 ) -> None:
